@@ -1,0 +1,82 @@
+"""The command line: one thin file a command; heavy imports stay inside the command.
+
+Exit codes: 0 done, 1 a verification failed, 2 something the user can mend, 130 interrupted.
+stdout carries results, stderr talk.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from cdul_edge import __version__
+from cdul_edge_runtime.errors import CdulEdgeError
+
+
+class Commands(TyperGroup):
+    """Ends every error that a user can mend in one line and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CdulEdgeError as error:
+            _complain(str(error))
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            _complain("interrupted: finished work is kept, the same command goes on from there")
+            raise typer.Exit(130) from error
+        except BrokenPipeError as error:  # `cdul-edge predict … | head`
+            sys.stderr.close()
+            raise typer.Exit(0) from error
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            where = f" at {error.filename}" if error.filename else ""
+            _complain(
+                f"the disk is full{where} ({error.strerror}): finished work is kept; "
+                "make room, and the same command goes on from there"
+            )
+            raise typer.Exit(2) from error
+
+
+def _complain(message: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(
+        f"cdul-edge: {message}", style="red", markup=False, highlight=False
+    )
+
+
+app = typer.Typer(
+    cls=Commands,
+    help=__doc__
+    and "Unlabelled pictures and class names in, a verified multi-label classifier out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"cdul-edge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+    ] = False,
+) -> None:
+    """Unlabelled pictures and class names in, a verified multi-label classifier out."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

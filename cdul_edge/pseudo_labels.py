@@ -1,0 +1,118 @@
+"""The pseudo-labels of a set of pictures: the file in which labelling and training meet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.errors import LabelsError
+from cdul_edge_runtime.files import atomic_write
+from cdul_edge_runtime.thresholds import thresholds_from_json, thresholds_to_json
+
+FORMAT = 1
+FILE_NAME = "pseudo_labels.parquet"
+_KEY = b"cdul_edge"  # pandas, DuckDB and Spark carry unknown schema metadata along
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """Soft labels of N pictures, immutable; refined labels are a new file.
+
+    Attributes:
+        root: the folder that `paths` are relative to.
+        paths: N POSIX paths, unique.
+        classes: names of the C columns.
+        scores: (N, C) float32 in [0, 1]; rows do not sum to 1.
+        thresholds: (C,) float32; a score at or above it counts as positive.
+        provenance: what made them: program version, settings, inputs' digests.
+
+    Raises:
+        LabelsError: shapes that do not fit, a path twice, or a score outside [0, 1].
+    """
+
+    root: Path
+    paths: tuple[str, ...]
+    classes: ClassList
+    scores: npt.NDArray[np.float32]
+    thresholds: npt.NDArray[np.float32]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = (len(self.paths), len(self.classes))
+        if self.scores.shape != shape or self.thresholds.shape != shape[1:]:
+            raise LabelsError(
+                f"{len(self.paths)} paths and {len(self.classes)} classes do not fit scores "
+                f"{self.scores.shape} and thresholds {self.thresholds.shape}"
+            )
+        if len(set(self.paths)) != len(self.paths):
+            raise LabelsError("the pseudo-labels name a picture twice: label the folder anew")
+        if not ((self.scores >= 0) & (self.scores <= 1)).all():  # NaN fails both comparisons
+            raise LabelsError("the pseudo-labels hold scores outside [0, 1]: label the folder anew")
+
+    def write(self, path: Path) -> None:
+        """Write one Parquet file with the columns `path` and `scores`, atomically."""
+        about = {
+            "format": FORMAT,
+            "root": str(self.root),
+            "classes": list(self.classes),
+            "thresholds": thresholds_to_json(self.thresholds),
+            "provenance": self.provenance,
+        }
+        values = pa.array(np.ascontiguousarray(self.scores).reshape(-1), pa.float32())
+        table = pa.table(
+            {
+                "path": pa.array(self.paths, pa.string()),
+                "scores": pa.FixedSizeListArray.from_arrays(values, len(self.classes)),
+            }
+        ).replace_schema_metadata({_KEY: json.dumps(about, ensure_ascii=False).encode()})
+        with atomic_write(path) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+
+    @classmethod
+    def read(cls, path: Path) -> PseudoLabels:
+        """Read a Parquet file, or the one of a labels folder.
+
+        Raises:
+            LabelsError: no such file, a damaged one, or one of another format.
+        """
+        file = path / FILE_NAME if path.is_dir() else path
+        if not file.is_file():
+            raise LabelsError(f"{file} does not exist: make it with `cdul-edge label`")
+        try:
+            table = pq.read_table(file)
+        except (pa.ArrowException, OSError) as error:
+            raise LabelsError(
+                f"{file} is damaged ({error}): run `cdul-edge label` again with the same --out"
+            ) from error
+        about = _read_about(table, file)
+        scores = table.column("scores").combine_chunks()
+        flat = scores.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+        return cls(
+            root=Path(about["root"]),
+            paths=tuple(table.column("path").to_pylist()),
+            classes=ClassList(tuple(about["classes"])),
+            scores=flat.reshape(table.num_rows, len(about["classes"])),
+            thresholds=thresholds_from_json(about["thresholds"]),
+            provenance=about["provenance"],
+        )
+
+
+def _read_about(table: pa.Table, file: Path) -> dict[str, Any]:
+    raw = (table.schema.metadata or {}).get(_KEY)
+    if raw is None or not {"path", "scores"} <= set(table.column_names):
+        raise LabelsError(f"{file} is not a pseudo-label file of cdul-edge")
+    about: dict[str, Any] = json.loads(raw)
+    if about.get("format") != FORMAT:
+        raise LabelsError(
+            f"{file} has format {about.get('format')}, this program reads {FORMAT}: "
+            "label again, or use the program that made it"
+        )
+    return about

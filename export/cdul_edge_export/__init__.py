@@ -1,0 +1,1 @@
+"""Torch to ONNX; engines are the next floor."""

@@ -1,0 +1,62 @@
+"""What can go wrong that the user can mend.
+
+CdulEdgeError            one line: what, where, expected, mend; the command line exits with 2
+├── ImageError           one picture cannot be read; bulk work skips it and says why
+├── BundleError          a bundle, or a bare ONNX file, is not what it says it is
+├── LabelsError          a labels folder is of another version, of other classes, or damaged
+└── MissingExtraError    an optional dependency is not installed
+
+Anything else is a bug and shows its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class CdulEdgeError(Exception):
+    """Something the user can mend; its text is the whole message."""
+
+
+class ImageError(CdulEdgeError):
+    """A picture that cannot be read; `reason` is the short cause without the path."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class BundleError(CdulEdgeError):
+    """A bundle that is damaged, incomplete, or of an unknown version."""
+
+
+class LabelsError(CdulEdgeError):
+    """A labels folder or file that is damaged, incomplete, or of an unknown version."""
+
+
+class MissingExtraError(CdulEdgeError):
+    """A command needs an optional dependency that is not installed."""
+
+
+@contextmanager
+def extra_imports(extra: str, purpose: str) -> Iterator[None]:
+    """Turn a failed import inside the block into one line that says what to install.
+
+    Args:
+        extra: name of the extra in pyproject.toml, such as "train".
+        purpose: what needs it, as the start of a sentence, such as "training".
+
+    Raises:
+        MissingExtraError: a third-party module is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing.startswith("cdul_edge"):  # our own module is missing: a broken install, a bug
+            raise
+        raise MissingExtraError(
+            f'{purpose} needs {missing}, which is not installed: pip install "cdul-edge[{extra}]"'
+        ) from error

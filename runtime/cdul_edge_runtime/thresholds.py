@@ -1,0 +1,49 @@
+"""Per-class thresholds without labels, and how thresholds stand in JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+def hard_prevalence(pseudo_labels: Floats) -> npt.NDArray[np.float64]:
+    """Share of pictures that a class's pseudo-label calls positive, (N, C) -> (C,) in [0, 1]."""
+    return (pseudo_labels >= 0.5).mean(axis=0, dtype=np.float64)
+
+
+def prevalence_thresholds(scores: Floats, prevalence: Floats) -> npt.NDArray[np.float32]:
+    """Predict each class as often as its pseudo-labels do; no label is needed.
+
+    The threshold of class c is the ceil(prevalence_c * N)-th largest score of that class, so the
+    rule does not change under any monotone rescaling of a class's scores.
+
+    Args:
+        scores: (N, C) of unlabelled pictures of the same kind as those in use.
+        prevalence: (C,) expected share of positives, in [0, 1].
+
+    Returns:
+        (C,) float32; +inf for a class with prevalence 0, which is then never predicted.
+    """
+    pictures = scores.shape[0]
+    # The rounding guards ceil() against 0.07 * 100 = 7.000000000000001.
+    wanted = np.ceil(np.round(np.asarray(prevalence, np.float64) * pictures, 6)).astype(int)
+    ranked = -np.sort(-scores, axis=0)
+    columns = np.arange(scores.shape[1])
+    chosen = ranked[np.clip(wanted - 1, 0, pictures - 1), columns].astype(np.float32)
+    return np.where(wanted > 0, chosen, np.float32(np.inf)).astype(np.float32)
+
+
+def thresholds_to_json(thresholds: Floats) -> list[float | None]:
+    """JSON has no infinity: a class that is never predicted stands as null."""
+    return [None if math.isinf(value) else float(value) for value in thresholds]
+
+
+def thresholds_from_json(values: Sequence[float | None]) -> npt.NDArray[np.float32]:
+    """Read what `thresholds_to_json` wrote."""
+    return np.array([math.inf if v is None else v for v in values], dtype=np.float32)
