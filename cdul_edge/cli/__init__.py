@@ -54,8 +54,6 @@ def _complain(message: str) -> None:
 
 app = typer.Typer(
     cls=Commands,
-    help=__doc__
-    and "Unlabelled pictures and class names in, a verified multi-label classifier out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

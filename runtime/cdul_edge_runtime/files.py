@@ -22,9 +22,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     On any error, a full disk included, the temporary file goes and `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(
-        prefix=f".{path.name[:60]}.", suffix=".tmp", dir=path.parent
-    )
+    prefix = f".{path.name[:60]}."
+    descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=path.parent)
     os.close(descriptor)
     temporary = Path(name)
     try:

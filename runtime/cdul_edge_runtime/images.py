@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
 
-# Pillow warns above 89 megapixels; a camera picture of 178 megapixels is still read, more is a bomb.
+# Where Pillow stops warning and refuses; no camera reaches it, a decompression bomb does.
 MAX_PIXELS = 178_956_970
 
 SUFFIXES = frozenset(
@@ -109,7 +109,7 @@ def _walk(folder: Path) -> list[str]:
     visited: set[tuple[int, int]] = set()
     found: list[str] = []
     for directory, subfolders, files in os.walk(folder, followlinks=True):
-        status = os.stat(directory)
+        status = Path(directory).stat()
         if (status.st_dev, status.st_ino) in visited:
             subfolders.clear()  # a symbolic link leads back here: the loop ends
             continue
