@@ -6,12 +6,13 @@ import csv
 import io
 import os
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
 
@@ -68,7 +69,7 @@ def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
                 return _to_rgb(upright)
     except Image.DecompressionBombError as error:
         raise ImageError(path, f"has more than {MAX_PIXELS} pixels") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ImageError(path, "is not a picture that Pillow can identify") from error
     # Pillow's decoders raise all of these for damaged files (a cut JPEG: OSError, a bad PNG chunk:
     # SyntaxError, a bad TIFF: struct.error is a ValueError's cousin, ...).
@@ -98,10 +99,9 @@ def find_images(source: Path) -> PictureList:
         raise CdulEdgeError(
             f"no pictures in {source}: expected files such as .jpg or .png, at any depth"
         )
-    if len(set(pictures.paths)) != len(pictures.paths):
-        seen: set[str] = set()
-        twice = next(path for path in pictures.paths if path in seen or seen.add(path))
-        raise CdulEdgeError(f"{source} names {twice!r} twice: name each picture once")
+    twice = [path for path, count in Counter(pictures.paths).items() if count > 1]
+    if twice:
+        raise CdulEdgeError(f"{source} names {twice[0]!r} twice: name each picture once")
     return pictures
 
 

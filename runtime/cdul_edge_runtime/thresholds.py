@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 def hard_prevalence(pseudo_labels: Floats) -> npt.NDArray[np.float64]:
     """Share of pictures that a class's pseudo-label calls positive, (N, C) -> (C,) in [0, 1]."""
-    return (pseudo_labels >= 0.5).mean(axis=0, dtype=np.float64)
+    return np.asarray((pseudo_labels >= 0.5).mean(axis=0), dtype=np.float64)
 
 
 def prevalence_thresholds(scores: Floats, prevalence: Floats) -> npt.NDArray[np.float32]:
@@ -36,7 +36,7 @@ def prevalence_thresholds(scores: Floats, prevalence: Floats) -> npt.NDArray[np.
     ranked = -np.sort(-scores, axis=0)
     columns = np.arange(scores.shape[1])
     chosen = ranked[np.clip(wanted - 1, 0, pictures - 1), columns].astype(np.float32)
-    return np.where(wanted > 0, chosen, np.float32(np.inf)).astype(np.float32)
+    return np.asarray(np.where(wanted > 0, chosen, np.inf), dtype=np.float32)
 
 
 def thresholds_to_json(thresholds: Floats) -> list[float | None]:
