@@ -1,0 +1,35 @@
+# Every target makes .venv itself when it is absent or older than pyproject.toml.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+THREADS ?= 2
+
+.PHONY: demo test check bench clean
+
+demo: $(STAMP)  ## label, train, export, verify and predict on the drawn world
+	$(BIN)/cdul-edge demo --out demo-out --force
+
+test: $(STAMP)  ## the default test suite: no GPU, no network
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP)  ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(STAMP)  ## every benchmark on this machine; writes benchmarks/results/*.json
+	$(BIN)/python -m benchmarks --threads $(THREADS)
+
+clean:  ## what the targets above made
+	rm -rf $(VENV) demo-out build dist .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "$(PYTHON) is older than 3.10: call make with PYTHON=python3.11 or newer" >&2; exit 2; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[train]" --group dev
+	touch $@

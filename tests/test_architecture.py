@@ -1,0 +1,135 @@
+"""The house rules that no linter can hold: what imports what at run time, and how big files are."""
+
+from __future__ import annotations
+
+import ast
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = [ROOT, ROOT / "export", ROOT / "calibration", ROOT / "runtime"]
+ON_THE_WORKSTATION = ("cdul_edge.labelling", "cdul_edge.training", "cdul_edge.demo")
+NEED_THE_TRAIN_EXTRA = {
+    "cdul_edge.clip_models",
+    "cdul_edge.pseudo_labels",
+    "cdul_edge.cli.__main__",  # runs the command line when imported
+    "cdul_edge_export.deploy",
+    "cdul_edge_export.onnx_export",
+}
+
+# A device has none of these: importing one fails as it would there.
+BLOCK = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name.partition(".")[0])
+sys.meta_path.insert(0, Blocked())
+sys.path[:0] = {folders!r}
+"""
+WORKSTATION_PACKAGES = [
+    *("torch", "torchvision", "open_clip", "pyarrow", "onnx", "onnxscript", "sklearn", "yaml"),
+    *("safetensors", "timm", "pandas", "scipy", "matplotlib"),
+]
+
+
+def run_as_on_the_device(code: str, *more_blocked: str) -> subprocess.CompletedProcess[str]:
+    header = BLOCK.format(
+        blocked=[*WORKSTATION_PACKAGES, *more_blocked], folders=[str(f) for f in FOLDERS]
+    )
+    return subprocess.run(
+        [sys.executable, "-c", header + code], capture_output=True, text=True, timeout=120
+    )
+
+
+def device_modules() -> list[str]:
+    roots = ("cdul_edge", "cdul_edge_export", "cdul_edge_calibration", "cdul_edge_runtime")
+    packages = [folder / root for folder in FOLDERS for root in roots if (folder / root).is_dir()]
+    found = []
+    for package in packages:
+        walked = pkgutil.walk_packages([str(package)], f"{package.name}.", onerror=None)
+        found += [package.name, *(m.name for m in walked)]
+    return sorted(
+        name
+        for name in found
+        if not name.startswith(ON_THE_WORKSTATION) and name not in NEED_THE_TRAIN_EXTRA
+    )
+
+
+@pytest.fixture(scope="module")
+def walkable() -> list[str]:
+    modules = device_modules()
+    assert "cdul_edge_runtime.classifier" in modules
+    assert "cdul_edge.cli.predict" in modules
+    return modules
+
+
+def test_everything_on_the_device_imports_without_torch(walkable: list[str]) -> None:
+    code = f"import importlib\nfor name in {walkable!r}: importlib.import_module(name)"
+    result = run_as_on_the_device(code)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_front_door_loads_no_backend_and_no_image_library_twice() -> None:
+    code = (
+        "import cdul_edge, sys\n"
+        "from cdul_edge import Bundle, Classifier, Prediction\n"
+        "print(sorted({'torch', 'onnxruntime', 'typer', 'rich'} & set(sys.modules)))"
+    )
+    result = run_as_on_the_device(code)
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_a_command_that_needs_an_extra_says_which() -> None:
+    code = (
+        "from typer.testing import CliRunner\n"
+        "from cdul_edge.cli import app\n"
+        "import tempfile, pathlib\n"
+        "d = pathlib.Path(tempfile.mkdtemp()); (d / 'c.txt').write_text('cat\\ndog\\n')\n"
+        "result = CliRunner().invoke(\n"
+        "    app, ['label', str(d), '--classes', str(d / 'c.txt'), '--out', str(d / 'out')]\n"
+        ")\n"
+        "print(result.exit_code, result.stderr)"
+    )
+    result = run_as_on_the_device(code)
+    assert result.stdout.startswith("2 "), result.stdout + result.stderr
+    assert 'pip install "cdul-edge[train]"' in result.stdout
+
+
+def python_files(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize(
+    ("folders", "limit"),
+    [
+        (("cdul_edge", "export", "calibration", "runtime", "benchmarks"), 300),
+        (("tests",), 450),
+    ],
+)
+def test_no_file_outgrows_its_one_idea(folders: tuple[str, ...], limit: int) -> None:
+    lengths = {p.relative_to(ROOT): len(p.read_text().splitlines()) for p in python_files(*folders)}
+    assert lengths
+    assert {path: n for path, n in lengths.items() if n > limit} == {}
+
+
+def test_no_function_outgrows_a_screen() -> None:
+    long = []
+    for path in python_files("cdul_edge", "export", "calibration", "runtime"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = node.end_lineno - body[0].lineno + 1 if body else 0
+                if lines > 40:
+                    long.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name} {lines}")
+    assert long == []
+
+
+def test_no_room_is_without_a_name() -> None:
+    nameless = {"utils.py", "helpers.py", "common.py", "misc.py"}
+    folders = ("cdul_edge", "export", "calibration", "runtime", "tests", "benchmarks")
+    assert [p for p in python_files(*folders) if p.name in nameless] == []

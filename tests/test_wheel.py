@@ -1,0 +1,61 @@
+"""What people install: the built wheel holds everything it needs and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    pytest.importorskip("hatchling", reason="the wheel is built with hatchling")
+    out = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    (built,) = out.glob("*.whl")
+    return zipfile.ZipFile(built)
+
+
+def test_the_wheel_holds_the_four_packages_typed_and_nothing_beside_them(
+    wheel: zipfile.ZipFile,
+) -> None:
+    tops = {name.partition("/")[0] for name in wheel.namelist()}
+    packages = {"cdul_edge", "cdul_edge_export", "cdul_edge_calibration", "cdul_edge_runtime"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == packages
+    for package in packages:
+        assert f"{package}/py.typed" in wheel.namelist()
+
+
+def test_every_python_file_of_the_packages_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    for folder in ("cdul_edge", "export/cdul_edge_export", "runtime/cdul_edge_runtime"):
+        package = ROOT / folder
+        for path in package.rglob("*.py"):
+            assert path.relative_to(package.parent).as_posix() in wheel.namelist()
+
+
+def test_the_wheel_carries_the_tiny_clip_within_four_megabytes(wheel: zipfile.ZipFile) -> None:
+    weights = wheel.getinfo("cdul_edge/demo/clip/open_clip_model.safetensors")
+    assert 0 < weights.file_size <= 4_000_000
+    assert "cdul_edge/demo/clip/open_clip_config.json" in wheel.namelist()
+
+
+def test_the_device_needs_only_numpy_pillow_typer_and_rich(wheel: zipfile.ZipFile) -> None:
+    (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    headers = Parser().parsestr(wheel.read(metadata).decode())
+    always = [r for r in headers.get_all("Requires-Dist", []) if "extra ==" not in r]
+    names = {requirement.partition(">")[0].strip().lower() for requirement in always}
+    assert names == {"numpy", "pillow", "typer", "rich"}
+    assert headers["License-Expression"] == "Apache-2.0"
+    assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
