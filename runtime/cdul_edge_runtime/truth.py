@@ -1,0 +1,187 @@
+"""Ground truth, for reporting only: five formats in, one table out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.images import SUFFIXES
+from cdul_edge_runtime.truth_formats import (
+    Difficult,
+    RawTruth,
+    read_coco,
+    read_csv,
+    read_npz,
+    read_voc,
+)
+
+Match = Literal["path", "file name", "stem"]
+
+
+@dataclass(frozen=True)
+class TruthTable:
+    """What is known of M pictures.
+
+    Attributes:
+        classes: C names as the file spells them.
+        paths: M POSIX paths, file names or stems as the file gives them, unique.
+        labels: (M, C) int8: 1 present, 0 absent, -1 unknown.
+
+    Raises:
+        CdulEdgeError: shapes that do not fit, a path or class twice, another label value.
+    """
+
+    classes: tuple[str, ...]
+    paths: tuple[str, ...]
+    labels: npt.NDArray[np.int8]
+
+    def __post_init__(self) -> None:
+        if self.labels.shape != (len(self.paths), len(self.classes)):
+            raise CdulEdgeError(
+                f"{len(self.paths)} pictures and {len(self.classes)} classes do not fit "
+                f"labels {self.labels.shape}"
+            )
+        faults = [f"names the picture {path!r} twice" for path in _twice(self.paths)]
+        folded = [_fold(name) for name in self.classes]
+        faults += [f"names the class {name!r} twice" for name in _twice(folded)]
+        if not np.isin(self.labels, (-1, 0, 1)).all():
+            faults.append("holds labels other than 1 (present), 0 (absent), -1 (unknown)")
+        if faults:
+            raise CdulEdgeError(f"the truth {'; '.join(faults[:3])}")
+
+    def for_paths(self, paths: Sequence[str], classes: ClassList) -> npt.NDArray[np.int8]:
+        """Truth of these pictures, in their order, columns in the order of `classes`.
+
+        A picture is found by its whole path, else by its file name, else by its stem (the file
+        name without a picture ending); class names match whatever their case, spaces and hyphens.
+
+        Returns:
+            (N, C) int8; pictures that the truth does not name are all -1.
+
+        Raises:
+            CdulEdgeError: a class the truth lacks, no picture found, or a name that fits several.
+        """
+        columns = self._columns(classes)
+        rows, found = self._rows(paths)
+        if not found.any():
+            raise CdulEdgeError(
+                f"the truth names none of the {len(paths)} pictures: it has {self.paths[:1]}, "
+                f"the pictures are called {tuple(paths[:1])}"
+            )
+        known = self.labels[rows][:, columns]
+        return np.where(found[:, None], known, np.int8(-1)).astype(np.int8)
+
+    def _columns(self, classes: ClassList) -> list[int]:
+        where = {_fold(name): column for column, name in enumerate(self.classes)}
+        missing = [name for name in classes if _fold(name) not in where]
+        if missing:
+            raise CdulEdgeError(
+                f"the truth has no class {', '.join(map(repr, missing))}: it has "
+                f"{', '.join(self.classes)} (a class without a positive needs a column of zeros)"
+            )
+        return [where[_fold(name)] for name in classes]
+
+    def _rows(self, paths: Sequence[str]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+        index = {match: _index(self.paths, key) for match, key in _KEYS.items()}
+        rows = np.zeros(len(paths), dtype=np.intp)
+        found = np.zeros(len(paths), dtype=np.bool_)
+        taken: dict[int, str] = {}
+        for position, path in enumerate(paths):
+            for match, key in _KEYS.items():
+                candidates = index[match].get(key(path), [])
+                if len(candidates) > 1:
+                    raise CdulEdgeError(
+                        f"the truth has several pictures for {path!r} by {match}: "
+                        f"{self.paths[candidates[0]]!r}, {self.paths[candidates[1]]!r}; "
+                        "give the paths as the truth does"
+                    )
+                if candidates:
+                    rows[position], found[position] = candidates[0], True
+                    _refuse_shared(taken, candidates[0], path)
+                    break
+        return rows, found
+
+
+def read_truth(path: Path, *, difficult: Difficult = "negative") -> TruthTable:
+    """Read ground truth, told apart by the file's kind.
+
+    * CSV multi-hot: `image_path,<class>,<class>…` with 1, 0, and -1 or nothing for unknown;
+    * CSV `image_path,label`: names joined by commas, an empty label for none;
+    * a folder of VOC annotation XML files;
+    * COCO instances JSON;
+    * NPZ with the arrays `names`, `classes`, `labels`.
+
+    Args:
+        path: the file or folder.
+        difficult: what a class is in a VOC picture that shows only objects marked difficult:
+            "negative" (0), "ignore" (-1) or "positive" (1).
+
+    Raises:
+        CdulEdgeError: nothing there, another format, or a damaged file.
+    """
+    readers: dict[str, Callable[[Path], RawTruth]] = {
+        ".csv": read_csv,
+        ".json": read_coco,
+        ".npz": read_npz,
+    }
+    if not path.exists():
+        raise CdulEdgeError(f"the truth {path} does not exist: check the path")
+    if path.is_dir():
+        raw = read_voc(path, difficult)
+    elif path.suffix.lower() in readers:
+        raw = readers[path.suffix.lower()](path)
+    else:
+        raise CdulEdgeError(
+            f"{path} is no truth: expected .csv, COCO .json, .npz or a folder of VOC .xml files"
+        )
+    try:
+        return TruthTable(*raw)
+    except CdulEdgeError as error:
+        raise CdulEdgeError(f"{path}: {error}") from error
+
+
+def _stem(path: str) -> str:
+    # Not PurePath.stem: an id such as "2008.17" has no picture ending to lose.
+    name = PurePosixPath(path).name
+    head, dot, ending = name.rpartition(".")
+    return head if dot and head and f".{ending.lower()}" in SUFFIXES else name
+
+
+_KEYS: dict[Match, Callable[[str], str]] = {
+    "path": lambda path: PurePosixPath(path).as_posix(),
+    "file name": lambda path: PurePosixPath(path).name,
+    "stem": _stem,
+}
+
+
+def _index(paths: Sequence[str], key: Callable[[str], str]) -> dict[str, list[int]]:
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, path in enumerate(paths):
+        rows[key(path)].append(row)
+    return rows
+
+
+def _refuse_shared(taken: dict[int, str], row: int, path: str) -> None:
+    if row in taken:
+        raise CdulEdgeError(
+            f"{taken[row]!r} and {path!r} both fit one picture of the truth: "
+            "give their paths as the truth does"
+        )
+    taken[row] = path
+
+
+def _fold(name: str) -> str:
+    return "".join(c for c in name.casefold() if c not in " -_")
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    seen: set[str] = set()
+    return [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
