@@ -1,0 +1,1 @@
+"""Scripts that measure, one file a question; each writes benchmarks/results/<name>.json."""

@@ -1,0 +1,29 @@
+"""`python -m benchmarks`: every benchmark, one after another, each in its own process."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+NOT_A_BENCHMARK = {"__init__", "__main__", "record"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    names = sorted(p.stem for p in Path(__file__).parent.glob("*.py"))
+    failed = []
+    for name in (n for n in names if n not in NOT_A_BENCHMARK):
+        print(f"== {name}", file=sys.stderr)
+        command = [sys.executable, "-m", f"benchmarks.{name}", "--threads", str(options.threads)]
+        if subprocess.run(command).returncode:
+            failed.append(name)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
