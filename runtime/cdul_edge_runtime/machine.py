@@ -1,4 +1,4 @@
-"""What machine this is: a number never travels without it. Nothing here may fail or import torch."""
+"""What machine this is: a number never travels without it. Nothing here fails or loads torch."""
 
 from __future__ import annotations
 

@@ -1,0 +1,51 @@
+import json
+
+import numpy as np
+
+from cdul_edge_runtime.thresholds import (
+    hard_prevalence,
+    prevalence_thresholds,
+    thresholds_from_json,
+    thresholds_to_json,
+)
+
+
+def test_prevalence_counts_what_the_pseudo_labels_call_positive() -> None:
+    labels = np.array([[0.5, 0.1], [0.49, 0.2], [0.9, 0.3], [0.1, 0.4]], np.float32)
+    np.testing.assert_array_equal(hard_prevalence(labels), [0.5, 0.0])
+
+
+def test_each_class_is_predicted_as_often_as_expected() -> None:
+    scores = np.array([[0.1, 5.0], [0.4, 6.0], [0.3, 7.0], [0.2, 8.0]])
+    thresholds = prevalence_thresholds(scores, np.array([0.5, 0.25]))
+    np.testing.assert_allclose(thresholds, [0.3, 8.0])
+    np.testing.assert_array_equal((scores.astype(np.float32) >= thresholds).sum(axis=0), [2, 1])
+
+
+def test_a_part_of_a_picture_rounds_up_but_no_rounding_error_does() -> None:
+    scores = np.arange(100, 0, -1, dtype=np.float64)[:, None]
+    assert prevalence_thresholds(scores, np.array([0.07]))[0] == 94  # the 7th largest
+    assert prevalence_thresholds(scores, np.array([0.071]))[0] == 93  # the 8th
+
+
+def test_a_class_that_is_never_expected_is_never_predicted() -> None:
+    thresholds = prevalence_thresholds(np.array([[0.9, 0.9]]), np.array([0.0, 1.0]))
+    assert np.isinf(thresholds[0])
+    np.testing.assert_allclose(thresholds[1], 0.9)
+
+
+def test_a_monotone_rescaling_of_the_scores_changes_no_decision() -> None:
+    generator = np.random.default_rng(0)
+    scores = generator.random((50, 3))
+    prevalence = np.array([0.1, 0.33, 0.8])
+    before = scores.astype(np.float32) >= prevalence_thresholds(scores, prevalence)
+    stretched = np.exp(3 * scores)
+    after = stretched.astype(np.float32) >= prevalence_thresholds(stretched, prevalence)
+    np.testing.assert_array_equal(before, after)
+
+
+def test_infinity_survives_json() -> None:
+    thresholds = np.array([0.25, np.inf], np.float32)
+    text = json.dumps(thresholds_to_json(thresholds), allow_nan=False)
+    assert text == "[0.25, null]"
+    np.testing.assert_array_equal(thresholds_from_json(json.loads(text)), thresholds)
