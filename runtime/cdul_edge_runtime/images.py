@@ -64,9 +64,7 @@ def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
                     raise ImageError(
                         path, f"has {image.width}x{image.height} pixels, more than {MAX_PIXELS}"
                     )
-                image.load()
-                upright = ImageOps.exif_transpose(image)
-                return _to_rgb(upright)
+                return upright_rgb(image, path)
     except Image.DecompressionBombError as error:
         raise ImageError(path, f"has more than {MAX_PIXELS} pixels") from error
     except UnidentifiedImageError as error:
@@ -77,6 +75,18 @@ def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
         raise ImageError(path, f"is damaged ({error})") from error
     except (OverflowError, MemoryError, RuntimeError, AttributeError) as error:
         raise ImageError(path, f"cannot be decoded ({error})") from error
+
+
+def upright_rgb(image: Image.Image, name: str = "<image>") -> Image.Image:
+    """Turn a PIL image upright and RGB, as `open_image` does with what it decodes.
+
+    Raises:
+        ImageError: floating-point pixels, whose range nothing tells.
+    """
+    image.load()
+    if image.mode == "F":
+        raise ImageError(name, "has floating-point pixels of unknown range: save 8 or 16 bits")
+    return _to_rgb(ImageOps.exif_transpose(image))
 
 
 def find_images(source: Path) -> PictureList:
@@ -146,8 +156,6 @@ def _require_utf8(path: str) -> str:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
         return image
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no known range: save it with 8 or 16 bits")
     if image.mode.startswith("I"):  # 16-bit greys: Pillow's own conversion clips them at 255
         return Image.fromarray(_scale_16_bits(image)).convert("RGB")
     if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
