@@ -1,0 +1,48 @@
+"""How long one picture takes in torch and in ONNX Runtime, the two taking turns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import torch
+
+from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.classifier import Classifier
+
+
+def compare_latency(
+    network: torch.nn.Module, bundle: Path, *, threads: int, repeats: int = 100
+) -> dict[str, float]:
+    """Median milliseconds of one forward pass at batch 1, decoding and resizing left out.
+
+    Args:
+        network: float32 normalised NCHW -> logits, in eval mode.
+        bundle: the bundle that was exported from it.
+        threads: of each side.
+        repeats: turns, after ten that are not counted.
+
+    Returns:
+        `torch_ms` and `onnxruntime_ms`.
+    """
+    picture = Bundle.load(bundle).reference().inputs[:1]
+    tensor = torch.from_numpy(picture).permute(0, 3, 1, 2).float() / 255
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    seconds: dict[str, list[float]] = {"torch_ms": [], "onnxruntime_ms": []}
+    try:
+        with Classifier.load(bundle, threads=threads) as classifier, torch.inference_mode():
+            sides = {
+                "torch_ms": lambda: network(tensor),
+                "onnxruntime_ms": lambda: classifier.backend.infer(picture),
+            }
+            for turn in range(10 + repeats):
+                for name, call in sides.items():
+                    start = perf_counter()
+                    call()
+                    if turn >= 10:
+                        seconds[name].append(perf_counter() - start)
+    finally:
+        torch.set_num_threads(before)
+    return {name: 1000 * median(values) for name, values in seconds.items()}

@@ -1,0 +1,216 @@
+"""The whole job on the drawn world, through the same commands that do it on photographs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from cdul_edge.demo.contact_sheet import Sample, draw_contact_sheet
+from cdul_edge.demo.world import World, paint_world
+from cdul_edge.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.files import read_json, refuse_existing
+from cdul_edge_runtime.images import find_images
+from cdul_edge_runtime.machine import describe_machine, usable_cores
+from cdul_edge_runtime.truth import read_truth
+
+# The student that 3,000 scenes of 144 px can feed within minutes on two cores: the tiny CLIP's own
+# trunk, as no other pretrained weights exist here (benchmarks/results/demo.json).
+STUDENT = (
+    "--network clip:demo --size 96 --epochs 10 --batch-size 64 --learning-rate 2e-3 "
+    "--head-rate-multiplier 1 --shift 0.125 --colour 0.4 --shuffle-colours 0.5"
+).split()
+
+RunCommand = Callable[[Sequence[str]], None]
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """What `cdul-edge demo` can be asked for."""
+
+    out: Path
+    seed: int = 0
+    train_pictures: int = 3000
+    heldout_pictures: int = 1000
+    samples: int = 20
+    supervised: bool = False
+    force: bool = False
+
+
+class Stopwatch:
+    """Seconds of each stage, in the order in which they ran."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now
+
+
+def run_demo(settings: DemoSettings, run: RunCommand) -> dict[str, Any]:
+    """Paint, label, train, export, verify and predict into `settings.out`.
+
+    Args:
+        settings: where, and how much.
+        run: carries out one `cdul-edge` command; it raises when the command fails.
+
+    Returns:
+        The report: `map` (percent, by name), `latency_ms`, `seconds`, `stage_seconds`, `paths`,
+        `settings` and `machine`.
+
+    Raises:
+        CdulEdgeError: `settings.out` exists and `settings.force` is not set.
+    """
+    out = settings.out
+    refuse_existing(out, force=settings.force)
+    if settings.force and (out / "world").is_dir():
+        shutil.rmtree(out)
+    watch = Stopwatch()
+    world = paint_world(
+        out / "world",
+        train=settings.train_pictures,
+        heldout=settings.heldout_pictures,
+        seed=settings.seed,
+    )
+    watch.lap("paint")
+    accuracy = _label(world, out, run)
+    watch.lap("label")
+    _train(world, out, settings.seed, run)
+    watch.lap("train")
+    run(["export", f"{out / 'run'}", "--out", f"{out / 'bundle'}"])
+    watch.lap("export")
+    accuracy |= _predict(world, out, run)
+    watch.lap("predict")
+    run(
+        ["verify", f"{out / 'bundle'}", "--images", f"{world.heldout}"]
+        + ["--truth", f"{world.heldout_truth}", "--json", f"{out / 'verify.json'}"]
+    )
+    watch.lap("verify")
+    if settings.supervised:
+        accuracy["supervised_heldout"] = _supervised_bound(world, out, settings.seed, run)
+        watch.lap("supervised bound")
+    latency = _latency(out)
+    _draw_samples(world, out, settings)
+    watch.lap("report")
+    return _report(settings, accuracy, latency, watch)
+
+
+def _label(world: World, out: Path, run: RunCommand) -> dict[str, float]:
+    """Label twice: the second strategy reads the first one's similarities, without CLIP."""
+    accuracy = {}
+    for name, strategy in (("global", "global"), ("pseudo_labels", "cdul")):
+        run(
+            ["label", f"{world.train}", "--classes", f"{world.classes}", "--clip", "demo"]
+            + ["--strategy", strategy, "--out", f"{out / 'labels'}"]
+        )
+        accuracy[name] = _evaluate(out / "labels", world.train_truth, out / f"{name}.json", run)
+    return accuracy
+
+
+def _train(world: World, out: Path, seed: int, run: RunCommand) -> None:
+    run(
+        ["train", f"{out / 'labels'}", *STUDENT, "--seed", f"{seed}"]
+        + ["--val", f"{world.heldout}", "--truth", f"{world.heldout_truth}"]
+        + ["--out", f"{out / 'run'}"]
+    )
+
+
+def _predict(world: World, out: Path, run: RunCommand) -> dict[str, float]:
+    accuracy = {
+        "refined_labels": _evaluate(
+            out / "run" / "pseudo_labels_refined.parquet",
+            world.train_truth,
+            out / "refined_labels.json",
+            run,
+        )
+    }
+    for split, truth in (("train", world.train_truth), ("heldout", world.heldout_truth)):
+        predictions = out / f"predictions_{split}.jsonl"
+        pictures = world.train if split == "train" else world.heldout
+        run(["predict", f"{out / 'bundle'}", f"{pictures}", "--out", f"{predictions}"])
+        name = f"student_{split}"
+        accuracy[name] = _evaluate(predictions, truth, out / f"{name}.json", run)
+    return accuracy
+
+
+def _evaluate(scores: Path, truth: Path, result: Path, run: RunCommand) -> float:
+    run(["evaluate", f"{scores}", "--truth", f"{truth}", "--json", f"{result}"])
+    return float(read_json(result)["map"])
+
+
+def _supervised_bound(world: World, out: Path, seed: int, run: RunCommand) -> float:
+    """The same student on true labels: what no pseudo-label can beat."""
+    labels = PseudoLabels.read(out / "labels")
+    truth = read_truth(world.train_truth).for_paths(labels.paths, labels.classes)
+    supervised = out / "supervised"
+    PseudoLabels(
+        root=labels.root,
+        paths=labels.paths,
+        classes=labels.classes,
+        scores=truth.astype(np.float32),
+        thresholds=np.full(len(labels.classes), 0.5, np.float32),
+        provenance={"made_by": "cdul-edge demo --supervised: true labels, for the bound only"},
+    ).write(supervised / "labels.parquet")
+    run(
+        ["train", f"{supervised / 'labels.parquet'}", *STUDENT, "--method", "fixed"]
+        + ["--val", f"{world.heldout}", "--truth", f"{world.heldout_truth}"]
+        + ["--seed", f"{seed}", "--out", f"{supervised / 'run'}"]
+    )
+    last = (supervised / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+    return float(json.loads(last)["val"]["map"])
+
+
+def _latency(out: Path) -> dict[str, float]:
+    from cdul_edge.demo.latency import compare_latency
+    from cdul_edge.training.run import load_run
+
+    return compare_latency(load_run(out / "run").network, out / "bundle", threads=usable_cores())
+
+
+def _draw_samples(world: World, out: Path, settings: DemoSettings) -> None:
+    pictures = find_images(world.heldout)
+    lines = (out / "predictions_heldout.jsonl").read_text(encoding="utf-8").splitlines()
+    predictions = {Path(row["path"]).name: row for row in map(json.loads, lines)}
+    truth = read_truth(world.heldout_truth)
+    samples = []
+    for index in range(min(settings.samples, len(pictures))):
+        picture = pictures.absolute(index)
+        row = predictions[picture.name]
+        present = truth.labels[truth.paths.index(f"heldout/{picture.name}")]
+        names = [name for name, value in zip(truth.classes, present, strict=True) if value == 1]
+        scores = {name: row["scores"][name] for name in row["labels"]}
+        samples.append(Sample(picture, scores, frozenset(names)))
+    draw_contact_sheet(samples, out / "contact_sheet.png")
+
+
+def _report(
+    settings: DemoSettings, accuracy: dict[str, float], latency: dict[str, float], watch: Stopwatch
+) -> dict[str, Any]:
+    out = settings.out
+    names = {
+        "world": "world",
+        "labels": "labels",
+        "run": "run",
+        "bundle": "bundle",
+        "verify": "verify.json",
+        "predictions": "predictions_heldout.jsonl",
+        "contact_sheet": "contact_sheet.png",
+    }
+    return {
+        "map": {name: round(value, 2) for name, value in accuracy.items()},
+        "latency_ms": {name: round(value, 3) for name, value in latency.items()},
+        "seconds": round(sum(watch.seconds.values()), 1),
+        "stage_seconds": {stage: round(value, 1) for stage, value in watch.seconds.items()},
+        "paths": {name: str(out / path) for name, path in names.items()},
+        "settings": {"seed": settings.seed, "student": " ".join(STUDENT)},
+        "machine": describe_machine(),
+    }
