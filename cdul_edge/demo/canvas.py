@@ -157,7 +157,8 @@ def _background(rng: np.random.Generator, size_px: int, kind: str) -> Pixels:
     second = 0.5 * (first + second)
     blend = _pattern(rng, size_px, kind)[..., np.newaxis]
     grain = rng.normal(0, rng.uniform(2, 12), (size_px, size_px, 1))
-    return np.clip(first + blend * (second - first) + grain, 0, 255).astype(np.uint8)
+    blended = np.clip(first + blend * (second - first) + grain, 0, 255)
+    return np.asarray(blended, dtype=np.uint8)
 
 
 def _pattern(rng: np.random.Generator, size_px: int, kind: str) -> NDArray[np.float64]:
@@ -175,9 +176,9 @@ def _pattern(rng: np.random.Generator, size_px: int, kind: str) -> NDArray[np.fl
     if kind == "gradient":
         return np.asarray((along - along.min()) / np.ptp(along))
     if kind == "striped":
-        return (np.sin(along * rng.uniform(20, 70)) > 0).astype(np.float64)
+        return np.asarray(np.sin(along * rng.uniform(20, 70)) > 0, dtype=np.float64)
     pitch = rng.uniform(15, 45)
     if kind == "checkered":
-        return (np.sin(along * pitch) * np.sin(across * pitch) > 0).astype(np.float64)
+        return np.asarray(np.sin(along * pitch) * np.sin(across * pitch) > 0, dtype=np.float64)
     spots = np.cos(along * pitch) + np.cos(across * pitch)
-    return (spots > rng.uniform(0.9, 1.4)).astype(np.float64)
+    return np.asarray(spots > rng.uniform(0.9, 1.4), dtype=np.float64)

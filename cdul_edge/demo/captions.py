@@ -21,6 +21,12 @@ TEMPLATES = (
     "a good picture of the {bare}",
     "the {bare}",
 )
+EMPTY_TEMPLATES = (
+    "a {} background",
+    "a photo of a {} background",
+    "an empty {} background",
+    "nothing but a {} background",
+)
 BIG, SMALL = "big", "small"
 
 
@@ -41,6 +47,11 @@ def write_caption(
     if rng.random() < 0.4:
         caption += f" on a {background} background"
     return caption
+
+
+def write_empty_caption(rng: np.random.Generator, background: str) -> str:
+    """Describe a picture that shows no thing of any class."""
+    return EMPTY_TEMPLATES[rng.integers(len(EMPTY_TEMPLATES))].format(background)
 
 
 def _with_article(rng: np.random.Generator, words: str) -> str:

@@ -109,8 +109,9 @@ def tree(rng: np.random.Generator) -> list[Part]:
     trunk = rng.uniform(0.1, 0.2)
     parts = [Part(box(-trunk, 0.2, trunk, 1), Ink.DARK)]
     if rng.random() < 0.5:
-        for tier in range(int(rng.integers(2, 4))):
-            low, half = 0.45 - 0.5 * tier, 0.85 - 0.18 * tier
+        tiers = int(rng.integers(2, 4))
+        for tier in range(tiers):
+            low, half = 0.45 - tier / tiers, 0.85 - 0.18 * tier
             ink = Ink.SECOND if tier % 2 else Ink.MAIN
             parts.append(Part(polygon((-half, low), (0, low - 0.8), (half, low)), ink))
         return parts

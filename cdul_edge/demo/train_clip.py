@@ -14,38 +14,41 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import open_clip
 import torch
 import typer
-from numpy.typing import NDArray
 from open_clip.loss import ClipLoss
 from open_clip.tokenizer import SimpleTokenizer
-from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from cdul_edge.demo.canvas import Pixels
+from cdul_edge import __version__
+from cdul_edge.demo.clip_pictures import (
+    SIZE_PX,
+    ClipPictures,
+    augment,
+    network_input,
+    paint_clip_pictures,
+)
+from cdul_edge.demo.pictures import CLASS_NAMES
 from cdul_edge.demo.vocabulary import cut_vocabulary
-from cdul_edge.demo.world import CLASS_NAMES, CaptionedPicture, paint_single, picture_seed
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.files import atomic_write, new_directory, write_json
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
 VOCABULARY_FILE = "bpe_vocabulary.txt.gz"
 LOG_FILE = "training_log.jsonl"
-SIZE_PX = 64
 CONTEXT_LENGTH = 20
-# Painted smaller or larger and resized: a tile of a scene is soft, a shrunk scene is crisp.
-PAINTED_SIZES_PX = (40, 48, 64, 80)
 PROMPT = "a photo of a {}"
+# Of the training pictures: one or two much smaller things beside the captioned one; none at all.
+COMPANION_CHANCE, EMPTY_CHANCE = 0.5, 0.1
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,14 @@ class Settings:
         learning_rate: the highest, reached after `warmup_steps`, then a cosine down to 0.
         check_pictures: unseen ones on which each epoch's accuracy is measured, twice: things
             alone and things with small companions.
+
+    Raises:
+        CdulEdgeError: a batch that is not filled.
     """
 
     seed: int = 0
-    pictures: int = 30_000
-    epochs: int = 12
+    pictures: int = 40_000
+    epochs: int = 14
     batch_size: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
@@ -70,20 +76,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not 2 <= self.batch_size <= self.pictures:
-            raise ValueError(f"batch size {self.batch_size}: expected 2 to {self.pictures}")
+            raise CdulEdgeError(
+                f"batches of {self.batch_size} of {self.pictures} pictures: expected 2 or more, "
+                "and no more than there are pictures"
+            )
 
     @property
-    def steps(self) -> int:
-        return self.epochs * (self.pictures // self.batch_size)
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Captioned pictures in memory: pixels (N, 3, H, W) uint8, classes (N,), tokens (N, L)."""
-
-    pixels: Tensor
-    classes: Tensor
-    tokens: Tensor
+    def epoch_steps(self) -> int:
+        return self.pictures // self.batch_size
 
 
 def model_config(vocabulary_size: int) -> dict[str, Any]:
@@ -106,41 +106,48 @@ def model_config(vocabulary_size: int) -> dict[str, Any]:
     }
 
 
-def train_clip(out: Path, settings: Settings) -> None:
-    """Paint, train, and write config, weights, vocabulary and log into `out`."""
-    out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(settings.seed)
-    cut_vocabulary(out / VOCABULARY_FILE)
-    tokenizer = SimpleTokenizer(str(out / VOCABULARY_FILE), context_length=CONTEXT_LENGTH)
-    config = model_config(tokenizer.vocab_size)
-    model = open_clip.CLIP(**config)
-    preprocess = {
-        "mean": open_clip.OPENAI_DATASET_MEAN,
-        "std": open_clip.OPENAI_DATASET_STD,
-        "interpolation": "bicubic",
-        "resize_mode": "squash",
-    }
-    described = {"model_cfg": config, "preprocess_cfg": preprocess}
-    (out / CONFIG_FILE).write_text(json.dumps(described, indent=2) + "\n")
-    with (out / LOG_FILE).open("w") as log:
-        for record in _train(model, tokenizer, settings):
-            line = json.dumps(record)
-            log.write(line + "\n")
-            log.flush()
-            print(line, file=sys.stderr, flush=True)
-    _save_weights(model, out / WEIGHTS_FILE, settings)
+def train_clip(out: Path, settings: Settings, *, force: bool = False) -> None:
+    """Paint, train, and make the folder `out` of config, weights, vocabulary and log.
+
+    Raises:
+        CdulEdgeError: `out` exists and `force` is not set.
+    """
+    with new_directory(out, force=force) as folder:
+        torch.manual_seed(settings.seed)
+        cut_vocabulary(folder / VOCABULARY_FILE)
+        tokenizer = SimpleTokenizer(str(folder / VOCABULARY_FILE), context_length=CONTEXT_LENGTH)
+        config = model_config(tokenizer.vocab_size)
+        preprocess = {
+            "mean": open_clip.OPENAI_DATASET_MEAN,
+            "std": open_clip.OPENAI_DATASET_STD,
+            "interpolation": "bicubic",
+            "resize_mode": "squash",
+        }
+        write_json(folder / CONFIG_FILE, {"model_cfg": config, "preprocess_cfg": preprocess})
+        model = open_clip.CLIP(**config)
+        with (folder / LOG_FILE).open("w", encoding="utf-8") as log:
+            for record in _train(model, tokenizer, settings):
+                log.write(json.dumps(record) + "\n")
+                print(json.dumps(record), file=sys.stderr, flush=True)
+        _save_weights(model, folder / WEIGHTS_FILE, settings)
 
 
 def _train(
     model: open_clip.CLIP, tokenizer: SimpleTokenizer, settings: Settings
 ) -> Iterator[dict[str, Any]]:
-    """Train in place; yields the run's settings, then one record an epoch."""
-    yield {**asdict(settings), **_circumstances(), "parameters": _count_parameters(model)}
+    """Train in place; yields the run's circumstances, then one record an epoch."""
+    yield {**asdict(settings), **_circumstances(model)}
     started = time.perf_counter()
-    pictures = _paint(tokenizer, settings, "clip", settings.pictures, 0.5)
+    paint = partial(paint_clip_pictures, tokenizer, seed=settings.seed)
+    pictures = paint(
+        stream="clip",
+        count=settings.pictures,
+        companion_chance=COMPANION_CHANCE,
+        empty_chance=EMPTY_CHANCE,
+    )
     checks = {
-        f"accuracy_{name}": _paint(tokenizer, settings, "clip-check", settings.check_pictures, p)
-        for name, p in (("alone", 0.0), ("with_companions", 1.0))
+        name: paint(stream="clip-check", count=settings.check_pictures, companion_chance=chance)
+        for name, chance in (("accuracy_alone", 0.0), ("accuracy_with_companions", 1.0))
     }
     prompts = tokenizer([PROMPT.format(name) for name in CLASS_NAMES])
     model.visual.to(memory_format=torch.channels_last)
@@ -148,21 +155,42 @@ def _train(
     rate = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(_rate_at, settings))
     generator = torch.Generator().manual_seed(settings.seed)
     for epoch in range(settings.epochs):
-        model.train()
-        losses = []
-        order = torch.randperm(settings.pictures, generator=generator)
-        for batch in order.split(settings.batch_size)[: settings.steps // settings.epochs]:
-            images = _augment(pictures.pixels[batch], generator)
-            losses.append(_step(model, optimiser, images, pictures.tokens[batch]))
-            rate.step()
-        model.eval()
+        loss = _train_epoch(
+            model,
+            optimiser=optimiser,
+            rate=rate,
+            pictures=pictures,
+            generator=generator,
+            settings=settings,
+        )
         yield {
             "epoch": epoch + 1,
-            "loss": round(sum(losses) / len(losses), 4),
-            "logit_scale": round(float(model.logit_scale.exp()), 3),
+            "loss": round(loss, 4),
+            "logit_scale": round(float(model.logit_scale.detach().exp()), 3),
             **{name: _accuracy(model, prompts, check) for name, check in checks.items()},
             "seconds": round(time.perf_counter() - started, 1),
         }
+
+
+def _train_epoch(
+    model: open_clip.CLIP,
+    *,
+    optimiser: torch.optim.Optimizer,
+    rate: torch.optim.lr_scheduler.LRScheduler,
+    pictures: ClipPictures,
+    generator: torch.Generator,
+    settings: Settings,
+) -> float:
+    """One pass in a new order; returns the mean loss of its full batches."""
+    model.train()
+    total = 0.0
+    order = torch.randperm(settings.pictures, generator=generator)
+    for step in range(settings.epoch_steps):
+        batch = order[step * settings.batch_size : (step + 1) * settings.batch_size]
+        images = augment(pictures.pixels[batch], generator)
+        total += _step(model, optimiser, images, pictures.tokens[batch])
+        rate.step()
+    return total / settings.epoch_steps
 
 
 def _step(
@@ -182,36 +210,18 @@ def _step(
     return float(loss.detach())
 
 
-def _augment(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Flip, shift by up to 4 px, change contrast and brightness; the network's (N, 3, H, W)."""
-    count = len(pixels)
-    images = pixels.float() / 255
-    flipped = torch.rand(count, 1, 1, 1, generator=generator) < 0.5
-    images = torch.where(flipped, images.flip(3), images)
-    down, right = torch.randint(-4, 5, (2,), generator=generator).tolist()
-    images = images.roll((down, right), (2, 3))
-    contrast, brightness = torch.rand(2, count, 1, 1, 1, generator=generator) - 0.5
-    images = images * (1 + 0.3 * contrast) + 0.2 * brightness
-    return _standardise(images.clamp(0, 1))
-
-
-def _standardise(images: Tensor) -> Tensor:
-    mean = torch.tensor(open_clip.OPENAI_DATASET_MEAN).view(3, 1, 1)
-    std = torch.tensor(open_clip.OPENAI_DATASET_STD).view(3, 1, 1)
-    return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
-
-
 @torch.no_grad()
-def _accuracy(model: open_clip.CLIP, prompts: Tensor, check: Pictures) -> float:
+def _accuracy(model: open_clip.CLIP, prompts: Tensor, check: ClipPictures) -> float:
+    model.eval()
     texts = model.encode_text(prompts, normalize=True)
-    images = [
-        model.encode_image(_standardise(part.float() / 255)) for part in check.pixels.split(250)
-    ]
-    guesses = (torch.cat(images) @ texts.T).argmax(dim=1)
+    parts = torch.split(check.pixels, 250)
+    images = torch.cat([model.encode_image(network_input(part)) for part in parts])
+    guesses = (images @ texts.T).argmax(dim=1)
     return round(float((guesses == check.classes).float().mean()), 4)
 
 
 def _optimiser(model: open_clip.CLIP, settings: Settings) -> torch.optim.Optimizer:
+    """AdamW as CLIP has it: gains, biases and the logit scale are not decayed."""
     matrices = [value for value in model.parameters() if value.ndim > 1]
     vectors = [value for value in model.parameters() if value.ndim <= 1]
     groups = [
@@ -224,32 +234,8 @@ def _optimiser(model: open_clip.CLIP, settings: Settings) -> torch.optim.Optimiz
 def _rate_at(settings: Settings, step: int) -> float:
     """The share of the highest learning rate at this step."""
     warmup = min(1.0, (step + 1) / settings.warmup_steps)
-    return warmup * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
-
-
-def _paint(
-    tokenizer: SimpleTokenizer, settings: Settings, stream: str, count: int, companion_chance: float
-) -> Pictures:
-    seeds = [picture_seed(settings.seed, stream, index) for index in range(count)]
-    paint = partial(_paint_one, companion_chance=companion_chance)
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as workers:
-        painted = list(workers.map(paint, seeds, chunksize=500))
-    pixels: NDArray[np.uint8] = np.stack([picture.image for picture in painted])
-    return Pictures(
-        pixels=torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(),
-        classes=torch.tensor([picture.class_index for picture in painted]),
-        tokens=tokenizer([picture.caption for picture in painted]),
-    )
-
-
-def _paint_one(seed: int, companion_chance: float) -> CaptionedPicture:
-    size_px = PAINTED_SIZES_PX[seed % len(PAINTED_SIZES_PX)]
-    picture = paint_single(seed, size_px, companion_chance=companion_chance)
-    image: Pixels = picture.image
-    if size_px != SIZE_PX:
-        resized = Image.fromarray(image).resize((SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC)
-        image = np.asarray(resized)
-    return CaptionedPicture(image, picture.class_index, picture.caption)
+    steps = settings.epochs * settings.epoch_steps
+    return warmup * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def _save_weights(model: open_clip.CLIP, path: Path, settings: Settings) -> None:
@@ -258,29 +244,33 @@ def _save_weights(model: open_clip.CLIP, path: Path, settings: Settings) -> None
         name: (value.half() if value.is_floating_point() and value.ndim else value).contiguous()
         for name, value in model.state_dict().items()
     }
-    save_file(state, path, metadata={"format": "pt", "settings": json.dumps(asdict(settings))})
+    about = json.dumps({"version": __version__, **asdict(settings)})
+    with atomic_write(path) as temporary:
+        # One key: safetensors writes several in random order, and the bytes would differ each time.
+        save_file(state, temporary, metadata={"cdul_edge": about})
 
 
-def _count_parameters(model: open_clip.CLIP) -> int:
-    return sum(value.numel() for value in model.parameters())
-
-
-def _circumstances() -> dict[str, Any]:
+def _circumstances(model: open_clip.CLIP) -> dict[str, Any]:
     return {
+        "parameters": sum(value.numel() for value in model.parameters()),
+        "cdul_edge": __version__,
         "torch": torch.__version__,
         "open_clip": open_clip.__version__,
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} used",
     }
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Folder for the model's files.")],
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    pictures: Annotated[int, typer.Option(min=2)] = Settings.pictures,
+    out: Annotated[Path, typer.Option(help="Folder to make for the model's files.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of pictures, weights and order.")] = 0,
+    pictures: Annotated[int, typer.Option(min=2, help="Painted once.")] = Settings.pictures,
     epochs: Annotated[int, typer.Option(min=1)] = Settings.epochs,
     batch_size: Annotated[int, typer.Option(min=2)] = Settings.batch_size,
-    check_pictures: Annotated[int, typer.Option(min=1)] = Settings.check_pictures,
+    check_pictures: Annotated[
+        int, typer.Option(min=1, help="Unseen pictures that measure the accuracy.")
+    ] = Settings.check_pictures,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing folder.")] = False,
 ) -> None:
     """Train the tiny CLIP of the drawn world."""
     settings = Settings(
@@ -290,8 +280,12 @@ def main(
         batch_size=batch_size,
         check_pictures=check_pictures,
     )
-    train_clip(out, settings)
+    train_clip(out, settings, force=force)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except CdulEdgeError as error:
+        print(f"train_clip: {error}", file=sys.stderr)
+        sys.exit(2)

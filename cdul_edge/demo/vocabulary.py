@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import gzip
 import io
+from itertools import pairwise
 from pathlib import Path
 
 from open_clip.tokenizer import SimpleTokenizer
 
 from cdul_edge.demo.canvas import BACKGROUNDS, COLOUR_NAMES
-from cdul_edge.demo.captions import BIG, SMALL, TEMPLATES
+from cdul_edge.demo.captions import BIG, EMPTY_TEMPLATES, SMALL, TEMPLATES
 from cdul_edge.demo.shapes import SHAPES
 
 # Beyond the captions: what people write in prompts, so that a sentence stays within the context.
@@ -29,7 +30,7 @@ PROMPT_WORDS = (
 
 def words() -> list[str]:
     """Every word that must be one token (or as few as open_clip's full vocabulary needs)."""
-    spoken = " ".join(TEMPLATES).replace("{bare}", "").replace("{}", "").split()
+    spoken = " ".join(TEMPLATES + EMPTY_TEMPLATES).replace("{bare}", "").replace("{}", "").split()
     named = [*SHAPES, *COLOUR_NAMES, *BACKGROUNDS, BIG, SMALL, "a", "an", "on", "background"]
     return sorted({*spoken, *named, *PROMPT_WORDS})
 
@@ -56,7 +57,7 @@ def _merges_of(tokenizer: SimpleTokenizer, word: str) -> set[tuple[str, str]]:
     pieces = [*word[:-1], word[-1] + "</w>"]
     merges: set[tuple[str, str]] = set()
     while len(pieces) > 1:
-        pairs = [pair for pair in zip(pieces, pieces[1:], strict=False) if pair in ranks]
+        pairs = [pair for pair in pairwise(pieces) if pair in ranks]
         if not pairs:
             break
         best = min(pairs, key=lambda pair: ranks[pair])

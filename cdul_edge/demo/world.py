@@ -1,139 +1,238 @@
-"""The drawn world: scenes with several things and hidden truth, and captioned single things."""
+"""The drawn world on disk: pictures for a labeller that was never told what they show."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+import csv
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from cdul_edge.demo.canvas import COLOUR_NAMES, Canvas, Pixels
-from cdul_edge.demo.captions import write_caption
-from cdul_edge.demo.shapes import SHAPES
+from cdul_edge.demo.pictures import (
+    CLASS_NAMES,
+    CaptionedPicture,
+    Scene,
+    paint_scene,
+    paint_single,
+    picture_seed,
+)
+from cdul_edge.demo.workers import spread, worthwhile_workers
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.files import atomic_write, read_json, refuse_existing, write_json
 
-CLASS_NAMES: tuple[str, ...] = tuple(SHAPES)
+__all__ = [
+    "CLASS_NAMES",
+    "CaptionedPicture",
+    "Scene",
+    "World",
+    "WorldSettings",
+    "paint_scene",
+    "paint_single",
+    "paint_world",
+    "picture_seed",
+]
 
-# Uneven, as in real photographs: the commonest class is met four times as often as the rarest.
-_FREQUENCIES = np.array([2.2, 2.0, 1.7, 1.5, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6, 0.6, 0.5])
-_OBJECTS_A_SCENE = ((1, 2, 3, 4), (0.2, 0.35, 0.3, 0.15))
-_SCENE_RADII = (0.09, 0.26)
-# A thing of which less than this is left uncovered is not in the truth.
-VISIBLE_FRACTION = 0.35
-
-# Whoever paints, the seed of picture `index` is one of these streams: none shares a picture.
-STREAMS = ("train", "heldout", "clip", "clip-check")
-_INDEX_BITS = 32
-
-
-def picture_seed(seed: int, stream: str, index: int) -> int:
-    """The seed of one picture; different (seed, stream, index) never give the same."""
-    if seed < 0 or not 0 <= index < 2**_INDEX_BITS:
-        raise ValueError(f"seed {seed}, index {index}: expected 0 or more, index below 2**32")
-    return ((seed * len(STREAMS) + STREAMS.index(stream)) << _INDEX_BITS) + index
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A picture of one to four things.
-
-    Attributes:
-        image: (H, W, 3) uint8 RGB.
-        labels: (C,) uint8, 1 for each class of which a third or more can be seen.
-    """
-
-    image: Pixels
-    labels: NDArray[np.uint8]
+JPEG_QUALITY = 92
+# Pictures a part: an interrupted run loses at most this many for each worker.
+PART_PICTURES = 250
+_SPLITS = ("train", "heldout")
+_UNFINISHED = ".painting"
 
 
 @dataclass(frozen=True)
-class CaptionedPicture:
-    """A picture with one dominant thing, and words for that thing alone.
+class WorldSettings:
+    """All that a painted folder depends on; the same settings give the same bytes.
 
-    Attributes:
-        image: (H, W, 3) uint8 RGB.
-        class_index: of the dominant thing.
-        caption: English, lower case.
+    Raises:
+        CdulEdgeError: a number out of range.
     """
 
-    image: Pixels
-    class_index: int
-    caption: str
+    train: int
+    heldout: int
+    seed: int
+    size_px: int = 144
+
+    def __post_init__(self) -> None:
+        if self.train < 1 or self.heldout < 1:
+            raise CdulEdgeError(
+                f"{self.train} training and {self.heldout} held-out pictures: paint 1 or more each"
+            )
+        if self.seed < 0 or self.size_px < 32:
+            raise CdulEdgeError(
+                f"seed {self.seed}, size {self.size_px} px: expected 0 or more, and 32 px or more"
+            )
 
 
-def paint_scene(seed: int, size_px: int = 144) -> Scene:
-    """Paint the scene that belongs to `seed`; the same seed gives the same bytes."""
-    rng = np.random.default_rng(seed)
-    canvas = Canvas(rng, size_px)
-    canvas.add_clutter(int(rng.integers(2, 8)))
-    count = int(rng.choice(_OBJECTS_A_SCENE[0], p=_OBJECTS_A_SCENE[1]))
-    chances = _FREQUENCIES / _FREQUENCIES.sum()
-    classes = rng.choice(len(CLASS_NAMES), count, replace=False, p=chances)
-    # Small things are painted first: they stand behind, as if far away.
-    radii = np.sort(np.exp(rng.uniform(*np.log(_SCENE_RADII), count)))
-    centres = _scatter(rng, radii)
-    for index, radius, centre in zip(classes, radii, centres, strict=True):
-        canvas.add_object(SHAPES[CLASS_NAMES[index]], _colour(rng), centre, radius)
-    if rng.random() < 0.5:
-        canvas.add_occluders(int(rng.integers(1, 4)))
-    labels = np.zeros(len(CLASS_NAMES), dtype=np.uint8)
-    labels[classes] = np.array(canvas.visible_fractions()) >= VISIBLE_FRACTION
-    return Scene(canvas.picture(), labels)
+@dataclass(frozen=True)
+class World:
+    """Where a painted world lies.
+
+    Both truth files are multi-hot CSV whose paths are relative to `root`. That of the training
+    pictures is for reporting only: nothing may learn from it.
+    """
+
+    root: Path
+
+    @property
+    def train(self) -> Path:
+        """Folder of the training pictures."""
+        return self.root / "train"
+
+    @property
+    def heldout(self) -> Path:
+        """Folder of the held-out pictures."""
+        return self.root / "heldout"
+
+    @property
+    def classes(self) -> Path:
+        """Class names, one a line."""
+        return self.root / "classes.txt"
+
+    @property
+    def train_truth(self) -> Path:
+        return self.root / "train_truth.csv"
+
+    @property
+    def heldout_truth(self) -> Path:
+        return self.root / "heldout.csv"
+
+    @property
+    def settings(self) -> Path:
+        """Written last: a folder that has it is whole."""
+        return self.root / "world.json"
 
 
-def paint_single(
-    seed: int, size_px: int = 64, *, companion_chance: float = 0.5
-) -> CaptionedPicture:
-    """Paint one dominant thing, as a web photograph shows it, and caption it.
+def paint_world(
+    out: Path,
+    *,
+    train: int,
+    heldout: int,
+    seed: int,
+    size_px: int = 144,
+    force: bool = False,
+    workers: int | None = None,
+    on_painted: Callable[[int], None] = lambda pictures: None,
+) -> World:
+    """Paint `train` and `heldout` scenes into `out`, with class names and truth.
+
+    Interrupted, the same call goes on where it stopped; on a finished world it paints nothing.
 
     Args:
-        companion_chance: of one or two much smaller things beside it, which the caption leaves
-            out: CLIP sees the dominant thing best because captions speak of it alone.
+        force: paint anew, over a world of other settings too; other files in `out` stay.
+        workers: processes; by default as many as cores, as far as the number of pictures is
+            worth it.
+        on_painted: called with the number of pictures that just became ready.
+
+    Raises:
+        CdulEdgeError: a number out of range, or `out` holds something else and `force` is not set.
     """
-    rng = np.random.default_rng(seed)
-    canvas = Canvas(rng, size_px)
-    index = int(rng.integers(len(CLASS_NAMES)))
-    colour, radius = _colour(rng), rng.uniform(0.17, 0.5)
-    canvas.add_clutter(int(rng.integers(0, 5)))
-    if rng.random() < companion_chance:
-        for _ in range(int(rng.integers(1, 3))):
-            companion = SHAPES[CLASS_NAMES[rng.integers(len(CLASS_NAMES))]]
-            x, y = rng.uniform(0.05, 0.95, 2)
-            small = max(0.06, radius * rng.uniform(0.3, 0.6))
-            canvas.add_object(companion, _colour(rng), (x, y), small)
-    if rng.random() < 0.7:
-        reach = 0.7 * max(0.1, 0.5 - radius)
-    else:  # close-ups run out of the frame
-        reach, radius = 0.34, radius * rng.uniform(1.0, 1.5)
-    x, y = 0.5 + rng.uniform(-reach, reach, 2)
-    canvas.add_object(SHAPES[CLASS_NAMES[index]], colour, (x, y), radius)
-    if rng.random() < 0.25:
-        canvas.add_clutter(int(rng.integers(1, 3)))
-    caption = write_caption(
-        rng,
-        name=CLASS_NAMES[index],
-        colour=colour,
-        background=canvas.background,
-        radius=radius,
-    )
-    return CaptionedPicture(canvas.picture(), index, caption)
+    settings = WorldSettings(train=train, heldout=heldout, seed=seed, size_px=size_px)
+    world = World(out)
+    if _prepare(world, settings, force=force):
+        on_painted(train + heldout)
+        return world
+    parts = [
+        (split, start)
+        for split, pictures in (("train", train), ("heldout", heldout))
+        for start in range(0, pictures, PART_PICTURES)
+    ]
+    paint = partial(_paint_part, out, settings)
+    for painted in spread(paint, parts, workers=workers or worthwhile_workers(train + heldout)):
+        on_painted(painted)
+    _finish(world, settings)
+    return world
 
 
-def _colour(rng: np.random.Generator) -> str:
-    return COLOUR_NAMES[rng.integers(len(COLOUR_NAMES))]
+def _prepare(world: World, settings: WorldSettings, *, force: bool) -> bool:
+    """Make room for painting; True when the same world is there already, whole."""
+    unfinished = world.root / _UNFINISHED / "settings.json"
+    if force:
+        _remove(world)
+    for earlier in (world.settings, unfinished):
+        if earlier.exists():
+            _refuse_others(earlier, settings)
+            return earlier == world.settings
+    if not force:  # with it, what is still there is not ours
+        refuse_existing(world.root, force=False)
+    for split in _SPLITS:
+        (world.root / split).mkdir(parents=True, exist_ok=True)
+    write_json(unfinished, asdict(settings))
+    return False
 
 
-def _scatter(rng: np.random.Generator, radii: NDArray[np.float64]) -> list[tuple[float, float]]:
-    """Centres for things of these radii: apart where twelve tries find room, else overlapping."""
-    centres: list[tuple[float, float]] = []
-    for radius in radii:
-        for _ in range(12):
-            x, y = rng.uniform(0.7 * radius, 1 - 0.7 * radius, 2)
-            apart = (
-                math.hypot(x - other_x, y - other_y) > 0.75 * (radius + other)
-                for (other_x, other_y), other in zip(centres, radii, strict=False)
-            )
-            if all(apart):
-                break
-        centres.append((x, y))
-    return centres
+def _refuse_others(path: Path, settings: WorldSettings) -> None:
+    earlier, wanted = read_json(path), asdict(settings)
+    different = [
+        f"{name} {earlier.get(name)!r}, now {value!r}"
+        for name, value in wanted.items()
+        if earlier.get(name) != value
+    ]
+    if different:
+        raise CdulEdgeError(
+            f"{path} tells of another world ({'; '.join(different)}): choose another --out, or "
+            "replace it with --force"
+        )
+
+
+def _remove(world: World) -> None:
+    for folder in (world.train, world.heldout, world.root / _UNFINISHED):
+        if folder.exists():
+            shutil.rmtree(folder)
+    for file in (world.classes, world.train_truth, world.heldout_truth, world.settings):
+        file.unlink(missing_ok=True)
+
+
+def _paint_part(out: Path, settings: WorldSettings, part: tuple[str, int]) -> int:
+    """Paint up to `PART_PICTURES` pictures; returns their number.
+
+    The labels are written after the pictures: where they lie, the pictures are whole.
+    """
+    split, start = part
+    pictures = settings.train if split == "train" else settings.heldout
+    indices = range(start, min(start + PART_PICTURES, pictures))
+    finished = _part_file(out, split, start)
+    if finished.exists():
+        return len(indices)
+    labels = []
+    for index in indices:
+        scene = paint_scene(picture_seed(settings.seed, split, index), settings.size_px)
+        Image.fromarray(scene.image).save(out / _picture(split, index), quality=JPEG_QUALITY)
+        labels.append(scene.labels)
+    with atomic_write(finished) as temporary, temporary.open("wb") as file:
+        np.save(file, np.stack(labels))
+    return len(indices)
+
+
+def _finish(world: World, settings: WorldSettings) -> None:
+    with atomic_write(world.classes) as temporary:
+        temporary.write_text("".join(f"{name}\n" for name in CLASS_NAMES), encoding="utf-8")
+    for split, truth in zip(_SPLITS, (world.train_truth, world.heldout_truth), strict=True):
+        starts = range(0, getattr(settings, split), PART_PICTURES)
+        parts = [np.load(_part_file(world.root, split, start)) for start in starts]
+        _write_truth(truth, split, np.concatenate(parts))
+    write_json(world.settings, asdict(settings))
+    shutil.rmtree(world.root / _UNFINISHED)
+
+
+def _write_truth(path: Path, split: str, labels: NDArray[np.uint8]) -> None:
+    with (
+        atomic_write(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["image_path", *CLASS_NAMES])
+        for index, shown in enumerate(labels.tolist()):
+            rows.writerow([_picture(split, index), *shown])
+
+
+def _picture(split: str, index: int) -> str:
+    return f"{split}/{index:05d}.jpg"
+
+
+def _part_file(out: Path, split: str, start: int) -> Path:
+    return out / _UNFINISHED / f"{split}-{start:05d}.npy"
