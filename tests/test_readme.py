@@ -1,0 +1,64 @@
+"""The documents show commands; every one of them must exist with the options it is shown with."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from cdul_edge.cli import app
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+CODE_BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+RESULT_FILE = re.compile(r"benchmarks/results/[\w.-]+\.json")
+
+
+def shown_commands(text: str) -> list[list[str]]:
+    """The words of each `$ cdul-edge …` line of the code blocks; a backslash continues a line."""
+    blocks = "\n".join(CODE_BLOCK.findall(text)).replace("\\\n", " ")
+    lines = (line.strip().removeprefix("$ ") for line in blocks.splitlines())
+    return [
+        shlex.split(line.partition(" | ")[0].partition(" > ")[0], comments=True)[1:]
+        for line in lines
+        if line.startswith("cdul-edge ")
+    ]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_shown_exists_with_its_options(document: Path) -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for words in shown_commands(document.read_text(encoding="utf-8")):
+        if words[0].startswith("-"):
+            continue
+        assert words[0] in commands, words
+        known = {option for parameter in commands[words[0]].params for option in parameter.opts}
+        known |= {o for parameter in commands[words[0]].params for o in parameter.secondary_opts}
+        shown = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert shown - {"--help"} <= known, words
+
+
+def test_the_readme_shows_the_two_commands_and_the_whole_flow() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "make demo" in text
+    assert "make test" in text
+    shown = {words[0] for words in shown_commands(text)}
+    assert {"label", "train", "export", "verify", "predict", "evaluate"} <= shown
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_result_file_named_stands_there_with_machine_and_command(document: Path) -> None:
+    for name in set(RESULT_FILE.findall(document.read_text(encoding="utf-8"))):
+        content = json.loads((ROOT / name).read_text(encoding="utf-8"))
+        assert {"command", "machine", "versions", "figures"} <= set(content), name
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#]+)", document.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
