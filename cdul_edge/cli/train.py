@@ -1,0 +1,280 @@
+"""`cdul-edge train`: a classifier from pseudo-labels."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import fields
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.presets import Preset, make_config
+from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+from cdul_edge_runtime.files import write_json
+
+
+class MethodChoice(str, Enum):
+    """Whether the pseudo-labels change while the network trains."""
+
+    CDUL = "cdul"
+    FIXED = "fixed"
+
+
+class OptimiserChoice(str, Enum):
+    """What turns gradients into steps."""
+
+    ADAMW = "adamw"
+    SGD = "sgd"
+
+
+class ScheduleChoice(str, Enum):
+    """How the learning rate goes after its rise."""
+
+    COSINE = "cosine"
+    CONSTANT = "constant"
+
+
+class PrecisionChoice(str, Enum):
+    """Number format of the forward pass."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+class ResizeChoice(str, Enum):
+    """How a picture becomes the network's size."""
+
+    SQUASH = "squash"
+    LETTERBOX = "letterbox"
+    CENTER = "center"
+
+
+class MatchChoice(str, Enum):
+    """Whose calibration the refined labels keep."""
+
+    NONE = "none"
+    HISTOGRAM = "histogram"
+
+
+class CacheChoice(str, Enum):
+    """Where decoded pictures are kept."""
+
+    AUTO = "auto"
+    MEMORY = "memory"
+    DISK = "disk"
+    NONE = "none"
+
+
+class DifficultChoice(str, Enum):
+    """What VOC's difficult objects count as."""
+
+    NEGATIVE = "negative"
+    IGNORE = "ignore"
+    POSITIVE = "positive"
+
+
+def _option(help: str, *names: str, default: str = "", panel: str, least: int | None = None) -> Any:
+    # What the user does not give is the preset's, or TrainConfig's: None here leaves it as it is.
+    return typer.Option(
+        *names, help=help, rich_help_panel=panel, show_default=default or False, min=least
+    )
+
+
+NET, FIT, LABELS, PICTURES, TRUTH = "Network", "Training", "Pseudo-labels", "Pictures", "Reporting"
+
+
+def train(
+    labels: Annotated[Path, typer.Argument(help="Folder of `cdul-edge label`, or a label file.")],
+    out: Annotated[Path, typer.Option(help="Run folder; a run that was cut off goes on.")],
+    preset: Annotated[
+        Preset | None, typer.Option(help="Named settings; options go before.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the run in --out.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    json: Annotated[Path | None, typer.Option(help="Summary as JSON; - is stdout.")] = None,
+    network: Annotated[
+        str | None,
+        _option("torchvision classifier, or clip:NAME@TAG.", default="resnet50", panel=NET),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        _option("default, none, a torchvision tag, or a file.", default="default", panel=NET),
+    ] = None,
+    image_size: Annotated[
+        str | None, _option("Input in px: side, or HEIGHTxWIDTH.", default="224", panel=NET)
+    ] = None,
+    resize: Annotated[
+        ResizeChoice | None, _option("To that size; squash shows all.", default="squash", panel=NET)
+    ] = None,
+    epochs: Annotated[
+        int | None, _option("Times each picture is shown.", default="20", panel=FIT)
+    ] = None,
+    batch_size: Annotated[int | None, _option("Pictures a step.", default="32", panel=FIT)] = None,
+    optimiser: Annotated[
+        OptimiserChoice | None, _option("Of the weights.", default="adamw", panel=FIT)
+    ] = None,
+    learning_rate: Annotated[
+        float | None, _option("Of the trunk.", "--learning-rate", "--lr", default="1e-4", panel=FIT)
+    ] = None,
+    head_rate_multiplier: Annotated[
+        float | None, _option("The head's rate over the trunk's.", default="10", panel=FIT)
+    ] = None,
+    weight_decay: Annotated[
+        float | None, _option("Not of biases and norms.", default="0.05", panel=FIT)
+    ] = None,
+    momentum: Annotated[float | None, _option("Of sgd.", default="0.9", panel=FIT)] = None,
+    schedule: Annotated[
+        ScheduleChoice | None, _option("Of the learning rate.", default="cosine", panel=FIT)
+    ] = None,
+    rate_warmup_steps: Annotated[
+        int | None,
+        _option("Linear rise of the learning rate.", default="a tenth of all", panel=FIT),
+    ] = None,
+    gradient_clip: Annotated[
+        float | None, _option("Largest gradient norm; 0 is off.", default="0", panel=FIT)
+    ] = None,
+    ema_decay: Annotated[
+        float | None, _option("Of a running mean of the weights; 0 is off.", default="0", panel=FIT)
+    ] = None,
+    precision: Annotated[
+        PrecisionChoice | None, _option("Of the forward pass.", default="auto", panel=FIT)
+    ] = None,
+    flip: Annotated[
+        bool | None,
+        _option("Mirror half of the pictures.", "--flip/--no-flip", default="flip", panel=FIT),
+    ] = None,
+    shift: Annotated[
+        float | None,
+        _option("Move by up to this share of the side, 0 to 0.25.", default="0", panel=FIT),
+    ] = None,
+    colour: Annotated[
+        float | None,
+        _option("Brightness, contrast and saturation, 0 to 1.", default="0", panel=FIT),
+    ] = None,
+    shuffle_colours: Annotated[
+        float | None, _option("Chance that the colour channels swap.", default="0", panel=FIT)
+    ] = None,
+    seed: Annotated[int | None, _option("Of all random choices.", default="0", panel=FIT)] = None,
+    method: Annotated[
+        MethodChoice | None,
+        _option(
+            "cdul refines the labels by turns, fixed leaves them.", default="cdul", panel=LABELS
+        ),
+    ] = None,
+    hard: Annotated[
+        bool | None,
+        _option("Round the labels to 0 and 1.", "--hard/--soft", default="soft", panel=LABELS),
+    ] = None,
+    eta: Annotated[
+        float | None, _option("Step of the labels.", default="0.1", panel=LABELS)
+    ] = None,
+    sigma: Annotated[
+        float | None, _option("Width of the weight on unsure labels.", default="0.4", panel=LABELS)
+    ] = None,
+    anchor: Annotated[
+        float | None, _option("Pull to the first labels, 0 to 1.", default="0.5", panel=LABELS)
+    ] = None,
+    label_warmup: Annotated[
+        int | None,
+        _option("Epochs before the first step.", default="5, or half of few", panel=LABELS),
+    ] = None,
+    update_every: Annotated[
+        int | None, _option("Epochs between steps.", default="1", panel=LABELS)
+    ] = None,
+    freeze_after: Annotated[
+        float | None,
+        _option("Share of the epochs after which labels stay.", default="0.8", panel=LABELS),
+    ] = None,
+    match: Annotated[
+        MatchChoice | None,
+        _option(
+            "histogram: a class keeps its values, pictures change.", default="none", panel=LABELS
+        ),
+    ] = None,
+    guard: Annotated[
+        bool | None,
+        _option(
+            "Take the first labels back on drift.",
+            "--guard/--no-guard",
+            default="guard",
+            panel=LABELS,
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None, _option("Folder the labelled pictures lie in now.", panel=PICTURES)
+    ] = None,
+    cache: Annotated[
+        CacheChoice, _option("Keep decoded pictures in.", default="auto", panel=PICTURES)
+    ] = CacheChoice.AUTO,
+    cache_budget: Annotated[
+        int, _option("Memory that auto may take, MiB.", default="2048", panel=PICTURES, least=0)
+    ] = 2048,
+    workers: Annotated[
+        int, _option("Decoding threads; 0 is one a core.", default="0", panel=PICTURES, least=0)
+    ] = 0,
+    val: Annotated[
+        Path | None, _option("Held-out pictures: folder, list or CSV.", panel=TRUTH)
+    ] = None,
+    truth: Annotated[
+        Path | None, _option("What they show: CSV, VOC, COCO or NPZ.", panel=TRUTH)
+    ] = None,
+    train_truth: Annotated[
+        Path | None, _option("What the labelled pictures show.", panel=TRUTH)
+    ] = None,
+    difficult: Annotated[
+        DifficultChoice, _option("VOC's difficult objects are.", default="negative", panel=TRUTH)
+    ] = DifficultChoice.NEGATIVE,
+) -> None:
+    """Train a classifier on pseudo-labels; truth, where given, is only reported against."""
+    given = {k: v.value if isinstance(v, Enum) else v for k, v in locals().items()}
+    with extra_imports("train", "training"):
+        from cdul_edge.training.dataset import DataOptions
+        from cdul_edge.training.evaluation import EvaluationOptions
+        from cdul_edge.training.progress import Talk
+        from cdul_edge.training.student import train_student
+    config = make_config(preset, **_settings(given))
+    data = DataOptions(images, given["cache"], cache_budget, workers)
+    evaluation = EvaluationOptions(val, truth, train_truth, given["difficult"])
+    talk = Talk()
+    summary = train_student(
+        labels,
+        out,
+        config,
+        data=data,
+        evaluation=evaluation,
+        device=device,
+        force=force,
+        talk=talk,
+    )
+    talk.show(summary)
+    if json is not None:
+        _write(json, summary)
+
+
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Those of the options that are settings of the run; None where the user gave nothing."""
+    names = {field.name for field in fields(TrainConfig)}
+    settings = {name: value for name, value in given.items() if name in names}
+    settings["labels"] = {None: None, True: "hard", False: "soft"}[given["hard"]]
+    return {**settings, **_parse_size(given["image_size"])}
+
+
+def _parse_size(text: str | None) -> dict[str, int]:
+    if text is None:
+        return {}
+    height, _, width = text.lower().partition("x")
+    if not height.isdecimal() or not (width or height).isdecimal():
+        raise CdulEdgeError(f"--image-size {text!r}: expected px such as 224, or 288x512 (HxW)")
+    return {"height_px": int(height), "width_px": int(width or height)}
+
+
+def _write(target: Path, summary: dict[str, Any]) -> None:
+    if str(target) == "-":
+        print(json_module.dumps(summary, indent=2, ensure_ascii=False))
+    else:
+        write_json(target, summary)

@@ -1,0 +1,106 @@
+"""The state of a run in one file, readable without running code from it."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.files import atomic_write
+
+FORMAT = 1
+FILE_NAME = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that the next epoch depends on; tensors and plain values only.
+
+    Attributes:
+        epoch: epochs done.
+        step: optimiser steps done; the learning rate follows from it.
+        network, optimiser, method: their state dicts.
+        ema: running mean of the weights, or None.
+        scaler: state of fp16's loss scale; empty in other formats.
+        rng: "torch" and "draws" (shuffling, augmentation) generator states, and "cuda" on a GPU.
+        classes: class names in column order.
+        plan: network family, shape and preprocessing, to rebuild the network.
+        settings: the run's settings.
+        labels_sha256: digest of the pseudo-labels.
+    """
+
+    epoch: int
+    step: int
+    network: dict[str, Tensor]
+    optimiser: dict[str, Any]
+    method: dict[str, Any]
+    ema: dict[str, Tensor] | None
+    scaler: dict[str, Any]
+    rng: dict[str, Tensor]
+    classes: list[str]
+    plan: dict[str, Any]
+    settings: dict[str, Any]
+    labels_sha256: str
+
+    @property
+    def result(self) -> dict[str, Tensor]:
+        """The weights that count: the running mean where there is one."""
+        return self.ema if self.ema is not None else self.network
+
+    def write(self, folder: Path) -> None:
+        """Write `checkpoint.pt` atomically; the same state gives the same bytes."""
+        content = {"format": FORMAT, **_fields(self)}
+        # An open file: torch writes a path's own name into the archive, and ours is temporary.
+        with atomic_write(folder / FILE_NAME) as temporary, temporary.open("wb") as sink:
+            torch.save(content, sink)
+
+    @classmethod
+    def read(cls, folder: Path) -> Checkpoint:
+        """Read it onto the CPU.
+
+        Raises:
+            CdulEdgeError: none there, a damaged one, or one of another format.
+        """
+        file = folder / FILE_NAME
+        if not file.is_file():
+            raise CdulEdgeError(f"{file} does not exist: {folder} is no run of `cdul-edge train`")
+        try:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+            found = content.pop("format")
+            if found != FORMAT:
+                raise CdulEdgeError(
+                    f"{file} has format {found}, this program reads {FORMAT}: train again, or use "
+                    "the program that made it"
+                )
+            return cls(**content)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).splitlines()[0]
+            raise CdulEdgeError(
+                f"{file} is damaged ({reason}): train again with --force"
+            ) from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise CdulEdgeError(f"{file} is no checkpoint of cdul-edge: train again") from error
+
+    def check_classes(self, classes: ClassList, folder: Path) -> None:
+        """Raise `CdulEdgeError` where it was trained for other classes."""
+        if self.classes != list(classes):
+            raise CdulEdgeError(
+                f"{folder / FILE_NAME} was trained for the {len(self.classes)} classes "
+                f"{_shorten(self.classes)}, but these are {_shorten(list(classes))}: use the "
+                "labels it was trained on, or another --out"
+            )
+
+
+def _fields(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {name: getattr(checkpoint, name) for name in checkpoint.__dataclass_fields__}
+
+
+def _shorten(names: list[str]) -> str:
+    shown = ", ".join(names[:4])
+    return f"{shown}, ..." if len(names) > 4 else shown

@@ -1,0 +1,156 @@
+"""Every number of a training run, in one frozen value that is written beside the result."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from cdul_edge_runtime.errors import CdulEdgeError
+
+if TYPE_CHECKING:  # the command line shows these settings without loading numpy
+    from cdul_edge_runtime.preprocess import Resize
+
+MethodName = Literal["cdul", "fixed"]
+LabelKind = Literal["soft", "hard"]
+Optimiser = Literal["adamw", "sgd"]
+Schedule = Literal["cosine", "constant"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Match = Literal["none", "histogram"]
+
+_CHOICES = {
+    "method": ("cdul", "fixed"),
+    "labels": ("soft", "hard"),
+    "optimiser": ("adamw", "sgd"),
+    "schedule": ("cosine", "constant"),
+    "precision": ("auto", "fp32", "bf16", "fp16"),
+    "match": ("none", "histogram"),
+    "resize": ("squash", "letterbox", "center"),
+}
+
+# (lowest, highest) allowed value, both included.
+_RANGES: dict[str, tuple[float, float]] = {
+    "height_px": (8, 8192),
+    "width_px": (8, 8192),
+    "epochs": (1, 100_000),
+    "batch_size": (2, 1_000_000),
+    "learning_rate": (1e-12, 1e12),
+    "weight_decay": (0, 1e6),
+    "momentum": (0, 1),
+    "head_rate_multiplier": (1e-6, 1e6),
+    "rate_warmup_steps": (0, 1e9),
+    "gradient_clip": (0, 1e12),
+    "ema_decay": (0, 0.999999),
+    "shift": (0, 0.25),
+    "colour": (0, 1),
+    "shuffle_colours": (0, 1),
+    "seed": (0, 2**31 - 1),
+    "eta": (0, 1e6),
+    "sigma": (1e-3, 1e6),
+    "anchor": (0, 1),
+    "label_floor": (1e-6, 0.1),
+    "label_warmup": (0, 100_000),
+    "update_every": (1, 100_000),
+    "freeze_after": (0, 1),
+}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The settings of a run; two runs with equal settings and labels give equal results.
+
+    Attributes:
+        network: a torchvision classifier ("resnet50"), or "clip:NAME[@pretrained]".
+        weights: "default", "none", a torchvision tag ("IMAGENET1K_V1"), or a file.
+        height_px, width_px, resize: the network's input (see `Preprocess`).
+        method: "cdul" refines the pseudo-labels while it trains, "fixed" leaves them.
+        labels: "soft" scores, or "hard" 0/1 (at 0.5, plus the best class of an empty row).
+        learning_rate: of the trunk; the head's is `head_rate_multiplier` times that.
+        rate_warmup_steps: linear rise of the rate; None is a tenth of all steps.
+        gradient_clip: largest norm of the whole gradient; 0 is off.
+        ema_decay: of the running mean of the weights, which is then the result; 0 is off.
+        precision: of the forward pass; losses, weights and optimiser stay float32.
+        flip: mirror half of the pictures.
+        shift: up to this share of the side, the gap filled by reflection.
+        colour: strength of brightness, contrast and saturation changes.
+        shuffle_colours: chance that a picture's colour channels change places.
+        eta, sigma, anchor, label_floor, label_warmup, update_every, freeze_after, match, guard:
+            see `methods/cdul.py`.
+
+    Raises:
+        CdulEdgeError: a value outside its range; all faults are named together.
+    """
+
+    network: str = "resnet50"
+    weights: str = "default"
+    height_px: int = 224
+    width_px: int = 224
+    resize: Resize = "squash"
+    method: MethodName = "cdul"
+    labels: LabelKind = "soft"
+    epochs: int = 20
+    batch_size: int = 32
+    optimiser: Optimiser = "adamw"
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.05
+    momentum: float = 0.9
+    head_rate_multiplier: float = 10.0
+    schedule: Schedule = "cosine"
+    rate_warmup_steps: int | None = None
+    gradient_clip: float = 0.0
+    ema_decay: float = 0.0
+    precision: Precision = "auto"
+    flip: bool = True
+    shift: float = 0.0
+    colour: float = 0.0
+    shuffle_colours: float = 0.0
+    seed: int = 0
+    eta: float = 0.1
+    sigma: float = 0.4
+    anchor: float = 0.5
+    label_floor: float = 1e-3
+    label_warmup: int | None = None
+    update_every: int = 1
+    freeze_after: float = 0.8
+    match: Match = "none"
+    guard: bool = True
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{name} {getattr(self, name)!r}, expected {' or '.join(allowed)}"
+            for name, allowed in _CHOICES.items()
+            if getattr(self, name) not in allowed
+        ]
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and low <= value <= high):
+                faults.append(f"{name} {value!r}, expected {low:g} to {high:g}")
+        if not self.network or not self.weights:
+            faults.append("an empty network or weights")
+        if faults:
+            raise CdulEdgeError(f"training settings are wrong: {'; '.join(faults)}")
+
+    @property
+    def label_warmup_epochs(self) -> int:
+        """Epochs before the first refinement: 5, or half of a run of fewer than ten epochs."""
+        if self.label_warmup is not None:
+            return self.label_warmup
+        return min(5, max(1, self.epochs // 2))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for config.json; `from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """Read what `to_dict` wrote; unknown or missing settings are a `CdulEdgeError`."""
+        known = {field.name for field in fields(cls)}
+        odd = sorted(known ^ set(values))
+        if odd:
+            raise CdulEdgeError(f"training settings of another version: {', '.join(odd)}")
+        return cls(**values)
+
+    def differences(self, other: TrainConfig) -> list[str]:
+        """Each setting that differs, as `name mine (other theirs)`."""
+        mine, theirs = self.to_dict(), other.to_dict()
+        return [f"{k} {mine[k]} (now {theirs[k]})" for k in mine if mine[k] != theirs[k]]

@@ -1,0 +1,222 @@
+"""The training loop: epochs of steps, then the method's turn. It knows no method by name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from cdul_edge.training.augmentation import move_pixels, recolour
+from cdul_edge.training.checkpoint import Checkpoint
+from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.dataset import Pictures, Tick
+from cdul_edge.training.evaluation import predict_logits
+from cdul_edge.training.methods import Method
+from cdul_edge.training.methods.base import binary_entropy
+from cdul_edge.training.optimisation import autocast, make_optimiser, rate_factor, set_rate
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.preprocess import Preprocess
+
+# A look at the loss waits for the GPU; on the CPU it is free.
+_STEPS_BETWEEN_LOOKS = {"cpu": 1}
+
+
+@dataclass(frozen=True)
+class EpochLog:
+    """What one epoch of steps did.
+
+    Attributes:
+        loss: mean of what was minimised.
+        bce: mean binary cross-entropy of logits and targets, in nats.
+        kl: mean Bernoulli KL(targets || scores): `bce` minus the targets' entropy.
+        rate: learning rate of the trunk at the last step.
+        seconds, images_per_second: of the steps alone.
+    """
+
+    loss: float
+    bce: float
+    kl: float
+    rate: float
+    seconds: float
+    images_per_second: float
+
+
+class Trainer:
+    """A network, a method and pictures, and everything that changes while they train."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        method: Method,
+        pictures: Pictures,
+        *,
+        preprocess: Preprocess,
+        config: TrainConfig,
+        device: torch.device,
+    ) -> None:
+        self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.method, self.pictures = method, pictures
+        self.preprocess, self.config, self.device = preprocess, config, device
+        self.optimiser = make_optimiser(self.network, config)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        average = (
+            get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
+            if config.ema_decay > 0
+            else None
+        )
+        self.ema = (
+            AveragedModel(self.network, multi_avg_fn=average, use_buffers=True) if average else None
+        )
+        # Order of the pictures and augmentation; torch's own generator is left to the network.
+        self.draws = torch.Generator().manual_seed(config.seed)
+        self.epoch = 0
+        self.step = 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of `batch_size` or one less; never of one picture, which batch norm refuses."""
+        count = len(self.pictures)
+        steps = math.ceil(count / self.config.batch_size)
+        return steps if count // steps >= 2 else max(1, count // 2)
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that counts: the running mean of the weights where there is one."""
+        return self.ema.module if self.ema is not None else self.network
+
+    def train_epoch(self, tick: Tick = lambda count: None) -> EpochLog:
+        """Show every picture once; `tick` is called with the size of each batch.
+
+        Raises:
+            CdulEdgeError: the loss or a weight is not finite any more.
+        """
+        started, config = perf_counter(), self.config
+        self.network.train()
+        order = torch.randperm(len(self.pictures), generator=self.draws)
+        batches = order.tensor_split(self.steps_per_epoch)
+        sums = torch.zeros(2, dtype=torch.float64)
+        unseen: list[Tensor] = []
+        for number, images in enumerate(self.pictures.batches(batches), start=1):
+            indices = batches[number - 1]
+            unseen.append(self._take_step(images, indices) * len(indices))
+            if number % _STEPS_BETWEEN_LOOKS.get(self.device.type, 50) == 0:
+                sums += self._look(unseen, number)
+            tick(len(indices))
+        sums += self._look(unseen, number)
+        self._check_weights()
+        seconds = perf_counter() - started
+        loss, bce = (sums / len(order)).tolist()
+        self.epoch += 1
+        return EpochLog(
+            loss=loss,
+            bce=bce,
+            kl=bce - float(binary_entropy(self.method.targets).mean(dtype=torch.float64)),
+            rate=config.learning_rate * rate_factor(self.step - 1, self._all_steps, config),
+            seconds=seconds,
+            images_per_second=len(order) / seconds,
+        )
+
+    def predict(self, pictures: Pictures, *, exact: bool = False) -> Tensor:
+        """(N, C) float32 logits of the resulting network; `exact` computes in float32."""
+        return predict_logits(
+            self.result,
+            pictures,
+            self.preprocess,
+            batch_size=self.config.batch_size,
+            device=self.device,
+            precision="fp32" if exact else self.config.precision,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """The part of a checkpoint that changes from epoch to epoch."""
+        rng = {"torch": torch.get_rng_state(), "draws": self.draws.get_state()}
+        if self.device.type == "cuda":
+            rng["cuda"] = torch.cuda.get_rng_state(self.device)
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "method": self.method.state_dict(),
+            "ema": self.ema.module.state_dict() if self.ema is not None else None,
+            "scaler": self.scaler.state_dict(),
+            "rng": rng,
+        }
+
+    def load_state(self, saved: Checkpoint) -> None:
+        """Go on from a checkpoint, which holds what `state` gave."""
+        self.epoch, self.step = saved.epoch, saved.step
+        self.network.load_state_dict(saved.network)
+        self.optimiser.load_state_dict(saved.optimiser)
+        self.method.load_state_dict(saved.method)
+        if self.ema is not None and saved.ema is not None:
+            self.ema.module.load_state_dict(saved.ema)
+            self.ema.n_averaged.fill_(self.step)
+        self.scaler.load_state_dict(saved.scaler)
+        torch.set_rng_state(saved.rng["torch"])
+        self.draws.set_state(saved.rng["draws"])
+        if self.device.type == "cuda" and "cuda" in saved.rng:
+            torch.cuda.set_rng_state(saved.rng["cuda"], self.device)
+
+    @property
+    def _all_steps(self) -> int:
+        return self.steps_per_epoch * self.config.epochs
+
+    def _take_step(self, images: Tensor, indices: Tensor) -> Tensor:
+        """One optimiser step; returns (loss, binary cross-entropy), (2,) on the device."""
+        config = self.config
+        set_rate(self.optimiser, rate_factor(self.step, self._all_steps, config))
+        moved = move_pixels(images, config, self.draws).to(self.device, non_blocking=True)
+        prepared = recolour(moved, self.preprocess, config, self.draws)
+        targets = self.method.targets[indices].to(self.device, non_blocking=True)
+        with autocast(self.device, config.precision):
+            answer = self.network(prepared)
+        logits = answer.float()  # losses are float32 whatever the forward pass was
+        loss = self.method.loss(logits, targets, indices)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if config.gradient_clip > 0:
+            self.scaler.unscale_(self.optimiser)
+            nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        if self.ema is not None:
+            self.ema.update_parameters(self.network)
+        self.step += 1
+        bce = F.binary_cross_entropy_with_logits(logits.detach(), targets)
+        return torch.stack([loss.detach(), bce])
+
+    def _look(self, unseen: list[Tensor], number: int) -> Tensor:
+        """Sum the losses since the last look; the first that is not finite ends the run."""
+        if not unseen:
+            return torch.zeros(2, dtype=torch.float64)
+        losses = torch.stack(unseen).double().cpu()
+        first = number - len(unseen) + 1
+        unseen.clear()
+        broken = (~losses[:, 0].isfinite()).nonzero()
+        if len(broken):
+            self._stop(
+                f"the loss is not finite since epoch {self.epoch + 1}, step "
+                f"{first + int(broken[0])} of {self.steps_per_epoch}"
+            )
+        return losses.sum(dim=0)
+
+    def _check_weights(self) -> None:
+        for name, values in self.network.state_dict().items():
+            if not bool(values.isfinite().all()):
+                self._stop(f"the weights are not finite since epoch {self.epoch + 1} ({name})")
+
+    def _stop(self, what: str) -> None:
+        kept = (
+            f"the checkpoint of epoch {self.epoch} is kept" if self.epoch else "no epoch was done"
+        )
+        raise CdulEdgeError(
+            f"{what}; {kept}: train again into another --out with a lower --learning-rate (now "
+            f"{self.config.learning_rate:g}), with --gradient-clip 1, or with --precision fp32"
+        )

@@ -1,0 +1,241 @@
+"""From pseudo-labels to a finished run: the work of `cdul-edge train`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cdul_edge import __version__
+from cdul_edge.pseudo_labels import FILE_NAME as LABELS_FILE
+from cdul_edge.pseudo_labels import PseudoLabels
+from cdul_edge.training import run
+from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
+from cdul_edge.training.checkpoint import Checkpoint
+from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.dataset import DataOptions, locate_pictures, open_pictures
+from cdul_edge.training.evaluation import EvaluationOptions, Yardstick, open_yardstick, score
+from cdul_edge.training.loop import Trainer
+from cdul_edge.training.methods import make_method
+from cdul_edge.training.network import NetworkPlan, create_network, rebuild_network
+from cdul_edge.training.optimisation import choose_device, resolve_precision
+from cdul_edge.training.progress import Talk
+from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.files import sha256_file
+from cdul_edge_runtime.thresholds import (
+    hard_prevalence,
+    prevalence_thresholds,
+    thresholds_to_json,
+)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A run with everything that it reads."""
+
+    folder: Path
+    labels: PseudoLabels
+    config: run.RunConfig
+    trainer: Trainer
+    plan: NetworkPlan
+    root: Path  # where the pictures lie now
+    yardstick: Yardstick
+    talk: Talk
+
+
+def train_student(
+    labels_path: Path,
+    out: Path,
+    config: TrainConfig,
+    *,
+    data: DataOptions | None = None,
+    evaluation: EvaluationOptions | None = None,
+    device: str = "auto",
+    force: bool = False,
+    talk: Talk | None = None,
+) -> dict[str, Any]:
+    """Train a network on pseudo-labels, or go on with a run that was cut off.
+
+    Args:
+        labels_path: a labels folder, or a pseudo-label file.
+        out: the run folder.
+
+    Returns:
+        The summary of the run, as summary.json holds it.
+
+    Raises:
+        CdulEdgeError: labels, pictures, weights, settings or folder that the user can mend; a
+            loss that is not finite any more.
+    """
+    talk, chosen = talk or Talk(), choose_device(device)
+    config = replace(config, precision=resolve_precision(config.precision, chosen))
+    labels = PseudoLabels.read(labels_path)
+    if len(labels.paths) < 2:
+        raise CdulEdgeError(
+            f"{labels_path} labels {len(labels.paths)} picture(s), expected 2 or more"
+        )
+    file = labels_path / LABELS_FILE if labels_path.is_dir() else labels_path
+    about = run.RunConfig(
+        settings=config,
+        labels=str(labels_path),
+        labels_sha256=sha256_file(file),
+        pictures=len(labels.paths),
+        classes=labels.classes,
+    )
+    state = run.inspect_folder(out, about, force=force)
+    if state is run.RunState.FINISHED:
+        talk.say(f"{out} is finished: this is what it found; --force trains it anew")
+        return run.read_summary(out)
+    job = _prepare(
+        out, labels, about, state,
+        data=data or DataOptions(), evaluation=evaluation or EvaluationOptions(),
+        device=chosen, talk=talk,
+    )  # fmt: skip
+    _train(job)
+    return _finish(job)
+
+
+def _prepare(
+    out: Path,
+    labels: PseudoLabels,
+    config: run.RunConfig,
+    state: run.RunState,
+    *,
+    data: DataOptions,
+    evaluation: EvaluationOptions,
+    device: torch.device,
+    talk: Talk,
+) -> _Job:
+    """Read everything first, so that bad input leaves the run folder as it was."""
+    settings, classes = config.settings, labels.classes
+    torch.manual_seed(settings.seed)
+    checkpoint = _read_checkpoint(out, classes, state)
+    if checkpoint:
+        plan = NetworkPlan.from_dict(checkpoint.plan)
+        network = rebuild_network(plan, len(classes))
+    else:
+        network, plan = create_network(settings, len(classes))
+    located = locate_pictures(labels.root, labels.paths, data.images)
+    scratch = out / run.CACHE
+    yardstick = open_yardstick(
+        evaluation, classes, labels.paths, plan.preprocess, data, scratch=scratch
+    )
+    with talk.progress("reading pictures", len(located)) as tick:
+        pictures = open_pictures(located, plan.preprocess, data, scratch=scratch, tick=tick)
+    method = make_method(settings, torch.from_numpy(labels.scores))
+    trainer = Trainer(
+        network, method, pictures, preprocess=plan.preprocess, config=settings, device=device
+    )
+    if checkpoint:
+        trainer.load_state(checkpoint)
+        run.keep_metrics(out, trainer.epoch)
+        talk.say(f"going on after epoch {trainer.epoch} of {settings.epochs}")
+    else:
+        run.begin(out, config)
+    return _Job(out, labels, config, trainer, plan, located.root, yardstick, talk)
+
+
+def _read_checkpoint(out: Path, classes: ClassList, state: run.RunState) -> Checkpoint | None:
+    if state is not run.RunState.STARTED or not (out / CHECKPOINT).is_file():
+        return None
+    checkpoint = Checkpoint.read(out)
+    checkpoint.check_classes(classes, out)
+    return checkpoint
+
+
+def _train(job: _Job) -> None:
+    trainer, settings = job.trainer, job.config.settings
+    while trainer.epoch < settings.epochs:
+        epoch = trainer.epoch + 1
+        with job.talk.progress(f"epoch {epoch}/{settings.epochs}", len(job.labels.paths)) as tick:
+            steps = trainer.train_epoch(tick)
+        wanted = trainer.method.wants_logits(epoch)
+        logits = trainer.predict(trainer.pictures) if wanted else None
+        movement = trainer.method.after_epoch(epoch, logits)
+        measured = job.yardstick.of_epoch(trainer.predict, trainer.method.targets)
+        line = {"epoch": epoch, **asdict(steps), **movement, **measured}
+        run.append_metrics(job.folder, line)
+        _checkpoint(job).write(job.folder)
+        job.talk.say(_describe(line, settings.epochs))
+        if "label_guard" in movement:
+            job.talk.say(f"warning: {movement['label_guard']}", style="yellow")
+
+
+def _checkpoint(job: _Job) -> Checkpoint:
+    return Checkpoint(
+        **job.trainer.state(),
+        classes=list(job.labels.classes),
+        plan=job.plan.to_dict(),
+        settings=job.config.settings.to_dict(),
+        labels_sha256=job.config.labels_sha256,
+    )
+
+
+def _finish(job: _Job) -> dict[str, Any]:
+    """Thresholds from the network's own scores, the last measurements, and the files of the end."""
+    trainer, labels = job.trainer, job.labels
+    predict = partial(trainer.predict, exact=True)
+    logits = predict(trainer.pictures)
+    prevalence = hard_prevalence(labels.scores)
+    thresholds = prevalence_thresholds(score(logits), prevalence)
+    targets = trainer.method.targets.numpy()
+    measured = job.yardstick.of_run(
+        predict, train_logits=logits, first=labels.scores, last=targets, thresholds=thresholds
+    )
+    summary = {**_summarise(job), "thresholds": thresholds_to_json(thresholds), **measured}
+    made_by = {"program": "cdul-edge", "version": __version__, "stage": "train"}
+    refined = replace(
+        labels,
+        root=job.root.resolve(),
+        scores=targets,
+        thresholds=prevalence_thresholds(targets, prevalence),
+        provenance={
+            **made_by,
+            "labels_sha256": job.config.labels_sha256,
+            "settings": job.config.settings.to_dict(),
+        },
+    )
+    run.finish(job.folder, refined, summary)
+    return summary
+
+
+def _summarise(job: _Job) -> dict[str, Any]:
+    settings = job.config.settings
+    lines = run.keep_metrics(job.folder, job.trainer.epoch)
+    speeds = [line["images_per_second"] for line in lines]
+    return {
+        "format": run.FORMAT,
+        "program": "cdul-edge",
+        "version": __version__,
+        "stage": "train",
+        "run": str(job.folder),
+        "network": settings.network,
+        "method": settings.method,
+        "classes": list(job.labels.classes),
+        "pictures": len(job.labels.paths),
+        "epochs": job.trainer.epoch,
+        "seconds": sum(line["seconds"] for line in lines),
+        "images_per_second": float(np.median(speeds)),
+        "last_epoch": lines[-1],
+        "label_guard": next((x["label_guard"] for x in lines if "label_guard" in x), None),
+    }
+
+
+def _describe(line: dict[str, Any], epochs: int) -> str:
+    words = [
+        f"epoch {line['epoch']}/{epochs}:",
+        f"bce {line['bce']:.4f}, kl {line['kl']:.4f},",
+        f"{line['images_per_second']:.0f} pictures/s",
+    ]
+    if "label_change" in line:
+        words.append(f"labels moved {line['label_change']:.3f}")
+    if "pseudo_labels" in line:
+        words.append(f"labels' mAP {line['pseudo_labels']['map']:.1f}")
+    if "val" in line:
+        words.append(f"held-out mAP {line['val']['map']:.1f}")
+    return "  ".join(words)
