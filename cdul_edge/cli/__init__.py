@@ -78,3 +78,8 @@ def main(
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+from cdul_edge.cli.train import train  # noqa: E402
+
+app.command()(train)
