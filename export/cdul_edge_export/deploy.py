@@ -1,0 +1,73 @@
+"""The network as the device sees it: pixels in, scores out."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from cdul_edge_runtime.preprocess import Preprocess
+
+
+class Deploy(nn.Module):
+    """A trained network with its normalisation before it and the sigmoid after it.
+
+    Takes (N, H, W, 3) uint8 RGB, gives (N, C) float32 scores. The given network is copied.
+    """
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.network = _with_plain_pooling(copy.deepcopy(network))
+        mean = torch.tensor(preprocess.mean, dtype=torch.float64)
+        std = torch.tensor(preprocess.std, dtype=torch.float64)
+        self.register_buffer("scale", (1 / (255 * std)).float().reshape(1, 3, 1, 1))
+        self.register_buffer("shift", (-mean / std).float().reshape(1, 3, 1, 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        # Cast before transpose: TensorRT takes uint8 as a network's input and nowhere else.
+        pixels = images.to(torch.float32).permute(0, 3, 1, 2)
+        logits = self.network(pixels * self.scale + self.shift)
+        return torch.sigmoid(logits)
+
+
+def torch_scores(
+    network: nn.Module, preprocess: Preprocess, images: torch.Tensor, *, batch_size: int = 8
+) -> torch.Tensor:
+    """Scores of the network as it was trained, which the exported graph must repeat.
+
+    Normalises the way training does, and shares no code with `Deploy`.
+
+    Args:
+        images: (K, H, W, 3) uint8 RGB.
+
+    Returns:
+        (K, C) float32.
+    """
+    mean = torch.tensor(preprocess.mean).reshape(1, 3, 1, 1)
+    std = torch.tensor(preprocess.std).reshape(1, 3, 1, 1)
+    with torch.inference_mode():
+        return torch.cat(
+            [
+                torch.sigmoid(network((chunk.permute(0, 3, 1, 2).float() / 255 - mean) / std))
+                for chunk in torch.split(images, batch_size)
+            ]
+        )
+
+
+class _GlobalMean(nn.Module):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features.mean((2, 3), keepdim=True)
+
+
+def _with_plain_pooling(network: nn.Module) -> nn.Module:
+    """Adaptive pooling to 1x1 is a mean; exported as it is, it becomes a Gather over strides."""
+    for name, child in network.named_children():
+        if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):
+            setattr(network, name, _GlobalMean())
+        else:
+            _with_plain_pooling(child)
+    return network

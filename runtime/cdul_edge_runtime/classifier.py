@@ -1,0 +1,204 @@
+"""The front door of the runtime: a picture in, a prediction out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from cdul_edge_runtime.backends import Backend
+from cdul_edge_runtime.backends.ort import Device, OrtBackend
+from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.images import open_image, upright_rgb
+from cdul_edge_runtime.manifest import METADATA_KEY, Manifest
+from cdul_edge_runtime.prediction import Prediction
+from cdul_edge_runtime.preprocess import Preprocess
+
+Color = Literal["rgb", "bgr"]
+Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
+
+
+class Classifier:
+    """A loaded model; safe to call from several threads, and a context manager.
+
+    >>> with Classifier.load("bundle") as classifier:
+    ...     classifier.predict("photo.jpg").labels
+    """
+
+    def __init__(self, manifest: Manifest, backend: Backend) -> None:
+        self.manifest = manifest
+        self._backend: Backend | None = backend
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        *,
+        device: Device = "cpu",
+        threads: int | None = None,
+        inter_threads: int = 1,
+        warm_up: bool = True,
+    ) -> Classifier:
+        """Load a bundle folder or a bare ONNX file that `cdul-edge export` made.
+
+        Args:
+            path: the bundle, or the .onnx file, which carries its manifest inside.
+            device: "cpu".
+            threads: threads within one operator; None takes every core.
+            inter_threads: operators run side by side.
+            warm_up: run once on an empty picture, so that the first answer is not the slowest.
+
+        Raises:
+            BundleError: it is damaged, incomplete, or not a classifier of this program.
+            MissingExtraError: ONNX Runtime is not installed.
+        """
+        path = Path(path)
+        bundle = None if path.is_file() else Bundle.load(path)
+        model = bundle.model_path() if bundle else path
+        backend = OrtBackend(model, device=device, threads=threads, inter_threads=inter_threads)
+        manifest = bundle.manifest if bundle else _embedded_manifest(backend.metadata, model)
+        _check_fit(manifest, backend, model)
+        classifier = cls(manifest, backend)
+        if warm_up:
+            backend.infer(np.zeros((1, *backend.input_shape, 3), dtype=np.uint8))
+        return classifier
+
+    @property
+    def classes(self) -> ClassList:
+        """Names of the C columns."""
+        return self.manifest.classes
+
+    @property
+    def thresholds(self) -> npt.NDArray[np.float32]:
+        """(C,); a score at or above it is a label."""
+        return self.manifest.thresholds
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How a picture becomes the network's input."""
+        return self.manifest.preprocess
+
+    @property
+    def backend(self) -> Backend:
+        """What runs the model; raises `CdulEdgeError` once the classifier is closed."""
+        backend = self._backend  # read once: another thread may close it meanwhile
+        if backend is None:
+            raise CdulEdgeError("the classifier is closed: load it again")
+        return backend
+
+    def predict(self, image: Picture, *, color: Color = "rgb") -> Prediction:
+        """Classify one picture.
+
+        Args:
+            image: a path, the bytes of an image file, a PIL image, or a (H, W, 3) uint8 array.
+            color: channel order of an array; OpenCV gives "bgr".
+
+        Raises:
+            ImageError: the file cannot be read.
+            CdulEdgeError: an array of another shape or type, or the classifier is closed.
+        """
+        return self.predict_inputs(self.prepare(image, color=color)[np.newaxis])[0]
+
+    def predict_batch(
+        self, images: Iterable[Picture], *, color: Color = "rgb", batch_size: int = 16
+    ) -> list[Prediction]:
+        """Classify pictures, `batch_size` at a time, in order; see `predict`."""
+        if batch_size < 1:
+            raise CdulEdgeError(f"batch_size {batch_size}: expected at least 1")
+        predictions: list[Prediction] = []
+        waiting: list[npt.NDArray[np.uint8]] = []
+        for image in images:
+            waiting.append(self.prepare(image, color=color))
+            if len(waiting) == batch_size:
+                predictions += self.predict_inputs(np.stack(waiting))
+                waiting.clear()
+        return predictions + (self.predict_inputs(np.stack(waiting)) if waiting else [])
+
+    def prepare(self, image: Picture, *, color: Color = "rgb") -> npt.NDArray[np.uint8]:
+        """Decode and resize one picture to the network's (H, W, 3) uint8 RGB input."""
+        return self.preprocess.apply(_to_rgb(image, color))
+
+    def predict_inputs(self, inputs: npt.NDArray[np.uint8]) -> list[Prediction]:
+        """Classify (N, H, W, 3) inputs that `prepare` made."""
+        scores = self.backend.infer(inputs)
+        return [Prediction(row, self.classes, self.thresholds) for row in scores]
+
+    def close(self) -> None:
+        """Give memory and threads back; calling it twice is fine."""
+        self._backend = None  # running calls keep their own reference until they end
+
+    def __enter__(self) -> Classifier:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _to_rgb(image: Picture, color: Color) -> Image.Image:
+    if isinstance(image, np.ndarray):
+        return _from_array(image, color)
+    if isinstance(image, Image.Image):
+        return upright_rgb(image)
+    if isinstance(image, (str, Path)):
+        return open_image(Path(image))
+    if isinstance(image, bytes):
+        return open_image(image)
+    raise CdulEdgeError(
+        f"a picture of type {type(image).__name__}: expected a path, bytes, a PIL image or an array"
+    )
+
+
+def _from_array(array: npt.NDArray[np.uint8], color: Color) -> Image.Image:
+    if color not in ("rgb", "bgr"):
+        raise CdulEdgeError(f"color {color!r}: expected 'rgb' or 'bgr'")
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise CdulEdgeError(
+            f"an array {array.dtype}{array.shape}: expected uint8 (height, width, 3) with values "
+            "0 to 255"
+        )
+    height, width, _ = array.shape
+    # Pillow swaps the channels while it takes the pixels over: BGR costs no copy of its own.
+    pixels = np.ascontiguousarray(array)
+    return Image.frombuffer("RGB", (width, height), pixels, "raw", color.upper(), 0, 1)
+
+
+def _embedded_manifest(metadata: dict[str, str], model: Path) -> Manifest:
+    if METADATA_KEY not in metadata:
+        raise BundleError(
+            f"{model} carries no cdul-edge manifest: give a file that `cdul-edge export` made"
+        )
+    try:
+        return Manifest.from_dict(json.loads(metadata[METADATA_KEY]))
+    except json.JSONDecodeError as error:
+        raise BundleError(
+            f"{model} carries a damaged manifest ({error}): export it anew"
+        ) from error
+    except BundleError as error:
+        raise BundleError(f"the manifest inside {model} {error}") from error
+
+
+def _check_fit(manifest: Manifest, backend: OrtBackend, model: Path) -> None:
+    preprocess = manifest.preprocess
+    faults = []
+    if backend.class_count != len(manifest.classes):
+        faults.append(f"gives {backend.class_count} scores for {len(manifest.classes)} classes")
+    if backend.input_shape != (preprocess.height_px, preprocess.width_px):
+        size = f"{preprocess.height_px}x{preprocess.width_px}"
+        faults.append(
+            f"takes {'x'.join(map(str, backend.input_shape))} px, the manifest says {size}"
+        )
+    if faults:
+        raise BundleError(f"{model} {' and '.join(faults)}: export it anew")

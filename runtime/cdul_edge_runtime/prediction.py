@@ -1,0 +1,49 @@
+"""What a classifier says about one picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge_runtime.classes import ClassList
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Scores of one picture.
+
+    Attributes:
+        scores: (C,) float32 in [0, 1]; independent of each other, they do not sum to 1.
+        classes: names of the columns.
+        thresholds: (C,) float32; a score at or above it is a label.
+    """
+
+    scores: npt.NDArray[np.float32]
+    classes: ClassList
+    thresholds: npt.NDArray[np.float32]
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the classes that reach their threshold, the highest score first."""
+        reached = self.scores >= self.thresholds
+        return [self.classes.names[c] for c in _ranked(self.scores) if reached[c]]
+
+    def top(self, k: int) -> list[tuple[str, float]]:
+        """The `k` highest (name, score) pairs, whatever the thresholds; ties in class order."""
+        return [(self.classes.names[c], _plain(self.scores[c])) for c in _ranked(self.scores)[:k]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """`{"labels": [name, …], "scores": {name: score, …}}`, ready for JSON."""
+        pairs = zip(self.classes, self.scores, strict=True)
+        return {"labels": self.labels, "scores": {name: _plain(score) for name, score in pairs}}
+
+
+def _ranked(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+    return np.argsort(-scores, kind="stable")
+
+
+def _plain(value: np.float32) -> float:
+    return float(str(value))  # 0.1 and not 0.10000000149011612
