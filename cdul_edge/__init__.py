@@ -1,3 +1,29 @@
-"""cdul-edge: unlabelled pictures and class names in, a verified multi-label classifier out."""
+"""cdul-edge: unlabelled pictures and class names in, a verified multi-label classifier out.
 
+from cdul_edge import Classifier
+
+with Classifier.load("bundle") as classifier:
+    print(classifier.predict("photo.jpg").labels)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cdul_edge_runtime.bundle import Bundle
+    from cdul_edge_runtime.classifier import Classifier
+    from cdul_edge_runtime.prediction import Prediction
+
+__all__ = ["Bundle", "Classifier", "Prediction"]
 __version__ = "0.1.0"
+
+_HOMES = {name: f"cdul_edge_runtime.{name.lower()}" for name in __all__}
+
+
+def __getattr__(name: str) -> Any:
+    # On first use: `cdul-edge --help` and a training script need neither numpy's nor Pillow's time.
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -80,6 +80,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+from cdul_edge.cli.export import export  # noqa: E402
 from cdul_edge.cli.train import train  # noqa: E402
 
 app.command()(train)
+app.command()(export)

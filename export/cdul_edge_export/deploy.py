@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
+from cdul_edge_runtime.errors import CdulEdgeError, ImageError
+from cdul_edge_runtime.images import PictureList, open_image
 from cdul_edge_runtime.preprocess import Preprocess
 
 
@@ -56,6 +60,37 @@ def torch_scores(
                 for chunk in torch.split(images, batch_size)
             ]
         )
+
+
+def score_pictures(
+    network: nn.Module, preprocess: Preprocess, pictures: PictureList, *, batch_size: int = 16
+) -> tuple[npt.NDArray[np.float32], list[str], list[ImageError]]:
+    """PyTorch's scores of picture files, a batch in memory at a time.
+
+    Returns:
+        (M, C) float32 scores, the M paths as the list has them, and what could not be read.
+
+    Raises:
+        CdulEdgeError: no picture can be read.
+    """
+    scores: list[npt.NDArray[np.float32]] = []
+    paths: list[str] = []
+    unreadable: list[ImageError] = []
+    for start in range(0, len(pictures), batch_size):
+        inputs = []
+        for index in range(start, min(start + batch_size, len(pictures))):
+            try:
+                inputs.append(preprocess.apply(open_image(pictures.absolute(index))))
+            except ImageError as error:
+                unreadable.append(error)
+            else:
+                paths.append(pictures.paths[index])
+        if inputs:
+            images = torch.from_numpy(np.stack(inputs))
+            scores.append(torch_scores(network, preprocess, images).numpy())
+    if not scores:
+        raise CdulEdgeError(f"no picture can be read ({unreadable[0]}): check the folder")
+    return np.concatenate(scores), paths, unreadable
 
 
 class _GlobalMean(nn.Module):

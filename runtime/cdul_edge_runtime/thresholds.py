@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.files import read_json
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -47,3 +52,31 @@ def thresholds_to_json(thresholds: Floats) -> list[float | None]:
 def thresholds_from_json(values: Sequence[float | None]) -> npt.NDArray[np.float32]:
     """Read what `thresholds_to_json` wrote."""
     return np.array([math.inf if v is None else v for v in values], dtype=np.float32)
+
+
+def read_thresholds(file: Path, classes: ClassList) -> npt.NDArray[np.float32]:
+    """Read a JSON object {class: threshold in [0, 1], or null for never}; order does not matter.
+
+    Raises:
+        CdulEdgeError: no such file, no such object, a class missing or unknown, a wrong value.
+    """
+    content = read_json(file)
+    if not isinstance(content, dict):
+        raise CdulEdgeError(f"{file}: expected a JSON object {{class: threshold or null}}")
+    faults = [f"no class {name!r}" for name in classes if name not in content]
+    faults += [f"unknown class {name!r}" for name in content if name not in classes.names]
+    faults += [
+        f"{value!r} for {name!r}"
+        for name, value in content.items()
+        if value is not None and not (_is_number(value) and 0 <= value <= 1)
+    ]
+    if faults:
+        raise CdulEdgeError(
+            f"{file} has {'; '.join(faults[:5])}: expected every class once, with a number in "
+            "[0, 1] or null"
+        )
+    return thresholds_from_json([content[name] for name in classes])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

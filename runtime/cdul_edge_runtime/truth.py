@@ -96,7 +96,7 @@ class TruthTable:
         taken: dict[int, str] = {}
         for position, path in enumerate(paths):
             for match, key in _KEYS.items():
-                candidates = index[match].get(key(path), [])
+                candidates = _nearest(index[match].get(key(path), []), path, self.paths)
                 if len(candidates) > 1:
                     raise CdulEdgeError(
                         f"the truth has several pictures for {path!r} by {match}: "
@@ -167,6 +167,18 @@ def _index(paths: Sequence[str], key: Callable[[str], str]) -> dict[str, list[in
     for row, path in enumerate(paths):
         rows[key(path)].append(row)
     return rows
+
+
+def _nearest(candidates: list[int], path: str, known: Sequence[str]) -> list[int]:
+    """Of several, the ones of which one path ends with the other: val/1.jpg is /x/val/1.jpg."""
+    if len(candidates) < 2:
+        return candidates
+    ending = [
+        row
+        for row in candidates
+        if f"/{path}".endswith(f"/{known[row]}") or f"/{known[row]}".endswith(f"/{path}")
+    ]
+    return ending or candidates
 
 
 def _refuse_shared(taken: dict[int, str], row: int, path: str) -> None:

@@ -86,6 +86,13 @@ def test_an_exact_path_wins_over_the_same_file_name_elsewhere() -> None:
     assert table("x/1.jpg", "y/1.jpg").for_paths(["y/1.jpg"], TWO).tolist() == [[1, 0]]
 
 
+def test_of_two_equal_file_names_the_one_with_the_same_folder_is_meant() -> None:
+    truth = TruthTable(
+        ("cat", "dog"), ("x/1.jpg", "y/1.jpg"), np.array([[1, 0], [0, 1]], dtype=np.int8)
+    )
+    assert truth.for_paths(["/home/me/y/1.jpg"], TWO).tolist() == [[0, 1]]
+
+
 def test_an_id_with_a_dot_matches_by_stem() -> None:
     assert table("2008.17").for_paths(["deep/2008.17.JPG"], TWO).tolist() == [[1, 0]]
 

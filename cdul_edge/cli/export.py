@@ -1,0 +1,141 @@
+"""`cdul-edge export`: from a run to a bundle."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+
+if TYPE_CHECKING:
+    from cdul_edge.training.run import TrainedRun
+    from cdul_edge_runtime.bundle import Bundle
+
+THRESHOLDS_HELP = (
+    "run: as the run found them without labels; f1, or precision=P such as precision=0.9: chosen "
+    "on --images with --truth; or a JSON file {class: threshold, or null for never}."
+)
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished `cdul-edge train`.")],
+    out: Annotated[Path, typer.Option(help="Bundle folder to make.")],
+    thresholds: Annotated[str, typer.Option(help=THRESHOLDS_HELP)] = "run",
+    images: Annotated[
+        Path | None, typer.Option(help="Labelled pictures to choose thresholds on.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="What they show: CSV, VOC folder, COCO JSON or NPZ.")
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="Pictures to compare with PyTorch on.", show_default="the run's own"),
+    ] = None,
+    reference_count: Annotated[
+        int, typer.Option(help="How many of them travel with the bundle.", min=1)
+    ] = 16,
+    parity_limit: Annotated[
+        float, typer.Option(help="Largest score difference to PyTorch.", min=0)
+    ] = 1e-4,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Summary as JSON; - is stdout.")] = None,
+) -> None:
+    """Export a trained network to ONNX, compare it with PyTorch, and write a bundle."""
+    with extra_imports("train", "exporting"):
+        from cdul_edge.training.run import load_run
+        from cdul_edge_export.onnx_export import export_bundle
+        from cdul_edge_export.reference import choose_reference
+    from cdul_edge_runtime.files import refuse_existing
+    from cdul_edge_runtime.images import find_images
+
+    refuse_existing(out, force=force)
+    trained = load_run(run)
+    pictures = find_images(reference) if reference else trained.pictures
+    values, origin = _thresholds(trained, thresholds, images, truth)
+    inputs, names = choose_reference(pictures, trained.preprocess, reference_count)
+    bundle = export_bundle(
+        trained.network,
+        out,
+        classes=trained.classes,
+        preprocess=trained.preprocess,
+        thresholds=values,
+        reference_inputs=inputs,
+        reference_names=names,
+        provenance={"run": trained.provenance, "thresholds": origin},
+        parity_limit=parity_limit,
+        force=force,
+    )
+    _report(bundle, json)
+
+
+def _thresholds(
+    trained: TrainedRun, wanted: str, images: Path | None, truth: Path | None
+) -> tuple[Any, dict[str, Any]]:
+    from cdul_edge_runtime.thresholds import read_thresholds
+
+    choosing = wanted == "f1" or wanted.startswith("precision")
+    if choosing != bool(images and truth) or bool(images) != bool(truth):
+        raise CdulEdgeError(
+            "--images and --truth go together, and with --thresholds f1 or precision=P: "
+            f"got --thresholds {wanted}, --images {images}, --truth {truth}"
+        )
+    if images and truth:
+        return _chosen_thresholds(trained, wanted, images, truth)
+    if wanted == "run":
+        return trained.thresholds, {"rule": "run"}
+    return read_thresholds(Path(wanted), trained.classes), {"rule": "file", "file": wanted}
+
+
+def _chosen_thresholds(
+    trained: TrainedRun, wanted: str, images: Path, truth: Path
+) -> tuple[Any, dict[str, Any]]:
+    import numpy as np
+
+    from cdul_edge_calibration.thresholds import ThresholdRule, choose_thresholds
+    from cdul_edge_export.deploy import score_pictures
+    from cdul_edge_runtime.images import find_images
+    from cdul_edge_runtime.truth import read_truth
+
+    rule = ThresholdRule.parse(wanted)
+    table = read_truth(truth)
+    scores, paths, unreadable = score_pictures(
+        trained.network, trained.preprocess, find_images(images)
+    )
+    values = choose_thresholds(scores, table.for_paths(paths, trained.classes), rule)
+    talk = Console(stderr=True, soft_wrap=True)
+    for error in unreadable:
+        talk.print(f"skipped {error}", markup=False, highlight=False)
+    never = [n for n, t in zip(trained.classes, values, strict=True) if np.isinf(t)]
+    if never:
+        talk.print(f"no threshold reaches {wanted}, never predicted: {', '.join(never)}")
+    return values, {"rule": wanted, "pictures": len(paths), "truth": str(truth)}
+
+
+def _report(bundle: Bundle, json: Path | None) -> None:
+    from cdul_edge_runtime.files import write_json
+
+    manifest, graph = bundle.manifest, bundle.manifest.graph
+    size_mib = manifest.files[bundle.model_path().name].bytes / 2**20
+    talk = Console(stderr=True, soft_wrap=True, highlight=False)
+    talk.print(
+        f"{bundle.folder}: {len(manifest.classes)} classes, "
+        f"{manifest.preprocess.width_px}x{manifest.preprocess.height_px} px, {size_mib:.1f} MiB, "
+        f"opset {graph.opset}; differs from PyTorch by at most {manifest.parity.max_error:.1g} "
+        f"(limit {manifest.parity.limit:.1g})",
+        markup=False,
+    )
+    if graph.newer_operators:
+        talk.print(
+            f"opset {graph.opset} and not 17, because of {', '.join(graph.newer_operators)}: "
+            "TensorRT before 10 cannot read it",
+            style="yellow",
+        )
+    summary = {"bundle": str(bundle.folder), **manifest.to_dict()}
+    if json is not None and str(json) == "-":
+        print(json_module.dumps(summary, indent=2, ensure_ascii=False))
+    elif json is not None:
+        write_json(json, summary)

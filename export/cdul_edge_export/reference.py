@@ -1,0 +1,49 @@
+"""Real pictures that travel with a bundle, so that every device can repeat PyTorch's answers."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge_runtime.errors import CdulEdgeError, ImageError
+from cdul_edge_runtime.images import PictureList, open_image
+from cdul_edge_runtime.preprocess import Preprocess
+
+REFERENCE_COUNT = 16
+_TRIES_PER_PICTURE = 10  # so that a lost folder of a million pictures is noticed at once
+
+
+def choose_reference(
+    pictures: PictureList, preprocess: Preprocess, count: int = REFERENCE_COUNT
+) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+    """Prepare up to `count` readable pictures, spread evenly over the list.
+
+    Returns:
+        (K, H, W, 3) uint8 inputs and K paths, 1 <= K <= count.
+
+    Raises:
+        CdulEdgeError: no picture can be read.
+    """
+    spread = dict.fromkeys(np.linspace(0, len(pictures) - 1, count).round().astype(int).tolist())
+    order = [*spread, *(i for i in range(len(pictures)) if i not in spread)]
+    inputs: list[npt.NDArray[np.uint8]] = []
+    names: list[str] = []
+    fault = f"there are {len(pictures)}"
+    for index in islice(order, _TRIES_PER_PICTURE * count):
+        try:
+            image = open_image(pictures.absolute(index))
+        except ImageError as error:
+            fault = str(error)
+            continue
+        inputs.append(preprocess.apply(image))
+        names.append(pictures.paths[index])
+        if len(inputs) == count:
+            break
+    if not inputs:
+        raise CdulEdgeError(
+            f"no reference picture can be read ({fault}): the pictures of the run are not where "
+            "they were; name a folder of pictures of the same kind with --reference"
+        )
+    return np.stack(inputs), tuple(names)
