@@ -81,7 +81,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 from cdul_edge.cli.export import export  # noqa: E402
+from cdul_edge.cli.predict import predict  # noqa: E402
 from cdul_edge.cli.train import train  # noqa: E402
+from cdul_edge.cli.verify import verify  # noqa: E402
 
 app.command()(train)
 app.command()(export)
+app.command()(predict)
+app.command()(verify)

@@ -78,5 +78,12 @@ def read_thresholds(file: Path, classes: ClassList) -> npt.NDArray[np.float32]:
     return thresholds_from_json([content[name] for name in classes])
 
 
+def same_threshold(threshold: float, classes: ClassList) -> npt.NDArray[np.float32]:
+    """One threshold for every class, (C,); outside [0, 1] it is a `CdulEdgeError`."""
+    if not 0 <= threshold <= 1:
+        raise CdulEdgeError(f"threshold {threshold}: expected a score in [0, 1]")
+    return np.full(len(classes), threshold, dtype=np.float32)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
