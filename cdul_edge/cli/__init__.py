@@ -80,6 +80,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+from cdul_edge.cli.demo import demo  # noqa: E402
 from cdul_edge.cli.export import export  # noqa: E402
 from cdul_edge.cli.predict import predict  # noqa: E402
 from cdul_edge.cli.train import train  # noqa: E402
@@ -89,3 +90,4 @@ app.command()(train)
 app.command()(export)
 app.command()(predict)
 app.command()(verify)
+app.command()(demo)

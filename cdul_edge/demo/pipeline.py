@@ -23,7 +23,7 @@ from cdul_edge_runtime.truth import read_truth
 # The student that 3,000 scenes of 144 px can feed within minutes on two cores: the tiny CLIP's own
 # trunk, as no other pretrained weights exist here (benchmarks/results/demo.json).
 STUDENT = (
-    "--network clip:demo --size 96 --epochs 10 --batch-size 64 --learning-rate 2e-3 "
+    "--network clip:demo --image-size 96 --epochs 10 --batch-size 64 --learning-rate 2e-3 "
     "--head-rate-multiplier 1 --shift 0.125 --colour 0.4 --shuffle-colours 0.5"
 ).split()
 
