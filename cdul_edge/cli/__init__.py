@@ -81,7 +81,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 from cdul_edge.cli.demo import demo  # noqa: E402
+from cdul_edge.cli.doctor import doctor  # noqa: E402
 from cdul_edge.cli.export import export  # noqa: E402
+from cdul_edge.cli.info import info  # noqa: E402
 from cdul_edge.cli.predict import predict  # noqa: E402
 from cdul_edge.cli.train import train  # noqa: E402
 from cdul_edge.cli.verify import verify  # noqa: E402
@@ -91,3 +93,5 @@ app.command()(export)
 app.command()(predict)
 app.command()(verify)
 app.command()(demo)
+app.command()(info)
+app.command()(doctor)

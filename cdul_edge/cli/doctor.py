@@ -1,0 +1,145 @@
+"""`cdul-edge doctor`: what this machine has, and what will and won't work on it."""
+
+from __future__ import annotations
+
+import json as json_module
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+_PACKAGES = (
+    "cdul-edge numpy pillow onnxruntime onnxruntime-gpu tensorrt torch torchvision open_clip_torch "
+    "onnx onnxscript pyarrow"
+).split()
+_TRAINING = ("torch", "torchvision", "open_clip", "onnx", "onnxscript", "onnxruntime", "pyarrow")
+
+
+def doctor(
+    json: Annotated[
+        Path | None, typer.Option(help="The facts as JSON; - is stdout.", show_default="a table")
+    ] = None,
+) -> None:
+    """Show Python, CPU, GPU and packages, and what will and won't work here."""
+    from cdul_edge_runtime.files import write_json
+
+    facts = examine_machine()
+    if json is None:
+        _show(facts)
+    elif str(json) == "-":
+        print(json_module.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        write_json(json, facts)
+
+
+def examine_machine() -> dict[str, Any]:
+    """Plain values; nothing here fails, whatever is missing or broken."""
+    from cdul_edge_runtime.machine import describe_machine, installed_versions
+
+    gpu, torch_facts = _ask_driver(), _ask_torch()
+    providers = _ask_onnxruntime()
+    versions = installed_versions(*_PACKAGES)
+    return {
+        "machine": describe_machine(),
+        "gpu": gpu,
+        "packages": {name: versions.get(name, "not installed") for name in _PACKAGES},
+        "torch": torch_facts,
+        "onnxruntime_providers": providers,
+        "works": _judge(gpu, torch_facts, providers),
+    }
+
+
+def _ask_driver() -> dict[str, Any]:
+    if jetson := _read_text(Path("/etc/nv_tegra_release")):
+        return {"jetson": jetson.splitlines()[0]}
+    query = "--query-gpu=name,driver_version,memory.total,compute_cap"
+    try:
+        answer = subprocess.run(
+            ["nvidia-smi", query, "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {"nvidia": "none (nvidia-smi does not answer)"}
+    return {"nvidia": "; ".join(answer.stdout.strip().splitlines())}
+
+
+def _ask_torch() -> dict[str, Any]:
+    """Asked in a process of its own: a broken CUDA library can end the one that loads it."""
+    if find_spec("torch") is None:
+        return {}
+    script = (
+        "import json, torch; print(json.dumps({'version': torch.__version__, "
+        "'built_for_cuda': torch.version.cuda, 'cuda_works': torch.cuda.is_available(), "
+        "'device': torch.cuda.get_device_name() if torch.cuda.is_available() else None}))"
+    )
+    return _ask_python(script)
+
+
+def _ask_onnxruntime() -> list[str]:
+    if find_spec("onnxruntime") is None:
+        return []
+    script = "import json, onnxruntime as o; print(json.dumps({'p': o.get_available_providers()}))"
+    return list(_ask_python(script).get("p", ["does not load"]))
+
+
+def _ask_python(script: str) -> dict[str, Any]:
+    import sys
+
+    try:
+        answer = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
+        )
+        facts: dict[str, Any] = json_module.loads(answer.stdout.strip().splitlines()[-1])
+    except subprocess.CalledProcessError as error:
+        return {"error": (error.stderr.strip().splitlines() or ["it crashed"])[-1]}
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
+        return {"error": str(error)}
+    return facts
+
+
+def _judge(
+    gpu: dict[str, Any], torch_facts: dict[str, Any], providers: list[str]
+) -> dict[str, str]:
+    missing = [name for name in _TRAINING if find_spec(name) is None]
+    if missing or "error" in torch_facts:
+        why = f"{', '.join(missing)} missing" if missing else torch_facts["error"]
+        train = f'no: {why}: pip install "cdul-edge[train]"'
+    else:
+        train = "yes, on the GPU" if torch_facts.get("cuda_works") else "yes, on the CPU (slow)"
+    runs = "CPUExecutionProvider" in providers
+    return {
+        "label, train, export": train,
+        "predict, verify": "yes, on the CPU"
+        if runs
+        else 'no: ONNX Runtime is missing or broken: pip install "cdul-edge[cpu]"',
+        "TensorRT engines": "no: not in this version"
+        + ("" if find_spec("tensorrt") else "; TensorRT is not installed either"),
+        "GPU seen by the driver": "no" if "none" in str(gpu.get("nvidia")) else "yes",
+    }
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _show(facts: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for section, content in facts.items():
+        pairs = content.items() if isinstance(content, dict) else [("", content)]
+        table.add_row(section.replace("_", " "), "")
+        for key, value in pairs:
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            table.add_row(f"  {key}", text)
+    Console(highlight=False, markup=False).print(table)

@@ -1,0 +1,194 @@
+"""`cdul-edge info`: what is this file or folder of ours?"""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+
+Facts = dict[str, Any]
+
+
+def info(
+    path: Annotated[Path, typer.Argument(help="A file or folder that any command made.")],
+    json: Annotated[
+        Path | None, typer.Option(help="The facts as JSON; - is stdout.", show_default="a table")
+    ] = None,
+) -> None:
+    """Say what a labels folder, run, bundle, or any single file of them is and holds."""
+    from cdul_edge_runtime.files import write_json
+
+    facts = describe_path(path)
+    if json is None:
+        _show(facts)
+    elif str(json) == "-":
+        print(json_module.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        write_json(json, facts)
+
+
+def describe_path(path: Path) -> Facts:
+    """What `path` is, as plain values; "kind" comes first.
+
+    Raises:
+        CdulEdgeError: nothing there, a damaged file, or nothing that this program knows.
+    """
+    if not path.exists():
+        raise CdulEdgeError(f"{path} does not exist: check the path")
+    describe = _describe_folder if path.is_dir() else _READERS.get(path.suffix.lower())
+    if describe is None:
+        raise _stranger(path)
+    return describe(path)
+
+
+def _describe_folder(folder: Path) -> Facts:
+    for name in ("manifest.json", "config.json"):
+        if (folder / name).is_file():
+            return _describe_json(folder / name)
+    raise _stranger(folder)
+
+
+def _describe_json(file: Path) -> Facts:
+    from cdul_edge_runtime.files import read_json
+
+    content = read_json(file)
+    if not isinstance(content, dict) or content.get("program") != "cdul-edge":
+        raise _stranger(file)
+    if "graph" in content:
+        return _describe_bundle(file.parent)
+    if file.name == "manifest.json":
+        return {"kind": "labels folder", **_summarise(content)}
+    if content.get("stage") == "train":
+        return {"kind": "training run", **_summarise(content), **_run_state(file.parent)}
+    return {"kind": str(content.get("stage", "JSON")) + " report", **_summarise(content)}
+
+
+def _describe_bundle(folder: Path) -> Facts:
+    from cdul_edge_runtime.bundle import Bundle
+
+    bundle = Bundle.load(folder)
+    facts = {"kind": "bundle, every file as its manifest says", **bundle.manifest.to_dict()}
+    facts["files"] = {name: f"{r.bytes} bytes" for name, r in bundle.manifest.files.items()}
+    return facts
+
+
+def _describe_onnx(file: Path) -> Facts:
+    from cdul_edge_runtime.classifier import Classifier
+
+    with Classifier.load(file, warm_up=False) as classifier:
+        return {"kind": "classifier in one ONNX file", **classifier.manifest.to_dict()}
+
+
+def _describe_npz(file: Path) -> Facts:
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            shapes = {name: f"{arrays[name].dtype} {arrays[name].shape}" for name in arrays.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise CdulEdgeError(f"{file} is not a readable NPZ file ({error})") from error
+    kinds = {
+        "reference pictures with PyTorch's scores": {"inputs", "scores", "names"},
+        "similarities for `label --from-similarities`": {"names", "classes", "global_softmax"},
+        "truth": {"names", "classes", "labels"},
+    }
+    kind = next((kind for kind, needed in kinds.items() if needed <= set(shapes)), None)
+    return {"kind": kind or "NPZ file of another program", **shapes}
+
+
+def _describe_parquet(file: Path) -> Facts:
+    with extra_imports("train", "reading Parquet"):
+        import pyarrow
+        import pyarrow.parquet
+    try:
+        parquet = pyarrow.parquet.ParquetFile(file)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise CdulEdgeError(f"{file} is not a readable Parquet file ({error})") from error
+    ours = (parquet.schema_arrow.metadata or {}).get(b"cdul_edge")
+    columns = parquet.schema_arrow.names
+    kind = "pseudo-labels" if columns == ["path", "scores"] else "similarity part"
+    about = _summarise(json_module.loads(ours)) if ours else {}
+    kind = kind if ours else "Parquet file of another program"
+    return {"kind": kind, "rows": parquet.metadata.num_rows, "columns": columns, **about}
+
+
+def _describe_checkpoint(file: Path) -> Facts:
+    with extra_imports("train", "reading a checkpoint"):
+        from cdul_edge.training.checkpoint import Checkpoint
+    checkpoint = Checkpoint.read(file.parent)
+    return {
+        "kind": "checkpoint of a training run",
+        "epoch": checkpoint.epoch,
+        "step": checkpoint.step,
+        "weights": sum(tensor.numel() for tensor in checkpoint.network.values()),
+        "classes": checkpoint.classes,
+        "plan": checkpoint.plan,
+        "settings": checkpoint.settings,
+        "labels_sha256": checkpoint.labels_sha256,
+    }
+
+
+def _describe_lines(file: Path) -> Facts:
+    lines = [line for line in file.read_text("utf-8", "replace").splitlines() if line.strip()]
+    try:
+        last = json_module.loads(lines[-1]) if lines else {}
+    except json_module.JSONDecodeError:
+        raise _stranger(file) from None
+    kinds = {"epoch": "metrics of a training run", "path": "predictions"}
+    kind = next((kind for key, kind in kinds.items() if key in last), None)
+    if kind is None:
+        raise _stranger(file)
+    return {"kind": kind, "lines": len(lines), "last": last}
+
+
+_READERS: dict[str, Callable[[Path], Facts]] = {
+    ".json": _describe_json,
+    ".jsonl": _describe_lines,
+    ".npz": _describe_npz,
+    ".onnx": _describe_onnx,
+    ".parquet": _describe_parquet,
+    ".pt": _describe_checkpoint,
+}
+
+
+def _run_state(folder: Path) -> Facts:
+    metrics = folder / "metrics.jsonl"
+    epochs = len(metrics.read_text(encoding="utf-8").splitlines()) if metrics.is_file() else 0
+    return {"epochs_done": epochs, "finished": (folder / "summary.json").is_file()}
+
+
+def _summarise(content: Facts) -> Facts:
+    """Long lists, such as the skipped pictures, are counted; class names stay."""
+    keep = ("classes", "thresholds")
+    return {
+        key: f"{len(value)} entries"
+        if isinstance(value, list) and len(value) > 20 and key not in keep
+        else value
+        for key, value in content.items()
+    }
+
+
+def _stranger(path: Path) -> CdulEdgeError:
+    return CdulEdgeError(
+        f"{path} is nothing that cdul-edge made: expected a labels folder, run, bundle, or one of "
+        f"their files ({', '.join(_READERS)})"
+    )
+
+
+def _show(facts: Facts) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in facts.items():
+        text = value if isinstance(value, str) else json_module.dumps(value, ensure_ascii=False)
+        table.add_row(key, text)
+    Console(highlight=False, markup=False).print(table)
