@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cdul_edge.labels_folder import check_labels_folder
 from cdul_edge_runtime.classes import ClassList
 from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.files import atomic_write
@@ -81,9 +82,12 @@ class PseudoLabels:
         """Read a Parquet file, or the one of a labels folder.
 
         Raises:
-            LabelsError: no such file, a damaged one, or one of another format.
+            LabelsError: no such file, a damaged one, one of another format, or a labels folder
+                that is not finished or lacks a part.
         """
         file = path / FILE_NAME if path.is_dir() else path
+        if path.is_dir():
+            check_labels_folder(path)
         if not file.is_file():
             raise LabelsError(f"{file} does not exist: make it with `cdul-edge label`")
         try:

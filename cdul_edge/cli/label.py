@@ -1,0 +1,192 @@
+"""`cdul-edge label`: pseudo-labels from pictures and class names."""
+
+from __future__ import annotations
+
+import json as json_module
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cdul_edge_runtime.errors import extra_imports
+from cdul_edge_runtime.files import write_json
+
+if TYPE_CHECKING:
+    from cdul_edge.labelling.finish import LabelSummary
+
+
+class StrategyChoice(str, Enum):
+    """How the snippets of a picture are merged."""
+
+    CDUL = "cdul"
+    MAX = "max"
+    AVERAGE = "average"
+    GLOBAL = "global"
+
+
+class FusionChoice(str, Enum):
+    """How the whole picture joins its snippets."""
+
+    HALF = "half"
+    POOLED = "pooled"
+
+
+class FitChoice(str, Enum):
+    """How a view becomes the square that CLIP takes."""
+
+    SQUASH = "squash"
+    CENTER = "center"
+    LETTERBOX = "letterbox"
+
+
+class DeviceChoice(str, Enum):
+    """Where CLIP runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class PrecisionChoice(str, Enum):
+    """Number format of CLIP's image tower."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+CLIP, VIEWS, SCORES, RUN = "CLIP", "Views", "Pseudo-labels", "Run"
+
+
+def _option(help: str, panel: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
+
+
+def label(
+    out: Annotated[Path, typer.Option(help="Labels folder; a run that was cut off goes on.")],
+    images: Annotated[
+        Path | None, typer.Argument(help="Folder, text file of paths, or CSV with image_path.")
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="One a line, or name: prompt | prompt; or an ontology.")
+    ] = None,
+    from_similarities: Annotated[
+        Path | None, typer.Option(help="NPZ or Parquet of CLIP outputs made elsewhere.")
+    ] = None,
+    made_with_temperature: Annotated[
+        float | None, typer.Option(help="Of the softmax values in that file, if it is known.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Start anew where other labels are in --out.")
+    ] = False,
+    json: Annotated[Path | None, typer.Option(help="Summary as JSON; - is stdout.")] = None,
+    clip: Annotated[
+        str | None,
+        _option("demo, an open_clip architecture, or a folder with open_clip_config.json.", CLIP),
+    ] = None,
+    pretrained: Annotated[
+        str | None, _option("Tag such as openai, a checkpoint, or none (random).", CLIP)
+    ] = None,
+    seed: Annotated[int, _option("Of random weights.", CLIP, min=0)] = 0,
+    template: Annotated[
+        list[str] | None,
+        _option('Where {} is the prompt; give several to average. ["a photo of a {}"]', CLIP),
+    ] = None,
+    device: Annotated[DeviceChoice, _option("Where CLIP runs.", CLIP)] = DeviceChoice.AUTO,
+    precision: Annotated[
+        PrecisionChoice, _option("auto is fp32 on a CPU, fp16 on CUDA.", CLIP)
+    ] = PrecisionChoice.AUTO,
+    grid: Annotated[str, _option("ROWSxCOLUMNS of snippets.", VIEWS)] = "3x3",
+    overlap: Annotated[
+        float, _option("Growth of a snippet on every side, of its size.", VIEWS, min=0, max=0.5)
+    ] = 0.0,
+    fit: Annotated[
+        FitChoice, _option("To CLIP's square; squash shows all.", VIEWS)
+    ] = FitChoice.SQUASH,
+    strategy: Annotated[
+        StrategyChoice, _option("How snippets are merged.", SCORES)
+    ] = StrategyChoice.CDUL,
+    zeta: Annotated[float, _option("Softmax from which a snippet shows a class.", SCORES)] = 0.2,
+    fusion: Annotated[
+        FusionChoice, _option("half, or the whole picture as one more snippet.", SCORES)
+    ] = FusionChoice.HALF,
+    balance: Annotated[
+        float,
+        _option("Lambda: 0 mean, 1 larger of picture and snippets.", SCORES, "--lambda"),
+    ] = 0.0,
+    temperature: Annotated[
+        str, _option("model (1/logit_scale), cached (of imported values), or a number.", SCORES)
+    ] = "model",
+    keep_embeddings: Annotated[
+        bool,
+        _option("Keep them: other prompts then read no picture.", RUN, "--keep-embeddings"),
+    ] = False,
+    workers: Annotated[
+        int | None, _option("Decoding processes; 0 is none. [one a core]", RUN, min=0)
+    ] = None,
+    threads: Annotated[
+        int | None, _option("Of the encoder on a CPU. [one a core]", RUN, min=1)
+    ] = None,
+    batch_pictures: Annotated[
+        int | None, _option("Pictures encoded at once. [fits the device]", RUN, min=1)
+    ] = None,
+    part_pictures: Annotated[
+        int | None, _option("Pictures a file of the store. [512]", RUN, min=1)
+    ] = None,
+    max_errors: Annotated[
+        int | None, _option("Stop beyond so many unreadable pictures.", RUN, min=0)
+    ] = None,
+    repair: Annotated[bool, _option("Make missing or cut parts again.", RUN, "--repair")] = False,
+) -> None:
+    """Score pictures against class names with CLIP, and make pseudo-labels from the scores."""
+    given = {k: v.value if isinstance(v, Enum) else v for k, v in locals().items()}
+    with extra_imports("train", "labelling"):
+        from cdul_edge.labelling.front import run_label
+        from cdul_edge.labelling.talk import Talk
+    summary = run_label(given, Talk())
+    _show(summary)
+    if json is not None:
+        _write(json, summary.to_dict())
+
+
+def _show(summary: LabelSummary) -> None:
+    console = Console(stderr=True)
+    table = Table(title="Pseudo-labels", title_justify="left")
+    table.add_column("class")
+    table.add_column("mean score", justify="right")
+    table.add_column("pictures", justify="right")
+    table.add_column("above", justify="right")
+    table.add_column("examples", overflow="fold")
+    for row in summary.classes:
+        threshold = "-" if row.threshold is None else f"{row.threshold:.3f}"
+        examples = ", ".join(repr(path)[1:-1] for path in row.examples)
+        cells = (row.name, f"{row.mean_score:.4f}", str(row.above_threshold), threshold, examples)
+        table.add_row(*map(Text, cells))
+    console.print(table)
+    talk = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    for path, reason in summary.skipped[:10]:
+        talk.print(f"skipped {path!r}: {reason}")
+    if len(summary.skipped) > 10:
+        talk.print(f"… and {len(summary.skipped) - 10} more; the store has them all")
+    if summary.unseen:
+        talk.print(
+            f"warning: no picture shows: {', '.join(summary.unseen)} (no score reaches 0.5)",
+            style="yellow",
+        )
+    rate = f", {summary.scored / summary.seconds:.1f} pictures/s" if summary.scored else ""
+    talk.print(
+        f"{summary.labelled} pictures labelled, {len(summary.skipped)} skipped, in "
+        f"{summary.seconds:.1f} s{rate}: {summary.out}"
+    )
+
+
+def _write(target: Path, summary: dict[str, Any]) -> None:
+    if str(target) == "-":
+        print(json_module.dumps(summary, indent=2, ensure_ascii=False))
+    else:
+        write_json(target, summary)

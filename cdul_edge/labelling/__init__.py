@@ -1,0 +1,1 @@
+"""From pictures and class names to pseudo-labels: CLIP once, aggregation as often as you like."""

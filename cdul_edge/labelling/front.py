@@ -1,0 +1,46 @@
+"""From the command line's options to a request, and to the right kind of run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cdul_edge.labelling.finish import LabelSummary
+from cdul_edge.labelling.label import label_pictures
+from cdul_edge.labelling.options import LabelRequest, Scoring
+from cdul_edge.labelling.prompts import DEFAULT_TEMPLATE
+from cdul_edge.labelling.talk import Talk
+from cdul_edge.labelling.views import Views, parse_grid
+from cdul_edge_runtime.errors import CdulEdgeError
+
+
+def run_label(given: Mapping[str, Any], talk: Talk) -> LabelSummary:
+    """Carry out `cdul-edge label`; `given` are its options by name.
+
+    Raises:
+        CdulEdgeError: options that exclude each other, or one that is missing.
+    """
+    scoring = Scoring(
+        **{key: given[key] for key in ("strategy", "zeta", "fusion", "balance", "temperature")}
+    )
+    if given["from_similarities"] is not None:
+        raise CdulEdgeError("not yet")
+    for name, hint in (
+        ("images", "name a folder, a text file of paths, or a CSV with image_path"),
+        ("classes", "give --classes a file with one class name a line"),
+        ("clip", "give --clip demo for the drawn world, or an architecture with --pretrained"),
+    ):
+        if given[name] is None:
+            raise CdulEdgeError(f"{name} is missing: {hint}")
+    rows, columns = parse_grid(given["grid"])
+    taken = (
+        "images classes out clip pretrained seed device precision keep_embeddings part_pictures "
+        "batch_pictures workers threads max_errors force repair"
+    ).split()
+    request = LabelRequest(
+        **{key: given[key] for key in taken},
+        templates=tuple(given["template"] or (DEFAULT_TEMPLATE,)),
+        views=Views(rows, columns, given["overlap"], given["fit"]),
+        scoring=scoring,
+    )
+    return label_pictures(request, talk)

@@ -1,0 +1,118 @@
+"""What `cdul-edge label` can be asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cdul_edge.labelling.aggregation import Aggregation, Fusion, Strategy
+from cdul_edge.labelling.prompts import DEFAULT_TEMPLATE
+from cdul_edge.labelling.views import Views
+from cdul_edge_runtime.errors import CdulEdgeError
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How similarities become scores; `temperature` is "model", "cached", or a number."""
+
+    strategy: Strategy = "cdul"
+    zeta: float = 0.2
+    fusion: Fusion = "half"
+    balance: float = 0.0
+    temperature: str = "model"
+
+    def __post_init__(self) -> None:
+        # refuse wrong values now, not after hours of CLIP
+        self.resolve(0.01, 0.01)
+
+    def resolve(self, model: float, cached: float | None) -> Aggregation:
+        """Settle the temperature.
+
+        Args:
+            model: the model's own, 1 / logit_scale.
+            cached: that of imported softmax values.
+
+        Raises:
+            CdulEdgeError: a temperature that is no number, or "cached" where none is.
+        """
+        if self.temperature == "cached":
+            if cached is None:
+                raise CdulEdgeError(
+                    "--temperature cached is for imported softmax values: these similarities are "
+                    "cosines; give model or a number"
+                )
+            temperature = cached
+        elif self.temperature == "model":
+            temperature = model
+        else:
+            temperature = self._number()
+        return Aggregation(
+            temperature=temperature,
+            strategy=self.strategy,
+            zeta=self.zeta,
+            fusion=self.fusion,
+            balance=self.balance,
+            cached=cached,
+        )
+
+    def _number(self) -> float:
+        try:
+            return float(self.temperature)
+        except ValueError as error:
+            raise CdulEdgeError(
+                f"--temperature {self.temperature!r}: expected model, cached, or a number"
+            ) from error
+
+
+@dataclass(frozen=True)
+class LabelRequest:
+    """One run of `cdul-edge label` on pictures.
+
+    Attributes:
+        clip, pretrained, seed: as `load_clip` takes them.
+        part_pictures: pictures a part of the store; None is the store's own, or 512.
+        batch_pictures: pictures encoded at once; None fits the device.
+        workers: decoding processes; None is one a core, 0 decodes in the main process.
+        threads: of the encoder on a CPU; None is one a core.
+        max_errors: stop beyond so many unreadable pictures.
+        force: start anew where the labels in `out` were made otherwise.
+        repair: make missing or cut parts again.
+    """
+
+    images: Path
+    classes: Path
+    out: Path
+    clip: str
+    pretrained: str | None = None
+    seed: int = 0
+    templates: tuple[str, ...] = (DEFAULT_TEMPLATE,)
+    views: Views = field(default_factory=Views)
+    scoring: Scoring = field(default_factory=Scoring)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    keep_embeddings: bool = False
+    part_pictures: int | None = None
+    batch_pictures: int | None = None
+    workers: int | None = None
+    threads: int | None = None
+    max_errors: int | None = None
+    force: bool = False
+    repair: bool = False
+
+    def picture_settings(self) -> dict[str, Any]:
+        """What the embeddings depend on, as far as it is known before CLIP is loaded."""
+        return {
+            "clip": _identify(self.clip),
+            "pretrained": _identify(self.pretrained),
+            "seed": self.seed,
+            "grid": self.views.grid,
+            "overlap": self.views.overlap,
+            "fit": self.views.fit,
+            "precision": self.precision,
+        }
+
+
+def _identify(name: str | None) -> str | None:
+    """A local file is the same one from whatever folder it is named."""
+    return str(Path(name).resolve()) if name and Path(name).exists() else name
