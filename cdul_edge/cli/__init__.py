@@ -82,6 +82,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 from cdul_edge.cli.demo import demo  # noqa: E402
 from cdul_edge.cli.doctor import doctor  # noqa: E402
+from cdul_edge.cli.evaluate import evaluate  # noqa: E402
 from cdul_edge.cli.export import export  # noqa: E402
 from cdul_edge.cli.info import info  # noqa: E402
 from cdul_edge.cli.label import label  # noqa: E402
@@ -90,6 +91,7 @@ from cdul_edge.cli.train import train  # noqa: E402
 from cdul_edge.cli.verify import verify  # noqa: E402
 
 app.command()(label)
+app.command()(evaluate)
 app.command()(train)
 app.command()(export)
 app.command()(predict)
