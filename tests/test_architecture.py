@@ -18,6 +18,7 @@ NEED_THE_TRAIN_EXTRA = {
     "cdul_edge.pseudo_labels",
     "cdul_edge.cli.__main__",  # runs the command line when imported
     "cdul_edge_export.deploy",
+    "cdul_edge_export.graph",
     "cdul_edge_export.onnx_export",
 }
 

@@ -64,8 +64,9 @@ class OrtBackend:
                 str(model), sess_options=options, providers=[provider]
             )
         except _session_errors() as error:
+            reason = " ".join(str(error).split())
             raise BundleError(
-                f"{model} is not a model that ONNX Runtime can load ({error})"
+                f"{model} is not a model that ONNX Runtime can load ({reason})"
             ) from error
         # ONNX Runtime falls back to the CPU without an error when a provider cannot start.
         running = self._session.get_providers()[0]

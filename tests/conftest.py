@@ -1,0 +1,102 @@
+"""A bundle small enough to check by hand, made without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from cdul_edge_runtime.bundle import MANIFEST, REFERENCE, Reference, record_file
+from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.files import write_json
+from cdul_edge_runtime.manifest import METADATA_KEY, Graph, Manifest, Parity
+from cdul_edge_runtime.preprocess import Preprocess
+
+Inputs = npt.NDArray[np.uint8]
+Scores = npt.NDArray[np.float32]
+
+COLOURS = ClassList(("red", "green", "blue"))
+
+
+def expected_scores(inputs: Inputs) -> Scores:
+    """What the tiny graph gives: a class scores sigmoid(8 * mean of its channel / 255 - 4)."""
+    means = inputs.astype(np.float64).mean(axis=(1, 2)) / 255
+    return cast(Scores, (1 / (1 + np.exp(4 - 8 * means))).astype(np.float32))
+
+
+def build_graph(properties: dict[str, str] | None = None, *, classes: int = 3) -> Any:
+    """The tiny graph: mean of each colour channel, then one linear layer and a sigmoid."""
+    onnx = pytest.importorskip("onnx")
+    helper, tensor = onnx.helper, onnx.TensorProto
+    weights = 8 / 255 * np.eye(3, classes, dtype=np.float32)
+    constants = {"weight": weights, "bias": np.full(classes, -4, np.float32)}
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], to=tensor.FLOAT),
+        helper.make_node("Transpose", ["floats"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("GlobalAveragePool", ["planes"], ["means"]),
+        helper.make_node("Flatten", ["means"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weight", "bias"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["scores"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("images", tensor.UINT8, ["batch", 8, 8, 3])],
+        [helper.make_tensor_value_info("scores", tensor.FLOAT, ["batch", classes])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, properties or {})
+    return model
+
+
+def write_bundle(folder: Path, **changes: Any) -> Path:
+    """A bundle of the tiny graph; `changes` are fields of its manifest."""
+    onnx = pytest.importorskip("onnx")
+    folder.mkdir(parents=True)
+    manifest = Manifest(
+        classes=COLOURS,
+        thresholds=np.array([0.5, 0.5, np.inf], np.float32),
+        preprocess=Preprocess(8, 8),
+        graph=Graph(opset=17, ir_version=8),
+        parity=Parity(1e-4, 0.0, 0.0, (1, 3), "a test"),
+        provenance={"by": "a test"},
+        version="0",
+    )
+    manifest = replace(manifest, **changes)
+    onnx.save(build_graph({METADATA_KEY: manifest.to_json()}), folder / "model.fp32.onnx")
+    inputs = np.zeros((3, 8, 8, 3), np.uint8)
+    inputs[0, ..., 0], inputs[1, ..., 1], inputs[2, :4] = 255, 200, 90
+    Reference(inputs, expected_scores(inputs), ("red", "green", "grey")).write(folder / REFERENCE)
+    files = {name: record_file(folder / name) for name in ("model.fp32.onnx", REFERENCE)}
+    write_json(folder / MANIFEST, replace(manifest, files=files).to_dict())
+    return folder
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle folder that knows red, green and blue (never predicted: its threshold is +inf)."""
+    return write_bundle(tmp_path / "bundle")
+
+
+@pytest.fixture
+def make_bundle(tmp_path: Path) -> Callable[..., Path]:
+    """Make the tiny bundle with other manifest fields."""
+    return lambda **changes: write_bundle(tmp_path / "changed", **changes)
+
+
+@pytest.fixture
+def make_graph() -> Callable[..., Any]:
+    """Make the tiny graph with other metadata or another class count."""
+    return build_graph
+
+
+@pytest.fixture
+def tiny_scores() -> Callable[[Inputs], Scores]:
+    """(N, H, W, 3) uint8 to the scores that the tiny graph must give."""
+    return expected_scores

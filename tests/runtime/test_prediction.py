@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.prediction import Prediction
+
+PREDICTION = Prediction(
+    scores=np.array([0.2, 0.9, 0.5, 0.5], np.float32),
+    classes=ClassList(("cat", "dog", "hen", "cow")),
+    thresholds=np.array([0.1, 0.95, 0.5, np.inf], np.float32),
+)
+
+
+def test_labels_reach_their_own_threshold_the_highest_score_first() -> None:
+    assert PREDICTION.labels == ["hen", "cat"]  # dog is below 0.95, cow is never predicted
+
+
+def test_top_ignores_thresholds_and_keeps_class_order_in_ties() -> None:
+    assert PREDICTION.top(3) == [("dog", 0.9), ("hen", 0.5), ("cow", 0.5)]
+    assert len(PREDICTION.top(99)) == 4
+
+
+def test_the_dictionary_is_plain_json_in_class_order() -> None:
+    text = json.dumps(PREDICTION.to_dict())
+    assert text == (
+        '{"labels": ["hen", "cat"], "scores": {"cat": 0.2, "dog": 0.9, "hen": 0.5, "cow": 0.5}}'
+    )
