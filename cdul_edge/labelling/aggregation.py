@@ -84,8 +84,8 @@ class Aggregation:
         if self.strategy == "global":
             return whole.astype(np.float32)
         rows = cosines[:, 1:]
-        # extremes are no snippet's softmax: their rows do not sum to 1, and as cached they are kept
-        local = _exp(rows, self.temperature) if as_cached else _softmax(rows, self.temperature)
+        # extremes are no one snippet's softmax and need not sum to 1: as cached they are kept
+        local = _shares(rows, self.temperature) if as_cached else _softmax(rows, self.temperature)
         best, worst = local.max(axis=1), local.min(axis=1)
         if snippets == "extremes":
             best, worst = local[:, 0], np.minimum(local[:, 0], local[:, 1])
@@ -128,6 +128,7 @@ def _softmax(cosines: Floats, temperature: float) -> Floats:
     return shares
 
 
-def _exp(cosines: Floats, temperature: float) -> Floats:
-    values: Floats = np.exp(cosines.astype(np.float64) / temperature)
+def _shares(cosines: Floats, temperature: float) -> Floats:
+    """Undo t ln(C p), which is how imported softmax values p are stored."""
+    values: Floats = np.exp(cosines.astype(np.float64) / temperature) / cosines.shape[-1]
     return np.clip(values, 0.0, 1.0)

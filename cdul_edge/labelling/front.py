@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cdul_edge.labelling.finish import LabelSummary
+from cdul_edge.labelling.import_similarities import ImportRequest, label_from_similarities
 from cdul_edge.labelling.label import label_pictures
 from cdul_edge.labelling.options import LabelRequest, Scoring
 from cdul_edge.labelling.prompts import DEFAULT_TEMPLATE
@@ -24,7 +25,24 @@ def run_label(given: Mapping[str, Any], talk: Talk) -> LabelSummary:
         **{key: given[key] for key in ("strategy", "zeta", "fusion", "balance", "temperature")}
     )
     if given["from_similarities"] is not None:
-        raise CdulEdgeError("not yet")
+        return label_from_similarities(_import_request(given, scoring), talk)
+    return label_pictures(_label_request(given, scoring), talk)
+
+
+def _import_request(given: Mapping[str, Any], scoring: Scoring) -> ImportRequest:
+    if given["clip"] is not None:
+        raise CdulEdgeError("--from-similarities and --clip exclude each other: CLIP is not run")
+    return ImportRequest(
+        similarities=given["from_similarities"],
+        made_with=given["made_with_temperature"],
+        scoring=scoring,
+        **{key: given[key] for key in ("out", "images", "classes", "force", "repair")},
+    )
+
+
+def _label_request(given: Mapping[str, Any], scoring: Scoring) -> LabelRequest:
+    if given["made_with_temperature"] is not None:
+        raise CdulEdgeError("--made-with-temperature is about --from-similarities: drop it")
     for name, hint in (
         ("images", "name a folder, a text file of paths, or a CSV with image_path"),
         ("classes", "give --classes a file with one class name a line"),
@@ -37,10 +55,9 @@ def run_label(given: Mapping[str, Any], talk: Talk) -> LabelSummary:
         "images classes out clip pretrained seed device precision keep_embeddings part_pictures "
         "batch_pictures workers threads max_errors force repair"
     ).split()
-    request = LabelRequest(
+    return LabelRequest(
         **{key: given[key] for key in taken},
         templates=tuple(given["template"] or (DEFAULT_TEMPLATE,)),
         views=Views(rows, columns, given["overlap"], given["fit"]),
         scoring=scoring,
     )
-    return label_pictures(request, talk)
