@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from cdul_edge_export.graph import check_graph, lower_opset
+from cdul_edge_runtime.errors import CdulEdgeError
+
+PICTURE = np.arange(2 * 3 * 4 * 4, dtype=np.float32).reshape(2, 3, 4, 4)
+Shape = Sequence[int | str]
+
+
+def model_of(
+    nodes: list[onnx.NodeProto],
+    constants: dict[str, list[int]] | None = None,
+    *,
+    shape: Shape = ("batch", 3, 4, 4),
+    outputs: Sequence[str] = ("y",),
+    rank: int = 4,
+) -> onnx.ModelProto:
+    """An opset-18 model from "x" to `outputs`; integer `constants` are initializers."""
+    tensors = [
+        numpy_helper.from_array(np.array(value, np.int64), name)
+        for name, value in (constants or {}).items()
+    ]
+    shapes = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank) for name in outputs
+    ]
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)], shapes, tensors
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def run(model: onnx.ModelProto, x: npt.NDArray[np.float32] = PICTURE) -> npt.NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return np.concatenate([part.reshape(-1) for part in session.run(None, {"x": x})])
+
+
+def assert_lowered(model: onnx.ModelProto, operators: list[str], **options: Any) -> None:
+    before = run(model, **options)
+    assert lower_opset(model) == ()
+    assert [node.op_type for node in model.graph.node] == operators
+    assert model.opset_import[0].version == 17
+    assert model.ir_version == 8
+    check_graph(model)
+    assert np.array_equal(run(model, **options), before)
+
+
+@pytest.mark.parametrize(
+    ("reduction", "pooling"), [("ReduceMean", "GlobalAveragePool"), ("ReduceMax", "GlobalMaxPool")]
+)
+@pytest.mark.parametrize("axes", [[2, 3], [-1, -2]])
+@pytest.mark.parametrize("keep", [0, 1])
+def test_pooling_over_height_and_width_is_named_so(
+    reduction: str, pooling: str, axes: list[int], keep: int
+) -> None:
+    node = helper.make_node(reduction, ["x", "axes"], ["y"], keepdims=keep)
+    model = model_of([node], {"axes": axes}, rank=4 if keep else 2)
+    assert_lowered(model, [pooling] if keep else [pooling, "Flatten"])
+    assert len(model.graph.initializer) == 0
+
+
+@pytest.mark.parametrize(
+    ("reduction", "axes", "shape"),
+    [
+        ("ReduceMean", [1], (2, 3, 4, 4)),
+        ("ReduceMean", [2, 3], (2, 3, 4, 2, 2)),  # of five dimensions it is no pooling
+        ("ReduceMin", [2, 3], (2, 3, 4, 4)),
+    ],
+)
+def test_other_reductions_keep_their_axes_as_an_attribute(
+    reduction: str, axes: list[int], shape: tuple[int, ...]
+) -> None:
+    node = helper.make_node(reduction, ["x", "axes"], ["y"])
+    model = model_of([node], {"axes": axes}, shape=("batch", *shape[1:]), rank=len(shape))
+    assert_lowered(model, [reduction], x=PICTURE.reshape(shape))
+
+
+def test_a_reduction_without_axes_takes_them_all_or_none() -> None:
+    assert_lowered(model_of([helper.make_node("ReduceMean", ["x"], ["y"])]), ["ReduceMean"])
+    nothing = helper.make_node("ReduceMean", ["x"], ["y"], noop_with_empty_axes=1)
+    assert_lowered(model_of([nothing]), ["Identity"])
+
+
+def test_a_reshape_of_pooled_channels_is_flatten() -> None:
+    nodes = [
+        helper.make_node("ReduceMean", ["x", "axes"], ["m"]),
+        helper.make_node("Reshape", ["m", "shape"], ["y"]),
+    ]
+    model = model_of(nodes, {"axes": [2, 3], "shape": [-1, 3]}, rank=2)
+    assert_lowered(model, ["GlobalAveragePool", "Flatten"])
+
+
+def test_an_even_split_loses_its_count_and_an_uneven_one_stays() -> None:
+    even = helper.make_node("Split", ["x"], ["y", "z"], axis=2, num_outputs=2)
+    assert_lowered(model_of([even], outputs=("y", "z")), ["Split"])
+    uneven = helper.make_node("Split", ["x"], ["y", "z"], axis=1, num_outputs=2)
+    model = model_of([uneven], outputs=("y", "z"))
+    assert lower_opset(model) == ("Split",)
+    assert model.opset_import[0].version == 18
+
+
+def test_pad_without_axes_means_the_same() -> None:
+    node = helper.make_node("Pad", ["x", "pads"], ["y"])
+    assert_lowered(model_of([node], {"pads": [0, 0, 1, 1, 0, 0, 1, 1]}), ["Pad"])
+
+
+def test_an_operator_of_opset_18_keeps_the_whole_graph_there_and_valid() -> None:
+    nodes = [
+        helper.make_node("ReduceMean", ["x", "axes"], ["m"]),
+        helper.make_node("Mish", ["m"], ["y"]),
+    ]
+    model = model_of(nodes, {"axes": [2, 3]})
+    before = run(model)
+    assert lower_opset(model) == ("Mish",)
+    assert [node.op_type for node in model.graph.node] == ["ReduceMean", "Mish"]
+    check_graph(model)
+    assert np.array_equal(run(model), before)
+
+
+def test_axes_known_only_at_run_time_keep_the_graph_at_its_opset() -> None:
+    nodes = [
+        helper.make_node("Identity", ["axes"], ["late"]),
+        helper.make_node("ReduceMean", ["x", "late"], ["y"]),
+    ]
+    assert lower_opset(model_of(nodes, {"axes": [2, 3]})) == ("ReduceMean",)
+
+
+def test_notes_that_hold_paths_are_gone() -> None:
+    model = model_of([helper.make_node("Relu", ["x"], ["y"], doc_string="/home/me/secret.py")])
+    entry = model.graph.node[0].metadata_props.add()
+    entry.key, entry.value = "stack", "/home/me/secret.py"
+    lower_opset(model)
+    assert b"/home/me" not in model.SerializeToString()
+
+
+def test_an_invalid_graph_is_an_error_that_says_so() -> None:
+    model = model_of([helper.make_node("Relu", ["missing"], ["y"])])
+    with pytest.raises(CdulEdgeError, match="not valid ONNX"):
+        check_graph(model)
