@@ -58,7 +58,12 @@ class Checkpoint:
         content = {"format": FORMAT, **_fields(self)}
         # An open file: torch writes a path's own name into the archive, and ours is temporary.
         with atomic_write(folder / FILE_NAME) as temporary, temporary.open("wb") as sink:
-            torch.save(content, sink)
+            try:
+                torch.save(content, sink)
+            except RuntimeError as error:
+                if isinstance(error.__context__, OSError):  # torch hides that the disk is full
+                    raise error.__context__ from error
+                raise
 
     @classmethod
     def read(cls, folder: Path) -> Checkpoint:

@@ -137,8 +137,8 @@ def open_pictures(
     decoded = _decode_in_order(pictures, preprocess, range(len(pictures)), workers)
     if kind == "memory":
         pixels = torch.empty(shape, dtype=torch.uint8)
-        for index, picture in enumerate(decoded):
-            pixels[index] = torch.from_numpy(picture)
+        for row, picture in zip(pixels.numpy(), decoded, strict=True):
+            row[:] = picture
             tick(1)
         return StoredPictures(pixels)
     file = scratch / f"pictures-{_digest(pictures, preprocess)}.uint8"

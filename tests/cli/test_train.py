@@ -1,0 +1,183 @@
+"""The train command: its summary, its one-line errors, and a run that is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from cdul_edge.cli import app
+from cdul_edge.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.classes import ClassList
+
+TINY = (
+    "--network clip:demo --weights none --image-size 32 --batch-size 4 --precision fp32 "
+    "--label-warmup 1 --shift 0.1 --colour 0.2"
+).split()
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve pictures of noise with random labels: enough to see that the machinery runs."""
+    root = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for index in range(12):
+        pixels = rng.integers(0, 256, (40, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / f"{index:02}.png")
+    PseudoLabels(
+        root=root,
+        paths=tuple(f"{index:02}.png" for index in range(12)),
+        classes=ClassList(("cat", "dog", "cow")),
+        scores=rng.uniform(size=(12, 3)).astype(np.float32),
+        thresholds=np.full(3, 0.5, np.float32),
+    ).write(root / "labels" / "pseudo_labels.parquet")
+    truth = ["image_path,cat,dog,cow", *(f"{i:02}.png,1,0,{i % 2}" for i in range(12))]
+    (root / "truth.csv").write_text("\n".join(truth) + "\n")
+    return root / "labels"
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["train", *map(str, arguments)])
+
+
+def test_the_summary_goes_to_stdout_and_the_talk_to_stderr(labels: Path, tmp_path: Path) -> None:
+    truth = labels.parent / "truth.csv"
+    result = invoke(
+        labels, "--out", tmp_path / "run", *TINY, "--epochs", "2", "--json", "-",
+        "--val", labels.parent, "--truth", truth, "--train-truth", truth,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert summary["epochs"] == 2
+    assert 0 <= summary["val"]["map"] <= 100
+    assert len(summary["thresholds"]) == 3
+    assert "epoch 2/2:" in result.stderr
+    assert "held-out pictures, mAP" in result.stderr
+    again = invoke(
+        labels, "--out", tmp_path / "run", *TINY, "--epochs", "2", "--json", tmp_path / "s.json"
+    )
+    assert again.exit_code == 0
+    assert "is finished" in again.stderr
+    assert json.loads((tmp_path / "s.json").read_text()) == summary
+
+
+def test_a_preset_is_overridden_by_an_option(labels: Path, tmp_path: Path) -> None:
+    result = invoke(
+        labels, "--out", tmp_path / "run", "--preset", "cdul-paper", *TINY, "--epochs", "1",
+        "--sigma", "0.7", "--hard", "--no-flip", "--lr", "0.01",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]
+    assert (settings["eta"], settings["sigma"], settings["anchor"]) == (1.0, 0.7, 0.0)
+    assert (settings["labels"], settings["flip"]) == ("hard", False)
+    assert (settings["learning_rate"], settings["height_px"]) == (0.01, 32)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "epochs 0, expected 1 to"),
+        (["--image-size", "big"], "--image-size 'big': expected px such as 224"),
+        (["--image-size", "4"], "height_px 4"),
+        (["--shift", "0.9"], "shift 0.9, expected 0 to 0.25"),
+        (["--network", "resnet81"], "did you mean"),
+        (["--network", "clip:RN5"], "no CLIP called 'RN5'"),
+        (["--weights", "missing.pth"], "is not a file"),
+        (["--device", "cuda:77"], "device 'cuda:77' cannot be used"),
+        (["--truth", "truth.csv"], "--val and --truth go together"),
+        (["--images", "/nowhere"], "12 of 12 labelled pictures are not in /nowhere"),
+        (["--train-truth", "/nowhere.csv"], "/nowhere.csv does not exist"),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_writes_nothing(
+    labels: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    result = invoke(labels, "--out", tmp_path / "run", *TINY, *arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_labels_folder_that_is_not_there_or_damaged_is_refused(
+    labels: Path, tmp_path: Path
+) -> None:
+    missing = invoke(tmp_path / "nothing", "--out", tmp_path / "run", *TINY)
+    assert missing.exit_code == 2
+    assert "does not exist: make it with `cdul-edge label`" in missing.stderr
+    content = (labels / "pseudo_labels.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(content[: len(content) // 2])
+    cut = invoke(tmp_path / "cut.parquet", "--out", tmp_path / "run", *TINY)
+    assert cut.exit_code == 2
+    assert "is damaged" in cut.stderr
+
+
+def test_a_disk_that_fills_up_ends_in_one_line_and_the_same_command_goes_on(
+    labels: Path, tmp_path: Path
+) -> None:
+    options = [*TINY, "--epochs", "2"]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))  # a checkpoint is larger
+    try:
+        full = invoke(labels, "--out", tmp_path / "run", *options)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert full.exit_code == 2, full.output
+    assert "the disk is full" in full.stderr
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names <= {"config.json", "metrics.jsonl", "cache"}
+    assert invoke(labels, "--out", tmp_path / "run", *options).exit_code == 0
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_weights_and_labels(
+    labels: Path, tmp_path: Path
+) -> None:
+    options = [*TINY, "--epochs", "8"]
+    whole = invoke(labels, "--out", tmp_path / "whole", *options)
+    assert whole.exit_code == 0, whole.output
+    kill_after_two_epochs(labels, tmp_path / "killed", options)
+    assert not (tmp_path / "killed" / "summary.json").exists()
+    resumed = invoke(labels, "--out", tmp_path / "killed", *options)
+    assert resumed.exit_code == 0, resumed.output
+    assert "going on after epoch" in resumed.stderr
+    one, other = (
+        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)
+        for name in ("whole", "killed")
+    )
+    assert one["epoch"] == other["epoch"] == 8
+    for name, weights in one["network"].items():
+        assert weights.numpy().tobytes() == other["network"][name].numpy().tobytes(), name
+    refined = [
+        PseudoLabels.read(tmp_path / name / "pseudo_labels_refined.parquet").scores.tobytes()
+        for name in ("whole", "killed")
+    ]
+    assert refined[0] == refined[1]
+    lines = (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 9))
+
+
+def kill_after_two_epochs(labels: Path, out: Path, options: list[str]) -> None:
+    command = [sys.executable, "-m", "cdul_edge.cli", "train", str(labels), "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    with subprocess.Popen([*command, *options], env=environment, stderr=subprocess.PIPE) as process:
+        metrics = out / "metrics.jsonl"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            if metrics.is_file() and metrics.read_bytes().count(b"\n") >= 2:
+                break
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        _, errors = process.communicate()
+        assert process.returncode == -signal.SIGKILL, errors.decode()
