@@ -14,6 +14,9 @@ from open_clip.tokenizer import SimpleTokenizer
 from PIL import Image
 
 from cdul_edge import demo
+from cdul_edge.demo import pictures as pictures_module
+from cdul_edge.demo.clip_pictures import paint_clip_pictures
+from cdul_edge.demo.pictures import NO_CLASS
 from cdul_edge.demo.train_clip import (
     CONFIG_FILE,
     LOG_FILE,
@@ -104,6 +107,25 @@ def test_a_long_text_is_cut_to_the_context_and_still_ends(bundled: tuple[Any, An
     (tokens,) = tokenizer(["star " * 50])
     assert tokens.shape == (20,)
     assert tokens[-1] == tokenizer.eot_token_id == model.vocab_size - 1
+
+
+def test_training_pictures_show_one_captioned_thing_or_none_and_never_a_scene(
+    bundled: tuple[Any, Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(seed: int, size_px: int = 144) -> None:
+        raise AssertionError("the tiny CLIP must not see a scene")
+
+    monkeypatch.setattr(pictures_module, "paint_scene", forbidden)
+    tokenizer = bundled[2]
+    painted = paint_clip_pictures(
+        tokenizer, seed=0, stream="clip", count=60, companion_chance=1.0, empty_chance=0.5
+    )
+    assert painted.pixels.shape == (60, 3, 64, 64)
+    captions = [tokenizer.decode(tokens[1:].tolist()) for tokens in painted.tokens]
+    for index, caption in zip(painted.classes.tolist(), captions, strict=True):
+        named = [name for name in CLASS_NAMES if name in caption.split("<end_of_text>")[0].split()]
+        assert named == ([] if index == NO_CLASS else [CLASS_NAMES[index]])
+    assert 15 < int((painted.classes == NO_CLASS).sum()) < 45  # half of 60
 
 
 def test_two_steps_of_training_write_a_model_that_open_clip_loads(tmp_path: Path) -> None:
