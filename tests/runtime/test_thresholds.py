@@ -1,10 +1,16 @@
 import json
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.thresholds import (
     hard_prevalence,
     prevalence_thresholds,
+    read_thresholds,
+    same_threshold,
     thresholds_from_json,
     thresholds_to_json,
 )
@@ -49,3 +55,33 @@ def test_infinity_survives_json() -> None:
     text = json.dumps(thresholds_to_json(thresholds), allow_nan=False)
     assert text == "[0.25, null]"
     np.testing.assert_array_equal(thresholds_from_json(json.loads(text)), thresholds)
+
+
+def test_a_file_of_thresholds_is_read_by_class_name(tmp_path: Path) -> None:
+    file = tmp_path / "t.json"
+    file.write_text('{"dog": null, "cat": 0.25}')
+    thresholds = read_thresholds(file, ClassList(("cat", "dog")))
+    np.testing.assert_array_equal(thresholds, [0.25, np.inf])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[0.5, 0.5]", "expected a JSON object"),
+        ('{"cat": 0.5}', "no class 'dog'"),
+        ('{"cat": 0.5, "dog": 0.5, "cow": 0.5}', "unknown class 'cow'"),
+        ('{"cat": 1.5, "dog": true}', "1.5 for 'cat'; True for 'dog'"),
+    ],
+)
+def test_a_faulty_file_of_thresholds_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "t.json"
+    file.write_text(text)
+    with pytest.raises(CdulEdgeError, match=message):
+        read_thresholds(file, ClassList(("cat", "dog")))
+
+
+def test_one_threshold_serves_every_class() -> None:
+    two = ClassList(("cat", "dog"))
+    assert same_threshold(0.5, two).tolist() == [0.5, 0.5]
+    with pytest.raises(CdulEdgeError, match="expected a score"):
+        same_threshold(1.01, two)

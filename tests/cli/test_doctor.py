@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from cdul_edge.cli import app
+
+DOCTOR = sys.modules["cdul_edge.cli.doctor"]  # the command of that name hides its module
+
+
+def test_it_names_the_machine_the_packages_and_what_works() -> None:
+    result = CliRunner().invoke(app, ["doctor", "--json", "-"])
+    assert result.exit_code == 0
+    facts = json.loads(result.stdout)
+    assert facts["machine"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert facts["packages"]["numpy"][0].isdigit()
+    assert "CPUExecutionProvider" in facts["onnxruntime_providers"]
+    assert facts["works"]["predict, verify"] == "yes, on the CPU"
+
+
+def test_with_everything_missing_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DOCTOR, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", "")
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 0
+    assert "cdul-edge[cpu]" in result.stdout
+    assert "cdul-edge[train]" in result.stdout
+    assert "nvidia-smi does not answer" in result.stdout
+
+
+def test_a_package_that_crashes_on_import_is_reported_not_raised() -> None:
+    ask = DOCTOR._ask_python
+    assert ask("raise ImportError('libcudart.so.13 is missing')") == {
+        "error": "ImportError: libcudart.so.13 is missing"
+    }
+    assert "error" in ask("import os; os.abort()")
+    assert "error" in ask("print('no JSON')")

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from cdul_edge.cli import app
+from cdul_edge.pseudo_labels import PseudoLabels
+from cdul_edge.training.run import load_run
+from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.classes import ClassList
+
+EXPORT = sys.modules["cdul_edge.cli.export"]  # the command of that name hides its module
+NAMES = ("red", "green", "blue")
+
+
+def invoke(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six pictures, two of each colour, and their truth beside them."""
+    folder = tmp_path_factory.mktemp("world") / "pictures"
+    folder.mkdir()
+    rows = ["image_path," + ",".join(NAMES)]
+    for n in range(6):
+        colour = [0, 0, 0]
+        colour[n % 3] = 120 + 20 * n
+        Image.new("RGB", (40, 30), tuple(colour)).save(folder / f"{n}.png")
+        rows.append(f"{n}.png," + ",".join(str(int(c == n % 3)) for c in range(3)))
+    (folder.parent / "truth.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(pictures: Path) -> Path:
+    """A finished training run on those pictures."""
+    labels, out = pictures.parent / "labels.parquet", pictures.parent / "run"
+    scores = np.eye(3, dtype=np.float32)[np.arange(6) % 3]
+    half = np.full(3, 0.5, np.float32)
+    paths = tuple(f"{n}.png" for n in range(6))
+    PseudoLabels(pictures, paths, ClassList(NAMES), scores, half).write(labels)
+    options = "--network resnet18 --weights none --image-size 32 --epochs 1 --batch-size 6"
+    result = invoke("train", labels, "--out", out, *options.split())
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_a_run_becomes_a_bundle_that_carries_where_it_came_from(run: Path, tmp_path: Path) -> None:
+    result = invoke("export", run, "--out", tmp_path / "b", "--json", "-")
+    assert result.exit_code == 0, result.output
+    assert "differs from PyTorch by at most" in result.stderr
+    bundle = Bundle.load(tmp_path / "b")
+    summary = json.loads(result.stdout)
+    assert summary["parity"]["max_error"] <= summary["parity"]["limit"] == 1e-4
+    assert tuple(bundle.manifest.classes) == NAMES
+    assert bundle.manifest.provenance["thresholds"] == {"rule": "run"}
+    assert len(bundle.manifest.provenance["run"]["checkpoint_sha256"]) == 64
+    assert bundle.reference().names == tuple(f"{n}.png" for n in range(6))
+    assert invoke("verify", tmp_path / "b").exit_code == 0
+
+
+def test_thresholds_chosen_on_labelled_pictures_and_another_reference(
+    run: Path, pictures: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("x.png", "y.png", "z.png"):
+        Image.new("RGB", (8, 8), (9, 9, 9)).save(other / name)
+    labelled = ["--images", pictures, "--truth", pictures.parent / "truth.csv"]
+    reference = ["--reference", other, "--reference-count", 2]
+    options = ["--thresholds", "f1", *labelled, *reference]
+    result = invoke("export", run, "--out", tmp_path / "b", *options)
+    assert result.exit_code == 0, result.output
+    bundle = Bundle.load(tmp_path / "b")
+    origin = bundle.manifest.provenance["thresholds"]
+    assert origin["rule"] == "f1"
+    assert origin["pictures"] == 6
+    assert bundle.reference().names == ("x.png", "z.png")
+
+
+def test_thresholds_from_a_file_follow_the_class_names(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "t.json"
+    file.write_text('{"blue": null, "green": 0.25, "red": 0.75}')
+    values, origin = EXPORT._thresholds(load_run(run), str(file), None, None)
+    assert values.tolist() == [0.75, 0.25, np.inf]
+    assert origin == {"rule": "file", "file": str(file)}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--thresholds", "f1"], "--images and --truth go together"),
+        (["--images", "x", "--truth", "y"], "--images and --truth go together"),
+        (["--thresholds", "precision=2", "--images", "x", "--truth", "y"], "precision=P with P in"),
+        (["--thresholds", "missing.json"], "missing.json does not exist"),
+        (["--reference", "nowhere"], "nowhere does not exist"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_and_nothing_is_written(
+    run: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    result = invoke("export", run, "--out", tmp_path / "b", *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_bundle_and_a_folder_that_is_no_run_are_refused(
+    run: Path, pictures: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "mine").touch()
+    assert "--force" in invoke("export", run, "--out", tmp_path / "b").stderr
+    result = invoke("export", pictures, "--out", tmp_path / "c")
+    assert result.exit_code == 2
+    assert "is no run" in result.stderr
+
+
+def test_lost_pictures_are_an_error_that_names_the_way_out(
+    run: Path, pictures: Path, tmp_path: Path
+) -> None:
+    moved = pictures.rename(tmp_path / "moved")
+    try:
+        lost = invoke("export", run, "--out", tmp_path / "b")
+    finally:
+        moved.rename(pictures)
+    assert lost.exit_code == 2
+    assert "--reference" in lost.stderr
+    assert not (tmp_path / "b").exists()

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cdul_edge.cli import app
+from cdul_edge_runtime.files import write_json
+
+
+def facts(path: Path) -> dict[str, object]:
+    result = CliRunner().invoke(app, ["info", str(path), "--json", "-"])
+    assert result.exit_code == 0, result.output
+    found: dict[str, object] = json.loads(result.stdout)
+    return found
+
+
+def test_a_bundle_and_each_of_its_files_are_known(bundle: Path) -> None:
+    for path in (bundle, bundle / "manifest.json"):
+        assert facts(path)["kind"] == "bundle, every file as its manifest says"
+        assert facts(path)["classes"] == ["red", "green", "blue"]
+    assert facts(bundle / "model.fp32.onnx")["kind"] == "classifier in one ONNX file"
+    reference = facts(bundle / "reference.npz")
+    assert reference["kind"] == "reference pictures with PyTorch's scores"
+    assert reference["inputs"] == "uint8 (3, 8, 8, 3)"
+
+
+def test_a_table_for_people_is_the_default(bundle: Path) -> None:
+    result = CliRunner().invoke(app, ["info", str(bundle)])
+    assert result.stdout.startswith("kind")
+    assert '["red", "green", "blue"]' in result.stdout
+
+
+def test_labels_are_known_with_their_rows(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    from cdul_edge.pseudo_labels import PseudoLabels
+    from cdul_edge_runtime.classes import ClassList
+
+    file = tmp_path / "pseudo_labels.parquet"
+    scores = np.full((2, 2), 0.5, np.float32)
+    classes = ClassList(("cat", "dog"))
+    PseudoLabels(tmp_path, ("a", "b"), classes, scores, scores[0]).write(file)
+    assert facts(file)["kind"] == "pseudo-labels"
+    assert facts(file)["rows"] == 2
+    assert facts(file)["classes"] == ["cat", "dog"]
+
+
+def test_reports_metrics_predictions_and_folders_are_told_apart(tmp_path: Path) -> None:
+    about = {"format": 1, "program": "cdul-edge", "version": "0"}
+    write_json(tmp_path / "v.json", {**about, "stage": "verify", "passed": True})
+    assert facts(tmp_path / "v.json")["kind"] == "verify report"
+    write_json(tmp_path / "labels" / "manifest.json", {**about, "skipped": list(range(30))})
+    assert facts(tmp_path / "labels")["kind"] == "labels folder"
+    assert facts(tmp_path / "labels")["skipped"] == "30 entries"
+    write_json(tmp_path / "run" / "config.json", {**about, "stage": "train"})
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"epoch": 1}\n{"epoch": 2}\n')
+    assert facts(tmp_path / "run")["kind"] == "training run"
+    assert facts(tmp_path / "run")["epochs_done"] == 2
+    assert facts(tmp_path / "run")["finished"] is False
+    assert facts(tmp_path / "run" / "metrics.jsonl")["lines"] == 2
+    (tmp_path / "p.jsonl").write_text('{"path": "a.jpg", "labels": []}\n')
+    assert facts(tmp_path / "p.jsonl")["kind"] == "predictions"
+    np.savez(tmp_path / "t.npz", names=["a"], classes=["b"], labels=[[1]])
+    assert facts(tmp_path / "t.npz")["kind"] == "truth"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("nothing", None, "does not exist"),
+        ("a.txt", "x", "nothing that cdul-edge made"),
+        ("a.json", "{}", "nothing that cdul-edge made"),
+        ("a.jsonl", "{}", "nothing that cdul-edge made"),
+        ("a.json", "{", "not valid JSON"),
+        ("a.npz", "x", "not a readable NPZ"),
+        ("a.onnx", "x", "not a model that ONNX Runtime can load"),
+        ("a.parquet", "x", "not a readable Parquet"),
+        ("checkpoint.pt", "x", "is damaged"),
+    ],
+)
+def test_what_is_not_ours_or_damaged_is_one_line_and_exit_code_2(
+    tmp_path: Path, name: str, content: str | None, message: str
+) -> None:
+    needed = {".pt": "torch", ".parquet": "pyarrow"}.get(Path(name).suffix, "numpy")
+    pytest.importorskip(needed)
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    result = CliRunner().invoke(app, ["info", str(tmp_path / name)])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
