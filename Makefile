@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 THREADS ?= 2
+# Threads that wait must not spin: on shared cores, spinning makes small networks many times slower.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: demo test check bench clean
 
