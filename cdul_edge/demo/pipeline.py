@@ -20,12 +20,9 @@ from cdul_edge_runtime.images import find_images
 from cdul_edge_runtime.machine import describe_machine, usable_cores
 from cdul_edge_runtime.truth import read_truth
 
-# The student that 3,000 scenes of 144 px can feed within minutes on two cores: the tiny CLIP's own
-# trunk, as no other pretrained weights exist here (benchmarks/results/demo.json).
-STUDENT = (
-    "--network clip:demo --image-size 96 --epochs 10 --batch-size 64 --learning-rate 2e-3 "
-    "--head-rate-multiplier 1 --shift 0.125 --colour 0.4 --shuffle-colours 0.5"
-).split()
+# The tiny CLIP's own trunk, as no other pretrained weights exist here, and the settings that feed
+# it within minutes on two cores (cdul_edge/training/presets.py).
+STUDENT = ("--preset", "demo")
 
 RunCommand = Callable[[Sequence[str]], None]
 
@@ -120,7 +117,7 @@ def _train(world: World, out: Path, seed: int, run: RunCommand) -> None:
     run(
         ["train", f"{out / 'labels'}", *STUDENT, "--seed", f"{seed}"]
         + ["--val", f"{world.heldout}", "--truth", f"{world.heldout_truth}"]
-        + ["--out", f"{out / 'run'}"]
+        + ["--train-truth", f"{world.train_truth}", "--out", f"{out / 'run'}"]
     )
 
 
