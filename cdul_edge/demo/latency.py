@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -33,7 +34,7 @@ def compare_latency(
     seconds: dict[str, list[float]] = {"torch_ms": [], "onnxruntime_ms": []}
     try:
         with Classifier.load(bundle, threads=threads) as classifier, torch.inference_mode():
-            sides = {
+            sides: dict[str, Callable[[], object]] = {
                 "torch_ms": lambda: network(tensor),
                 "onnxruntime_ms": lambda: classifier.backend.infer(picture),
             }
