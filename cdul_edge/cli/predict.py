@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json as json_module
 import sys
 from collections.abc import Callable, Iterator
@@ -75,10 +76,12 @@ def predict(
 
 
 def _find_paths(sources: list[str]) -> Iterator[str]:
-    from cdul_edge_runtime.images import find_images
+    from cdul_edge_runtime.images import find_images, require_utf8
 
-    for source in sources:
+    for source in map(require_utf8, sources):
         if source == "-":
+            if isinstance(sys.stdin, io.TextIOWrapper):
+                sys.stdin.reconfigure(encoding="utf-8", errors="replace")
             yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
         elif Path(source).is_dir():
             yield from (str(Path(source, path)) for path in find_images(Path(source)).paths)

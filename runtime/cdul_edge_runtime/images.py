@@ -54,6 +54,8 @@ def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
         content = source.read_bytes() if isinstance(source, Path) else source
     except OSError as error:
         raise ImageError(path, f"cannot be read ({error.strerror or error})") from error
+    except ValueError as error:  # a zero byte in the name
+        raise ImageError(path, f"cannot be read ({error})") from error
     if not content:
         raise ImageError(path, "is empty (0 bytes)")
     try:
@@ -128,7 +130,7 @@ def _walk(folder: Path) -> list[str]:
         for name in files:
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES | {""}:
                 path = Path(directory, name).relative_to(folder).as_posix()
-                found.append(_require_utf8(path))
+                found.append(require_utf8(path))
     return sorted(found)
 
 
@@ -145,7 +147,8 @@ def _read_list(source: Path) -> list[str]:
     return [row["image_path"] for row in reader if row["image_path"]]
 
 
-def _require_utf8(path: str) -> str:
+def require_utf8(path: str) -> str:
+    """Give `path` back, or raise `CdulEdgeError` for a name that JSON and Parquet cannot hold."""
     try:
         path.encode("utf-8")
     except UnicodeEncodeError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from enum import Enum
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -178,6 +177,8 @@ class Manifest:
 
 def program_version() -> str:
     """Version of the installed program, "unknown" when it runs uninstalled."""
+    from importlib.metadata import PackageNotFoundError, version  # costs more than this module
+
     try:
         return version(PROGRAM)
     except PackageNotFoundError:

@@ -75,6 +75,17 @@ def test_unreadable_pictures_are_told_on_stderr_and_the_rest_goes_on(
     assert count == "1 of 4 pictures cannot be read"
 
 
+def test_names_that_no_file_can_have_are_told_like_any_other_fault(
+    bundle: Path, pictures: Path
+) -> None:
+    result = predict(bundle, "-", stdin=f"a\0b\n{pictures / 'green.png'}\n")
+    assert [row["labels"] for row in rows(result)] == [["green"]]
+    assert json.loads(result.stderr.splitlines()[0])["path"] == "a\0b"
+    other = predict(bundle, "bad\udcff.jpg")
+    assert other.exit_code == 2
+    assert "is not UTF-8" in other.stderr
+
+
 def test_a_file_is_written_whole_and_kept_without_force(
     bundle: Path, pictures: Path, tmp_path: Path
 ) -> None:
