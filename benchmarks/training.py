@@ -118,7 +118,9 @@ def make_trainer(
 
     def open_anew(cache: Any) -> Pictures:
         options = DataOptions(cache=cache, workers=threads)
-        return open_pictures(pictures, plan.preprocess, options, scratch=pictures.root / "cache")
+        return open_pictures(
+            pictures, plan.preprocess, options, scratch=pictures.root / "cache", mend=""
+        )
 
     method = make_method(config, torch.full((len(pictures), CLASSES), 0.1))
     trainer = Trainer(

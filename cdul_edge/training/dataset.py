@@ -59,6 +59,38 @@ class Pictures(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Decoder:
+    """Decodes pictures in threads: Pillow works outside the interpreter's lock."""
+
+    pictures: PictureList
+    preprocess: Preprocess
+    workers: int
+    mend: str
+
+    def in_order(self, numbers: Iterable[int]) -> Iterator[npt.NDArray[np.uint8]]:
+        """(H, W, 3) uint8 of each picture, at most `_AHEAD` decoded before they are taken."""
+        running: deque[Future[npt.NDArray[np.uint8]]] = deque()
+        with ThreadPoolExecutor(self.workers) as pool:
+            try:
+                for number in numbers:
+                    running.append(pool.submit(self._decode, number))
+                    if len(running) >= _AHEAD:
+                        yield running.popleft().result()
+                while running:
+                    yield running.popleft().result()
+            finally:
+                for future in running:
+                    future.cancel()
+
+    def _decode(self, number: int) -> npt.NDArray[np.uint8]:
+        path = self.pictures.absolute(number)
+        try:
+            return self.preprocess.apply(open_image(path))
+        except ImageError as error:
+            raise CdulEdgeError(f"{path} {error.reason}: {self.mend}") from error
+
+
 class StoredPictures:
     """Pictures that lie decoded in memory, or in a file mapped into it."""
 
@@ -75,15 +107,15 @@ class StoredPictures:
 class DecodedPictures:
     """Pictures that are decoded anew whenever they are asked for, ahead of the network."""
 
-    def __init__(self, pictures: PictureList, preprocess: Preprocess, workers: int) -> None:
-        self.pictures, self.preprocess, self.workers = pictures, preprocess, workers
+    def __init__(self, decoder: _Decoder) -> None:
+        self.decoder = decoder
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.decoder.pictures)
 
     def batches(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
         numbers = (int(index) for indices in batches for index in indices)
-        decoded = _decode_in_order(self.pictures, self.preprocess, numbers, self.workers)
+        decoded = self.decoder.in_order(numbers)
         for indices in batches:
             yield torch.from_numpy(np.stack(list(islice(decoded, len(indices)))))
 
@@ -116,25 +148,27 @@ def open_pictures(
     options: DataOptions,
     *,
     scratch: Path,
+    mend: str,
     tick: Tick = lambda count: None,
 ) -> Pictures:
     """Decode the pictures into the cache that `options` choose, or get ready to decode them.
 
     Args:
         scratch: folder for the "disk" cache; a complete file there is used again.
+        mend: what to do about a picture that cannot be read, for the message.
         tick: called with 1 for each picture decoded now.
 
     Raises:
-        CdulEdgeError: a picture that cannot be read; it could when it was labelled.
+        CdulEdgeError: a picture that cannot be read.
     """
-    workers = options.workers or usable_cores()
+    decoder = _Decoder(pictures, preprocess, options.workers or usable_cores(), mend)
     shape = (len(pictures), preprocess.height_px, preprocess.width_px, 3)
     kind = options.cache
     if kind == "auto":
         kind = _roomiest(int(np.prod(shape)), options.cache_budget_mib * _MIB, scratch)
     if kind == "none":
-        return DecodedPictures(pictures, preprocess, workers)
-    decoded = _decode_in_order(pictures, preprocess, range(len(pictures)), workers)
+        return DecodedPictures(decoder)
+    decoded = decoder.in_order(range(len(pictures)))
     if kind == "memory":
         pixels = torch.empty(shape, dtype=torch.uint8)
         for row, picture in zip(pixels.numpy(), decoded, strict=True):
@@ -168,32 +202,3 @@ def _digest(pictures: PictureList, preprocess: Preprocess) -> str:
         status = pictures.absolute(index).stat()
         digest.update(repr((path, status.st_size, status.st_mtime_ns)).encode())
     return digest.hexdigest()[:16]
-
-
-def _decode_in_order(
-    pictures: PictureList, preprocess: Preprocess, numbers: Iterable[int], workers: int
-) -> Iterator[npt.NDArray[np.uint8]]:
-    """Decode in threads (Pillow works outside the interpreter's lock), at most `_AHEAD` ahead."""
-    running: deque[Future[npt.NDArray[np.uint8]]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for number in numbers:
-                running.append(pool.submit(_decode, pictures, number, preprocess))
-                if len(running) >= _AHEAD:
-                    yield running.popleft().result()
-            while running:
-                yield running.popleft().result()
-        finally:
-            for future in running:
-                future.cancel()
-
-
-def _decode(pictures: PictureList, number: int, preprocess: Preprocess) -> npt.NDArray[np.uint8]:
-    path = pictures.absolute(number)
-    try:
-        return preprocess.apply(open_image(path))
-    except ImageError as error:
-        raise CdulEdgeError(
-            f"{path} {error.reason}, but could be read when it was labelled: restore it, or label "
-            "the folder again"
-        ) from error

@@ -140,7 +140,8 @@ def open_yardstick(
         listed = find_images(options.val)
         table = read_truth(options.truth, difficult=options.difficult)
         held_out_truth = table.for_paths(listed.paths, classes)
-        held_out = open_pictures(listed, preprocess, data, scratch=scratch)
+        mend = "mend it, or take it out of --val"
+        held_out = open_pictures(listed, preprocess, data, scratch=scratch, mend=mend)
     return Yardstick(classes, held_out, held_out_truth, train_truth)
 
 

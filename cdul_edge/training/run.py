@@ -103,10 +103,10 @@ def inspect_folder(folder: Path, config: RunConfig, *, force: bool) -> RunState:
     Raises:
         CdulEdgeError: without `force`, a run of other settings or labels, or no run at all.
     """
+    if folder.exists() and not folder.is_dir():
+        raise CdulEdgeError(f"{folder} is a file: choose another --out")
     if force or not folder.exists():
         return RunState.FRESH
-    if not folder.is_dir():
-        raise CdulEdgeError(f"{folder} is a file: choose another --out")
     if not (folder / CONFIG).is_file():
         strange = sorted(p.name for p in folder.iterdir() if p.name != CACHE)
         if strange:

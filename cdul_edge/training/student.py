@@ -33,6 +33,8 @@ from cdul_edge_runtime.thresholds import (
     thresholds_to_json,
 )
 
+_MEND = "it could be read when it was labelled; restore it, or label the folder again"
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -126,7 +128,9 @@ def _prepare(
         evaluation, classes, labels.paths, plan.preprocess, data, scratch=scratch
     )
     with talk.progress("reading pictures", len(located)) as tick:
-        pictures = open_pictures(located, plan.preprocess, data, scratch=scratch, tick=tick)
+        pictures = open_pictures(
+            located, plan.preprocess, data, scratch=scratch, mend=_MEND, tick=tick
+        )
     method = make_method(settings, torch.from_numpy(labels.scores))
     trainer = Trainer(
         network, method, pictures, preprocess=plan.preprocess, config=settings, device=device

@@ -21,12 +21,13 @@ from cdul_edge_runtime.images import open_image
 from cdul_edge_runtime.preprocess import Preprocess
 
 SMALL = Preprocess(16, 24)
+MEND = "call the painter"
 PATHS = tuple(f"{index:02}.png" for index in range(12))
 
 
 def read(squares: Any, scratch: Path, **options: Any) -> torch.Tensor:
     pictures = locate_pictures(squares.root / "train", PATHS)
-    opened = open_pictures(pictures, SMALL, DataOptions(**options), scratch=scratch)
+    opened = open_pictures(pictures, SMALL, DataOptions(**options), scratch=scratch, mend=MEND)
     assert len(opened) == 12
     return torch.cat(list(opened.batches([torch.tensor([11, 0, 5]), torch.tensor([3])])))
 
@@ -47,7 +48,7 @@ def test_auto_takes_memory_within_the_budget_and_the_disk_beyond(
     pictures = locate_pictures(squares.root / "train", PATHS)
     for budget, on_disk in ((1, False), (0, True)):
         options = DataOptions(cache_budget_mib=budget)
-        opened = open_pictures(pictures, SMALL, options, scratch=tmp_path / str(budget))
+        opened = open_pictures(pictures, SMALL, options, scratch=tmp_path / str(budget), mend=MEND)
         assert isinstance(opened, StoredPictures)
         assert any(tmp_path.glob(f"{budget}/*.uint8")) == on_disk
 
@@ -63,7 +64,9 @@ def test_a_finished_disk_cache_is_used_again_until_a_picture_changes(
         pictures = locate_pictures(folder, PATHS)
         options = DataOptions(cache="disk")
         decoded.clear()
-        open_pictures(pictures, SMALL, options, scratch=tmp_path / "cache", tick=decoded.append)
+        open_pictures(
+            pictures, SMALL, options, scratch=tmp_path / "cache", mend=MEND, tick=decoded.append
+        )
         return sum(decoded)
 
     assert [count_decoded(), count_decoded()] == [12, 0]
@@ -86,12 +89,13 @@ def test_a_picture_damaged_since_labelling_is_named_and_leaves_no_cache(
     shutil.copytree(squares.root / "train", folder)
     (folder / "04.png").write_bytes((folder / "04.png").read_bytes()[:60])
     pictures = locate_pictures(folder, PATHS)
-    with pytest.raises(CdulEdgeError, match=r"04\.png .* could be read when it was labelled"):
+    with pytest.raises(CdulEdgeError, match=r"04\.png .*: call the painter"):
         opened = open_pictures(
             pictures,
             SMALL,
             DataOptions(cache=cache),
             scratch=tmp_path / "cache",
+            mend=MEND,
         )
         list(opened.batches([torch.arange(12)]))
     assert not list(tmp_path.glob("cache/*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -180,7 +181,9 @@ def test_the_order_of_the_classes_only_orders_the_columns(squares: Any, small: A
         network, plan = create_network(config, 3)
         network.head.weight.data.zero_()  # type: ignore[union-attr, operator]
         located = locate_pictures(labels.root, labels.paths)
-        pictures = open_pictures(located, plan.preprocess, DataOptions(), scratch=squares.root)
+        pictures = open_pictures(
+            located, plan.preprocess, DataOptions(), scratch=squares.root, mend=""
+        )
         trainer = Trainer(
             network, make_method(config, torch.tensor(labels.scores[:, columns])), pictures,
             preprocess=plan.preprocess, config=config, device=torch.device("cpu"),
@@ -262,6 +265,19 @@ def test_settings_or_labels_of_another_run_are_refused_with_what_differs(
     assert results(tmp_path / "run") == before
     train(tmp_path / "run", epochs=2, force=True)
     assert len(read_lines(tmp_path / "run")) == 2
+
+
+def test_a_picture_damaged_since_labelling_stops_the_run_before_it_starts(
+    train: Train, squares: Any, tmp_path: Path
+) -> None:
+    shutil.copytree(squares.root / "train", tmp_path / "moved")
+    (tmp_path / "moved" / "07.png").write_bytes(b"")
+    data = DataOptions(images=tmp_path / "moved")
+    with pytest.raises(
+        CdulEdgeError, match=r"07\.png is empty .*could be read when it was labelled"
+    ):
+        train(tmp_path / "run", data=data)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_finished_run_is_only_reported(train: Train, tmp_path: Path) -> None:
