@@ -133,7 +133,7 @@ def label(
         int | None, _option("Of the encoder on a CPU. [one a core]", RUN, min=1)
     ] = None,
     batch_pictures: Annotated[
-        int | None, _option("Pictures encoded at once. [fits the device]", RUN, min=1)
+        int | None, _option("Pictures encoded at once. [fits the device]", RUN, min=1, max=256)
     ] = None,
     part_pictures: Annotated[
         int | None, _option("Pictures a file of the store. [512]", RUN, min=1)
@@ -159,13 +159,13 @@ def _show(summary: LabelSummary) -> None:
     table = Table(title="Pseudo-labels", title_justify="left")
     table.add_column("class")
     table.add_column("mean score", justify="right")
-    table.add_column("pictures", justify="right")
-    table.add_column("above", justify="right")
+    table.add_column("threshold", justify="right")
+    table.add_column("pictures above", justify="right")
     table.add_column("examples", overflow="fold")
     for row in summary.classes:
         threshold = "-" if row.threshold is None else f"{row.threshold:.3f}"
         examples = ", ".join(repr(path)[1:-1] for path in row.examples)
-        cells = (row.name, f"{row.mean_score:.4f}", str(row.above_threshold), threshold, examples)
+        cells = (row.name, f"{row.mean_score:.4f}", threshold, str(row.above_threshold), examples)
         table.add_row(*map(Text, cells))
     console.print(table)
     talk = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)

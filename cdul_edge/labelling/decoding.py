@@ -1,25 +1,28 @@
-"""Worker processes that read, cut and resize pictures into memory shared with the encoder.
+"""Processes that read, cut and resize pictures into memory shared with the encoder.
 
 They import numpy and Pillow only, so they start in a fraction of a second. A batch of pictures is
 decoded into one slot of shared memory, which the encoder reads without a copy and then releases.
+
+They are plain child processes on pipes, not `multiprocessing`, which would import the main program
+(and with it torch) into each; and they end by themselves when their pipe does, however the parent
+died.
 """
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
+import json
+import mmap
 import os
-import signal
-import threading
+import shutil
+import subprocess
+import sys
+import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +33,10 @@ from cdul_edge_runtime.images import open_image
 from cdul_edge_runtime.preprocess import Preprocess
 
 Pixels = npt.NDArray[np.uint8]
+
+MAX_BATCH_PICTURES = 256
+LONGEST_REASON = 200
+_MEMORY_FOLDER = "/dev/shm"
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded batch; `pixels` is valid until the slot is released.
+    """A decoded batch; `pixels` is valid until the batch is released.
 
     Attributes:
         pixels: (M, 1 + R, S, S, 3) uint8 of the M pictures without a reason, in order.
@@ -71,11 +78,35 @@ class DecodingPlan:
         side = self.preprocess.height_px
         return self.batch_pictures, self.views.count, side, side, 3
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a worker; `from_dict` reads them back."""
+        return {
+            "root": str(self.root),
+            "views": self.views.to_dict(),
+            "preprocess": self.preprocess.to_dict(),
+            "batch_pictures": self.batch_pictures,
+        }
 
-_Outcome = tuple[tuple[tuple[int, int], ...], tuple[str | None, ...]]
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> DecodingPlan:
+        """Read what `to_dict` wrote."""
+        return cls(
+            Path(fields["root"]),
+            Views(**fields["views"]),
+            Preprocess.from_dict(fields["preprocess"]),
+            fields["batch_pictures"],
+        )
 
 
-def decode_batch(plan: DecodingPlan, paths: Sequence[str], slot: Pixels) -> _Outcome:
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a batch's pictures; the fields of `Decoded`."""
+
+    sizes: tuple[tuple[int, int], ...]
+    reasons: tuple[str | None, ...]
+
+
+def decode_batch(plan: DecodingPlan, paths: Sequence[str], slot: Pixels) -> Outcome:
     """Decode each picture once and write its views into `slot`, packed without gaps."""
     sizes: list[tuple[int, int]] = []
     reasons: list[str | None] = []
@@ -86,12 +117,12 @@ def decode_batch(plan: DecodingPlan, paths: Sequence[str], slot: Pixels) -> _Out
             cut_views(image, plan.views, plan.preprocess, slot[filled])
         except ImageError as error:
             sizes.append((0, 0))
-            reasons.append(error.reason)
+            reasons.append(error.reason[:LONGEST_REASON])
         else:
             filled += 1
             sizes.append(image.size)
             reasons.append(None)
-    return tuple(sizes), tuple(reasons)
+    return Outcome(tuple(sizes), tuple(reasons))
 
 
 class Decoder:
@@ -100,35 +131,38 @@ class Decoder:
     def __init__(self, plan: DecodingPlan, workers: int, held_slots: int) -> None:
         """`held_slots`: how many decoded batches the consumer may hold at once."""
         self._plan = plan
-        slots = held_slots + (workers + 1 if workers else 1)
-        size = slots * int(np.prod(plan.slot_shape))
-        context = multiprocessing.get_context("spawn")
-        # an unlinked file in /dev/shm, or in the temporary folder where that is too small
-        shared = context.RawArray(ctypes.c_uint8, size)
-        self._slots = _as_slots(shared, plan)
-        self._free = list(range(slots))
-        self._pool = (
-            ProcessPoolExecutor(
-                workers, mp_context=context, initializer=_start_worker, initargs=(shared, plan)
-            )
-            if workers
-            else None
-        )
+        count = held_slots + max(1, 2 * workers)  # one in work and one ready for each worker
+        self._memory = _allocate(count * int(np.prod(plan.slot_shape)))
+        self._slots = as_slots(self._memory, plan)
+        self._free = deque(range(count))
+        self._workers = [_Worker(plan, self._memory) for _ in range(workers)]
 
     def batches(self, works: Iterable[Work]) -> Iterator[Decoded]:
-        """Decode in order; each batch's slot must be given back with `release`."""
-        todo = iter(works)
-        pending: deque[tuple[Work, int, Future[_Outcome]]] = deque()
+        """Decode in order; each batch's memory must be given back with `release`."""
+        todo = enumerate(works)
+        pending: deque[tuple[int, Work, int]] = deque()
+        ahead = max(1, 2 * len(self._workers))
         while True:
-            while self._free and (work := next(todo, None)) is not None:
-                slot = self._free.pop()
-                pending.append((work, slot, self._submit(work, slot)))
+            # No more than one unread answer a worker when we write to it: answers fit their pipe
+            # then, and neither side can wait for the other.
+            while (
+                len(pending) < ahead and self._free and (following := next(todo, None)) is not None
+            ):
+                turn, work = following
+                slot = self._free.popleft()
+                if self._workers:
+                    self._worker(turn).send(work, slot)
+                pending.append((turn, work, slot))
             if not pending:
                 return
-            work, slot, future = pending.popleft()
-            sizes, reasons = _result(future, work)
-            readable = sum(reason is None for reason in reasons)
-            yield Decoded(work, slot, self._slots[slot][:readable], sizes, reasons)
+            turn, work, slot = pending.popleft()
+            if self._workers:
+                outcome = self._worker(turn).receive(work)
+            else:
+                outcome = decode_batch(self._plan, work.paths, self._slots[slot])
+            readable = sum(reason is None for reason in outcome.reasons)
+            pixels = self._slots[slot][:readable]
+            yield Decoded(work, slot, pixels, outcome.sizes, outcome.reasons)
 
     def release(self, batch: Decoded) -> None:
         """Give the batch's memory back."""
@@ -136,15 +170,13 @@ class Decoder:
 
     def close(self) -> None:
         """End the workers."""
-        if self._pool:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        for worker in self._workers:
+            worker.end()
+        self._memory.close()
 
-    def _submit(self, work: Work, slot: int) -> Future[_Outcome]:
-        if self._pool:
-            return self._pool.submit(_decode_in_worker, work.paths, slot)
-        future: Future[_Outcome] = Future()
-        future.set_result(decode_batch(self._plan, work.paths, self._slots[slot]))
-        return future
+    def _worker(self, turn: int) -> _Worker:
+        # results are used in order, so turns are as good as a queue
+        return self._workers[turn % len(self._workers)]
 
 
 @contextmanager
@@ -157,40 +189,66 @@ def open_decoder(plan: DecodingPlan, workers: int, held_slots: int) -> Iterator[
         decoder.close()
 
 
-def _result(future: Future[_Outcome], work: Work) -> _Outcome:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise CdulEdgeError(
-            f"a decoding process died at or after {work.paths[0]!r}, most likely killed for its "
-            "memory: give fewer --workers, or leave out the picture that is too large"
-        ) from error
-
-
-def _as_slots(shared: Any, plan: DecodingPlan) -> Pixels:
-    flat: Pixels = np.frombuffer(shared, dtype=np.uint8)
+def as_slots(memory: IO[bytes], plan: DecodingPlan) -> Pixels:
+    """The shared memory as (slots, *slot_shape) uint8; a change is seen by all processes."""
+    flat: Pixels = np.frombuffer(mmap.mmap(memory.fileno(), 0), dtype=np.uint8)
     return flat.reshape(-1, *plan.slot_shape)
 
 
-_worker: tuple[Pixels, DecodingPlan] | None = None
+class _Worker:
+    def __init__(self, plan: DecodingPlan, memory: IO[bytes]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "cdul_edge.labelling.decode_worker", str(memory.fileno())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[memory.fileno()],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,  # Ctrl-C is for the parent, which ends us
+        )
+        self._write(plan.to_dict())
+
+    def send(self, work: Work, slot: int) -> None:
+        self._write({"paths": work.paths, "slot": slot})
+
+    def receive(self, work: Work) -> Outcome:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise CdulEdgeError(
+                f"a decoding process died (exit code {self._process.wait()}) at a picture between "
+                f"{work.paths[0]!r} and {work.paths[-1]!r}: if it was killed for its memory, give "
+                "fewer --workers, or leave out what is too large"
+            )
+        found = json.loads(line)
+        sizes = tuple((width, height) for width, height in found["sizes"])
+        return Outcome(sizes, tuple(found["reasons"]))
+
+    def end(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            try:
+                pipe.close()
+            except BrokenPipeError:  # it died before it read all that was sent
+                continue
+        self._process.kill()  # it may be in the middle of pictures that nobody wants any more
+        self._process.wait()
+
+    def _write(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return  # `receive` tells it, with the exit code
 
 
-def _start_worker(shared: Any, plan: DecodingPlan) -> None:
-    global _worker
-    _worker = (_as_slots(shared, plan), plan)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-def _follow_parent() -> None:
-    """Without it, workers of a parent that was killed with -9 would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-def _decode_in_worker(paths: tuple[str, ...], slot: int) -> _Outcome:
-    assert _worker is not None
-    slots, plan = _worker
-    return decode_batch(plan, paths, slots[slot])
+def _allocate(size: int) -> IO[bytes]:
+    """A file without a name, in memory where there is room; it goes when the last process does."""
+    roomy = Path(_MEMORY_FOLDER).is_dir() and shutil.disk_usage(_MEMORY_FOLDER).free > 2 * size
+    folder = _MEMORY_FOLDER if roomy else None
+    memory: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (Decoder.close does)
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(memory.fileno(), 0, size)  # full is an error now, not a crash later
+    else:
+        memory.truncate(size)
+    return memory

@@ -11,7 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge.labelling.decoding import Decoded, DecodingPlan, Work, open_decoder
+from cdul_edge.labelling.decoding import (
+    MAX_BATCH_PICTURES,
+    Decoded,
+    DecodingPlan,
+    Work,
+    open_decoder,
+)
 from cdul_edge.labelling.encoder import ClipEncoder
 from cdul_edge.labelling.store import EMBEDDINGS_FOLDER, Part, part_name, read_part, write_part
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -107,7 +113,8 @@ def score_embeddings(job: ScoringJob, parts: Sequence[int], advance: Callable[[i
 
 def choose_batch_pictures(image_size_px: int, views: int, device: str) -> int:
     """Whole pictures a batch, so that all of a picture's views travel together."""
-    return max(1, BATCH_PIXELS[device] // (views * image_size_px**2))
+    pictures = BATCH_PIXELS[device] // (views * image_size_px**2)
+    return min(max(1, pictures), MAX_BATCH_PICTURES)
 
 
 def _cut_batches(job: ScoringJob, missing: Sequence[int], size: int) -> Iterator[Work]:
