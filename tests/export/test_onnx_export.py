@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,19 @@ def test_nothing_is_written_where_the_graph_is_too_far_from_torch(tmp_path: Path
     with pytest.raises(CdulEdgeError, match=r"limit -1 \(worst picture: \d\): nothing was written"):
         export(small_network(), tmp_path / "b", parity_limit=-1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing_behind_and_the_old_bundle_whole(tmp_path: Path) -> None:
+    export(small_network(), tmp_path / "b")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            export(small_network(seed=1), tmp_path / "b", force=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+    assert len(Bundle.load(tmp_path / "b").manifest.files) == 2
 
 
 def test_an_existing_bundle_is_kept_without_force_and_replaced_with_it(
