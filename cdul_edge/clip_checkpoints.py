@@ -31,29 +31,6 @@ LOAD_FAULTS = (
     SafetensorError,
 )
 
-# The order in which open_clip itself looks for weights in a folder.
-_NAMES = (
-    "open_clip_model.safetensors",
-    "open_clip_pytorch_model.safetensors",
-    "open_clip_pytorch_model.bin",
-    "open_clip_pytorch_model.pth",
-    "model.safetensors",
-    "pytorch_model.bin",
-    "pytorch_model.pth",
-    "model.pth",
-)
-
-
-def find_weights(folder: Path) -> Path:
-    """The checkpoint of a local model folder; raises `CdulEdgeError` when there is none."""
-    for name in _NAMES:
-        if (folder / name).is_file():
-            return folder / name
-    raise CdulEdgeError(
-        f"no weights in {folder}: expected {_NAMES[0]}, or give --pretrained a checkpoint file, "
-        "or none for random weights"
-    )
-
 
 def download_weights(architecture: str, tag: str, settings: dict[str, Any]) -> Path:
     """Fetch what open_clip knows as `tag`; `settings` is open_clip's entry for it."""

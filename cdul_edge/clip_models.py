@@ -16,16 +16,14 @@ import torch
 from cdul_edge.clip_checkpoints import (
     LOAD_FAULTS,
     download_weights,
-    find_weights,
     is_openai_archive,
     load_weights,
     quiet_open_clip,
 )
+from cdul_edge.clip_files import CONFIG_FILE, find_config, find_weights
+from cdul_edge.clip_files import DEMO_FOLDER as DEMO_FOLDER
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.files import read_json, sha256_file
-
-DEMO_FOLDER = Path(__file__).parent / "demo" / "clip"
-CONFIG_FILE = "open_clip_config.json"
 
 
 @dataclass(frozen=True)
@@ -86,12 +84,11 @@ def load_clip(name: str, pretrained: str | None = None, *, seed: int = 0) -> Loa
         CdulEdgeError: an unknown architecture or tag (with near matches), a download that failed,
             a checkpoint that does not fit.
     """
-    if name == "demo":
-        if pretrained is not None:
-            raise CdulEdgeError(f"the bundled CLIP has its own weights: drop {pretrained!r}")
-        source = _local_source(DEMO_FOLDER, None, name)
-    elif Path(name).is_dir() or name.endswith(".json"):
-        source = _local_source(Path(name), pretrained, name)
+    config = find_config(name)
+    if config == DEMO_FOLDER / CONFIG_FILE and pretrained is not None:
+        raise CdulEdgeError(f"the bundled CLIP has its own weights: drop {pretrained!r}")
+    if config is not None:
+        source = _local_source(config, pretrained, name)
     else:
         source = _architecture_source(name, pretrained)
     model = _build(source, seed)
@@ -137,8 +134,7 @@ def _architecture_source(name: str, pretrained: str | None) -> _Source:
     )
 
 
-def _local_source(path: Path, pretrained: str | None, name: str) -> _Source:
-    file = path / CONFIG_FILE if path.is_dir() else path
+def _local_source(file: Path, pretrained: str | None, name: str) -> _Source:
     config = read_json(file)
     if "model_cfg" not in config:
         config = {"model_cfg": config, "preprocess_cfg": {}}
@@ -146,7 +142,7 @@ def _local_source(path: Path, pretrained: str | None, name: str) -> _Source:
     if missing:
         raise CdulEdgeError(f"{file} is no open_clip config: it lacks {', '.join(sorted(missing))}")
     if pretrained is None:
-        weights: Path | None = find_weights(file.parent)
+        weights: Path | None = find_weights(file)
     else:
         weights = Path(pretrained) if pretrained != "none" else None
         if weights is not None and not weights.is_file():

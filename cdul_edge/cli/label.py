@@ -178,7 +178,8 @@ def _show(summary: LabelSummary) -> None:
             f"warning: no picture shows: {', '.join(summary.unseen)} (no score reaches 0.5)",
             style="yellow",
         )
-    rate = f", {summary.scored / summary.seconds:.1f} pictures/s" if summary.scored else ""
+    speed = summary.pictures_per_s
+    rate = f" ({summary.scored} through CLIP, {speed:.1f} pictures/s)" if speed else ""
     talk.print(
         f"{summary.labelled} pictures labelled, {len(summary.skipped)} skipped, in "
         f"{summary.seconds:.1f} s{rate}: {summary.out}"

@@ -34,6 +34,7 @@ class LabelSummary:
 
     Attributes:
         scored: pictures that went through CLIP in this run.
+        pictures_per_s: of those, from the first decoded to the last stored; None without any.
         unseen: classes that no picture shows: none of their scores reaches 0.5.
     """
 
@@ -42,6 +43,7 @@ class LabelSummary:
     labelled: int
     skipped: tuple[tuple[str, str], ...]
     scored: int
+    pictures_per_s: float | None
     seconds: float
     scoring: dict[str, Any]
     classes: tuple[ClassSummary, ...]
@@ -68,6 +70,7 @@ def finish_labels(
     *,
     started: float,
     scored: int = 0,
+    scoring_seconds: float = 0.0,
 ) -> LabelSummary:
     """Write pseudo-labels and the finished manifest over a store whose parts are all there.
 
@@ -77,7 +80,7 @@ def finish_labels(
         root: the folder that the paths are relative to.
         scoring: how similarities become scores.
         started: `perf_counter` at the start of the run.
-        scored: pictures that went through CLIP in this run.
+        scored: pictures that went through CLIP in this run, which took `scoring_seconds`.
 
     Raises:
         CdulEdgeError: no picture could be read; the folder is removed.
@@ -123,6 +126,7 @@ def finish_labels(
         labelled=len(paths),
         skipped=skipped,
         scored=scored,
+        pictures_per_s=scored / scoring_seconds if scored else None,
         seconds=perf_counter() - started,
         scoring=used,
         classes=summarise_classes(labels),
@@ -136,4 +140,5 @@ def _files(out: Path, parts: int) -> list[str]:
 
 
 def _show(settings: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in settings.items() if value is not None)
+    shown = {key: f"{v:.4g}" if isinstance(v, float) else v for key, v in settings.items()}
+    return ", ".join(f"{key} {value}" for key, value in shown.items() if value is not None)

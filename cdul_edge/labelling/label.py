@@ -67,14 +67,21 @@ def label_pictures(request: LabelRequest, talk: Talk) -> LabelSummary:
     if existing is not None and _answers(existing, settings) and not request.repair:
         refuse_damage(request.out, existing)
         talk.say("the similarities are complete: CLIP is not run")
-        content, scored = existing, 0
+        content, scored, seconds = existing, 0, 0.0
     else:
-        content, scored = _fill_store(
+        content, scored, seconds = _fill_store(
             request, prompts, pictures, existing, settings, replaced, talk
         )
     content["inputs"] = _inputs(request, pictures)
     return finish_labels(
-        request.out, content, pictures.root, request.scoring, talk, started=started, scored=scored
+        request.out,
+        content,
+        pictures.root,
+        request.scoring,
+        talk,
+        started=started,
+        scored=scored,
+        scoring_seconds=seconds,
     )
 
 
@@ -118,8 +125,8 @@ def _fill_store(
     settings: Manifest,
     replaced: bool,
     talk: Talk,
-) -> tuple[Manifest, int]:
-    """Returns the manifest, still marked unfinished, and how many pictures CLIP saw."""
+) -> tuple[Manifest, int, float]:
+    """Returns the unfinished manifest, how many pictures CLIP saw, and the seconds it took."""
     from cdul_edge.clip_models import load_clip
     from cdul_edge.labelling.encoder import ClipEncoder
     from cdul_edge.labelling.scoring import ScoringJob
@@ -160,7 +167,9 @@ def _fill_store(
     remove_leftovers(request.out)
     write_manifest(request.out, content, [])
     write_pictures(request.out, pictures.paths)
-    return content, _fill_parts(request, job, encoder, talk)
+    before = perf_counter()
+    scored = _fill_parts(request, job, encoder, talk)
+    return content, scored, perf_counter() - before
 
 
 def _fill_parts(request: LabelRequest, job: Any, encoder: ClipEncoder, talk: Talk) -> int:

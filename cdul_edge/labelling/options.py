@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from cdul_edge.clip_files import local_weights_sha256
 from cdul_edge.labelling.aggregation import Aggregation, Fusion, Strategy
 from cdul_edge.labelling.prompts import DEFAULT_TEMPLATE
 from cdul_edge.labelling.views import Views
@@ -106,6 +107,7 @@ class LabelRequest:
             "clip": _identify(self.clip),
             "pretrained": _identify(self.pretrained),
             "seed": self.seed,
+            "weights_sha256": local_weights_sha256(self.clip, self.pretrained),
             "grid": self.views.grid,
             "overlap": self.views.overlap,
             "fit": self.views.fit,
