@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,13 +21,15 @@ from cdul_edge.labelling.resume import PICTURES, remove_labels
 from cdul_edge.labelling.store import EMBEDDINGS_FOLDER, part_name
 from cdul_edge.labelling.talk import Talk
 from cdul_edge.labels_folder import write_manifest
-from cdul_edge.pseudo_labels import FILE_NAME
+from cdul_edge.pseudo_labels import FILE_NAME, PseudoLabels
 from cdul_edge_runtime.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.thresholds import thresholds_to_json
 
 # A manifest is read by people: of more skipped pictures the store has the list.
 LISTED = 100
+
+Skipped = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class LabelSummary:
     out: str
     pictures: int
     labelled: int
-    skipped: tuple[tuple[str, str], ...]
+    skipped: Skipped
     scored: int
     pictures_per_s: float | None
     seconds: float
@@ -61,26 +65,34 @@ class LabelSummary:
         }
 
 
+@dataclass
+class Effort:
+    """What a run cost: seconds in all, and of the pictures that went through CLIP."""
+
+    started: float = field(default_factory=perf_counter)
+    scored: int = 0
+    scoring_seconds: float = 0.0
+
+    @contextmanager
+    def scoring(self, pictures: int) -> Iterator[None]:
+        """The block in which so many pictures go through CLIP."""
+        before = perf_counter()
+        yield
+        self.scored += pictures
+        self.scoring_seconds += perf_counter() - before
+
+
 def finish_labels(
-    out: Path,
-    content: dict[str, Any],
-    root: Path,
-    scoring: Scoring,
-    talk: Talk,
-    *,
-    started: float,
-    scored: int = 0,
-    scoring_seconds: float = 0.0,
+    out: Path, content: dict[str, Any], scoring: Scoring, effort: Effort, talk: Talk
 ) -> LabelSummary:
     """Write pseudo-labels and the finished manifest over a store whose parts are all there.
 
     Args:
         out: the labels folder.
         content: its manifest.
-        root: the folder that the paths are relative to.
         scoring: how similarities become scores.
-        started: `perf_counter` at the start of the run.
-        scored: pictures that went through CLIP in this run, which took `scoring_seconds`.
+        effort: what the run did so far.
+        talk: to the user.
 
     Raises:
         CdulEdgeError: no picture could be read; the folder is removed.
@@ -98,36 +110,56 @@ def finish_labels(
     used = aggregation.to_dict()
     if content.get("pseudo_labels") not in (None, used):
         talk.say(f"{FILE_NAME} is replaced: its settings were {_show(content['pseudo_labels'])}")
-    classes = ClassList(tuple(content["classes"]))
-    provenance = {
-        "program": f"cdul-edge {__version__}",
-        "similarities": store["digest"],
-        "aggregation": used,
-        "templates": content.get("templates"),
-    }
-    labels = make_pseudo_labels(root, paths, scores, classes, provenance)
+    labels = make_pseudo_labels(
+        Path(content["inputs"]["root"]),
+        paths,
+        scores,
+        ClassList(tuple(content["classes"])),
+        _provenance(content, used),
+    )
     labels.write(out / FILE_NAME)
-    content = {
+    write_manifest(out, _complete(content, labels, skipped, used), _files(out, store["parts"]))
+    return _summarise(out, labels, skipped, used, effort)
+
+
+def _provenance(content: dict[str, Any], used: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "program": f"cdul-edge {__version__}",
+        "similarities": content["similarities"]["digest"],
+        "model": content["model"],
+        "templates": content["templates"],
+        "aggregation": used,
+    }
+
+
+def _complete(
+    content: dict[str, Any], labels: PseudoLabels, skipped: Skipped, used: dict[str, Any]
+) -> dict[str, Any]:
+    return {
         **content,
         "complete": True,
         "counts": {
-            "pictures": len(paths) + len(skipped),
-            "labelled": len(paths),
+            "pictures": len(labels.paths) + len(skipped),
+            "labelled": len(labels.paths),
             "skipped": len(skipped),
         },
         "skipped": [{"path": path, "reason": reason} for path, reason in skipped[:LISTED]],
         "pseudo_labels": used,
         "thresholds": thresholds_to_json(labels.thresholds),
     }
-    write_manifest(out, content, _files(out, store["parts"]))
+
+
+def _summarise(
+    out: Path, labels: PseudoLabels, skipped: Skipped, used: dict[str, Any], effort: Effort
+) -> LabelSummary:
     return LabelSummary(
         out=str(out),
-        pictures=len(paths) + len(skipped),
-        labelled=len(paths),
+        pictures=len(labels.paths) + len(skipped),
+        labelled=len(labels.paths),
         skipped=skipped,
-        scored=scored,
-        pictures_per_s=scored / scoring_seconds if scored else None,
-        seconds=perf_counter() - started,
+        scored=effort.scored,
+        pictures_per_s=effort.scored / effort.scoring_seconds if effort.scored else None,
+        seconds=perf_counter() - effort.started,
         scoring=used,
         classes=summarise_classes(labels),
     )

@@ -6,12 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from cdul_edge.labelling.finish import LabelSummary, finish_labels
+from cdul_edge.labelling.finish import Effort, LabelSummary, finish_labels
 from cdul_edge.labelling.options import Scoring
 from cdul_edge.labelling.prompts import read_prompts
 from cdul_edge.labelling.resume import (
@@ -61,7 +60,7 @@ def label_from_similarities(request: ImportRequest, talk: Talk) -> LabelSummary:
         CdulEdgeError: a file that cannot be understood, or other classes; nothing was written.
         LabelsError: `request.out` holds other labels.
     """
-    started = perf_counter()
+    effort = Effort()
     found = read_similarities(request.similarities, request.made_with)
     _require_classes(request, found)
     pictures, reasons = _match(request, found.paths)
@@ -82,9 +81,7 @@ def label_from_similarities(request: ImportRequest, talk: Talk) -> LabelSummary:
         if existing is not None:
             remove_labels(request.out)
         content = _store(request, found, pictures, reasons, settings)
-    return finish_labels(
-        request.out, content, pictures.root, request.scoring, talk, started=started
-    )
+    return finish_labels(request.out, content, request.scoring, effort, talk)
 
 
 def _require_classes(request: ImportRequest, found: Similarities) -> None:
@@ -154,30 +151,7 @@ def _store(
     settings: dict[str, Any],
 ) -> dict[str, Any]:
     parts = slice_parts(len(pictures), PART_PICTURES)
-    digest = digest_settings(settings)
-    content = {
-        "complete": False,
-        "settings": settings,
-        "classes": list(found.classes),
-        "prompts": None,
-        "templates": None,
-        "model": None,
-        "similarities": {
-            "views": found.cosines.shape[1],
-            "snippets": found.snippets,
-            "parts": len(parts),
-            "model_temperature": found.model_temperature,
-            "cached_temperature": found.cached_temperature,
-            "digest": digest,
-        },
-        "inputs": {
-            "similarities": str(request.similarities.resolve()),
-            "images": str(request.images.resolve()) if request.images else None,
-            "root": str(pictures.root),
-            "pictures": len(pictures),
-            "paths_sha256": digest_paths(pictures.paths),
-        },
-    }
+    content = _describe(request, found, pictures, settings, len(parts))
     remove_leftovers(request.out)
     write_manifest(request.out, content, [])
     write_pictures(request.out, pictures.paths)
@@ -190,5 +164,38 @@ def _store(
             sizes=np.zeros((len(places), 2), np.int32),
             values=found.cosines[rows][known],
         )
+        digest = content["similarities"]["digest"]
         write_part(request.out / part_name(index), part, "cosines", digest)
     return content
+
+
+def _describe(
+    request: ImportRequest,
+    found: Similarities,
+    pictures: PictureList,
+    settings: dict[str, Any],
+    parts: int,
+) -> dict[str, Any]:
+    return {
+        "complete": False,
+        "settings": settings,
+        "classes": list(found.classes),
+        "prompts": None,
+        "templates": None,
+        "model": None,
+        "similarities": {
+            "views": found.cosines.shape[1],
+            "snippets": found.snippets,
+            "parts": parts,
+            "model_temperature": found.model_temperature,
+            "cached_temperature": found.cached_temperature,
+            "digest": digest_settings(settings),
+        },
+        "inputs": {
+            "similarities": str(request.similarities.resolve()),
+            "images": str(request.images.resolve()) if request.images else None,
+            "root": str(pictures.root),
+            "pictures": len(pictures),
+            "paths_sha256": digest_paths(pictures.paths),
+        },
+    }

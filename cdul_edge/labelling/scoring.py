@@ -50,6 +50,10 @@ class ScoringJob:
     digest: str
     keep_embeddings: bool
 
+    def count(self, parts: Sequence[int]) -> int:
+        """Pictures of some parts."""
+        return sum(len(self.parts[index]) for index in parts)
+
     def paths(self, part: int) -> tuple[str, ...]:
         """Paths of one part."""
         places = self.parts[part]

@@ -77,20 +77,7 @@ def read_similarities(path: Path, made_with: float | None = None) -> Similaritie
     arrays = _load(path)
     paths = tuple(str(name) for name in _pick(arrays, PATHS, path))
     classes = ClassList(tuple(str(name) for name in _pick(arrays, CLASSES, path)))
-    kind, whole = _values(arrays, WHOLE, path)
-    rows = {
-        name: _values(arrays, name, path) for name in (SNIPPETS, BEST, WORST) if _key(arrays, name)
-    }
-    if len({kind, *(found for found, _ in rows.values())}) > 1:
-        raise CdulEdgeError(f"{path} mixes cosines and softmax values: give one kind")
-    if SNIPPETS in rows:
-        snippets: Snippets = "all"
-        views = np.concatenate([whole[:, None], rows[SNIPPETS][1]], axis=1)
-    elif BEST in rows and WORST in rows:
-        snippets = "extremes"
-        views = np.stack([whole, rows[BEST][1], rows[WORST][1]], axis=1)
-    else:
-        raise CdulEdgeError(f"{path} has no snippets: expected local, or local_max and local_min")
+    kind, snippets, views = _stack_views(arrays, path)
     if views.shape[::2] != (len(paths), len(classes)):
         raise CdulEdgeError(
             f"{path} holds values {views.shape} (pictures, views, classes) for {len(paths)} paths "
@@ -100,7 +87,7 @@ def read_similarities(path: Path, made_with: float | None = None) -> Similaritie
     if kind == "cosines":
         model = given or RELEASED_TEMPERATURE
         return Similarities(paths, classes, views, snippets, None, False, model)
-    temperature = given or _detect_temperature(whole, path)
+    temperature = given or _detect_temperature(views[:, 0], path)
     return Similarities(
         paths=paths,
         classes=classes,
@@ -111,6 +98,22 @@ def read_similarities(path: Path, made_with: float | None = None) -> Similaritie
         # what divided by logit_scale should have been divided by 1 / exp(logit_scale)
         model_temperature=math.exp(-temperature) if temperature > MAX_TEMPERATURE else temperature,
     )
+
+
+def _stack_views(arrays: Mapping[str, Any], path: Path) -> tuple[Kind, Snippets, Floats]:
+    kind, whole = _values(arrays, WHOLE, path)
+    names = [name for name in (SNIPPETS, BEST, WORST) if _key(arrays, name)]
+    rows = {name: _values(arrays, name, path) for name in names}
+    if any(found != kind for found, _ in rows.values()):
+        raise CdulEdgeError(f"{path} mixes cosines and softmax values: give one kind")
+    try:
+        if SNIPPETS in rows:
+            return kind, "all", np.concatenate([whole[:, None], rows[SNIPPETS][1]], axis=1)
+        if {BEST, WORST} <= set(rows):
+            return kind, "extremes", np.stack([whole, rows[BEST][1], rows[WORST][1]], axis=1)
+    except ValueError as error:
+        raise CdulEdgeError(f"{path}: its arrays do not fit one another ({error})") from error
+    raise CdulEdgeError(f"{path} has no snippets: expected local, or local_max and local_min")
 
 
 def _load(path: Path) -> Mapping[str, Any]:

@@ -1,0 +1,89 @@
+"""A request together with what was read for it: class names and the list of pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cdul_edge.labelling.options import LabelRequest
+from cdul_edge.labelling.prompts import Prompts, read_prompts
+from cdul_edge.labelling.resume import read_pictures
+from cdul_edge.labelling.settings import (
+    differing,
+    digest_paths,
+    require_same_pictures,
+    require_same_settings,
+)
+from cdul_edge_runtime.images import PictureList, find_images
+
+Manifest = dict[str, Any]
+
+PART_PICTURES = 512
+# What kept embeddings make cheap to change: only the text side of CLIP runs again.
+TEXT_SETTINGS = ("classes", "prompts", "templates")
+
+
+@dataclass(frozen=True)
+class LabelTask:
+    """What is to be labelled, and `settings`: everything that the similarities depend on."""
+
+    request: LabelRequest
+    prompts: Prompts
+    pictures: PictureList
+    settings: Manifest
+
+    @property
+    def picture_settings(self) -> Manifest:
+        """The settings that the text has no part in."""
+        return {key: value for key, value in self.settings.items() if key not in TEXT_SETTINGS}
+
+    @property
+    def text_settings(self) -> Manifest:
+        """Classes, prompts and templates."""
+        return {key: self.settings[key] for key in TEXT_SETTINGS}
+
+    @property
+    def inputs(self) -> Manifest:
+        """Which pictures these are, for the manifest."""
+        return {
+            "images": str(self.request.images.resolve()),
+            "root": str(self.pictures.root),
+            "pictures": len(self.pictures),
+            "paths_sha256": digest_paths(self.pictures.paths),
+        }
+
+    def answered_by(self, existing: Manifest) -> bool:
+        """Whether a labels folder is finished and made with these very settings."""
+        return existing["complete"] and not differing(_stored_settings(existing), self.settings)
+
+    def require_same(self, existing: Manifest) -> None:
+        """Raise `LabelsError`, naming what differs, when a folder cannot be gone on with.
+
+        Where embeddings are kept, classes, prompts and templates may differ.
+        """
+        folder, stored = str(self.request.out), _stored_settings(existing)
+        if stored.get("keep_embeddings"):
+            stored |= self.text_settings
+        require_same_settings(folder, stored, self.settings)
+        if existing["inputs"]["paths_sha256"] != digest_paths(self.pictures.paths):
+            require_same_pictures(folder, read_pictures(self.request.out), self.pictures.paths)
+
+
+def read_task(request: LabelRequest, existing: Manifest | None) -> LabelTask:
+    """Read the class file and list the pictures; `existing` is the manifest in `request.out`."""
+    prompts = read_prompts(request.classes, request.templates)
+    stored = existing["settings"] if existing else {}
+    settings = {
+        **request.picture_settings(),
+        # both concern the store, not its numbers: what is there decides when nothing is asked
+        "keep_embeddings": request.keep_embeddings or stored.get("keep_embeddings", False),
+        "part_pictures": request.part_pictures or stored.get("part_pictures", PART_PICTURES),
+        "classes": list(prompts.classes),
+        "prompts": prompts.to_dict(),
+        "templates": list(prompts.templates),
+    }
+    return LabelTask(request, prompts, find_images(request.images), settings)
+
+
+def _stored_settings(existing: Manifest) -> Manifest:
+    return {**existing["settings"], **{key: existing.get(key) for key in TEXT_SETTINGS}}
