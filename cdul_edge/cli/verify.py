@@ -102,7 +102,8 @@ def _figures(report: VerifyReport) -> list[tuple[str, str]]:
     if report.pictures:
         count, unreadable = report.pictures["count"], len(report.pictures["unreadable"])
         rows.append(("pictures (unreadable)", f"{count} ({unreadable})"))
-        for name in ("map", "cf1", "of1", "hamming") if "metrics" in report.pictures else ():
-            figure = report.pictures["metrics"][name]
+        metrics = report.pictures.get("metrics", {})
+        for name in ("mAP", "CF1", "OF1", "Hamming") if metrics else ():
+            figure = metrics[name.lower()]
             rows.append((f"{name} on them, percent", "-" if figure is None else f"{figure:.2f}"))
     return rows
