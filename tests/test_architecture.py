@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = [ROOT, ROOT / "export", ROOT / "calibration", ROOT / "runtime"]
 ON_THE_WORKSTATION = ("cdul_edge.labelling", "cdul_edge.training", "cdul_edge.demo")
 NEED_THE_TRAIN_EXTRA = {
+    "cdul_edge.clip_checkpoints",
     "cdul_edge.clip_models",
     "cdul_edge.pseudo_labels",
     "cdul_edge.cli.__main__",  # runs the command line when imported
@@ -75,7 +76,7 @@ def test_everything_on_the_device_imports_without_torch(walkable: list[str]) -> 
     assert result.returncode == 0, result.stderr
 
 
-def test_the_front_door_loads_no_backend_and_no_image_library_twice() -> None:
+def test_the_front_door_loads_no_backend_and_no_command_line() -> None:
     code = (
         "import cdul_edge, sys\n"
         "from cdul_edge import Bundle, Classifier, Prediction\n"
