@@ -10,6 +10,7 @@ from cdul_edge.labelling.encoder import ClipEncoder
 from cdul_edge.labelling.finish import Effort
 from cdul_edge.labelling.resume import (
     count_skipped,
+    drop_damage,
     remaining_parts,
     remove_labels,
     remove_leftovers,
@@ -53,6 +54,8 @@ def fill_store(
         require_same_settings(str(request.out), existing["model"], model)
     job = _plan_job(task, model, encoder)
     content = _describe(task, job, model, clip)
+    if existing is not None and request.repair:
+        drop_damage(request.out, existing)
     if replace:
         talk.say(f"starting anew in {request.out}")
         remove_labels(request.out)

@@ -60,6 +60,12 @@ def refuse_damage(folder: Path, manifest: dict[str, Any]) -> None:
     refuse_faults(folder, faults)
 
 
+def drop_damage(folder: Path, manifest: dict[str, Any]) -> None:
+    """Remove parts that are not the files the manifest names, so that they are made again."""
+    for name in find_faults(folder, manifest, digests=True):
+        (folder / name).unlink(missing_ok=True)
+
+
 def remaining_parts(
     folder: Path, count: int, *, digest: str, embedding_digest: str | None, repair: bool
 ) -> tuple[list[int], list[int]]:

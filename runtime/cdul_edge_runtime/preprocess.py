@@ -65,9 +65,20 @@ class Preprocess:
         elif self.resize == "center":
             fitted = ImageOps.fit(image, size, chosen)
         else:
-            colour = tuple(round(255 * value) for value in self.mean)
-            fitted = ImageOps.pad(image, size, chosen, color=colour)
+            fitted = self._letterbox(image)
         return np.asarray(fitted, dtype=np.uint8)
+
+    def _letterbox(self, image: Image.Image) -> Image.Image:
+        scale = min(self.width_px / image.width, self.height_px / image.height)
+        # Pillow's own pad() rounds the short side of a very thin picture down to nothing
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        colour = tuple(round(255 * value) for value in self.mean)
+        canvas = Image.new("RGB", (self.width_px, self.height_px), colour)
+        inner = image.resize((width, height), _FILTERS[self.interpolation])
+        canvas.paste(
+            inner, (round((self.width_px - width) / 2), round((self.height_px - height) / 2))
+        )
+        return canvas
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a manifest; `from_dict` reads them back."""

@@ -1,0 +1,104 @@
+"""A CLIP of random weights that loads in no time, and pictures to show it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from cdul_edge.clip_models import LoadedClip, load_clip
+from cdul_edge.labelling.label import label_pictures
+from cdul_edge.labelling.options import LabelRequest
+from cdul_edge.labelling.talk import Talk
+
+CONFIG = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None},
+    "text_cfg": {
+        "context_length": 20,
+        "vocab_size": 49408,
+        "width": 8,
+        "heads": 1,
+        "layers": 1,
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a config; load it with pretrained "none"."""
+    folder = tmp_path_factory.mktemp("tiny-clip")
+    (folder / "open_clip_config.json").write_text(json.dumps(CONFIG))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clip(tiny_clip: Path) -> Callable[[], LoadedClip]:
+    """A fresh CLIP, always the same weights: an encoder takes its CLIP over."""
+    return lambda: load_clip(str(tiny_clip), "none")
+
+
+def paint(folder: Path, count: int, seed: int = 0) -> list[str]:
+    """Write `count` small JPEGs of coloured noise; returns their names in order."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [f"{index:03}.jpg" for index in range(count)]
+    for name in names:
+        pixels = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((50, 40)).save(folder / name)
+    return names
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Seven pictures: parts of three leave one part that is not full."""
+    paint(tmp_path / "pictures", 7)
+    return tmp_path / "pictures"
+
+
+@pytest.fixture
+def classes(tmp_path: Path) -> Path:
+    file = tmp_path / "classes.txt"
+    file.write_text("cat\ndog\ncow\n")
+    return file
+
+
+class Labeller:
+    """`label_pictures` with the tiny CLIP, in this process, and what it said."""
+
+    def __init__(self, pictures: Path, classes: Path, tiny_clip: Path, out: Path) -> None:
+        self.out = out
+        self._common: dict[str, Any] = dict(
+            images=pictures,
+            classes=classes,
+            out=out,
+            clip=str(tiny_clip),
+            pretrained="none",
+            workers=0,
+            threads=1,
+            part_pictures=3,
+            batch_pictures=2,
+        )
+        self.said = io.StringIO()
+
+    def __call__(self, **changes: Any) -> Any:
+        self.said.truncate(0)
+        self.said.seek(0)
+        talk = Talk(Console(file=self.said, width=200))
+        return label_pictures(LabelRequest(**{**self._common, **changes}), talk)
+
+    def parts(self, out: Path | None = None) -> list[bytes]:
+        """Bytes of every part of the store."""
+        return [file.read_bytes() for file in sorted((out or self.out).glob("similarities/*"))]
+
+
+@pytest.fixture
+def label(pictures: Path, classes: Path, tiny_clip: Path, tmp_path: Path) -> Labeller:
+    return Labeller(pictures, classes, tiny_clip, tmp_path / "labels")
