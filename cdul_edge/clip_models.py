@@ -85,7 +85,7 @@ def load_clip(name: str, pretrained: str | None = None, *, seed: int = 0) -> Loa
             a checkpoint that does not fit.
     """
     config = find_config(name)
-    if config == DEMO_FOLDER / CONFIG_FILE and pretrained is not None:
+    if name == "demo" and pretrained is not None:
         raise CdulEdgeError(f"the bundled CLIP has its own weights: drop {pretrained!r}")
     if config is not None:
         source = _local_source(config, pretrained, name)

@@ -218,11 +218,10 @@ def test_no_batch_is_of_one_picture_and_none_is_left_out(
     assert min(seen) >= 2
 
 
-def test_nan_ends_the_run_with_the_epoch_and_keeps_the_last_checkpoint(
+def test_a_loss_that_is_not_finite_ends_the_run_and_says_since_when(
     train: Train, tmp_path: Path
 ) -> None:
-    bad = {"learning_rate": 1e6, "rate_warmup_steps": 10_000_000, "epochs": 6, "optimiser": "sgd"}
-    settings = {**bad, "rate_warmup_steps": 0, "schedule": "constant", "learning_rate": 1e12}
+    settings = {"learning_rate": 1e12, "optimiser": "sgd", "rate_warmup_steps": 0}
     with pytest.raises(CdulEdgeError, match=r"not finite since epoch 1.*no epoch was done"):
         train(tmp_path / "at-once", **settings)
     assert not (tmp_path / "at-once" / "checkpoint.pt").exists()
