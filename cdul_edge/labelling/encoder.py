@@ -27,6 +27,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 # Each stream holds a batch's activations; beyond eight they cost memory and win nothing.
 MAX_STREAMS = 8
+TEXT_BATCH = 256
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -71,13 +72,19 @@ class ClipEncoder:
 
     def embed_texts(self, prompts: Prompts) -> Floats:
         """Unit vectors (C, D): each class's sentences are embedded, averaged, renormalised."""
-        rows = []
+        texts = [prompts.texts(index) for index in range(len(prompts.classes))]
+        sentences = [sentence for listed in texts for sentence in listed]
         with torch.inference_mode():
-            for index in range(len(prompts.classes)):
-                tokens = self._clip.tokenize(prompts.texts(index)).to(self.device)
-                sentences = normalize(self._model.encode_text(tokens).float(), dim=-1)
-                rows.append(normalize(sentences.mean(dim=0), dim=-1))
-        return _checked(torch.stack(rows))
+            tokens = self._clip.tokenize(sentences)
+            embedded = torch.cat(
+                [
+                    normalize(self._model.encode_text(some.to(self.device)).float(), dim=-1)
+                    for some in torch.split(tokens, TEXT_BATCH)
+                ]
+            )
+            grouped = torch.split(embedded, [len(listed) for listed in texts])
+            means = [rows.mean(dim=0) for rows in grouped]
+            return _checked(normalize(torch.stack(means), dim=-1))
 
     def embed_views(self, pixels: npt.NDArray[np.uint8]) -> Floats:
         """Unit vectors (M, V, D) of views (M, V, S, S, 3) uint8."""

@@ -45,7 +45,7 @@ def clip(tiny_clip: Path) -> Callable[[], LoadedClip]:
     return lambda: load_clip(str(tiny_clip), "none")
 
 
-def paint(folder: Path, count: int, seed: int = 0) -> list[str]:
+def _paint(folder: Path, count: int, seed: int = 0) -> list[str]:
     """Write `count` small JPEGs of coloured noise; returns their names in order."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,9 +57,14 @@ def paint(folder: Path, count: int, seed: int = 0) -> list[str]:
 
 
 @pytest.fixture
+def paint() -> Callable[..., list[str]]:
+    return _paint
+
+
+@pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """Seven pictures: parts of three leave one part that is not full."""
-    paint(tmp_path / "pictures", 7)
+    _paint(tmp_path / "pictures", 7)
     return tmp_path / "pictures"
 
 
