@@ -120,7 +120,7 @@ def find_images(source: Path) -> PictureList:
 def _walk(folder: Path) -> list[str]:
     visited: set[tuple[int, int]] = set()
     found: list[str] = []
-    for directory, subfolders, files in os.walk(folder, followlinks=True):
+    for directory, subfolders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         status = Path(directory).stat()
         if (status.st_dev, status.st_ino) in visited:
             subfolders.clear()  # a symbolic link leads back here: the loop ends
@@ -134,13 +134,21 @@ def _walk(folder: Path) -> list[str]:
     return sorted(found)
 
 
+def _refuse(error: OSError) -> None:
+    """Without it, os.walk leaves out what it cannot enter without a word."""
+    raise CdulEdgeError(
+        f"{error.filename} cannot be listed ({error.strerror}): allow it, or move it elsewhere"
+    ) from error
+
+
 def _read_list(source: Path) -> list[str]:
     try:
         text = source.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise CdulEdgeError(f"{source} is not UTF-8 ({error.reason}): save it as UTF-8") from error
     if source.suffix.lower() != ".csv":
-        return [line.strip() for line in text.splitlines() if line.strip()]
+        # only a newline ends a name: splitlines() would also split at U+2028 and its like
+        return [line.strip() for line in text.split("\n") if line.strip()]
     reader = csv.DictReader(io.StringIO(text, newline=""))
     if "image_path" not in (reader.fieldnames or ()):
         raise CdulEdgeError(f"{source} has no column image_path: it has {reader.fieldnames}")
