@@ -55,7 +55,7 @@ def load_weights(model: torch.nn.Module, weights: Path, name: str) -> None:
             else:
                 open_clip.load_checkpoint(model, str(weights))
     except LOAD_FAULTS as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split()).partition(". ")[0][:200]
         raise CdulEdgeError(
             f"{weights} does not fit {name} ({reason}): give the checkpoint of this architecture"
         ) from error
