@@ -7,7 +7,7 @@ from cdul_edge.labelling.options import LabelRequest
 from cdul_edge.labelling.resume import find_existing, refuse_damage
 from cdul_edge.labelling.talk import Talk
 from cdul_edge.labelling.task import read_task
-from cdul_edge_runtime.errors import LabelsError
+from cdul_edge_runtime.errors import LabelsError, extra_imports
 
 
 def label_pictures(request: LabelRequest, talk: Talk) -> LabelSummary:
@@ -35,8 +35,8 @@ def label_pictures(request: LabelRequest, talk: Talk) -> LabelSummary:
         talk.say("the similarities are complete: CLIP is not run")
         content = existing
     else:
-        from cdul_edge.labelling.filling import fill_store  # loads torch
-
+        with extra_imports("train", "running CLIP"):
+            from cdul_edge.labelling.filling import fill_store
         content = fill_store(task, existing, effort, talk, replace=replace)
     content["inputs"] = task.inputs
     return finish_labels(request.out, content, request.scoring, effort, talk)

@@ -13,6 +13,12 @@ from cdul_edge.labelling.views import Views
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
+_NOT_CACHED = (
+    "--temperature cached is for imported softmax values: these similarities are cosines; give "
+    "model or a number"
+)
+
+
 @dataclass(frozen=True)
 class Scoring:
     """How similarities become scores; `temperature` is "model", "cached", or a number."""
@@ -39,10 +45,7 @@ class Scoring:
         """
         if self.temperature == "cached":
             if cached is None:
-                raise CdulEdgeError(
-                    "--temperature cached is for imported softmax values: these similarities are "
-                    "cosines; give model or a number"
-                )
+                raise CdulEdgeError(_NOT_CACHED)
             temperature = cached
         elif self.temperature == "model":
             temperature = model
@@ -100,6 +103,10 @@ class LabelRequest:
     max_errors: int | None = None
     force: bool = False
     repair: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scoring.temperature == "cached":
+            raise CdulEdgeError(_NOT_CACHED)
 
     def picture_settings(self) -> dict[str, Any]:
         """What the embeddings depend on, as far as it is known before CLIP is loaded."""

@@ -1,0 +1,135 @@
+"""The evaluate command on every file that holds scores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from cdul_edge.cli import app
+from cdul_edge.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.classes import ClassList
+
+PATHS = ("a.jpg", "b.jpg", "c.jpg", "d.jpg")
+# cat is ranked right but for one pair: AP (1 + 2/3) / 2; dog perfectly
+SCORES = np.array([[0.9, 0.1], [0.8, 0.9], [0.7, 0.2], [0.1, 0.8]], np.float32)
+TRUTH = "image_path,cat,dog\na.jpg,1,0\nb.jpg,0,1\nc.jpg,1,0\nd.jpg,0,1\n"
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    file = tmp_path / "truth.csv"
+    file.write_text(TRUTH)
+    return file
+
+
+def evaluate(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+
+
+def report(scores: Path, truth: Path, *more: str) -> dict[str, object]:
+    result = evaluate(scores, "--truth", truth, "--json", "-", *more)
+    assert result.exit_code == 0, result.output
+    found: dict[str, object] = json.loads(result.stdout)
+    return found
+
+
+def write_labels(path: Path) -> Path:
+    thresholds = np.array([0.75, 0.5], np.float32)
+    PseudoLabels(Path(), PATHS, ClassList(("cat", "dog")), SCORES, thresholds).write(path)
+    return path
+
+
+def write_lines(path: Path, *, labels: bool = True) -> Path:
+    lines = []
+    for name, (cat, dog) in zip(PATHS, SCORES.tolist(), strict=True):
+        decided = [n for n, s, t in (("cat", cat, 0.75), ("dog", dog, 0.5)) if s >= t]
+        row = {"path": f"some/{name}", "labels": decided, "scores": {"cat": cat, "dog": dog}}
+        lines.append(json.dumps(row))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_every_kind_of_scores_gives_the_same_report(tmp_path: Path, truth: Path) -> None:
+    found = report(write_labels(tmp_path / "labels.parquet"), truth)
+    assert found["ap"] == {"cat": pytest.approx(250 / 3), "dog": pytest.approx(100)}
+    assert found["map"] == pytest.approx((250 / 3 + 100) / 2)
+    # at 0.75 and 0.5: cat is said of a (right) and b (wrong), dog of b and d (both right)
+    assert found["op"] == pytest.approx(75)
+    assert found["or_"] == pytest.approx(75)
+    assert found["hamming"] == pytest.approx(25)
+    assert found["density"] == pytest.approx(50)
+    lines = report(write_lines(tmp_path / "predictions.jsonl"), truth)
+    assert {k: v for k, v in lines.items() if k != "scores"} == {
+        k: v for k, v in found.items() if k != "scores"
+    }
+    write_labels(tmp_path / "folder" / "pseudo_labels.parquet")
+    assert report(tmp_path / "folder", truth)["map"] == found["map"]
+
+
+def test_a_table_of_scores_is_decided_at_one_half_or_at_the_given_threshold(
+    tmp_path: Path, truth: Path
+) -> None:
+    file = tmp_path / "predictions.csv"
+    rows = [f"{n},{c},{d}" for n, (c, d) in zip(PATHS, SCORES.tolist(), strict=True)]
+    file.write_text("\n".join(["image_path,dog,cat", *rows]) + "\n")
+    swapped = report(file, truth)  # the columns are called the wrong way round
+    assert swapped["ap"] != report(write_labels(tmp_path / "l.parquet"), truth)["ap"]
+    file.write_text("\n".join(["image_path,cat,dog", *rows]) + "\n")
+    assert report(file, truth)["hamming"] == pytest.approx(100 / 8)
+    assert report(file, truth, "--threshold", "0.75")["hamming"] == pytest.approx(25)
+
+
+def test_the_table_is_the_result_and_stands_on_stdout(tmp_path: Path, truth: Path) -> None:
+    result = evaluate(write_labels(tmp_path / "l.parquet"), "--truth", truth)
+    assert result.exit_code == 0
+    rows = {row.split("│")[1].strip(): row for row in result.stdout.splitlines() if "│" in row}
+    assert "83.3" in rows["cat"]
+    assert "91.7" in rows["mAP"]
+    assert "predicting nothing scores 50.0" in result.stdout
+
+
+def test_unknown_truth_is_left_out_and_said(tmp_path: Path, truth: Path) -> None:
+    truth.write_text("image_path,cat,dog\na.jpg,1,0\nb.jpg,0,0\n")
+    result = evaluate(write_labels(tmp_path / "l.parquet"), "--truth", truth)
+    assert "2 pictures of 4; the truth of the others is unknown" in result.stdout
+    assert "no positive picture, left out of mAP: dog" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("none.jsonl", None, "none.jsonl does not exist"),
+        ("a.txt", "", "expected a labels folder, .parquet, .jsonl or .csv"),
+        ("a.jsonl", "", "is empty"),
+        ("a.jsonl", '{"path": "a"}', "line 1 is not"),
+        ("a.jsonl", "{", "line 1 is not"),
+        ("a.jsonl", '{"path": "a", "labels": [], "scores": {"cat": "x", "dog": 1}}', "wrong kind"),
+        ("a.csv", "path,cat\n", "expected image_path,<class>"),
+        ("a.csv", "image_path,cat,dog\na.jpg,1\n", "picture 1: 1 scores, expected 2"),
+        ("a.csv", "image_path,cat,dog\na.jpg,1,x\n", "picture 1: could not convert"),
+        ("a.parquet", "text", "is damaged"),
+    ],
+)
+def test_files_without_scores_are_one_line(
+    tmp_path: Path, truth: Path, name: str, content: str | None, fault: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    result = evaluate(tmp_path / name, "--truth", truth)
+    assert result.exit_code == 2
+    assert fault in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_predictions_of_the_top_classes_only_cannot_be_evaluated(
+    tmp_path: Path, truth: Path
+) -> None:
+    rows = [{"path": p, "labels": [], "scores": {c: 0.5}} for p, c in (("a", "cat"), ("b", "dog"))]
+    (tmp_path / "top.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    result = evaluate(tmp_path / "top.jsonl", "--truth", truth)
+    assert result.exit_code == 2
+    assert "predict without --top" in result.stderr

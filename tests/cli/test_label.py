@@ -1,0 +1,183 @@
+"""The label command: what it prints, its JSON, and its one-line errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from cdul_edge.cli import app
+from cdul_edge.pseudo_labels import PseudoLabels
+
+NAMES = ["star", "house", "tree"]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    """Three pictures of noise, one of them in a folder with a strange name, and one broken."""
+    rng = np.random.default_rng(0)
+    for name in ("0.jpg", "odd [red]\nname/1.PNG", "2.jpg"):
+        file = tmp_path / "pictures" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(file)
+    (tmp_path / "pictures" / "broken.jpg").write_text("no picture")
+    (tmp_path / "classes.txt").write_text("\n".join(NAMES))
+    return tmp_path
+
+
+def label(world: Path, *more: str | Path, classes: str = "classes.txt") -> Result:
+    arguments = [world / "pictures", "--classes", world / classes, "--out", world / "labels"]
+    options = ["--clip", "demo", "--workers", "0", *more]
+    return CliRunner().invoke(app, ["label", *map(str, [*arguments, *options])])
+
+
+def complaint(result: Result) -> str:
+    """The one line of an error that the user can mend."""
+    assert result.exit_code == 2, result.output
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, result.stderr
+    assert result.stdout == ""
+    return lines[0]
+
+
+def test_the_summary_is_json_on_stdout_and_a_table_on_stderr(world: Path) -> None:
+    result = label(world, "--json", "-")
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert (summary["pictures"], summary["labelled"], summary["scored"]) == (4, 3, 4)
+    assert summary["pictures_per_s"] > 0
+    (skipped,) = summary["skipped"]
+    assert skipped["path"] == "broken.jpg"
+    assert "not a picture" in skipped["reason"]
+    assert [row["name"] for row in summary["classes"]] == NAMES
+    labels = PseudoLabels.read(world / "labels")
+    assert labels.paths == ("0.jpg", "2.jpg", "odd [red]\nname/1.PNG")
+    for row, column in zip(summary["classes"], labels.scores.T, strict=True):
+        assert row["mean_score"] == pytest.approx(column.mean(), abs=1e-6)
+    shown = [row["name"] for row in summary["classes"] if row["threshold"] is not None]
+    assert summary["unseen"] == [name for name in NAMES if name not in shown]
+    assert "skipped 'broken.jpg': is not a picture" in result.stderr
+    assert "3 pictures labelled, 1 skipped" in result.stderr
+    assert all(name in result.stderr for name in NAMES)
+
+
+def test_classes_that_nothing_shows_are_warned_of(world: Path) -> None:
+    result = label(world, "--temperature", "0.5")
+    assert "warning: no picture shows: star, house, tree" in result.stderr
+
+
+def test_a_second_run_with_another_strategy_says_that_clip_is_not_run(world: Path) -> None:
+    label(world)
+    result = label(world, "--strategy", "max", "--zeta", "0.3", "--json", world / "summary.json")
+    assert result.exit_code == 0
+    assert "CLIP is not run" in result.stderr
+    assert json.loads((world / "summary.json").read_text())["scoring"]["strategy"] == "max"
+
+
+def test_aggregating_again_imports_neither_torch_nor_open_clip(world: Path) -> None:
+    label(world)
+    program = (
+        "import sys; from cdul_edge.cli import app; app(sys.argv[1:], standalone_mode=False); "
+        "sys.exit(bool({'torch', 'open_clip', 'torchvision'} & set(sys.modules)))"
+    )
+    arguments: list[str | Path] = [world / "pictures", "--classes", world / "classes.txt"]
+    arguments += ["--clip", "demo"]
+    run = subprocess.run(
+        [sys.executable, "-c", program, "label", *arguments, "--out", world / "labels"]
+        + ["--strategy", "global", "--temperature", "0.02"],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (None, "does not exist: check --classes"),
+        (b"", "is empty"),
+        (b"cat\n", "expected at least 2"),
+        (b"cat\ndog\ncat\n", "twice: 'cat', 'cat'"),
+        (b"cat\ndog\nDog\n", "differ only in case"),
+        (b"chat\n\xe2ne\n", "is not UTF-8"),
+    ],
+)
+def test_a_wrong_class_file_is_one_line(world: Path, content: bytes | None, fault: str) -> None:
+    if content is not None:
+        (world / "wrong.txt").write_bytes(content)
+    assert fault in complaint(label(world, classes="wrong.txt"))
+    assert not (world / "labels").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (["--clip", "RN5O"], "near: RN50"),
+        (["--clip", "RN50", "--pretrained", "opnai"], "near: openai"),
+        (["--clip", "RN50"], "RN50 needs --pretrained"),
+        (["--grid", "many"], "ROWSxCOLUMNS"),
+        (["--temperature", "4.605"], "1/exp(logit_scale)"),
+        (["--temperature", "warm"], "expected model, cached, or a number"),
+        (["--temperature", "cached"], "for imported softmax values"),
+        (["--template", "a photo"], "exactly one {}"),
+        (["--fusion", "pooled"], "max and average"),
+        (["--made-with-temperature", "1"], "about --from-similarities"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_writes_nothing(
+    world: Path, options: list[str], fault: str
+) -> None:
+    assert fault in complaint(label(world, *options))
+    assert not (world / "labels").exists()
+
+
+def test_no_pictures_and_only_corrupt_pictures_are_one_line(world: Path) -> None:
+    for file in (world / "pictures").rglob("*.*"):
+        if file.is_file():
+            file.write_bytes(b"")
+    result = label(world)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("cdul-edge: ")]
+    assert result.exit_code == 2
+    assert "none of the 4 pictures can be read" in line
+    assert not (world / "labels").exists()
+    for file in (world / "pictures").rglob("*.*"):
+        if file.is_file():
+            file.unlink()
+    assert "no pictures in" in complaint(label(world))
+
+
+def test_an_output_that_is_something_else_is_left_alone(world: Path) -> None:
+    (world / "labels").write_text("precious")
+    assert "is not a labels folder" in complaint(label(world, "--force"))
+    assert (world / "labels").read_text() == "precious"
+
+
+def test_what_is_missing_is_asked_for(world: Path) -> None:
+    out = ["--out", str(world / "labels")]
+    invoke = CliRunner().invoke
+    assert "images is missing" in complaint(invoke(app, ["label", *out]))
+    assert "classes is missing" in complaint(invoke(app, ["label", str(world), *out]))
+    classes = ["--classes", str(world / "classes.txt")]
+    assert "clip is missing" in complaint(invoke(app, ["label", str(world), *classes, *out]))
+    file = ["--from-similarities", str(world / "none.npz")]
+    assert "none.npz does not exist" in complaint(invoke(app, ["label", *file, *out]))
+    exclude = invoke(app, ["label", *file, "--clip", "demo", *out])
+    assert "exclude each other" in complaint(exclude)
+
+
+def test_without_open_clip_one_line_says_what_to_install(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("cdul_edge.labelling")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "cdul_edge.clip_models", raising=False)
+    monkeypatch.delitem(sys.modules, "cdul_edge.clip_checkpoints", raising=False)
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    assert 'pip install "cdul-edge[train]"' in complaint(label(world))
+    assert not (world / "labels").exists()
