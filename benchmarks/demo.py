@@ -1,0 +1,60 @@
+"""What `make demo` gives, over seeds: the table's mAPs, its minutes and its latencies."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from benchmarks.record import record
+
+# What the demo promises, in points of mAP and seconds.
+LIMITS = {"pseudo_labels_over_global": 15.0, "student_over_pseudo_labels": 3.0, "seconds": 300.0}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--supervised", action="store_true", help="train the upper bound too")
+    options = parser.parse_args()
+    runs = [run_demo(seed, options.supervised) for seed in options.seeds]
+    record("demo", {**summarise(runs), "runs": runs}, threads=options.threads)
+
+
+def run_demo(seed: int, supervised: bool) -> dict[str, Any]:
+    """One `cdul-edge demo` in a process of its own, as a user starts it."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "demo")
+        command = [sys.executable, "-m", "cdul_edge.cli", "demo", "--out", str(out)]
+        more = ["--supervised"] if supervised else []
+        subprocess.run([*command, "--seed", str(seed), *more], check=True)
+        report: dict[str, Any] = json.loads((out / "demo.json").read_text(encoding="utf-8"))
+    kept = ("map", "latency_ms", "seconds", "stage_seconds")
+    return {"seed": seed, **{name: report[name] for name in kept}}
+
+
+def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means and standard deviations over the seeds, beside the limits."""
+    accuracy = {name: [run["map"][name] for run in runs] for name in runs[0]["map"]}
+    means = {name: mean(values) for name, values in accuracy.items()}
+    found = {
+        "pseudo_labels_over_global": means["pseudo_labels"] - means["global"],
+        "student_over_pseudo_labels": means["student_heldout"] - means["pseudo_labels"],
+        "seconds": max(run["seconds"] for run in runs),
+    }
+    return {
+        "map_mean": {name: round(value, 2) for name, value in means.items()},
+        "map_stdev": {n: round(stdev(v), 2) for n, v in accuracy.items() if len(v) > 1},
+        "found": {name: round(value, 2) for name, value in found.items()},
+        "limits": LIMITS,
+    }
+
+
+if __name__ == "__main__":
+    main()
