@@ -12,7 +12,6 @@ from cdul_edge.labelling.prompts import DEFAULT_TEMPLATE
 from cdul_edge.labelling.views import Views
 from cdul_edge_runtime.errors import CdulEdgeError
 
-
 _NOT_CACHED = (
     "--temperature cached is for imported softmax values: these similarities are cosines; give "
     "model or a number"

@@ -40,7 +40,9 @@ def wait_for(found: Any, seconds: float = 60) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "stop", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_killed_run_goes_on_and_ends_with_the_same_scores(
     stop: signal.Signals, classes: Path, tiny_clip: Path, tmp_path: Path, paint: Any
 ) -> None:
