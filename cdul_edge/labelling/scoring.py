@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -25,8 +26,9 @@ from cdul_edge_runtime.images import PictureList
 
 Floats = npt.NDArray[np.float32]
 
-# Pixels a batch: small enough for a core's caches and for many streams, or to fill a GPU.
-BATCH_PIXELS = {"cpu": 1_500_000, "cuda": 25_000_000}
+# Pixels a batch: for a core's caches (measured at 64 and 224 px: a third less time than batches of
+# twice the size and more), or to fill a GPU.
+BATCH_PIXELS = {"cpu": 700_000, "cuda": 25_000_000}
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,8 @@ def score_embeddings(job: ScoringJob, parts: Sequence[int], advance: Callable[[i
 
 def choose_batch_pictures(image_size_px: int, views: int, device: str) -> int:
     """Whole pictures a batch, so that all of a picture's views travel together."""
-    pictures = BATCH_PIXELS[device] // (views * image_size_px**2)
-    return min(max(1, pictures), MAX_BATCH_PICTURES)
+    pictures = math.ceil(BATCH_PIXELS[device] / (views * image_size_px**2))
+    return min(pictures, MAX_BATCH_PICTURES)
 
 
 def _cut_batches(job: ScoringJob, missing: Sequence[int], size: int) -> Iterator[Work]:
