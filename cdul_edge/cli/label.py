@@ -95,7 +95,9 @@ def label(
     seed: Annotated[int, _option("Of random weights.", CLIP, min=0)] = 0,
     template: Annotated[
         list[str] | None,
-        _option('Where {} is the prompt; give several to average. ["a photo of a {}"]', CLIP),
+        _option(
+            "With {} for the prompt; give several to average.", CLIP, show_default="a photo of a {}"
+        ),
     ] = None,
     device: Annotated[DeviceChoice, _option("Where CLIP runs.", CLIP)] = DeviceChoice.AUTO,
     precision: Annotated[
@@ -127,16 +129,17 @@ def label(
         _option("Keep them: other prompts then read no picture.", RUN, "--keep-embeddings"),
     ] = False,
     workers: Annotated[
-        int | None, _option("Decoding processes; 0 is none. [one a core]", RUN, min=0)
+        int | None, _option("Decoding processes; 0 is none.", RUN, min=0, show_default="one a core")
     ] = None,
     threads: Annotated[
-        int | None, _option("Of the encoder on a CPU. [one a core]", RUN, min=1)
+        int | None, _option("Of the encoder on a CPU.", RUN, min=1, show_default="one a core")
     ] = None,
     batch_pictures: Annotated[
-        int | None, _option("Pictures encoded at once. [fits the device]", RUN, min=1, max=256)
+        int | None,
+        _option("Pictures encoded at once.", RUN, min=1, max=256, show_default="fits the device"),
     ] = None,
     part_pictures: Annotated[
-        int | None, _option("Pictures a file of the store. [512]", RUN, min=1)
+        int | None, _option("Pictures a file of the store.", RUN, min=1, show_default="512")
     ] = None,
     max_errors: Annotated[
         int | None, _option("Stop beyond so many unreadable pictures.", RUN, min=0)
