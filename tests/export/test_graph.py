@@ -89,7 +89,9 @@ def test_other_reductions_keep_their_axes_as_an_attribute(
 def test_a_reduction_without_axes_takes_them_all_or_none() -> None:
     assert_lowered(model_of([helper.make_node("ReduceMean", ["x"], ["y"])]), ["ReduceMean"])
     nothing = helper.make_node("ReduceMean", ["x"], ["y"], noop_with_empty_axes=1)
-    assert_lowered(model_of([nothing]), ["Identity"])
+    model = model_of([nothing])  # not run: ONNX Runtime before 1.24 fails on the original
+    assert lower_opset(model) == ()
+    assert [node.op_type for node in model.graph.node] == ["Identity"]
 
 
 def test_a_reshape_of_pooled_channels_is_flatten() -> None:

@@ -93,7 +93,7 @@ def test_best_and_worst_snippets_are_used_as_cached(tmp_path: Path) -> None:
 @pytest.mark.parametrize("temperature", [0.01, 1.0, WRONG])
 def test_known_temperatures_are_told_from_the_spread(tmp_path: Path, temperature: float) -> None:
     found = read_similarities(save(tmp_path, **extremes(temperature)))
-    assert found.cached_temperature == temperature
+    assert found.cached_temperature == pytest.approx(temperature, rel=1e-12)
     assert found.detected
     given = read_similarities(save(tmp_path, **extremes(temperature)), made_with=0.5)
     assert (given.cached_temperature, given.detected) == (0.5, False)
