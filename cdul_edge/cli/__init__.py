@@ -19,6 +19,19 @@ from typer.core import TyperGroup
 from cdul_edge import __version__
 from cdul_edge_runtime.errors import CdulEdgeError
 
+_FULL = (
+    "the disk is full{where} ({reason}): finished work is kept; "
+    "make room, and the same command goes on from there"
+)
+_FORBIDDEN = (
+    "reading or writing is not allowed{where} ({reason}): "
+    "change the permissions, or name another path"
+)
+_MENDABLE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _FORBIDDEN),
+}
+
 
 class Commands(TyperGroup):
     """Ends every error that a user can mend in one line and exit code 2."""
@@ -36,13 +49,10 @@ class Commands(TyperGroup):
             sys.stderr.close()
             raise typer.Exit(0) from error
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if error.errno not in _MENDABLE:
                 raise
             where = f" at {error.filename}" if error.filename else ""
-            _complain(
-                f"the disk is full{where} ({error.strerror}): finished work is kept; "
-                "make room, and the same command goes on from there"
-            )
+            _complain(_MENDABLE[error.errno].format(where=where, reason=error.strerror))
             raise typer.Exit(2) from error
 
 

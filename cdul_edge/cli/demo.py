@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import extra_imports
 from cdul_edge_runtime.files import write_json
 
@@ -49,7 +50,9 @@ def demo(
         force=force,
     )
     report = run_demo(settings, _run_command)
-    write_json(json or out / "demo.json", report)
+    write_json(out / "demo.json", report)
+    if json is not None:
+        write_summary(json, report)
     _print_report(report)
 
 

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cdul_edge.cli.summary import write_summary
+
 _PACKAGES = (
     "cdul-edge numpy pillow onnxruntime onnxruntime-gpu tensorrt torch torchvision open_clip_torch "
     "onnx onnxscript pyarrow"
@@ -25,15 +27,11 @@ def doctor(
     ] = None,
 ) -> None:
     """Show Python, CPU, GPU and packages, and what will and won't work here."""
-    from cdul_edge_runtime.files import write_json
-
     facts = examine_machine()
     if json is None:
         _show(facts)
-    elif str(json) == "-":
-        print(json_module.dumps(facts, indent=2, ensure_ascii=False))
     else:
-        write_json(json, facts)
+        write_summary(json, facts)
 
 
 def examine_machine() -> dict[str, Any]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json as json_module
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cdul_edge_runtime.files import write_json
+from cdul_edge.cli.summary import write_summary
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.metrics import MetricsReport
@@ -51,7 +50,7 @@ def evaluate(
     report = evaluate_scores(found.scores, labels, found.classes, chosen)
     _show(report, len(found.paths), Console(stderr=str(json) == "-"))
     if json is not None:
-        _write(json, {"scores": str(scores), "truth": str(truth), **report.to_dict()})
+        write_summary(json, {"scores": str(scores), "truth": str(truth), **report.to_dict()})
 
 
 def _show(report: MetricsReport, pictures: int, console: Console) -> None:
@@ -81,10 +80,3 @@ def _show(report: MetricsReport, pictures: int, console: Console) -> None:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
-
-
-def _write(target: Path, report: dict[str, Any]) -> None:
-    if str(target) == "-":
-        print(json_module.dumps(report, indent=2, ensure_ascii=False))
-    else:
-        write_json(target, report)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:
@@ -116,8 +116,6 @@ def _chosen_thresholds(
 
 
 def _report(bundle: Bundle, json: Path | None) -> None:
-    from cdul_edge_runtime.files import write_json
-
     manifest, graph = bundle.manifest, bundle.manifest.graph
     size_mib = manifest.files[bundle.model_path().name].bytes / 2**20
     talk = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -135,7 +133,5 @@ def _report(bundle: Bundle, json: Path | None) -> None:
             style="yellow",
         )
     summary = {"bundle": str(bundle.folder), **manifest.to_dict()}
-    if json is not None and str(json) == "-":
-        print(json_module.dumps(summary, indent=2, ensure_ascii=False))
-    elif json is not None:
-        write_json(json, summary)
+    if json is not None:
+        write_summary(json, summary)

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 Facts = dict[str, Any]
@@ -23,15 +24,11 @@ def info(
     ] = None,
 ) -> None:
     """Say what a labels folder, run, bundle, or any single file of them is and holds."""
-    from cdul_edge_runtime.files import write_json
-
     facts = describe_path(path)
     if json is None:
         _show(facts)
-    elif str(json) == "-":
-        print(json_module.dumps(facts, indent=2, ensure_ascii=False))
     else:
-        write_json(json, facts)
+        write_summary(json, facts)
 
 
 def describe_path(path: Path) -> Facts:

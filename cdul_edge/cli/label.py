@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import extra_imports
-from cdul_edge_runtime.files import write_json
 
 if TYPE_CHECKING:
     from cdul_edge.labelling.finish import LabelSummary
@@ -154,7 +153,7 @@ def label(
     summary = run_label(given, Talk())
     _show(summary)
     if json is not None:
-        _write(json, summary.to_dict())
+        write_summary(json, summary.to_dict())
 
 
 def _show(summary: LabelSummary) -> None:
@@ -187,10 +186,3 @@ def _show(summary: LabelSummary) -> None:
         f"{summary.labelled} pictures labelled, {len(summary.skipped)} skipped, in "
         f"{summary.seconds:.1f} s{rate}: {summary.out}"
     )
-
-
-def _write(target: Path, summary: dict[str, Any]) -> None:
-    if str(target) == "-":
-        print(json_module.dumps(summary, indent=2, ensure_ascii=False))
-    else:
-        write_json(target, summary)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from dataclasses import fields
 from enum import Enum
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from cdul_edge.cli.summary import write_summary
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.presets import Preset, make_config
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
-from cdul_edge_runtime.files import write_json
 
 
 class MethodChoice(str, Enum):
@@ -253,7 +252,7 @@ def train(
     )
     talk.show(summary)
     if json is not None:
-        _write(json, summary)
+        write_summary(json, summary)
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
@@ -271,10 +270,3 @@ def _parse_size(text: str | None) -> dict[str, int]:
     if not height.isdecimal() or not (width or height).isdecimal():
         raise CdulEdgeError(f"--image-size {text!r}: expected px such as 224, or 288x512 (HxW)")
     return {"height_px": int(height), "width_px": int(width or height)}
-
-
-def _write(target: Path, summary: dict[str, Any]) -> None:
-    if str(target) == "-":
-        print(json_module.dumps(summary, indent=2, ensure_ascii=False))
-    else:
-        write_json(target, summary)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
@@ -51,24 +51,10 @@ def verify(
         labels = read_truth(truth).for_paths(pictures.paths, loaded.manifest.classes)
     with Classifier.load(bundle, threads=threads) as classifier:
         report = verify_bundle(loaded, classifier, pictures=pictures, truth=labels)
-    _write(report.to_dict(), json or default_report_path(bundle))
+    write_summary(json or default_report_path(bundle), report.to_dict())
     _show(report, to_stderr=str(json) == "-")
     if not report.passed:
         raise typer.Exit(1)
-
-
-def _write(content: dict[str, Any], target: Path) -> None:
-    from cdul_edge_runtime.files import write_json
-
-    if str(target) == "-":
-        print(json_module.dumps(content, indent=2, ensure_ascii=False))
-        return
-    try:
-        write_json(target, content)
-    except PermissionError as error:
-        raise CdulEdgeError(
-            f"{target} cannot be written ({error.strerror}): name another file with --json"
-        ) from error
 
 
 def _show(report: VerifyReport, *, to_stderr: bool) -> None:
