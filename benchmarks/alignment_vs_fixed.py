@@ -33,7 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "cdul_paper": {
         k: v for k, v in PRESETS[Preset.CDUL_PAPER].items() if k not in ("method", "labels")
     },
-    "cdul_gentle": {"eta": 0.1, "sigma": 0.4, "anchor": 0.5, "match": "none"},
+    "cdul_firm": {"eta": 1.0},
     "cdul_matched": {"eta": 0.5, "sigma": 0.5, "anchor": 0.0, "match": "histogram"},
 }
 
