@@ -14,13 +14,15 @@ from cdul_edge.cli import app
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-CODE_BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# Fenced, or indented by four spaces.
+CODE_BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```|((?:^    .*\n)+)", re.MULTILINE | re.DOTALL)
 RESULT_FILE = re.compile(r"benchmarks/results/[\w.-]+\.json")
 
 
 def shown_commands(text: str) -> list[list[str]]:
     """The words of each `$ cdul-edge …` line of the code blocks; a backslash continues a line."""
-    blocks = "\n".join(CODE_BLOCK.findall(text)).replace("\\\n", " ")
+    blocks = "\n".join("".join(found) for found in CODE_BLOCK.findall(text))
+    blocks = blocks.replace("\\\n", " ")
     lines = (line.strip().removeprefix("$ ") for line in blocks.splitlines())
     return [
         shlex.split(line.partition(" | ")[0].partition(" > ")[0], comments=True)[1:]
