@@ -1,0 +1,62 @@
+"""The demo is the end-to-end test: every command, on real files, in one run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+pytest.importorskip("torch", reason="the demo trains a network")
+pytest.importorskip("open_clip", reason="the demo labels with a tiny CLIP")
+
+from cdul_edge.cli import app
+from cdul_edge_runtime.bundle import Bundle
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    out = tmp_path_factory.mktemp("demo") / "out"
+    size = ["--train-pictures", "96", "--heldout-pictures", "32"]
+    result = CliRunner().invoke(app, ["demo", "--out", str(out), "--seed", "3", *size])
+    assert result.exit_code == 0, result.output
+    return out, result.stdout
+
+
+def test_the_report_holds_the_table_and_names_files_that_exist(demo: tuple[Path, str]) -> None:
+    out, _ = demo
+    report = json.loads((out / "demo.json").read_text(encoding="utf-8"))
+    assert {"global", "pseudo_labels", "student_heldout"} <= set(report["map"])
+    # Even on 96 pictures the snippets show CLIP far more than the whole picture does.
+    assert report["map"]["pseudo_labels"] > report["map"]["global"] + 10
+    assert report["seconds"] == pytest.approx(sum(report["stage_seconds"].values()), abs=0.6)
+    assert all(Path(path).exists() for path in report["paths"].values())
+
+
+def test_the_table_is_printed_with_the_figures_of_the_report(demo: tuple[Path, str]) -> None:
+    out, printed = demo
+    report = json.loads((out / "demo.json").read_text(encoding="utf-8"))
+    for name in ("global", "pseudo_labels", "student_heldout"):
+        assert f"{report['map'][name]:.1f}" in printed
+    assert str(out / "contact_sheet.png") in printed
+
+
+def test_the_bundle_verified_and_every_heldout_picture_was_predicted(
+    demo: tuple[Path, str],
+) -> None:
+    out, _ = demo
+    assert json.loads((out / "verify.json").read_text(encoding="utf-8"))["passed"] is True
+    assert len(Bundle.load(out / "bundle").manifest.classes) == 12
+    lines = (out / "predictions_heldout.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 32
+    with Image.open(out / "contact_sheet.png") as sheet:
+        assert sheet.width > 5 * 200
+
+
+def test_a_second_demo_needs_force(demo: tuple[Path, str]) -> None:
+    out, _ = demo
+    result = CliRunner().invoke(app, ["demo", "--out", str(out)])
+    assert result.exit_code == 2
+    assert "--force" in result.stderr

@@ -1,0 +1,31 @@
+from pathlib import Path
+
+from PIL import Image
+
+from cdul_edge.demo.contact_sheet import CELL_PX, MISSED, RIGHT, WRONG, Sample, draw_contact_sheet
+
+
+def colours_below(sheet: Image.Image, column: int) -> set[tuple[int, ...]]:
+    """Full-strength text colours under the picture in `column` of a one-row sheet."""
+    left = 10 + column * (CELL_PX + 10)
+    top = 37 + CELL_PX
+    strip = sheet.crop((left, top, left + CELL_PX, sheet.height))
+    found = {colour for _, colour in strip.getcolors(maxcolors=100_000) or []}
+    return {c for c in found if c in {RIGHT, WRONG, MISSED}}  # type: ignore[comparison-overlap]
+
+
+def test_right_wrong_and_missed_classes_have_their_colours(tmp_path: Path) -> None:
+    picture = tmp_path / "p.png"
+    Image.new("RGB", (20, 10), (0, 0, 255)).save(picture)
+    samples = [
+        Sample(picture, {"car": 0.9}, frozenset({"car"})),
+        Sample(picture, {"car": 0.9}, frozenset({"key"})),
+        Sample(picture, {}, frozenset()),
+    ]
+    draw_contact_sheet(samples, tmp_path / "sheet.png", columns=3)
+    with Image.open(tmp_path / "sheet.png") as opened:
+        sheet = opened.convert("RGB")
+    assert sheet.getpixel((10 + CELL_PX // 2, 37 + CELL_PX // 2)) == (0, 0, 255)
+    assert colours_below(sheet, 0) == {RIGHT}
+    assert colours_below(sheet, 1) == {WRONG, MISSED}
+    assert colours_below(sheet, 2) == {RIGHT}  # nothing said, and nothing there
