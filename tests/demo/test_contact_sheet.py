@@ -11,7 +11,7 @@ def colours_below(sheet: Image.Image, column: int) -> set[tuple[int, ...]]:
     top = 37 + CELL_PX
     strip = sheet.crop((left, top, left + CELL_PX, sheet.height))
     found = {colour for _, colour in strip.getcolors(maxcolors=100_000) or []}
-    return {c for c in found if c in {RIGHT, WRONG, MISSED}}  # type: ignore[comparison-overlap]
+    return {c for c in found if c in {RIGHT, WRONG, MISSED}}
 
 
 def test_right_wrong_and_missed_classes_have_their_colours(tmp_path: Path) -> None:
