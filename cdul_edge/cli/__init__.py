@@ -7,7 +7,6 @@ stdout carries results, stderr talk.
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import sys
 from types import FrameType
@@ -85,9 +84,6 @@ def main(
 ) -> None:
     """Unlabelled pictures and class names in, a verified multi-label classifier out."""
     signal.signal(signal.SIGTERM, _interrupt)
-    # Read when torch loads. Threads that spin while they wait make a small network ten times and
-    # more slower as soon as another program wants a core.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

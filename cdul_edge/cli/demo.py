@@ -17,11 +17,11 @@ from cdul_edge_runtime.files import write_json
 
 ACCURACY = {
     "global": ("CLIP, whole picture", "training pictures"),
-    "pseudo_labels": ("pseudo-labels (cdul: whole picture and 3x3 snippets)", "training pictures"),
-    "refined_labels": ("pseudo-labels after gradient alignment", "training pictures"),
+    "pseudo_labels": ("pseudo-labels (cdul)", "training pictures"),
+    "refined_labels": ("pseudo-labels, aligned", "training pictures"),
     "student_train": ("student, exported", "training pictures"),
     "student_heldout": ("student, exported", "held-out pictures"),
-    "supervised_heldout": ("the same student on true labels (bound)", "held-out pictures"),
+    "supervised_heldout": ("student of true labels (bound)", "held-out pictures"),
 }
 
 
@@ -80,7 +80,7 @@ def _print_report(report: dict[str, Any]) -> None:
     torch_ms, ort_ms = (report["latency_ms"][k] for k in ("torch_ms", "onnxruntime_ms"))
     console.print(
         f"One picture takes {torch_ms:.2f} ms in torch and {ort_ms:.2f} ms in ONNX Runtime "
-        f"({torch_ms / ort_ms:.2f}x; batch 1, {report['machine']['cores']} threads, median)."
+        f"({torch_ms / ort_ms:.2f}x; batch 1, one thread each, median)."
     )
     stages = ", ".join(f"{name} {value:.0f}" for name, value in report["stage_seconds"].items())
     console.print(f"The whole took {report['seconds']:.0f} s ({stages}).")

@@ -17,7 +17,7 @@ from cdul_edge.demo.world import World, paint_world
 from cdul_edge.pseudo_labels import PseudoLabels
 from cdul_edge_runtime.files import read_json, refuse_existing
 from cdul_edge_runtime.images import find_images
-from cdul_edge_runtime.machine import describe_machine, usable_cores
+from cdul_edge_runtime.machine import describe_machine
 from cdul_edge_runtime.truth import read_truth
 
 # The tiny CLIP's own trunk, as no other pretrained weights exist here, and the settings that feed
@@ -170,7 +170,7 @@ def _latency(out: Path) -> dict[str, float]:
     from cdul_edge.demo.latency import compare_latency
     from cdul_edge.training.run import load_run
 
-    return compare_latency(load_run(out / "run").network, out / "bundle", threads=usable_cores())
+    return compare_latency(load_run(out / "run").network, out / "bundle")
 
 
 def _draw_samples(world: World, out: Path, settings: DemoSettings) -> None:
