@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,11 +51,14 @@ def demo(
         supervised=supervised,
         force=force,
     )
-    report = run_demo(settings, _run_command)
+    # With --json - stdout is the report's alone; what the commands print goes to stderr.
+    quiet = str(json) == "-"
+    with redirect_stdout(sys.stderr) if quiet else nullcontext():
+        report = run_demo(settings, _run_command)
+        _print_report(report)
     write_json(out / "demo.json", report)
     if json is not None:
         write_summary(json, report)
-    _print_report(report)
 
 
 def _run_command(arguments: Sequence[str]) -> None:

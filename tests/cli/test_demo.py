@@ -20,9 +20,11 @@ from cdul_edge_runtime.bundle import Bundle
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     out = tmp_path_factory.mktemp("demo") / "out"
     size = ["--train-pictures", "96", "--heldout-pictures", "32"]
-    result = CliRunner().invoke(app, ["demo", "--out", str(out), "--seed", "3", *size])
+    result = CliRunner().invoke(app, ["demo", "--out", str(out), "--json", "-", *size])
     assert result.exit_code == 0, result.output
-    return out, result.stdout
+    # stdout is the report and nothing else
+    assert json.loads(result.stdout) == json.loads((out / "demo.json").read_text(encoding="utf-8"))
+    return out, result.stderr
 
 
 def test_the_report_holds_the_table_and_names_files_that_exist(demo: tuple[Path, str]) -> None:
