@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cdul_edge.cli.choices import PrecisionChoice, ResizeChoice
 from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import extra_imports
 
@@ -34,29 +35,12 @@ class FusionChoice(str, Enum):
     POOLED = "pooled"
 
 
-class FitChoice(str, Enum):
-    """How a view becomes the square that CLIP takes."""
-
-    SQUASH = "squash"
-    CENTER = "center"
-    LETTERBOX = "letterbox"
-
-
 class DeviceChoice(str, Enum):
     """Where CLIP runs."""
 
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
-
-
-class PrecisionChoice(str, Enum):
-    """Number format of CLIP's image tower."""
-
-    AUTO = "auto"
-    FP32 = "fp32"
-    BF16 = "bf16"
-    FP16 = "fp16"
 
 
 CLIP, VIEWS, SCORES, RUN = "CLIP", "Views", "Pseudo-labels", "Run"
@@ -107,8 +91,8 @@ def label(
         float, _option("Growth of a snippet on every side, of its size.", VIEWS, min=0, max=0.5)
     ] = 0.0,
     fit: Annotated[
-        FitChoice, _option("To CLIP's square; squash shows all.", VIEWS)
-    ] = FitChoice.SQUASH,
+        ResizeChoice, _option("To CLIP's square; squash shows all.", VIEWS)
+    ] = ResizeChoice.SQUASH,
     strategy: Annotated[
         StrategyChoice, _option("How snippets are merged.", SCORES)
     ] = StrategyChoice.CDUL,

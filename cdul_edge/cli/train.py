@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cdul_edge.cli.choices import PrecisionChoice, ResizeChoice
 from cdul_edge.cli.summary import write_summary
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.presets import Preset, make_config
@@ -34,23 +35,6 @@ class ScheduleChoice(str, Enum):
 
     COSINE = "cosine"
     CONSTANT = "constant"
-
-
-class PrecisionChoice(str, Enum):
-    """Number format of the forward pass."""
-
-    AUTO = "auto"
-    FP32 = "fp32"
-    BF16 = "bf16"
-    FP16 = "fp16"
-
-
-class ResizeChoice(str, Enum):
-    """How a picture becomes the network's size."""
-
-    SQUASH = "squash"
-    LETTERBOX = "letterbox"
-    CENTER = "center"
 
 
 class MatchChoice(str, Enum):

@@ -108,7 +108,9 @@ def test_a_spread_that_fits_no_temperature_must_be_explained(tmp_path: Path) -> 
 def test_nothing_but_paths_classes_and_similarities_is_read(tmp_path: Path) -> None:
     # an object array cannot be read without unpickling: reading it would fail
     hidden = np.array([{"never": "read"}] * 3, dtype=object)
-    read_similarities(save(tmp_path, labels=hidden, **extremes()))
+    with_labels = read_similarities(save(tmp_path, labels=hidden, **extremes()))
+    without = read_similarities(save(tmp_path, **extremes()))
+    np.testing.assert_array_equal(with_labels.cosines, without.cosines)
 
 
 def test_parquet_columns_are_read_as_lists(tmp_path: Path) -> None:
