@@ -12,6 +12,7 @@ import numpy.typing as npt
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.files import atomic_write, read_json, sha256_file
 from cdul_edge_runtime.manifest import FileRecord, Manifest, Precision
+from cdul_edge_runtime.precision_record import PrecisionRecord
 
 MANIFEST = "manifest.json"
 REFERENCE = "reference.npz"
@@ -95,10 +96,30 @@ class Bundle:
         return cls(folder, manifest)
 
     def model_path(self, precision: Precision = Precision.FP32) -> Path:
-        """Where the ONNX file of that precision lies; raises `BundleError` when it has none."""
-        if precision.file_name not in self.manifest.files:
-            raise BundleError(f"{self.folder} has no {precision.file_name}")
+        """Where the ONNX file of that precision lies.
+
+        FP32 was checked by `load`; the others are checked here against their records.
+
+        Raises:
+            BundleError: it has none, it was changed, or it was made from another FP32 file.
+        """
+        if precision is not Precision.FP32:
+            self.record(precision).check(self.folder, self.fp32_sha256)
         return self.folder / precision.file_name
+
+    def record(self, precision: Precision) -> PrecisionRecord:
+        """What is known of a reduced precision; raises `BundleError` when it has none."""
+        return PrecisionRecord.read(self.folder, precision)
+
+    def precisions(self) -> tuple[Precision, ...]:
+        """FP32 and every precision that has a record; none is checked."""
+        made = (p for p in Precision if (self.folder / p.record_name).is_file())
+        return (Precision.FP32, *made)
+
+    @property
+    def fp32_sha256(self) -> str:
+        """Digest of the FP32 file, by which everything that is made from it knows it again."""
+        return self.manifest.files[Precision.FP32.file_name].sha256
 
     def reference(self) -> Reference:
         """The reference pictures with PyTorch's scores.

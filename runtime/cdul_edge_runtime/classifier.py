@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.backends.ort import Device, OrtBackend
+from cdul_edge_runtime.backends import Backend, Device
+from cdul_edge_runtime.backends.ort import OrtBackend
 from cdul_edge_runtime.bundle import Bundle
 from cdul_edge_runtime.classes import ClassList
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError

@@ -34,6 +34,11 @@ class Precision(str, Enum):
         """Name of the ONNX file in a bundle, such as model.fp32.onnx."""
         return f"model.{self.value}.onnx"
 
+    @property
+    def record_name(self) -> str:
+        """Name of the sidecar that says where a reduced file came from: model.int8.json."""
+        return f"model.{self.value}.json"
+
 
 @dataclass(frozen=True)
 class Graph:

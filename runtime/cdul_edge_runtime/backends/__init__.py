@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
+
+# "cpu", "cuda" and "ort-tensorrt" are execution providers of ONNX Runtime; "tensorrt" is an engine
+# that `cdul-edge build` made on this machine, run without ONNX Runtime.
+Device = Literal["cpu", "cuda", "ort-tensorrt", "tensorrt"]
+DEVICES: tuple[Device, ...] = get_args(Device)
 
 
 class Backend(Protocol):
@@ -15,6 +20,22 @@ class Backend(Protocol):
     def name(self) -> str:
         """What runs it, with its version, such as "onnxruntime 1.31.1, CPUExecutionProvider"."""
 
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """(height, width) px of the pictures that `infer` takes."""
+
+    @property
+    def class_count(self) -> int:
+        """C, the width of the scores."""
+
+    @property
+    def max_batch(self) -> int | None:
+        """Most pictures that one `infer` takes; None where nothing limits it."""
+
+    @property
+    def device_memory_mib(self) -> float | None:
+        """Memory held on an accelerator, in MiB; None where it has none or does not tell."""
+
     def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Score pictures.
 
@@ -23,6 +44,9 @@ class Backend(Protocol):
 
         Returns:
             (N, C) float32 in [0, 1].
+
+        Raises:
+            CdulEdgeError: more than `max_batch` pictures, or the device failed (out of memory).
         """
 
     def close(self) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cdul_edge_runtime.backends import Device
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, extra_imports
-
-Device = Literal["cpu"]
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider"}
 
@@ -23,6 +22,9 @@ class OrtBackend:
         input_shape: (height, width) px of the graph's input.
         class_count: width of the graph's output.
     """
+
+    max_batch: int | None = None
+    device_memory_mib: float | None = None
 
     def __init__(
         self,
