@@ -1,4 +1,4 @@
-"""What is known of a bundle's FP16 or INT8 file: which FP32 file it came from, and what it costs."""
+"""What is known of a bundle's FP16 or INT8 file: where it came from, and what it costs."""
 
 from __future__ import annotations
 
