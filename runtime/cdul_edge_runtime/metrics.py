@@ -16,26 +16,47 @@ Floats = npt.NDArray[np.floating[Any]]
 Truth = npt.NDArray[np.int8]
 
 
-def average_precision(scores: Floats, positive: npt.NDArray[np.bool_]) -> float:
+def average_precision(scores: Floats, positive: npt.NDArray[Any]) -> float:
     """Area under the precision-recall steps, ties sharing one threshold (as scikit-learn has it).
 
     Args:
         scores: (N,) any real scores.
-        positive: (N,) truth.
+        positive: (N,) truth: bool, or how true each is, in [0, 1] (FP32's scores, for example).
 
     Returns:
         Average precision in [0, 1]; NaN where nothing is positive.
     """
-    positives = int(positive.sum())
+    positives = float(positive.sum())
     if positives == 0:
         return math.nan
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
     last_of_tie = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    hits = np.cumsum(positive[order])[last_of_tie].astype(np.float64)
+    hits = np.cumsum(positive[order], dtype=np.float64)[last_of_tie]
     precision = hits / (last_of_tie + 1)
     gained = np.diff(hits, prepend=0.0) / positives
     return float(np.sum(gained * precision))
+
+
+def mean_average_precision(scores: Floats, truth: npt.NDArray[Any]) -> float:
+    """Mean over the classes with a positive, in percent; NaN where there is none.
+
+    Args:
+        scores: (N, C), higher means more likely.
+        truth: (N, C) weights in [0, 1], or int8 labels; what is below 0 is unknown and left out.
+
+    Raises:
+        CdulEdgeError: shapes that do not fit, or a NaN score.
+    """
+    if scores.ndim != 2 or scores.shape != truth.shape:
+        raise CdulEdgeError(f"scores {scores.shape} and truth {truth.shape} do not fit each other")
+    if np.isnan(scores).any():
+        raise CdulEdgeError("the scores hold NaN: the model that made them is broken")
+    known = truth >= 0
+    columns = range(scores.shape[1])
+    ap = (average_precision(scores[known[:, c], c], truth[known[:, c], c]) for c in columns)
+    defined = [value for value in ap if not math.isnan(value)]
+    return 100 * float(np.mean(defined)) if defined else math.nan
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,11 @@ import pytest
 
 from cdul_edge_runtime.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.metrics import average_precision, evaluate_scores
+from cdul_edge_runtime.metrics import (
+    average_precision,
+    evaluate_scores,
+    mean_average_precision,
+)
 
 HALF = np.array([0.5, 0.5])
 
@@ -88,3 +92,33 @@ def test_broken_scores_and_foreign_shapes_are_refused() -> None:
         evaluate_scores(np.zeros((1, 3)), truth, classes, HALF)
     with pytest.raises(CdulEdgeError, match="knows none"):
         evaluate_scores(np.zeros((1, 2)), np.full((1, 2), -1, np.int8), classes, HALF)
+
+
+def test_soft_truth_counts_by_its_weight() -> None:
+    # Ranked: weight 1, then 0.5: precision 1 and 1.5/2; they gain 1/1.5 and 0.5/1.5 of recall.
+    scores = np.array([[0.9], [0.8]])
+    soft = np.array([[1.0], [0.5]], np.float32)
+    assert mean_average_precision(scores, soft) == pytest.approx(
+        100 * (1 / 1.5 * 1 + 0.5 / 1.5 * 0.75)
+    )
+    # The other order: precision 0.5 and 1.5/2.
+    assert mean_average_precision(scores[::-1], soft) == pytest.approx(
+        100 * (0.5 / 1.5 * 0.5 + 1 / 1.5 * 0.75)
+    )
+
+
+def test_with_hard_truth_it_is_the_map_of_the_report() -> None:
+    generator = np.random.default_rng(0)
+    scores = generator.random((20, 3))
+    truth = generator.integers(-1, 2, (20, 3)).astype(np.int8)
+    truth[:, 2] = 0  # nowhere: neither counts it
+    report = evaluate_scores(scores, truth, ClassList(("a", "b", "c")), np.full(3, 0.5))
+    assert mean_average_precision(scores, truth) == pytest.approx(report.map)
+    assert math.isnan(mean_average_precision(scores, np.zeros((20, 3), np.int8)))
+
+
+def test_the_soft_mean_refuses_what_the_report_refuses() -> None:
+    with pytest.raises(CdulEdgeError, match="NaN"):
+        mean_average_precision(np.array([[np.nan]]), np.ones((1, 1)))
+    with pytest.raises(CdulEdgeError, match="do not fit"):
+        mean_average_precision(np.zeros((1, 2)), np.ones((1, 3)))
