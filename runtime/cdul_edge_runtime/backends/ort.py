@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU. It is imported when a session is made, not before."""
+"""ONNX Runtime on CPU, CUDA or TensorRT. It is imported when a session is made, not before."""
 
 from __future__ import annotations
 
@@ -9,21 +9,38 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.backends import Device
+from cdul_edge_runtime.backends.ort_providers import (
+    PROVIDERS,
+    Providers,
+    check_listed,
+    cpu_providers,
+    cuda_providers,
+    explain_failure,
+    explain_fallback,
+    ready_for_gpu,
+    run_errors,
+    session_errors,
+    tensorrt_providers,
+)
+from cdul_edge_runtime.engine_stamp import Profile
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, extra_imports
+from cdul_edge_runtime.manifest import Precision
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider"}
+# Tuned for one picture, which is what a camera gives; the reference of a bundle has 16.
+DEFAULT_PROFILE = Profile(min=1, best=1, max=16)
 
 
 class OrtBackend:
-    """One ONNX Runtime session; `run` is safe to call from several threads.
+    """One ONNX Runtime session; `infer` is safe to call from several threads.
 
     Attributes:
         metadata: the model's `metadata_props`.
         input_shape: (height, width) px of the graph's input.
         class_count: width of the graph's output.
+        max_batch: the profile's, on "ort-tensorrt".
+        device_memory_mib: None: ONNX Runtime does not tell.
     """
 
-    max_batch: int | None = None
     device_memory_mib: float | None = None
 
     def __init__(
@@ -31,71 +48,120 @@ class OrtBackend:
         model: Path,
         *,
         device: Device = "cpu",
+        precision: Precision = Precision.FP32,
         threads: int | None = None,
         inter_threads: int = 1,
+        cache_dir: Path | None = None,
+        profile: Profile = DEFAULT_PROFILE,
     ) -> None:
         """Load a model.
 
         Args:
             model: an ONNX file.
-            device: "cpu".
+            device: "cpu", "cuda" or "ort-tensorrt".
+            precision: what the file holds.
             threads: threads within one operator; None lets ONNX Runtime take every core.
             inter_threads: operators run side by side; 1 suits graphs without branches.
+            cache_dir: where "ort-tensorrt" keeps its engines; None is beside the model.
+            profile: batch sizes of "ort-tensorrt".
 
         Raises:
             MissingExtraError: ONNX Runtime is not installed.
-            CdulEdgeError: an unknown device, one that is not there, or a bad thread count.
+            CdulEdgeError: an unknown device, one that does not start, or a bad thread count.
             BundleError: no such file, or one that ONNX Runtime cannot load or that breaks the
                 contract of the graph.
         """
         with extra_imports("cpu", "running a model"):
             import onnxruntime
-        if device not in _PROVIDERS:
-            raise CdulEdgeError(f"unknown device {device!r}: expected {', '.join(_PROVIDERS)}")
+        if device not in PROVIDERS:
+            raise CdulEdgeError(f"unknown device {device!r}: expected {', '.join(PROVIDERS)}")
         if (threads is not None and threads < 1) or inter_threads < 1:
             raise CdulEdgeError(f"threads {threads}/{inter_threads}: expected at least 1")
         if not model.is_file():
             raise BundleError(f"{model} does not exist: check the path")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0  # 0: ONNX Runtime counts the cores itself
-        options.inter_op_num_threads = inter_threads
-        options.log_severity_level = 3
-        provider = _PROVIDERS[device]
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(model), sess_options=options, providers=[provider]
-            )
-        except _session_errors() as error:
-            reason = " ".join(str(error).split())
-            raise BundleError(
-                f"{model} is not a model that ONNX Runtime can load ({reason})"
-            ) from error
+        check_listed(device)
+        self._version: str = onnxruntime.__version__
+        self._device = device
+        self._precision = precision
+        self._threads = (threads or 0, inter_threads)  # 0: ONNX Runtime counts the cores itself
+        self.max_batch: int | None = None
+        providers = cuda_providers() if device == "cuda" else cpu_providers()
+        if device == "ort-tensorrt":
+            # Its profile needs the size, which only a session tells; the CPU's is cheap.
+            session = self._start(model, cpu_providers())
+            size, _ = _check_contract(session, model)
+            folder = cache_dir or model.with_suffix(".engines")
+            folder.mkdir(parents=True, exist_ok=True)
+            providers = tensorrt_providers(precision, folder, size, profile)
+            self.max_batch = profile.max
+        self._session = self._start(model, providers)
         # ONNX Runtime falls back to the CPU without an error when a provider cannot start.
         running = self._session.get_providers()[0]
-        if running != provider:
-            raise CdulEdgeError(f"asked for {provider}, ONNX Runtime runs on {running}")
-        self._version = onnxruntime.__version__
-        self._provider = running
+        if running != PROVIDERS[device]:
+            raise explain_fallback(device, running)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.input_shape, self.class_count = _check_contract(self._session, model)
 
     @property
     def name(self) -> str:
-        return f"onnxruntime {self._version}, {self._provider}"
+        return f"onnxruntime {self._version}, {PROVIDERS[self._device]}"
 
     def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        scores: npt.NDArray[np.float32] = self._session.run(None, {"images": images})[0]
-        return scores
+        if self.max_batch is not None and len(images) > self.max_batch:
+            raise CdulEdgeError(
+                f"a batch of {len(images)} pictures: {self.name} was started for at most "
+                f"{self.max_batch}; give fewer at once"
+            )
+        try:
+            if self._device == "cpu":
+                scores: npt.NDArray[np.float32] = self._session.run(None, {"images": images})[0]
+                return scores
+            return self._infer_bound(images)
+        except run_errors() as error:
+            raise explain_failure(self.name, images.shape, error) from error
 
     def close(self) -> None:
         del self._session
 
+    def _infer_bound(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """One copy to the device and one back; a binding a call, so that threads do not share."""
+        import onnxruntime
 
-def _session_errors() -> tuple[type[BaseException], ...]:
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
+        pixels = np.ascontiguousarray(images)
+        binding = self._session.io_binding()
+        on_device = onnxruntime.OrtValue.ortvalue_from_numpy(pixels, "cuda", 0)
+        binding.bind_ortvalue_input("images", on_device)
+        binding.bind_output("scores", "cpu")
+        self._session.run_with_iobinding(binding)
+        scores: npt.NDArray[np.float32] = binding.copy_outputs_to_cpu()[0]
+        return scores
 
-    names = "Fail InvalidArgument InvalidGraph InvalidProtobuf NoSuchFile NotImplemented NoModel"
-    return (*(getattr(state, name) for name in f"{names} RuntimeException".split()), RuntimeError)
+    def _start(self, model: Path, providers: Providers) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = self._threads
+        options.log_severity_level = 3
+        more: dict[str, Any] = {"enable_fallback": 0}  # it would go on elsewhere, and print so
+        if self._precision is Precision.INT8:
+            # ONNX Runtime would quantise the biases, which TensorRT keeps in floating point.
+            more["disabled_optimizers"] = ["WeightBiasQuantization"]
+        on_cpu = providers[0][0] == PROVIDERS["cpu"]
+        try:
+            with ready_for_gpu("cpu" if on_cpu else self._device):
+                return onnxruntime.InferenceSession(
+                    str(model), sess_options=options, providers=providers, **more
+                )
+        except session_errors() as error:
+            reason = " ".join(str(error).split())
+            if on_cpu:
+                raise BundleError(
+                    f"{model} is not a model that ONNX Runtime can load ({reason})"
+                ) from error
+            raise CdulEdgeError(
+                f"{providers[0][0]} cannot start with {model} ({reason[:500]}): "
+                "`cdul-edge doctor` shows what is here"
+            ) from error
 
 
 def _check_contract(session: Any, model: Path) -> tuple[tuple[int, int], int]:
