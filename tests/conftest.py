@@ -14,7 +14,8 @@ import pytest
 from cdul_edge_runtime.bundle import MANIFEST, REFERENCE, Reference, record_file
 from cdul_edge_runtime.classes import ClassList
 from cdul_edge_runtime.files import write_json
-from cdul_edge_runtime.manifest import METADATA_KEY, Graph, Manifest, Parity
+from cdul_edge_runtime.manifest import METADATA_KEY, Graph, Manifest, Parity, Precision
+from cdul_edge_runtime.precision_record import Accuracy, Limits, PrecisionRecord
 from cdul_edge_runtime.preprocess import Preprocess
 
 Inputs = npt.NDArray[np.uint8]
@@ -100,3 +101,31 @@ def make_graph() -> Callable[..., Any]:
 def tiny_scores() -> Callable[[Inputs], Scores]:
     """(N, H, W, 3) uint8 to the scores that the tiny graph must give."""
     return expected_scores
+
+
+def write_precision(
+    folder: Path,
+    precision: Precision,
+    *,
+    bias: float = -4,
+    limits: Limits = Limits(0.5, 0.02, 0.05),
+    within_budget: bool = True,
+) -> None:
+    """Give a bundle a reduced file: the tiny graph with another bias, and its record."""
+    onnx = pytest.importorskip("onnx")
+    fp32 = folder / Precision.FP32.file_name
+    model = onnx.load(fp32)
+    tensor = next(t for t in model.graph.initializer if t.name == "bias")
+    tensor.CopyFrom(onnx.numpy_helper.from_array(np.full(3, bias, np.float32), "bias"))
+    onnx.save(model, folder / precision.file_name)
+    made, source = record_file(folder / precision.file_name), record_file(fp32)
+    accuracy = Accuracy(3, "fp32 scores", 100.0, 100.0, 0.0, 0.0, 0.0, "a test")
+    PrecisionRecord(
+        precision, made.sha256, made.bytes, source.sha256, limits, accuracy, within_budget
+    ).write(folder)
+
+
+@pytest.fixture
+def add_precision() -> Callable[..., None]:
+    """Give a bundle folder an FP16 or INT8 file: the tiny graph, with another bias if wished."""
+    return write_precision

@@ -21,13 +21,17 @@ _DECODERS = 2  # Pillow decodes and resizes outside Python's lock; more would st
 
 
 def predict_files(
-    classifier: Classifier, paths: Iterable[str], *, batch_size: int = 16
+    classifier: Classifier, paths: Iterable[str], *, batch_size: int | None = None
 ) -> Iterator[tuple[str, Prediction | ImageError]]:
-    """Classify files, `batch_size` at a time; memory stays at three batches however many come.
+    """Classify files, a batch at a time; memory stays at three batches however many come.
+
+    Args:
+        batch_size: None is 16; where the backend takes fewer, so many.
 
     Yields:
         (path, prediction) in the order of `paths`, or (path, error) for a file that cannot be read.
     """
+    batch_size = classifier.fit_batch(batch_size)
     paths = iter(paths)
     waiting: deque[tuple[list[str], list[Future[Prepared]]]] = deque()
     with ThreadPoolExecutor(_DECODERS) as pool:

@@ -18,9 +18,17 @@ from cdul_edge_runtime.bundle import Bundle
 from cdul_edge_runtime.classes import ClassList
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.images import open_image, upright_rgb
-from cdul_edge_runtime.manifest import METADATA_KEY, Manifest
+from cdul_edge_runtime.manifest import METADATA_KEY, Manifest, Precision
 from cdul_edge_runtime.prediction import Prediction
 from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.selection import (
+    Auto,
+    Selection,
+    open_best,
+    parse_device,
+    parse_precision,
+    run_once,
+)
 
 Color = Literal["rgb", "bgr"]
 Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
@@ -33,43 +41,61 @@ class Classifier:
     ...     classifier.predict("photo.jpg").labels
     """
 
-    def __init__(self, manifest: Manifest, backend: Backend) -> None:
+    def __init__(
+        self, manifest: Manifest, backend: Backend, selection: Selection | None = None
+    ) -> None:
+        """Most callers want `load`.
+
+        Args:
+            manifest: what the scores mean.
+            backend: what gives them.
+            selection: how `backend` was picked; None where the caller picked it.
+        """
         self.manifest = manifest
+        self.selection = selection
         self._backend: Backend | None = backend
 
     @classmethod
     def load(
         cls,
-        path: Path | str,
+        path: Path | str | Bundle,
         *,
-        device: Device = "cpu",
+        device: str = "auto",
+        precision: str = "auto",
         threads: int | None = None,
         inter_threads: int = 1,
         warm_up: bool = True,
     ) -> Classifier:
         """Load a bundle folder or a bare ONNX file that `cdul-edge export` made.
 
+        `auto` takes the fastest that is really there: a TensorRT engine of this machine, CUDA, INT8
+        on a CPU that is fast at it, FP32 on the CPU; `selection` says which and why. A precision
+        outside its accuracy budget is passed over. A wish by name is met, or is an error.
+
         Args:
-            path: the bundle, or the .onnx file, which carries its manifest inside.
-            device: "cpu".
-            threads: threads within one operator; None takes every core.
+            path: the bundle, read or not, or the .onnx file, which carries its manifest inside.
+            device: "auto", "cpu", "cuda", "ort-tensorrt" or "tensorrt"; a bare file's auto is cpu.
+            precision: "auto", "fp32", "fp16", "int8" or "int8-cpu".
+            threads: CPU threads within one operator; None takes every core.
             inter_threads: operators run side by side.
             warm_up: run once on an empty picture, so that the first answer is not the slowest.
 
         Raises:
             BundleError: it is damaged, incomplete, or not a classifier of this program.
+            CdulEdgeError: a device or precision that is not here.
             MissingExtraError: ONNX Runtime is not installed.
         """
-        path = Path(path)
-        bundle = None if path.is_file() else Bundle.load(path)
-        model = bundle.model_path() if bundle else path
-        backend = OrtBackend(model, device=device, threads=threads, inter_threads=inter_threads)
-        manifest = bundle.manifest if bundle else _embedded_manifest(backend.metadata, model)
-        _check_fit(manifest, backend, model)
-        classifier = cls(manifest, backend)
-        if warm_up:
-            backend.infer(np.zeros((1, *backend.input_shape, 3), dtype=np.uint8))
-        return classifier
+        wish = parse_device(device), parse_precision(precision)
+        if not isinstance(path, Bundle):
+            path = Path(path)
+            if path.is_file():
+                return cls(*_open_file(path, *wish, threads, inter_threads, warm_up))
+            path = Bundle.load(path)
+        backend, selection = open_best(
+            path, *wish, threads=threads, inter_threads=inter_threads, warm_up=warm_up
+        )
+        _check_fit(path.manifest, backend, path.folder / selection.precision.file_name)
+        return cls(path.manifest, backend, selection)
 
     @property
     def classes(self) -> ClassList:
@@ -108,11 +134,14 @@ class Classifier:
         return self.predict_inputs(self.prepare(image, color=color)[np.newaxis])[0]
 
     def predict_batch(
-        self, images: Iterable[Picture], *, color: Color = "rgb", batch_size: int = 16
+        self,
+        images: Iterable[Picture],
+        *,
+        color: Color = "rgb",
+        batch_size: int | None = None,
     ) -> list[Prediction]:
-        """Classify pictures, `batch_size` at a time, in order; see `predict`."""
-        if batch_size < 1:
-            raise CdulEdgeError(f"batch_size {batch_size}: expected at least 1")
+        """Classify pictures, `batch_size` at a time, in order; see `predict` and `fit_batch`."""
+        batch_size = self.fit_batch(batch_size)
         predictions: list[Prediction] = []
         waiting: list[npt.NDArray[np.uint8]] = []
         for image in images:
@@ -122,12 +151,19 @@ class Classifier:
                 waiting.clear()
         return predictions + (self.predict_inputs(np.stack(waiting)) if waiting else [])
 
+    def fit_batch(self, batch_size: int | None = None) -> int:
+        """How many pictures go in at once: as many as wished (None: 16) and the backend takes."""
+        wished = 16 if batch_size is None else batch_size
+        if wished < 1:
+            raise CdulEdgeError(f"batch_size {wished}: expected at least 1")
+        return min(wished, self.backend.max_batch or wished)
+
     def prepare(self, image: Picture, *, color: Color = "rgb") -> npt.NDArray[np.uint8]:
         """Decode and resize one picture to the network's (H, W, 3) uint8 RGB input."""
         return self.preprocess.apply(_to_rgb(image, color))
 
     def predict_inputs(self, inputs: npt.NDArray[np.uint8]) -> list[Prediction]:
-        """Classify (N, H, W, 3) inputs that `prepare` made."""
+        """Classify (N, H, W, 3) inputs that `prepare` made; at most the backend's `max_batch`."""
         scores = self.backend.infer(inputs)
         return [Prediction(row, self.classes, self.thresholds) for row in scores]
 
@@ -175,6 +211,40 @@ def _from_array(array: npt.NDArray[np.uint8], color: Color) -> Image.Image:
     return Image.frombuffer("RGB", (width, height), pixels, "raw", color.upper(), 0, 1)
 
 
+def _open_file(
+    model: Path,
+    device: Device | Auto,
+    precision: Precision | Auto,
+    threads: int | None,
+    inter_threads: int,
+    warm_up: bool,
+) -> tuple[Manifest, Backend, Selection]:
+    """A bare ONNX file; its name says its precision, and another name says nothing."""
+    named = next((p for p in Precision if p.file_name == model.name), None)
+    if precision not in ("auto", named):
+        says = f"is {named.value} by its name" if named else "does not say its precision"
+        raise CdulEdgeError(
+            f"{model} {says}, {Precision(precision).value} was asked for: "
+            "give the bundle, or precision auto"
+        )
+    if device == "tensorrt":
+        raise CdulEdgeError(f"{model} is one file and has no engines: give the bundle")
+    backend = OrtBackend(
+        model,
+        device="cpu" if device == "auto" else device,
+        precision=named or Precision.FP32,
+        threads=threads,
+        inter_threads=inter_threads,
+    )
+    manifest = _embedded_manifest(backend.metadata, model)
+    _check_fit(manifest, backend, model)
+    if warm_up:
+        run_once(backend)
+    reason = "one file" if device == "auto" else "as asked"
+    selection = Selection("cpu" if device == "auto" else device, named or Precision.FP32, reason)
+    return manifest, backend, selection
+
+
 def _embedded_manifest(metadata: dict[str, str], model: Path) -> Manifest:
     if METADATA_KEY not in metadata:
         raise BundleError(
@@ -190,7 +260,7 @@ def _embedded_manifest(metadata: dict[str, str], model: Path) -> Manifest:
         raise BundleError(f"the manifest inside {model} {error}") from error
 
 
-def _check_fit(manifest: Manifest, backend: OrtBackend, model: Path) -> None:
+def _check_fit(manifest: Manifest, backend: Backend, model: Path) -> None:
     preprocess = manifest.preprocess
     faults = []
     if backend.class_count != len(manifest.classes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import sys
@@ -45,8 +46,40 @@ def installed_versions(*distributions: str) -> dict[str, str]:
     return found
 
 
+def nvidia_driver_there() -> bool:
+    """Whether a driver for an NVIDIA GPU is loaded; cheap, and loads no CUDA on other machines."""
+    if any(any(Path("/dev").glob(f"{name}*")) for name in ("nvidia", "nvhost")):
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")  # WSL has the library and no device file
+    except OSError:
+        return False
+    return True
+
+
+def reset_peak_memory() -> bool:
+    """Let `peak_memory_mib` count from now on; false where the system cannot."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # Linux 4.0: resets VmHWM
+    except OSError:
+        return False
+    return True
+
+
 def peak_memory_mib() -> float | None:
-    """Largest resident size of this process so far, in MiB; None where the system has no answer."""
+    """Largest resident size of this process in MiB, since it began or `reset_peak_memory`.
+
+    None where the system has no answer.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return _peak_since_start_mib()
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(found[0]) / (1 << 10) if found else _peak_since_start_mib()
+
+
+def _peak_since_start_mib() -> float | None:
     try:
         import resource
     except ModuleNotFoundError:  # Windows

@@ -1,0 +1,258 @@
+"""What runs a bundle here: asked for, or the fastest that is really there, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal
+
+import numpy as np
+
+from cdul_edge_runtime.backends import DEVICES, Backend, Device
+from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.engine_stamp import ENGINES, list_engines
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.machine import describe_machine, nvidia_driver_there
+from cdul_edge_runtime.manifest import Precision
+
+Auto = Literal["auto"]
+Pair = tuple[Device, Precision]
+
+# Which file makes sense on which device.
+RUNS: dict[Device, tuple[Precision, ...]] = {
+    "cpu": tuple(Precision),
+    "cuda": (Precision.FP32, Precision.FP16, Precision.INT8),
+    "ort-tensorrt": (Precision.FP32, Precision.FP16, Precision.INT8),
+    "tensorrt": (Precision.FP32, Precision.FP16, Precision.INT8),
+}
+# FP16 is emulated there, and ONNX Runtime cannot fuse a Q/DQ file made for TensorRT: both are
+# slower than FP32. They say what the file is worth, not how fast it is.
+ACCURACY_ONLY: frozenset[Pair] = frozenset({("cpu", Precision.FP16), ("cpu", Precision.INT8)})
+# The fastest first. Not here, for only a wish picks it: what is accurate and slow, INT8 on CUDA
+# (no faster than FP16), and "ort-tensorrt", which builds its engines for minutes when it starts.
+_ORDER: tuple[Pair, ...] = (
+    ("tensorrt", Precision.INT8),
+    ("tensorrt", Precision.FP16),
+    ("tensorrt", Precision.FP32),
+    ("cuda", Precision.FP16),
+    ("cuda", Precision.FP32),
+    ("cpu", Precision.INT8_CPU),
+    ("cpu", Precision.FP32),
+)
+_FLOOR: Pair = ("cpu", Precision.FP32)
+_FAST_INT8 = {"avx512_vnni", "avx_vnni", "amx_int8"}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What was picked.
+
+    Attributes:
+        device, precision: what runs.
+        reason: why this.
+        passed_over: what would have come first, each with why not.
+    """
+
+    device: Device
+    precision: Precision
+    reason: str
+    passed_over: tuple[tuple[Device, Precision, str], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.precision.value} on {self.device} ({self.reason})"
+
+
+def parse_device(text: str) -> Device | Auto:
+    """Raises `CdulEdgeError` for a device that does not exist."""
+    for device in DEVICES:
+        if device == text:
+            return device
+    if text != "auto":
+        raise CdulEdgeError(f"unknown device {text!r}: expected auto, {', '.join(DEVICES)}")
+    return "auto"
+
+
+def parse_precision(text: str) -> Precision | Auto:
+    """Raises `CdulEdgeError` for a precision that does not exist."""
+    for precision in Precision:
+        if precision.value == text:
+            return precision
+    if text != "auto":
+        known = ", ".join(precision.value for precision in Precision)
+        raise CdulEdgeError(f"unknown precision {text!r}: expected auto, {known}")
+    return "auto"
+
+
+def open_best(
+    bundle: Bundle,
+    device: Device | Auto,
+    precision: Precision | Auto,
+    *,
+    threads: int | None = None,
+    inter_threads: int = 1,
+    warm_up: bool = True,
+) -> tuple[Backend, Selection]:
+    """Open what was asked for; where something is left to "auto", the fastest that is there.
+
+    Args:
+        bundle: what to run.
+        device, precision: an explicit one is met or is an error; nothing else takes its place.
+        threads, inter_threads: of ONNX Runtime on the CPU.
+        warm_up: run once on an empty picture. An accelerator always does: only then is it known
+            to work.
+
+    Raises:
+        CdulEdgeError: a wish that cannot be met, with the reasons.
+    """
+    pairs = _candidates(device, precision)
+    free_choice = "auto" in (device, precision)
+    passed: list[tuple[Device, Precision, str]] = []
+    for pair in pairs:
+        if free_choice and (why := _obstacle(bundle, pair, precision_is_free=precision == "auto")):
+            passed.append((*pair, why))
+            continue
+        try:
+            backend = open_backend(bundle, *pair, threads=threads, inter_threads=inter_threads)
+            if warm_up or pair[0] != "cpu":
+                run_once(backend)
+        except CdulEdgeError as error:
+            # FP32 on the CPU is the floor: when even that fails, its own words are the best.
+            if not free_choice or pair == _FLOOR:
+                raise
+            passed.append((*pair, str(error)))
+        else:
+            reason = "as asked"
+            if free_choice:
+                reason = f"passed over {_list(passed)}" if passed else "the fastest there is"
+            return backend, Selection(*pair, reason, tuple(passed))
+    raise CdulEdgeError(_refusal(bundle, device, precision, passed))
+
+
+def open_backend(
+    bundle: Bundle,
+    device: Device,
+    precision: Precision,
+    *,
+    threads: int | None = None,
+    inter_threads: int = 1,
+) -> Backend:
+    """Open one file on one device, without any choice.
+
+    Raises:
+        CdulEdgeError: the bundle does not have it, or the device does not start.
+    """
+    if device == "tensorrt":
+        from cdul_edge_runtime.backends.trt import TrtBackend
+        from cdul_edge_runtime.engine_stamp import find_engine
+
+        return TrtBackend(find_engine(bundle, precision))
+    from cdul_edge_runtime.backends.ort import OrtBackend
+
+    model = bundle.model_path(precision)
+    # ONNX Runtime's engine cache takes a graph with new weights for the old one: a folder each.
+    made_from = bundle.fp32_sha256
+    if precision is not Precision.FP32:
+        made_from = bundle.record(precision).sha256
+    cache_dir = bundle.folder / ENGINES / f"ort-{precision.value}-{made_from[:12]}"
+    return OrtBackend(
+        model,
+        device=device,
+        precision=precision,
+        threads=threads,
+        inter_threads=inter_threads,
+        cache_dir=cache_dir,
+    )
+
+
+def run_once(backend: Backend) -> None:
+    """Score one empty picture: what is made at the first call is made now."""
+    backend.infer(np.zeros((1, *backend.input_shape, 3), dtype=np.uint8))
+
+
+def _candidates(device: Device | Auto, precision: Precision | Auto) -> list[Pair]:
+    """The combinations to try, in order; one where both are given."""
+    if device != "auto" and precision != "auto":
+        if precision not in RUNS[device]:
+            raise CdulEdgeError(
+                f"{precision.value} is not for device {device}: expected "
+                f"{', '.join(p.value for p in RUNS[device])}"
+            )
+        return [(device, precision)]
+    if device != "auto":
+        # Not in the order: devices that are never picked, in the order of TensorRT's own.
+        pairs = [pair for pair in _ORDER if pair[0] == device]
+        return pairs or [(device, p) for d, p in _ORDER if d == "tensorrt"]
+    if precision != "auto":
+        return list(_devices_for(precision))
+    return list(_ORDER)
+
+
+def _devices_for(precision: Precision) -> Iterator[Pair]:
+    yield from (pair for pair in _ORDER if pair[1] is precision)
+    if precision is Precision.INT8:
+        yield "cuda", precision
+
+
+def _obstacle(bundle: Bundle, pair: Pair, *, precision_is_free: bool) -> str | None:
+    """Why there is no point in opening it; cheap, so that a CPU pays nothing for GPUs."""
+    device, precision = pair
+    if device == "tensorrt" and not any((bundle.folder / ENGINES).glob("*.json")):
+        return "no engine was built"
+    if device == "cuda" and (why := _no_cuda()):
+        return why
+    if precision not in bundle.precisions():
+        return "not in the bundle"
+    if precision_is_free and (why := _not_by_itself(bundle, precision)):
+        return why
+    if device == "tensorrt" and not list_engines(bundle.folder, precision):
+        return "no engine was built"
+    return None
+
+
+def _not_by_itself(bundle: Bundle, precision: Precision) -> str | None:
+    """Why only an explicit wish picks this precision here."""
+    if precision is Precision.FP32:
+        return None
+    try:
+        within_budget = bundle.record(precision).within_budget
+    except BundleError as error:
+        return str(error)
+    if not within_budget:
+        return "its accuracy is outside the budget it was made for (calibrate --force)"
+    if precision is Precision.INT8_CPU and _FAST_INT8.isdisjoint(describe_machine()["cpu_flags"]):
+        return "this CPU has no fast INT8 (VNNI or AMX)"
+    return None
+
+
+def _no_cuda() -> str | None:
+    if not nvidia_driver_there():
+        return "no NVIDIA driver here"
+    if find_spec("onnxruntime") is None:
+        return "onnxruntime-gpu is not installed"
+    import onnxruntime
+
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return f"onnxruntime {onnxruntime.__version__} here is built without CUDA"
+    return None
+
+
+def _refusal(
+    bundle: Bundle,
+    device: Device | Auto,
+    precision: Precision | Auto,
+    passed: list[tuple[Device, Precision, str]],
+) -> str:
+    wanted = precision.value if isinstance(precision, Precision) else precision
+    hint = ""
+    if device == "auto" and any(("cpu", precision) == pair for pair in ACCURACY_ONLY):
+        hint = "; device cpu runs it slowly, good for checking its accuracy"
+    return f"{bundle.folder} cannot run in {wanted} on {device}: {_list(passed)}{hint}"
+
+
+def _list(passed: list[tuple[Device, Precision, str]]) -> str:
+    """A device whose precisions share one reason stands once."""
+    reasons: dict[tuple[Device, str], list[str]] = {}
+    for device, precision, why in passed:
+        reasons.setdefault((device, why), []).append(precision.value)
+    return "; ".join(f"{device} {'/'.join(p)}: {why}" for (device, why), p in reasons.items())

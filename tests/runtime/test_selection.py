@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from cdul_edge_runtime import selection
+from cdul_edge_runtime.backends import Backend, Device
+from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.engine_stamp import ENGINES
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.files import write_json
+from cdul_edge_runtime.manifest import Precision
+
+AddPrecision = Callable[..., None]
+
+
+class Fake:
+    """A backend that is sure of red, and takes two pictures at once."""
+
+    name = "fake"
+    input_shape = (8, 8)
+    class_count = 3
+    max_batch: int | None = 2
+    device_memory_mib = None
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        self.batches.append(len(images))
+        if len(images) > 2:
+            raise CdulEdgeError("at most 2")
+        return np.tile(np.array([1, 0, 0], np.float32), (len(images), 1))
+
+    def close(self) -> None: ...
+
+
+class Machine:
+    """A machine of which the test says what it has; it counts what is opened."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, cpu_flags: list[str] | None = None):
+        self.broken: dict[tuple[str, str], str] = {}
+        self.opened: list[tuple[str, str]] = []
+        self.fake = Fake()
+        flags = ["avx512_vnni"] if cpu_flags is None else cpu_flags
+        monkeypatch.setattr(selection, "open_backend", self.open)
+        monkeypatch.setattr(selection, "_no_cuda", lambda: self.no_cuda)
+        monkeypatch.setattr(selection, "list_engines", lambda folder, precision: [1])
+        monkeypatch.setattr(selection, "describe_machine", lambda: {"cpu_flags": flags})
+        self.no_cuda: str | None = None
+
+    def open(self, bundle: Bundle, device: Device, precision: Precision, **_: object) -> Backend:
+        self.opened.append((device, precision.value))
+        if why := self.broken.get((device, precision.value)):
+            raise CdulEdgeError(why)
+        return self.fake
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Everything is there, until the test takes it away."""
+    return Machine(monkeypatch)
+
+
+@pytest.fixture
+def full(bundle: Path, add_precision: AddPrecision) -> Path:
+    """A bundle with every precision, and a stamp of some engine."""
+    for precision in (Precision.FP16, Precision.INT8, Precision.INT8_CPU):
+        add_precision(bundle, precision)
+    write_json(bundle / ENGINES / "any.json", {})
+    return bundle
+
+
+def pick(folder: Path, **wish: str) -> tuple[str, str]:
+    with Classifier.load(folder, **wish) as classifier:  # type: ignore[arg-type]
+        assert classifier.selection is not None
+        return classifier.selection.device, classifier.selection.precision.value
+
+
+def test_auto_goes_down_from_the_fastest_to_fp32_on_the_cpu(full: Path, machine: Machine) -> None:
+    order = [
+        ("tensorrt", "int8"),
+        ("tensorrt", "fp16"),
+        ("tensorrt", "fp32"),
+        ("cuda", "fp16"),
+        ("cuda", "fp32"),
+        ("cpu", "int8-cpu"),
+        ("cpu", "fp32"),
+    ]
+    for pair in order:
+        assert pick(full) == pair
+        machine.broken[pair] = "broken here"
+    with pytest.raises(CdulEdgeError, match=r"^broken here$"):  # the floor's own words
+        pick(full)
+
+
+def test_what_was_passed_over_is_told_with_its_reason(full: Path, machine: Machine) -> None:
+    machine.no_cuda = "no driver"
+    for precision in ("int8", "fp16", "fp32"):
+        machine.broken["tensorrt", precision] = "built for Orin"
+    with Classifier.load(full) as classifier:
+        found = classifier.selection
+    assert found is not None
+    assert str(found) == (
+        "int8-cpu on cpu (passed over tensorrt int8/fp16/fp32: built for Orin; "
+        "cuda fp16/fp32: no driver)"
+    )
+    assert found.passed_over[0] == ("tensorrt", Precision.INT8, "built for Orin")
+
+
+def test_an_explicit_wish_is_met_or_is_an_error_and_nothing_takes_its_place(
+    full: Path, machine: Machine
+) -> None:
+    assert pick(full, device="cpu", precision="int8") == ("cpu", "int8")
+    assert pick(full, device="ort-tensorrt") == ("ort-tensorrt", "int8")
+    assert pick(full, precision="fp16") == ("tensorrt", "fp16")
+    machine.broken["cuda", "fp32"] = "no memory"
+    machine.opened.clear()
+    with pytest.raises(CdulEdgeError, match=r"^no memory$"):
+        pick(full, device="cuda", precision="fp32")
+    assert machine.opened == [("cuda", "fp32")]
+    machine.broken["cuda", "fp16"] = "no half"
+    with pytest.raises(CdulEdgeError, match="in auto on cuda: cuda fp16: no half; cuda fp32: no m"):
+        pick(full, device="cuda")
+    with pytest.raises(CdulEdgeError, match="int8-cpu is not for device cuda"):
+        pick(full, device="cuda", precision="int8-cpu")
+
+
+def test_what_is_slow_on_the_cpu_is_never_picked_for_its_precision_alone(
+    full: Path, machine: Machine
+) -> None:
+    machine.no_cuda = "no driver"
+    for precision in ("int8", "fp16"):
+        machine.broken["tensorrt", precision] = "broken"
+        with pytest.raises(CdulEdgeError, match="device cpu runs it slowly"):
+            pick(full, precision=precision)
+
+
+@pytest.mark.parametrize("wish", ["gpu", "CPU", ""])
+def test_an_unknown_device_or_precision_is_named_with_those_that_exist(
+    bundle: Path, wish: str
+) -> None:
+    with pytest.raises(CdulEdgeError, match="expected auto, cpu, cuda, ort-tensorrt, tensorrt"):
+        Classifier.load(bundle, device=wish)
+    with pytest.raises(CdulEdgeError, match="expected auto, fp32, fp16, int8, int8-cpu"):
+        Classifier.load(bundle, precision=wish)
+
+
+def test_a_precision_outside_its_budget_is_passed_over_but_runs_on_request(
+    bundle: Path, add_precision: AddPrecision, machine: Machine
+) -> None:
+    machine.no_cuda = "no driver"
+    add_precision(bundle, Precision.INT8_CPU, within_budget=False)
+    with Classifier.load(bundle) as classifier:
+        assert classifier.selection is not None
+        reasons = {(d, p.value): why for d, p, why in classifier.selection.passed_over}
+    assert "outside the budget" in reasons["cpu", "int8-cpu"]
+    assert pick(bundle) == ("cpu", "fp32")
+    assert pick(bundle, precision="int8-cpu") == ("cpu", "int8-cpu")
+
+
+def test_int8_is_picked_only_on_a_cpu_that_is_fast_at_it(
+    bundle: Path, add_precision: AddPrecision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_precision(bundle, Precision.INT8_CPU)
+    for flags, expected in (([], "fp32"), (["avx2"], "fp32"), (["avx_vnni"], "int8-cpu")):
+        Machine(monkeypatch, cpu_flags=flags).no_cuda = "no driver"
+        assert pick(bundle) == ("cpu", expected)
+
+
+def test_a_session_that_starts_and_cannot_run_is_passed_over(
+    full: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoDnn(Fake):
+        def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            raise CdulEdgeError("no cuDNN")
+
+    def open_one(bundle: Bundle, device: Device, precision: Precision, **_: object) -> Backend:
+        return Fake() if device == "cpu" else NoDnn()
+
+    monkeypatch.setattr(selection, "open_backend", open_one)
+    with Classifier.load(full, warm_up=False) as classifier:
+        assert classifier.selection is not None
+        assert classifier.selection.device == "cpu"
+        assert ("cuda", Precision.FP16, "no cuDNN") in classifier.selection.passed_over
+
+
+def test_a_batch_is_cut_to_what_the_backend_takes(full: Path, machine: Machine) -> None:
+    picture = np.zeros((9, 9, 3), np.uint8)
+    with Classifier.load(full, warm_up=False) as classifier:
+        machine.fake.batches.clear()
+        assert len(classifier.predict_batch([picture] * 5)) == 5
+        assert machine.fake.batches == [2, 2, 1]
+        with pytest.raises(CdulEdgeError, match="at most 2"):
+            classifier.predict_inputs(np.zeros((3, 8, 8, 3), np.uint8))
+
+
+def test_the_real_int8_cpu_file_runs_and_a_changed_one_does_not(
+    bundle: Path, add_precision: AddPrecision
+) -> None:
+    add_precision(bundle, Precision.INT8_CPU, bias=-3)
+    red = np.zeros((8, 8, 3), np.uint8)
+    red[..., 0] = 255
+    with Classifier.load(bundle, precision="int8-cpu") as classifier:
+        expected = 1 / (1 + np.exp(-5))  # 8 * 1 - 3
+        assert classifier.predict(red).scores[0] == pytest.approx(expected, abs=1e-6)
+    with (bundle / Precision.INT8_CPU.file_name).open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(CdulEdgeError, match="not the file its record names"):
+        Classifier.load(bundle, device="cpu", precision="int8-cpu")
+
+
+def test_cuda_without_cuda_is_one_line_that_says_how_to_mend_it(bundle: Path) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime knows CUDA")
+    for path in (bundle, bundle / "model.fp32.onnx"):
+        with pytest.raises(CdulEdgeError, match=r"cuda was asked for.*cdul-edge\[gpu\]") as caught:
+            Classifier.load(path, device="cuda", precision="fp32")
+        assert "\n" not in str(caught.value)
+
+
+def test_a_bare_file_has_the_precision_of_its_name(bundle: Path) -> None:
+    file = bundle / "model.fp32.onnx"
+    assert pick(file) == pick(file, precision="fp32", device="cpu") == ("cpu", "fp32")
+    with pytest.raises(CdulEdgeError, match="is fp32 by its name, int8 was asked for"):
+        Classifier.load(file, precision="int8")
+    renamed = file.rename(bundle / "cats.onnx")
+    assert pick(renamed) == ("cpu", "fp32")
+    with pytest.raises(CdulEdgeError, match="does not say its precision"):
+        Classifier.load(renamed, precision="fp32")
+    with pytest.raises(CdulEdgeError, match="has no engines"):
+        Classifier.load(renamed, device="tensorrt")
+
+
+def test_a_cpu_machine_pays_nothing_for_gpus(bundle: Path) -> None:
+    script = (
+        "import sys\n"
+        "from cdul_edge_runtime.classifier import Classifier\n"
+        f"Classifier.load({str(bundle)!r})\n"
+        "loaded = {'tensorrt', 'cdul_edge_runtime.backends.trt', 'cdul_edge_runtime.cudart'}\n"
+        "assert not loaded & set(sys.modules), loaded & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
