@@ -1,0 +1,87 @@
+"""`cdul-edge build`: TensorRT engines, on the machine that will run them."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from cdul_edge.cli.summary import write_summary
+
+if TYPE_CHECKING:
+    from cdul_edge_runtime.engine_stamp import StampedEngine
+
+
+class EnginePrecision(str, Enum):
+    """What TensorRT can build an engine from."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+def build(
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder.")],
+    precision: Annotated[
+        list[EnginePrecision] | None,
+        typer.Option(help="May be given again.", show_default="all that the bundle has"),
+    ] = None,
+    batch_min: Annotated[int, typer.Option(help="Fewest pictures in a batch.", min=1)] = 1,
+    batch_best: Annotated[int, typer.Option(help="The batch to tune for.", min=1)] = 1,
+    batch_max: Annotated[int, typer.Option(help="Most pictures in a batch.", min=1)] = 8,
+    workspace: Annotated[
+        int, typer.Option(help="MiB of device memory that one layer may use.", min=1)
+    ] = 1024,
+    version_compatible: Annotated[
+        bool, typer.Option("--version-compatible", help="Let newer TensorRT load it; slower.")
+    ] = False,
+    hardware_compatible: Annotated[
+        bool, typer.Option("--hardware-compatible", help="Let newer GPUs load it; slower.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace engines of this machine.")
+    ] = False,
+    json: Annotated[Path | None, typer.Option(help="Stamps as JSON; - is stdout.")] = None,
+) -> None:
+    """Build TensorRT engines from a bundle, for this machine; needs no PyTorch."""
+    from cdul_edge_export.engine import build_engines, buildable_precisions
+    from cdul_edge_export.engine_config import BuildSettings
+    from cdul_edge_runtime.bundle import Bundle
+    from cdul_edge_runtime.engine_stamp import Profile
+    from cdul_edge_runtime.manifest import Precision
+
+    loaded = Bundle.load(bundle)
+    chosen = [Precision(choice.value) for choice in dict.fromkeys(precision or ())]
+    wanted = [
+        BuildSettings(
+            precision=each,
+            profile=Profile(batch_min, batch_best, batch_max),
+            workspace_mib=workspace,
+            version_compatible=version_compatible,
+            hardware_compatible=hardware_compatible,
+        )
+        for each in chosen or buildable_precisions(loaded)
+    ]
+    talk = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    engines = build_engines(loaded, wanted, force=force, talk=talk.print)
+    _report(engines, bundle, talk, json)
+
+
+def _report(engines: list[StampedEngine], bundle: Path, talk: Console, json: Path | None) -> None:
+    for engine in engines:
+        stamp = engine.stamp
+        peak = stamp.build["peak_memory_mib"]
+        memory = f", peak memory {peak:.0f} MiB" if peak is not None else ""
+        talk.print(
+            f"{stamp.precision.value}: {stamp.bytes / 2**20:.1f} MiB in "
+            f"{stamp.build['seconds']:.0f} s{memory}"
+        )
+        if str(json) != "-":
+            print(engine.path)
+    talk.print(f"now: cdul-edge verify {bundle} --backend tensorrt")
+    if json is not None:
+        stamps = [{"path": str(e.path), **e.stamp.to_dict()} for e in engines]
+        write_summary(json, {"bundle": str(bundle), "engines": stamps})

@@ -1,0 +1,249 @@
+"""Building TensorRT engines on the machine that will run them; needs neither PyTorch nor onnx."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from time import perf_counter
+
+from cdul_edge_export.engine_config import (
+    PRECISIONS,
+    BuildSettings,
+    add_profile,
+    check_opset,
+    configure,
+    create_network,
+    parse_onnx,
+)
+from cdul_edge_export.timing_cache import attach_cache, keep_cache
+from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.cudart import CudaRuntime
+from cdul_edge_runtime.engine_stamp import (
+    ENGINES,
+    EngineStamp,
+    GpuPlatform,
+    StampedEngine,
+    damaged_stamps,
+    is_ampere_or_later,
+    list_engines,
+    source_sha256,
+)
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.files import atomic_write
+from cdul_edge_runtime.machine import peak_memory_mib
+from cdul_edge_runtime.manifest import Precision
+from cdul_edge_runtime.tensorrt_module import (
+    Messages,
+    TensorRT,
+    collect_messages,
+    gpu_platform,
+    import_tensorrt,
+    last_errors,
+    log_text,
+)
+
+Talk = Callable[[str], None]
+
+
+def require_tensorrt() -> GpuPlatform:
+    """Make sure that engines can be built here, before anything long begins.
+
+    Raises:
+        MissingExtraError: TensorRT is not installed.
+        CdulEdgeError: TensorRT does not load, or there is no driver or no GPU.
+    """
+    return gpu_platform(import_tensorrt())
+
+
+def buildable_precisions(bundle: Bundle) -> tuple[Precision, ...]:
+    """Every precision the bundle has that TensorRT can use."""
+    return tuple(precision for precision in bundle.precisions() if precision in PRECISIONS)
+
+
+def build_engines(
+    bundle: Bundle,
+    wanted: Sequence[BuildSettings],
+    *,
+    force: bool = False,
+    trt: TensorRT | None = None,
+    cuda: CudaRuntime | None = None,
+    talk: Talk = lambda line: None,
+) -> list[StampedEngine]:
+    """Build several engines; what would be refused is refused before the first build.
+
+    Raises:
+        as `build_engine`.
+    """
+    trt, cuda = trt or import_tensorrt(), cuda or CudaRuntime()
+    platform = gpu_platform(trt, cuda)
+    for settings in wanted:
+        _refuse(bundle, settings, platform, trt, force=force)
+    return [
+        build_engine(bundle, settings, force=force, trt=trt, cuda=cuda, talk=talk)
+        for settings in wanted
+    ]
+
+
+def build_engine(
+    bundle: Bundle,
+    settings: BuildSettings,
+    *,
+    force: bool = False,
+    trt: TensorRT | None = None,
+    cuda: CudaRuntime | None = None,
+    talk: Talk = lambda line: None,
+) -> StampedEngine:
+    """Build one engine into the bundle's engines/ folder, with its stamp, log and timing cache.
+
+    Args:
+        bundle: checked, as `Bundle.load` gives it; only its engines/ folder changes.
+        settings: which engine.
+        force: replace the engine of that precision for this machine.
+        trt, cuda: by default the installed TensorRT and its CUDA runtime.
+        talk: told what is done, a line at a time.
+
+    Raises:
+        MissingExtraError: TensorRT is not installed.
+        BundleError: the bundle has no such precision, or its file was changed.
+        CdulEdgeError: no GPU; the engine exists; the graph is too new or the parser refuses it;
+            TensorRT gives up, such as for want of memory.
+        OSError: such as a full disk; it leaves neither half an engine nor a stamp.
+    """
+    trt, cuda = trt or import_tensorrt(), cuda or CudaRuntime()
+    platform = gpu_platform(trt, cuda)
+    path = _refuse(bundle, settings, platform, trt, force=force)
+    for fault in damaged_stamps(bundle.folder):
+        talk(fault)
+    source = source_sha256(bundle, settings.precision)
+    talk(
+        f"building {settings.precision.value} for {platform.gpu} with TensorRT "
+        f"{platform.tensorrt}; this takes minutes"
+    )
+    messages = collect_messages(trt)
+    started = perf_counter()
+    try:
+        plan, strongly_typed = _build_plan(
+            bundle, settings, trt=trt, cuda=cuda, folder=path.parent, messages=messages, talk=talk
+        )
+    except BaseException:
+        with suppress(OSError):  # the reason for the failure matters more than its log
+            _write_log(path, messages)
+        raise
+    stamp = EngineStamp(
+        precision=settings.precision,
+        source_sha256=source,
+        sha256=hashlib.sha256(plan).hexdigest(),
+        bytes=len(plan),
+        platform=platform,
+        profile=settings.profile,
+        strongly_typed=strongly_typed,
+        version_compatible=settings.version_compatible,
+        hardware_compatible=settings.hardware_compatible,
+        build={
+            "seconds": round(perf_counter() - started, 1),
+            "peak_memory_mib": peak_memory_mib(),
+            "workspace_mib": settings.workspace_mib,
+            "optimization_level": settings.optimization_level,
+        },
+    )
+    _write_engine(path, plan, stamp)
+    _write_log(path, messages)
+    return StampedEngine(path, stamp)
+
+
+def _build_plan(
+    bundle: Bundle,
+    settings: BuildSettings,
+    *,
+    trt: TensorRT,
+    cuda: CudaRuntime,
+    folder: Path,
+    messages: Messages,
+    talk: Talk,
+) -> tuple[bytes, bool]:
+    """The serialised engine, and whether it is strongly typed."""
+    preprocess = bundle.manifest.preprocess
+    builder = trt.Builder(messages)
+    network, strongly_typed = create_network(trt, builder)
+    # the network refers to weights that the parser owns: it must live until the build is over
+    parser = trt.OnnxParser(network, messages)
+    parse_onnx(parser, bundle.model_path(settings.precision))
+    config = builder.create_builder_config()
+    configure(trt, config, settings, strongly_typed=strongly_typed)
+    shape = (preprocess.height_px, preprocess.width_px, 3)
+    add_profile(builder, config, shape, settings.profile)
+    cache_path = _timing_cache_path(folder, trt, cuda)
+    cache = attach_cache(config, cache_path, talk)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise CdulEdgeError(_explain_failure(settings, cuda, messages))
+    keep_cache(config, cache_path)
+    del cache, parser  # not earlier
+    return bytes(plan), strongly_typed
+
+
+def _refuse(
+    bundle: Bundle,
+    settings: BuildSettings,
+    platform: GpuPlatform,
+    trt: TensorRT,
+    *,
+    force: bool,
+) -> Path:
+    """Where the engine will lie; raises whatever can be known before the build."""
+    graph = bundle.manifest.graph
+    check_opset(trt, graph.opset, graph.newer_operators)
+    bundle.model_path(settings.precision)
+    if settings.hardware_compatible and not is_ampere_or_later(platform):
+        raise CdulEdgeError(
+            f"a hardware-compatible engine needs a GPU from Ampere (8.0) on, {platform.gpu} has "
+            f"{platform.compute_capability}: leave --hardware-compatible out"
+        )
+    path = bundle.folder / ENGINES / f"{_engine_name(settings.precision, platform)}.engine"
+    present = [engine.path for engine in list_engines(bundle.folder, settings.precision)]
+    if path in present and not force:
+        raise CdulEdgeError(f"{path} exists: replace it with --force")
+    return path
+
+
+def _engine_name(precision: Precision, platform: GpuPlatform) -> str:
+    capability = platform.compute_capability.replace(".", "")
+    return f"{precision.value}-{_slug(platform.gpu)}-sm{capability}-trt{platform.tensorrt}"
+
+
+def _timing_cache_path(folder: Path, trt: TensorRT, cuda: CudaRuntime) -> Path:
+    return folder / f"timing-{trt.__version__}-{_slug(cuda.device_name())}.cache"
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _write_engine(path: Path, plan: bytes, stamp: EngineStamp) -> None:
+    stamp_path = path.with_suffix(".json")
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(plan)
+    try:
+        stamp.write(stamp_path)
+    except BaseException:
+        # an engine that no stamp describes is of no use, nor is the stamp of its predecessor
+        path.unlink(missing_ok=True)
+        stamp_path.unlink(missing_ok=True)
+        raise
+
+
+def _write_log(path: Path, messages: Messages) -> None:
+    with atomic_write(path.with_suffix(".log")) as temporary:
+        temporary.write_text(log_text(messages), encoding="utf-8")
+
+
+def _explain_failure(settings: BuildSettings, cuda: CudaRuntime, messages: Messages) -> str:
+    free, total = cuda.memory_mib()
+    return (
+        f"TensorRT built no {settings.precision.value} engine ({last_errors(messages)}; "
+        f"{free:.0f} of {total:.0f} MiB are free on the GPU, workspace {settings.workspace_mib} "
+        "MiB): end other programs, or build with a smaller --workspace or --batch-max"
+    )
