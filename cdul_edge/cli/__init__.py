@@ -90,6 +90,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+from cdul_edge.cli.build import build  # noqa: E402
+from cdul_edge.cli.calibrate import calibrate  # noqa: E402
 from cdul_edge.cli.demo import demo  # noqa: E402
 from cdul_edge.cli.doctor import doctor  # noqa: E402
 from cdul_edge.cli.evaluate import evaluate  # noqa: E402
@@ -104,6 +106,8 @@ app.command()(label)
 app.command()(evaluate)
 app.command()(train)
 app.command()(export)
+app.command()(calibrate)
+app.command()(build)
 app.command()(predict)
 app.command()(verify)
 app.command()(demo)

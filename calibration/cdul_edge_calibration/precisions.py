@@ -1,0 +1,169 @@
+"""Making one reduced precision, holding it to the budget, and writing it with its record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from cdul_edge_calibration.accuracy import broken_limits, measure_accuracy, score_batches
+from cdul_edge_calibration.collect import Collected
+from cdul_edge_calibration.fp16 import find_fp16_hazards, to_fp16
+from cdul_edge_calibration.quantize import quantize_for_cpu, quantize_for_tensorrt
+from cdul_edge_calibration.sensitivity import Fit, LayerSensitivity, fit_budget
+from cdul_edge_calibration.settings import CalibrationSettings
+from cdul_edge_calibration.talk import Talk
+from cdul_edge_calibration.tensorrt_rules import find_violations
+from cdul_edge_runtime.bundle import Bundle, record_file
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.files import atomic_write
+from cdul_edge_runtime.manifest import FileRecord, Precision
+from cdul_edge_runtime.precision_record import Accuracy, Limits, PrecisionRecord
+
+# A device rounds otherwise than the CPU that measured: `verify` allows twice the largest error
+# seen here, and at least this.
+_SMALLEST_ERROR_LIMIT = 0.01
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one precision.
+
+    Attributes:
+        precision: which.
+        accuracy: what it costs.
+        float_layers: what stayed in floating point.
+        broken: the limits it breaks.
+        record: what was written beside its file; None where it was refused.
+    """
+
+    precision: Precision
+    accuracy: Accuracy
+    float_layers: tuple[str, ...]
+    broken: tuple[str, ...]
+    record: PrecisionRecord | None
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Everything that the precisions of one calibration share.
+
+    Attributes:
+        model: the FP32 graph, every node named.
+        truth: (N, C) int8 of the check pictures; None takes the FP32 scores.
+        ranked: layers by sensitivity, the most sensitive first.
+        folder: for files that are measured before they are written.
+    """
+
+    bundle: Bundle
+    model: onnx.ModelProto
+    collected: Collected
+    truth: npt.NDArray[np.int8] | None
+    truth_name: str
+    ranked: Sequence[LayerSensitivity]
+    settings: CalibrationSettings
+    folder: Path
+    talk: Talk
+
+    def make(self, precision: Precision) -> Outcome:
+        """Make, measure and, within the budget or with `force`, write one precision."""
+        fit, reason = self._fit_fp16() if precision is Precision.FP16 else self._fit_int8(precision)
+        broken = tuple(broken_limits(fit.accuracy, self._limits))
+        self._explain(precision, fit, reason, broken)
+        if broken and not self.settings.force:
+            return Outcome(precision, fit.accuracy, fit.float_layers, broken, None)
+        record = self._write(precision, fit, broken)
+        return Outcome(precision, fit.accuracy, fit.float_layers, broken, record)
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.settings.max_map_drop, self.settings.max_flip_rate, 1.0)
+
+    def _fit_fp16(self) -> tuple[Fit, str]:
+        hazards = find_fp16_hazards(self.model, self.collected.record.extremes)
+        graph = to_fp16(self.model, hazards)
+        reason = "; ".join(f"{node}: {why}" for node, why in hazards.items())
+        return Fit(graph, self._measure(graph, Precision.FP16), tuple(hazards)), reason
+
+    def _fit_int8(self, precision: Precision) -> tuple[Fit, str]:
+        quantise = quantize_for_cpu if precision is Precision.INT8_CPU else quantize_for_tensorrt
+        full, best = fit_budget(
+            [row.layer for row in self.ranked],
+            self._limits,
+            lambda layers: quantise(self.model, self.collected.record.ranges, layers),
+            lambda graph: self._measure(graph, precision),
+        )
+        fit = best or full
+        if precision is Precision.INT8 and (faults := find_violations(fit.model)):
+            raise CdulEdgeError(
+                f"the INT8 graph would not run as INT8 in TensorRT ({faults[0]}; {len(faults)} "
+                "faults): make the others with --precision fp16 --precision int8-cpu"
+            )
+        return fit, "; ".join(broken_limits(full.accuracy, self._limits))
+
+    def _measure(self, graph: onnx.ModelProto, precision: Precision) -> Accuracy:
+        path = self.folder / precision.file_name
+        onnx.save(graph, path)
+        check = self.collected.check
+        with self.talk.progress(f"scoring in {precision.value}", len(check)) as advance:
+            scores, against = score_batches(path, check.batches(advance), precision)
+        return measure_accuracy(
+            scores,
+            self.collected.fp32_scores,
+            self.bundle.manifest.thresholds,
+            against=against,
+            truth=self.truth,
+            truth_name=self.truth_name,
+        )
+
+    def _explain(
+        self, precision: Precision, fit: Fit, reason: str, broken: tuple[str, ...]
+    ) -> None:
+        """Say which layers stayed in floating point and why, and what does not hold."""
+        if fit.float_layers:
+            shown = ", ".join(fit.float_layers)
+            self.talk.say(
+                f"{precision.value}: {len(fit.float_layers)} stay in floating point, the most "
+                f"sensitive first: {shown} ({reason})"
+            )
+        if broken:
+            half = "" if precision is Precision.FP16 else ", with half of the layers in FP32 too"
+            fate = "written all the same" if self.settings.force else "not written"
+            self.talk.warn(f"{precision.value}: {'; '.join(broken)}{half}: {fate}")
+
+    def _write(self, precision: Precision, fit: Fit, broken: tuple[str, ...]) -> PrecisionRecord:
+        """The record goes first and comes last: without it the file beside it does not count."""
+        folder = self.bundle.folder
+        (folder / precision.record_name).unlink(missing_ok=True)
+        with atomic_write(folder / precision.file_name) as temporary:
+            onnx.save(fit.model, temporary)
+        written = record_file(folder / precision.file_name)
+        record = self._record(precision, fit, broken, written)
+        record.write(folder)
+        return record
+
+    def _record(
+        self, precision: Precision, fit: Fit, broken: tuple[str, ...], file: FileRecord
+    ) -> PrecisionRecord:
+        key, calibration = self.collected.record.key, self.collected.record
+        largest = max(2 * fit.accuracy.max_error, _SMALLEST_ERROR_LIMIT)
+        return PrecisionRecord(
+            precision=precision,
+            sha256=file.sha256,
+            bytes=file.bytes,
+            source_sha256=self.bundle.fp32_sha256,
+            limits=replace(self._limits, max_score_error=largest),
+            accuracy=fit.accuracy,
+            within_budget=not broken,
+            float_layers=fit.float_layers,
+            calibration={
+                "method": key.method.value,
+                "pictures": len(calibration.calibration),
+                "pictures_sha256": calibration.pictures_sha256,
+                "seed": key.seed,
+            },
+        )

@@ -1,0 +1,186 @@
+"""`cdul-edge calibrate`: from a bundle's FP32 file to FP16 and INT8 files."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cdul_edge.cli.summary import write_summary
+from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+
+if TYPE_CHECKING:
+    from cdul_edge_calibration.precisions import Outcome
+    from cdul_edge_runtime.bundle import Bundle
+
+
+class ReducedChoice(str, Enum):
+    """A precision that calibration makes."""
+
+    FP16 = "fp16"
+    INT8 = "int8"
+    INT8_CPU = "int8-cpu"
+
+
+class MethodChoice(str, Enum):
+    """How the range of an activation is taken."""
+
+    MINMAX = "minmax"
+    PERCENTILE = "percentile"
+
+
+def calibrate(
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder.")],
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Unlabelled pictures: folder, list or CSV.",
+            show_default="the training pictures, where they still lie",
+        ),
+    ] = None,
+    precision: Annotated[
+        list[ReducedChoice] | None,
+        typer.Option(help="Which to make; may be repeated.", show_default="all three"),
+    ] = None,
+    pictures: Annotated[int, typer.Option(help="Calibration pictures.", min=1)] = 512,
+    check_pictures: Annotated[
+        int, typer.Option(help="Pictures to measure accuracy on.", min=1)
+    ] = 512,
+    check_images: Annotated[
+        Path | None,
+        typer.Option(help="Where those come from.", show_default="others of --images"),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="What the pictures to check on show: CSV, VOC folder, COCO JSON or NPZ.",
+            show_default="the FP32 scores",
+        ),
+    ] = None,
+    method: Annotated[
+        MethodChoice, typer.Option(help="Ranges: all values, or 99.999 % of them.")
+    ] = MethodChoice.MINMAX,
+    seed: Annotated[int, typer.Option(help="Of the choice of pictures.", min=0)] = 0,
+    max_map_drop: Annotated[
+        float, typer.Option(help="Points of mAP that a precision may lose.", min=0)
+    ] = 0.5,
+    max_flip_rate: Annotated[
+        float, typer.Option(help="Share of decisions that may change.", min=0, max=1)
+    ] = 0.02,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace, and write what breaks the budget.")
+    ] = False,
+    json: Annotated[Path | None, typer.Option(help="Summary as JSON; - is stdout.")] = None,
+) -> None:
+    """Make FP16 and INT8 files, measure what each costs, and keep those within the budget.
+
+    model.int8.onnx is for TensorRT, model.int8-cpu.onnx for x86 CPUs. Where INT8 costs too much,
+    the layers that suffer most stay in floating point. Exit code 2 when a precision is refused.
+    """
+    with extra_imports("calibrate", "calibration"):
+        from cdul_edge_calibration.calibrate import calibrate_bundle
+        from cdul_edge_calibration.ranges import Method
+        from cdul_edge_calibration.settings import REDUCED, CalibrationSettings, Check
+    from cdul_edge_runtime.bundle import Bundle
+    from cdul_edge_runtime.images import find_images
+    from cdul_edge_runtime.manifest import Precision
+    from cdul_edge_runtime.truth import read_truth
+
+    settings = CalibrationSettings(
+        precisions=tuple(Precision(p.value) for p in precision) if precision else REDUCED,
+        count=pictures,
+        check_count=check_pictures,
+        method=Method(method.value),
+        seed=seed,
+        max_map_drop=max_map_drop,
+        max_flip_rate=max_flip_rate,
+        force=force,
+    )
+    check = Check(
+        pictures=find_images(check_images) if check_images else None,
+        truth=read_truth(truth) if truth else None,
+        truth_name=str(truth),
+    )
+    loaded = Bundle.load(bundle)
+    pool = find_images(images or training_pictures(loaded))
+    report_outcomes(loaded, calibrate_bundle(loaded, pool, settings, check=check), json)
+
+
+def training_pictures(bundle: Bundle) -> Path:
+    """The folder of the training pictures, as the bundle remembers it.
+
+    Raises:
+        CdulEdgeError: it is not on this machine.
+    """
+    root = bundle.manifest.provenance.get("pictures_root")
+    if root is None or not Path(root).is_dir():
+        where = f"{root}, which is not on this machine" if root else "a place that it does not know"
+        raise CdulEdgeError(
+            f"{bundle.folder} was trained on pictures in {where}: name a folder of pictures of "
+            "the same kind with --images"
+        )
+    return Path(root)
+
+
+def report_outcomes(bundle: Bundle, outcomes: tuple[Outcome, ...], json: Path | None) -> None:
+    """Show what each precision costs; refused ones are an error at the end.
+
+    Raises:
+        CdulEdgeError: a precision was refused.
+    """
+    if json is not None:
+        write_summary(json, _summarise(bundle, outcomes))
+    console = Console(stderr=str(json) == "-", highlight=False)
+    first = outcomes[0].accuracy
+    title = f"{bundle.folder}: mAP on {first.pictures} pictures, truth: {first.truth}"
+    table = Table(title=title, title_justify="left")
+    table.add_column("precision")
+    for name in ("mAP, %", "change", "flips, %", "largest error", "MiB", "in FP32"):
+        table.add_column(name, justify="right")
+    for outcome in outcomes:
+        table.add_row(*_row(outcome))
+    console.print(table)
+    refused = [outcome for outcome in outcomes if outcome.record is None]
+    if refused:
+        raise CdulEdgeError(
+            "; ".join(f"{o.precision.file_name} was not written: {o.broken[0]}" for o in refused)
+            + ": calibrate on more pictures, try --method percentile, or widen the budget"
+        )
+
+
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    accuracy = outcome.accuracy
+    return (
+        outcome.precision.value,
+        f"{accuracy.map:.2f}",
+        f"{-accuracy.map_drop:+.2f}",
+        f"{100 * accuracy.flip_rate:.2f}",
+        f"{accuracy.max_error:.3f}",
+        f"{outcome.record.bytes / 2**20:.1f}" if outcome.record else "refused",
+        f"{len(outcome.float_layers)} layers",
+    )
+
+
+def _summarise(bundle: Bundle, outcomes: tuple[Outcome, ...]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    rows = [
+        {
+            "precision": outcome.precision.value,
+            "written": outcome.record is not None,
+            "broken": list(outcome.broken),
+            "float_layers": list(outcome.float_layers),
+            "accuracy": asdict(outcome.accuracy),
+        }
+        for outcome in outcomes
+    ]
+    return {
+        "program": "cdul-edge",
+        "stage": "calibrate",
+        "bundle": str(bundle.folder),
+        "rows": rows,
+    }
