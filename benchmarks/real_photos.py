@@ -53,6 +53,7 @@ def run_job(photos: Path, work: Path, threads: int) -> dict[str, Any]:
     label = json.loads((work / "label.json").read_text(encoding="utf-8"))
     manifest = json.loads((work / "bundle" / "manifest.json").read_text(encoding="utf-8"))
     verify = json.loads((work / "verify.json").read_text(encoding="utf-8"))
+    (row,) = verify["rows"]
     lines = (work / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     return {
         "commands": [f"cdul-edge {command.replace(str(photos), 'PHOTOS')}" for command in commands],
@@ -61,9 +62,9 @@ def run_job(photos: Path, work: Path, threads: int) -> dict[str, Any]:
         "predicted": len(lines),
         "parity_at_export": manifest["parity"],
         "verify_passed": verify["passed"],
-        "checks": verify["checks"],
-        "latency": verify["latency"],
-        "peak_memory_mib": verify["peak_memory_mib"],
+        "checks": row["checks"],
+        "latency": row["latency"],
+        "peak_memory_mib": row["peak_memory_mib"],
     }
 
 

@@ -21,6 +21,7 @@ NEED_THE_TRAIN_EXTRA = {
     "cdul_edge_export.deploy",
     "cdul_edge_export.graph",
     "cdul_edge_export.onnx_export",
+    "cdul_edge_export.torch_backend",
 }
 
 # A device has none of these: importing one fails as it would there.

@@ -90,6 +90,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+from cdul_edge.cli.bench import bench  # noqa: E402
 from cdul_edge.cli.build import build  # noqa: E402
 from cdul_edge.cli.calibrate import calibrate  # noqa: E402
 from cdul_edge.cli.demo import demo  # noqa: E402
@@ -110,6 +111,7 @@ app.command()(calibrate)
 app.command()(build)
 app.command()(predict)
 app.command()(verify)
+app.command()(bench)
 app.command()(demo)
 app.command()(info)
 app.command()(doctor)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 from rich.console import Console
 
+from cdul_edge.cli.devices import DeviceChoice, FileChoice, say_selection
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
@@ -46,7 +47,11 @@ def predict(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write.", show_default="stdout")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace --out.")] = False,
-    batch_size: Annotated[int, typer.Option(help="Pictures at once.", min=1)] = 16,
+    batch_size: Annotated[
+        int, typer.Option(help="Pictures at once, where the device takes so many.", min=1)
+    ] = 16,
+    device: Annotated[DeviceChoice, typer.Option(help="What runs it.")] = DeviceChoice.AUTO,
+    precision: Annotated[FileChoice, typer.Option(help="Which file.")] = FileChoice.AUTO,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads.", min=1, show_default="all cores")
     ] = None,
@@ -59,7 +64,10 @@ def predict(
 
     if top is not None and format is Format.CSV:
         raise CdulEdgeError("--top and --format csv exclude each other: CSV has every column")
-    with Classifier.load(bundle, threads=threads) as classifier:
+    with Classifier.load(
+        bundle, device=device.value, precision=precision.value, threads=threads
+    ) as classifier:
+        say_selection(classifier)
         common = None if threshold is None else same_threshold(threshold, classifier.classes)
         counts = {"pictures": 0, "unreadable": 0}
         with _open_output(out, force) as file:

@@ -25,6 +25,7 @@ def measure_latency(
     repeats: int,
     warm_up: int = 5,
     budget_s: float | None = None,
+    at_least: int = 10,
 ) -> dict[str, Latency]:
     """Time calls that take turns, so that a busy moment of the machine hits all of them.
 
@@ -32,7 +33,7 @@ def measure_latency(
         calls: what to time, by name.
         repeats: turns of each that count.
         warm_up: turns before that do not.
-        budget_s: stop early after so many seconds, though not before ten turns.
+        budget_s: stop early after so many seconds, though not before `at_least` turns.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     started = perf_counter()
@@ -43,7 +44,7 @@ def measure_latency(
             if turn >= warm_up:
                 seconds[name].append(perf_counter() - before)
         late = budget_s is not None and perf_counter() - started > budget_s
-        if late and turn >= warm_up + 9:
+        if late and turn + 1 >= warm_up + at_least:
             break
     return {name: _summarise(values) for name, values in seconds.items()}
 

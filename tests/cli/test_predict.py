@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
+from cdul_edge_runtime.manifest import Precision
 
 COLOURS = {"a/red.png": (255, 0, 0), "green.png": (0, 255, 0), "ünïcode.png": (0, 0, 0)}
 
@@ -69,7 +71,8 @@ def test_unreadable_pictures_are_told_on_stderr_and_the_rest_goes_on(
     (pictures / "broken.jpg").write_bytes(b"broken")
     result = predict(bundle, pictures)
     assert len(rows(result)) == 3
-    first, count = result.stderr.splitlines()
+    runs, first, count = result.stderr.splitlines()
+    assert runs.startswith("runs fp32 on cpu (")
     assert json.loads(first)["path"] == str(pictures / "broken.jpg")
     assert "not a picture" in json.loads(first)["error"]
     assert count == "1 of 4 pictures cannot be read"
@@ -80,7 +83,7 @@ def test_names_that_no_file_can_have_are_told_like_any_other_fault(
 ) -> None:
     result = predict(bundle, "-", stdin=f"a\0b\n{pictures / 'green.png'}\n")
     assert [row["labels"] for row in rows(result)] == [["green"]]
-    assert json.loads(result.stderr.splitlines()[0])["path"] == "a\0b"
+    assert json.loads(result.stderr.splitlines()[1])["path"] == "a\0b"
     other = predict(bundle, "bad\udcff.jpg")
     assert other.exit_code == 2
     assert "is not UTF-8" in other.stderr
@@ -125,3 +128,16 @@ def test_a_damaged_bundle_is_one_line_and_exit_code_2(bundle: Path, pictures: Pa
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
     assert "model.fp32.onnx has " in result.stderr
+
+
+def test_a_device_and_a_precision_are_met_or_refused_in_one_line(
+    bundle: Path, pictures: Path, add_precision: Callable[..., None]
+) -> None:
+    add_precision(bundle, Precision.INT8)
+    result = predict(bundle, pictures, "--device", "cpu", "--precision", "int8")
+    assert len(rows(result)) == 3
+    assert result.stderr.splitlines() == ["runs int8 on cpu (as asked)"]
+    refused = predict(bundle, pictures, "--precision", "int8-cpu")
+    assert refused.exit_code == 2
+    assert "cannot run in int8-cpu on auto: cpu int8-cpu: not in the bundle" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner, Result
 from cdul_edge.cli import app
 from cdul_edge_runtime.bundle import MANIFEST
 from cdul_edge_runtime.files import read_json, write_json
+from cdul_edge_runtime.manifest import Precision
 
 
 def verify(*words: object) -> Result:
@@ -20,9 +22,12 @@ def test_a_faithful_bundle_passes_and_leaves_a_report_beside_it(bundle: Path) ->
     before = sorted(path.name for path in bundle.iterdir())
     result = verify(bundle)
     assert result.exit_code == 0, result.output
-    assert "largest score difference to PyTorch" in result.stdout
+    assert "fp32" in result.stdout
     report = read_json(bundle.parent / "bundle-verify.json")
     assert report["passed"] is True
+    (row,) = report["rows"]
+    assert (row["device"], row["precision"], row["passed"]) == ("cpu", "fp32", True)
+    assert row["checks"][0]["name"] == "largest score difference to PyTorch"
     assert sorted(path.name for path in bundle.iterdir()) == before
 
 
@@ -35,6 +40,8 @@ def test_a_broken_limit_is_exit_code_1_and_stands_in_the_report(
     result = verify(bundle, "--json", tmp_path / "r.json")
     assert result.exit_code == 1
     assert "verification failed" in result.stdout
+    broken = [line for line in result.stdout.splitlines() if line.startswith("broken: ")]
+    assert any("largest score difference to PyTorch" in b and "limit -1" in b for b in broken)
     assert read_json(tmp_path / "r.json")["passed"] is False
 
 
@@ -50,9 +57,10 @@ def test_pictures_with_truth_are_measured_and_json_goes_to_stdout(
     result = verify(bundle, "--images", folder, "--truth", truth, "--json", "-")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
-    assert report["pictures"]["metrics"]["map"] == 100.0
-    assert report["pictures"]["count"] == 2
-    assert "mAP against" not in result.stdout
+    (row,) = report["rows"]
+    assert row["pictures"]["metrics"]["map"] == row["pictures"]["map"] == 100.0
+    assert report["pictures"] == {"count": 2, "unreadable": [], "truth": "given"}
+    assert "mAP against the given truth" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -84,3 +92,35 @@ def test_truth_without_images_and_a_bare_file_are_refused(bundle: Path, tmp_path
     bare = verify(bundle / "model.fp32.onnx")
     assert bare.exit_code == 2
     assert "is not a folder" in bare.stderr
+
+
+def test_all_lists_what_is_here_and_says_why_the_rest_is_not(
+    bundle: Path, add_precision: Callable[..., None]
+) -> None:
+    add_precision(bundle, Precision.INT8_CPU)
+    result = verify(bundle, "--precision", "all", "--backend", "all", "--repeats", 1)
+    assert result.exit_code == 0, result.output
+    report = read_json(bundle.parent / "bundle-verify.json")
+    found = {(row["device"], row["precision"]) for row in report["rows"]}
+    missing = {(one["device"], one["precision"]) for one in report["unavailable"]}
+    assert {("cpu", "fp32"), ("cpu", "int8-cpu")} <= found
+    assert ("cpu", "fp16") in missing
+    assert len(found) + len(missing) == 4 + 3 + 3 + 3
+    assert max(len(line) for line in result.stdout.splitlines()[:4]) <= 100
+
+
+def test_a_wish_that_cannot_be_met_is_exit_code_2(bundle: Path) -> None:
+    for words in (["--precision", "int8"], ["--precision", "int8", "--backend", "all"]):
+        result = verify(bundle, *words)
+        assert result.exit_code == 2
+        assert len(result.stderr.splitlines()) == 1
+        assert "int8" in result.stderr
+    assert "--batches 1,x: expected whole numbers" in verify(bundle, "--batches", "1,x").stderr
+    assert not (bundle.parent / "bundle-verify.json").exists()
+
+
+def test_info_knows_the_report(bundle: Path) -> None:
+    verify(bundle, "--repeats", 1)
+    result = CliRunner().invoke(app, ["info", str(bundle.parent / "bundle-verify.json")])
+    assert "verify report" in result.stdout
+    assert '"precision": "fp32"' in result.stdout

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cdul_edge.cli import app
+
+
+def bench(*words: object) -> Result:
+    return CliRunner().invoke(app, ["bench", *map(str, words), "--repeats", "3"])
+
+
+def test_one_row_a_number_of_threads_on_stdout_as_json_or_as_a_table(bundle: Path) -> None:
+    result = bench(bundle, "--threads", "1,2", "--batches", "1,2", "--json", "-")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["stage"] == "bench"
+    assert [row["threads"] for row in report["rows"]] == [1, 2]
+    for row in report["rows"]:
+        assert (row["device"], row["precision"]) == ("cpu", "fp32")
+        assert set(row["throughput"]) == {"1", "2"}
+        assert row["latency"]["network"]["repeats"] == 3
+    table = bench(bundle)
+    assert "fp32" in table.stdout
+    assert max(map(len, table.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--batches", "0"], "--batches 0: expected whole numbers from 1"),
+        (["--threads", "1,,2"], "--threads 1,,2: expected whole numbers from 1"),
+        (["--device", "tensorrt"], "tensorrt"),
+        (["--precision", "fp16"], "fp16"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_code_2(
+    bundle: Path, words: list[str], message: str
+) -> None:
+    result = bench(bundle, *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
