@@ -29,7 +29,7 @@ CASES = (("resnet18", 224, 1.25), ("resnet50", 448, 1.15))
 CLASSES = ClassList(tuple(f"class {n}" for n in range(20)))
 
 
-def export_random(name: str, size_px: int, out: Path) -> Path:
+def export_random(name: str, size_px: int, out: Path) -> tuple[Path, torch.nn.Module]:
     """A bundle of a torchvision network whose weights are random and batch statistics are not."""
     torch.manual_seed(0)
     network = getattr(torchvision.models, name)(weights=None, num_classes=len(CLASSES))
@@ -46,13 +46,13 @@ def export_random(name: str, size_px: int, out: Path) -> Path:
         reference_inputs=inputs,
         provenance={"by": "benchmarks/predict_latency.py"},
     )
-    return out
+    return out, network
 
 
 def measure_case(name: str, size_px: int, *, threads: int, repeats: int) -> dict[str, Any]:
     frame = np.random.default_rng(1).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        bundle = export_random(name, size_px, Path(folder, "bundle"))
+        bundle, _ = export_random(name, size_px, Path(folder, "bundle"))
         with Classifier.load(bundle, threads=threads) as classifier:
             infer, ready = classifier.backend.infer, classifier.prepare(frame)[np.newaxis]
             calls = {

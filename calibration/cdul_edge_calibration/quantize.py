@@ -98,6 +98,8 @@ def quantize_for_cpu(
         unsigned=True,
         ActivationSymmetric=False,
         WeightSymmetric=True,
+        # Logits in 256 steps would tie; what follows an inner Gemm puts a pair there anyway.
+        OpTypesToExcludeOutputQuantization=["Gemm"],
         # A pair does what the Relu before it does, so it goes; a float layer reads before the pair.
         QDQKeepRemovableActivations=bool(kept),
     )
