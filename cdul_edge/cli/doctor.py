@@ -114,13 +114,36 @@ def _judge(
     runs = "CPUExecutionProvider" in providers
     return {
         "label, train, export": train,
-        "predict, verify": "yes, on the CPU"
+        "predict, verify": ("yes, on the CPU" + _judge_cuda(gpu, providers))
         if runs
         else 'no: ONNX Runtime is missing or broken: pip install "cdul-edge[cpu]"',
-        "TensorRT engines": "no: not in this version"
-        + ("" if find_spec("tensorrt") else "; TensorRT is not installed either"),
-        "GPU seen by the driver": "no" if "none" in str(gpu.get("nvidia")) else "yes",
+        "TensorRT engines": _judge_tensorrt(gpu),
+        "GPU seen by the driver": "yes" if _has_gpu(gpu) else "no",
     }
+
+
+def _judge_cuda(gpu: dict[str, Any], providers: list[str]) -> str:
+    """ONNX Runtime lists what it was built with; whether it starts, only `--device cuda` shows."""
+    if "CUDAExecutionProvider" not in providers or not _has_gpu(gpu):
+        return ""
+    return "; on the GPU if CUDA and cuDNN are those it was built for: try --device cuda"
+
+
+def _judge_tensorrt(gpu: dict[str, Any]) -> str:
+    """By what is installed alone: importing TensorRT on a broken machine can end the process."""
+    full, lean = find_spec("tensorrt") is not None, find_spec("tensorrt_lean") is not None
+    if not full and not lean:
+        how = "apt install python3-libnvinfer" if "jetson" in gpu else "pip install tensorrt"
+        return f"no: TensorRT is not installed ({how})"
+    if not _has_gpu(gpu):
+        return "no: TensorRT is installed, and the driver sees no GPU"
+    if not full:
+        return "run: yes, version-compatible ones; build: no, the lean runtime is alone here"
+    return "yes: build and run"
+
+
+def _has_gpu(gpu: dict[str, Any]) -> bool:
+    return "none" not in str(gpu.get("nvidia"))
 
 
 def _read_text(path: Path) -> str:

@@ -38,3 +38,24 @@ def test_a_package_that_crashes_on_import_is_reported_not_raised() -> None:
     }
     assert "error" in ask("import os; os.abort()")
     assert "error" in ask("print('no JSON')")
+
+
+@pytest.mark.parametrize(
+    ("installed", "gpu", "expected"),
+    [
+        (set(), {"nvidia": "none"}, "no: TensorRT is not installed (pip install tensorrt)"),
+        (set(), {"jetson": "# R36"}, "no: TensorRT is not installed (apt install python3-libnvi"),
+        ({"tensorrt"}, {"nvidia": "none (nvidia-smi)"}, "no: TensorRT is installed, and the dr"),
+        ({"tensorrt"}, {"nvidia": "H200"}, "yes: build and run"),
+        ({"tensorrt"}, {"jetson": "# R36"}, "yes: build and run"),
+        ({"tensorrt_lean"}, {"nvidia": "H200"}, "run: yes, version-compatible ones; build: no"),
+    ],
+)
+def test_tensorrt_is_judged_by_what_is_installed_and_seen(
+    monkeypatch: pytest.MonkeyPatch, installed: set[str], gpu: dict[str, str], expected: str
+) -> None:
+    monkeypatch.setattr(DOCTOR, "find_spec", lambda name: name if name in installed else None)
+    works = DOCTOR._judge(gpu, {}, ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    assert works["TensorRT engines"].startswith(expected)
+    on_gpu = "try --device cuda" in works["predict, verify"]
+    assert on_gpu == ("none" not in str(gpu.get("nvidia")))

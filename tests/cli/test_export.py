@@ -63,7 +63,9 @@ def test_a_run_becomes_a_bundle_that_carries_where_it_came_from(run: Path, tmp_p
     assert bundle.manifest.provenance["thresholds"] == {"rule": "run"}
     assert len(bundle.manifest.provenance["run"]["checkpoint_sha256"]) == 64
     assert bundle.reference().names == tuple(f"{n}.png" for n in range(6))
-    assert invoke("verify", tmp_path / "b").exit_code == 0
+    verified = invoke("verify", tmp_path / "b", "--run", run, "--repeats", 1)
+    assert verified.exit_code == 0, verified.output
+    assert "pytorch" in verified.stdout
 
 
 def test_thresholds_chosen_on_labelled_pictures_and_another_reference(

@@ -1,9 +1,12 @@
 import json
 
+import pytest
+
 from cdul_edge_runtime.machine import (
     describe_machine,
     installed_versions,
     peak_memory_mib,
+    reset_peak_memory,
     usable_cores,
 )
 
@@ -18,6 +21,18 @@ def test_only_what_is_installed_has_a_version() -> None:
     versions = installed_versions("numpy", "no-such-distribution")
     assert list(versions) == ["numpy"]
     assert versions["numpy"][0].isdigit()
+
+
+def test_peak_memory_counts_anew_after_a_reset() -> None:
+    block = bytearray(256 << 20)
+    before = peak_memory_mib()
+    del block
+    if not reset_peak_memory():
+        pytest.skip("this system cannot reset it")
+    after = peak_memory_mib()
+    assert before is not None
+    assert after is not None
+    assert after < before - 200
 
 
 def test_peak_memory_never_falls() -> None:
