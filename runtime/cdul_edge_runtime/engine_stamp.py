@@ -226,11 +226,12 @@ def find_engine(
         if not faults:
             return engine
         reasons.append(f"{engine.path.name} ({', '.join(faults)})")
+    mend = f"cdul-edge build {bundle.folder} --precision {precision.value}"
+    if reasons:
+        mend += " --force"
     raise BundleError(
         f"{bundle.folder} has no {precision.value} engine for TensorRT {platform.tensorrt} on "
-        f"{platform.gpu}{': ' if reasons else ''}{'; '.join(reasons)}: build one here with "
-        f"`cdul-edge build {bundle.folder} --precision {precision.value}`"
-        f"{' --force' if reasons else ''}"
+        f"{platform.gpu}{': ' if reasons else ''}{'; '.join(reasons)}: build one here with `{mend}`"
     )
 
 

@@ -6,7 +6,7 @@ tensors and `execute_async_v3`. Source: "Performing inference" in NVIDIA's Tenso
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from threading import Lock
 
@@ -146,22 +146,27 @@ class TrtBackend:
             self._held.close()
 
     def _run(self, rows: int) -> None:
-        if rows != self._batch:
-            self._set_batch(rows)
-            # never recorded at once: the first run of a size may allocate, which a graph cannot
-            self._enqueue(rows)
-        elif self._graph or (self._wants_graph() and self._record(rows)):
-            self._cuda.launch(self._graph, self._stream)
-        else:
-            self._enqueue(rows)
-        self._cuda.synchronize(self._stream)
+        try:
+            if rows != self._batch:
+                # never recorded at once: the first run of a size may allocate, a graph cannot
+                self._set_batch(rows)
+                self._enqueue(rows)
+            elif self._graph or (self._wants_graph() and self._record(rows)):
+                self._cuda.launch(self._graph, self._stream)
+            else:
+                self._enqueue(rows)
+            self._cuda.synchronize(self._stream)
+        except CdulEdgeError:
+            self._batch = 0  # the next run counts as the first of its size
+            with suppress(CdulEdgeError):
+                self._cuda.synchronize(self._stream)  # what was queued still uses the buffers
+            raise
+        self._batch = rows
 
     def _set_batch(self, rows: int) -> None:
         self._drop_graph()
-        self._batch = 0  # of no size, should the next line fail
         if not self._loaded.context.set_input_shape(_IMAGES, (rows, *self.input_shape, 3)):
             raise CdulEdgeError(f"TensorRT refuses a batch of {rows}: {self._last_errors()}")
-        self._batch = rows
 
     def _enqueue(self, rows: int) -> None:
         self._images.upload(self._cuda, rows, self._stream)

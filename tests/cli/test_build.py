@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cdul_edge.cli import app
+from cdul_edge_export import engine
+from cdul_edge_runtime import tensorrt_module
+from cdul_edge_runtime.engine_stamp import EngineStamp, Profile
+from cdul_edge_runtime.manifest import Precision
+from tests.engine_machine import Machine, add_precision
+
+
+def build(*words: object) -> Result:
+    return CliRunner().invoke(app, ["build", *map(str, words)])
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A device with TensorRT, as far as the command can see."""
+    machine = Machine.make()
+    monkeypatch.setattr(engine, "import_tensorrt", lambda: machine.trt)
+    monkeypatch.setattr(engine, "CudaRuntime", lambda: machine.cuda)
+    return machine
+
+
+def test_every_precision_that_tensorrt_can_use_is_built(bundle: Path, machine: Machine) -> None:
+    for precision in (Precision.FP16, Precision.INT8, Precision.INT8_CPU):
+        add_precision(bundle, precision)
+    result = build(bundle)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        str(bundle / "engines" / f"{name}-orin-sm87-trt10.3.0.engine")
+        for name in ("fp32", "fp16", "int8")
+    ]
+    assert "building fp16 for Orin with TensorRT 10.3.0" in result.stderr
+    assert "fp16: 0.0 MiB in 0 s, peak memory" in result.stderr
+    assert f"now: cdul-edge verify {bundle} --backend tensorrt" in result.stderr
+
+
+def test_options_reach_the_engine_and_json_goes_to_stdout(bundle: Path, machine: Machine) -> None:
+    options = ["--batch-min", 2, "--batch-best", 3, "--batch-max", 4, "--workspace", 7]
+    result = build(bundle, "--precision", "fp32", *options, "--version-compatible", "--json", "-")
+    assert result.exit_code == 0, result.output
+    (found,) = json.loads(result.stdout)["engines"]
+    stamp = EngineStamp.read(Path(found["path"]).with_suffix(".json"))
+    assert stamp.profile == Profile(2, 3, 4)
+    assert stamp.version_compatible
+    assert stamp.build["workspace_mib"] == 7
+    assert found["platform"]["gpu"] == "Orin"
+
+
+def test_an_engine_that_exists_needs_force(bundle: Path, machine: Machine) -> None:
+    assert build(bundle).exit_code == 0
+    result = build(bundle)
+    assert result.exit_code == 2
+    assert "exists: replace it with --force" in result.stderr
+    assert build(bundle, "--force").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--precision", "int8"], "has no int8 model"),
+        (["--batch-min", 9], "expected 1 <= min <= best <= max"),
+        (["--precision", "int8-cpu"], "int8-cpu"),
+    ],
+)
+def test_what_cannot_be_built_is_one_line_and_exit_code_2(
+    options: list[object], message: str, bundle: Path, machine: Machine
+) -> None:
+    result = build(bundle, *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_without_tensorrt_the_command_says_how_to_get_it(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr(tensorrt_module, "import_module", missing)
+    result = build(bundle)
+    assert result.exit_code == 2
+    assert "TensorRT is not installed: on a Jetson" in result.stderr
+    assert not (bundle / "engines").exists()

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdul_edge_export.engine import build_engines, buildable_precisions
+from cdul_edge_export.engine_config import BuildSettings
+from cdul_edge_runtime.bundle import MANIFEST, Bundle
+from cdul_edge_runtime.engine_stamp import EngineStamp, Profile, find_engine
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.files import read_json, write_json
+from cdul_edge_runtime.manifest import Precision
+from tests.engine_machine import Machine, add_precision
+from tests.fake_tensorrt import VERSIONS
+
+NAME = "fp32-orin-sm87-trt10.3.0"
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine.make()
+
+
+@pytest.fixture
+def full(bundle: Path) -> Path:
+    """A bundle with every precision."""
+    for precision in (Precision.FP16, Precision.INT8, Precision.INT8_CPU):
+        add_precision(bundle, precision)
+    return bundle
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("precision", "allowed_in_8"),
+    [
+        (Precision.FP32, set()),
+        (Precision.FP16, {"TF32", "FP16"}),
+        (Precision.INT8, {"TF32", "FP16", "INT8"}),
+    ],
+)
+def test_precision_comes_from_the_graph_and_only_8_needs_flags(
+    version: str, precision: Precision, allowed_in_8: set[str], full: Path
+) -> None:
+    machine = Machine.make(version)
+    engine = machine.build(full, precision, workspace_mib=5)
+    (built,) = machine.world.built
+    typed_flags = set() if precision is Precision.FP32 else {"TF32"}
+    assert built["flags"] == (allowed_in_8 if version.startswith("8") else typed_flags)
+    assert built["typed"] is engine.stamp.strongly_typed is not version.startswith("8")
+    assert built["model"] == precision.file_name
+    assert built["workspace"] == 5 << 20
+    assert built["profile"] == [[1, 8, 8, 3], [4, 8, 8, 3], [8, 8, 8, 3]]
+    assert engine.path.name == f"{precision.value}-orin-sm87-trt{version}.engine"
+
+
+def test_the_stamp_says_what_was_built_and_where(bundle: Path, machine: Machine) -> None:
+    engine = machine.build(bundle, version_compatible=True, hardware_compatible=True)
+    read = EngineStamp.read(bundle / "engines" / f"{NAME}.json")
+    assert read == engine.stamp
+    assert read.platform == machine.platform
+    assert read.profile == Profile(1, 4, 8)
+    assert (read.version_compatible, read.hardware_compatible) == (True, True)
+    assert read.source_sha256 == Bundle.load(bundle).fp32_sha256
+    assert read.bytes == engine.path.stat().st_size
+    assert read.build["seconds"] >= 0
+    assert read.build["peak_memory_mib"] > 1
+    assert find_engine(Bundle.load(bundle), Precision.FP32, machine.platform) == engine
+    (built,) = machine.world.built
+    assert built["flags"] == {"VERSION_COMPATIBLE"}
+    assert built["hardware"] is machine.trt.HardwareCompatibilityLevel.AMPERE_PLUS
+
+
+def test_a_build_adds_to_the_bundle_and_changes_nothing_in_it(
+    bundle: Path, machine: Machine
+) -> None:
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    machine.build(bundle)
+    after = {path.name: path.read_bytes() for path in bundle.iterdir() if path.is_file()}
+    assert after == before
+    assert sorted(path.name for path in (bundle / "engines").iterdir()) == [
+        f"{NAME}.engine",
+        f"{NAME}.json",
+        f"{NAME}.log",
+        "timing-10.3.0-orin.cache",
+    ]
+    assert (bundle / "engines" / f"{NAME}.log").read_text() == "[info] building\n"
+
+
+def test_the_optimisation_level_is_tensorrts_own_unless_it_is_asked_for(
+    bundle: Path, machine: Machine
+) -> None:
+    machine.build(bundle)
+    machine.build(bundle, optimization_level=5, force=True)
+    assert [built["level"] for built in machine.world.built] == [None, 5]
+
+
+def test_an_engine_is_replaced_with_force_only(bundle: Path, machine: Machine) -> None:
+    machine.build(bundle)
+    with pytest.raises(CdulEdgeError, match=rf"{NAME}.engine exists: replace it with --force"):
+        machine.build(bundle, profile=Profile(1, 1, 1))
+    assert machine.build(bundle, profile=Profile(1, 1, 1), force=True).stamp.profile.max == 1
+    Machine.make(gpu="Thor", capability=(11, 0)).build(bundle)
+    assert len(list((bundle / "engines").glob("*.engine"))) == 2
+
+
+def test_several_engines_are_refused_before_the_first_is_built(
+    full: Path, machine: Machine
+) -> None:
+    loaded = Bundle.load(full)
+    assert buildable_precisions(loaded) == (Precision.FP32, Precision.FP16, Precision.INT8)
+    machine.build(full, Precision.INT8)
+    wanted = [BuildSettings(precision) for precision in buildable_precisions(loaded)]
+    with pytest.raises(CdulEdgeError, match=r"int8-orin-sm87-trt10\.3\.0\.engine exists"):
+        build_engines(loaded, wanted, trt=machine.trt, cuda=machine.cuda)
+    assert len(machine.world.built) == 1
+    built = build_engines(loaded, wanted, force=True, trt=machine.trt, cuda=machine.cuda)
+    assert [engine.stamp.precision for engine in built] == list(buildable_precisions(loaded))
+
+
+def test_the_timing_cache_is_kept_and_a_refused_one_is_left_out_with_a_word(
+    bundle: Path, machine: Machine
+) -> None:
+    path = bundle / "engines" / "timing-10.3.0-orin.cache"
+    words: list[str] = []
+    machine.build(bundle, talk=words.append)
+    machine.build(bundle, force=True, talk=words.append)
+    assert path.read_bytes() == b"+measured+measured"
+    assert machine.world.caches == [b"", b"+measured"]
+    assert not any("damaged" in word for word in words)
+    path.write_bytes(b"noise")
+    machine.world.accepts_cache = False
+    machine.build(bundle, force=True, talk=words.append)
+    assert any("damaged or of another TensorRT or GPU" in word for word in words)
+    assert path.read_bytes() == b"+measured"
+
+
+@pytest.mark.parametrize(
+    ("version", "node"),
+    [("8.6.1", "node 12"), ("10.3.0", "Einsum 'layer1.0' (node 12)")],
+)
+def test_a_parser_error_names_the_node(version: str, node: str, bundle: Path) -> None:
+    machine = Machine.make(version)
+    machine.world.parser_faults = ["no\nimporter", "bad axis"]
+    with pytest.raises(CdulEdgeError) as raised:
+        machine.build(bundle)
+    assert f"{node}: no importer [ErrorCode.UNSUPPORTED_NODE]; {node}: bad axis" in str(
+        raised.value
+    )
+    assert "\n" not in str(raised.value)
+    assert machine.world.built == []
+
+
+def test_a_build_that_fails_says_tensorrts_reason_and_the_memory_and_leaves_its_log(
+    bundle: Path, machine: Machine
+) -> None:
+    machine.world.build_fails = "Requested amount of GPU memory could not be allocated"
+    with pytest.raises(CdulEdgeError) as raised:
+        machine.build(bundle)
+    assert (
+        "TensorRT built no fp32 engine (Requested amount of GPU memory could not be allocated; "
+        "64 of 64 MiB are free on the GPU, workspace 1024 MiB): end other programs"
+    ) in str(raised.value)
+    assert [path.name for path in (bundle / "engines").iterdir()] == [f"{NAME}.log"]
+    assert "[error] Requested" in (bundle / "engines" / f"{NAME}.log").read_text()
+
+
+@pytest.mark.parametrize("full_at", [".engine", ".json", ".cache"])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+def test_a_full_disk_or_an_interruption_leaves_no_half_engine_and_no_stamp(
+    full_at: str,
+    error: BaseException,
+    bundle: Path,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for method in ("write_bytes", "write_text"):
+        original = getattr(Path, method)
+
+        def write(path: Path, content: Any, _original: Any = original, **options: Any) -> int:
+            if f"{full_at}." in path.name:
+                _original(path, content[: len(content) // 2], **options)
+                raise error
+            written: int = _original(path, content, **options)
+            return written
+
+        monkeypatch.setattr(Path, method, write)
+    with pytest.raises(type(error)):
+        machine.build(bundle)
+    left = {path.suffix for path in (bundle / "engines").iterdir()}
+    assert left <= {".cache", ".log"}
+    monkeypatch.undo()
+    machine.build(bundle)
+
+
+def test_a_full_disk_keeps_the_engine_that_was_to_be_replaced(
+    bundle: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = machine.build(bundle)
+
+    def fail(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="No space left"):
+        machine.build(bundle, force=True)
+    assert find_engine(Bundle.load(bundle), Precision.FP32, machine.platform) == engine
+
+
+def test_an_opset_that_tensorrt_8_cannot_read_is_refused_before_the_build(bundle: Path) -> None:
+    content = read_json(bundle / MANIFEST)
+    content["graph"].update(opset=18, newer_operators=["LayerNormalization"])
+    write_json(bundle / MANIFEST, content)
+    with pytest.raises(CdulEdgeError, match=r"opset 18 because of LayerNorm.*reads up to 17"):
+        Machine.make("8.6.1").build(bundle)
+    Machine.make("10.3.0").build(bundle)
+
+
+def test_what_the_bundle_lacks_or_was_edited_is_refused(full: Path, machine: Machine) -> None:
+    with pytest.raises(CdulEdgeError, match="int8-cpu is for x86 CPUs, TensorRT cannot use it"):
+        machine.build(full, Precision.INT8_CPU)
+    (full / "model.int8.onnx").write_bytes(b"edited")
+    with pytest.raises(BundleError, match="is not the file its record names"):
+        machine.build(full, Precision.INT8)
+    (full / "model.fp16.json").unlink()
+    with pytest.raises(BundleError, match="has no fp16 model: make one with"):
+        machine.build(full, Precision.FP16)
+    assert machine.world.built == []
+
+
+def test_hardware_compatibility_needs_ampere(bundle: Path) -> None:
+    machine = Machine.make(gpu="Xavier", capability=(7, 2))
+    with pytest.raises(CdulEdgeError, match=r"from Ampere \(8.0\) on, Xavier has 7.2"):
+        machine.build(bundle, hardware_compatible=True)
+
+
+def test_a_damaged_stamp_is_told_and_does_not_stand_in_the_way(
+    bundle: Path, machine: Machine
+) -> None:
+    engine = machine.build(bundle)
+    engine.path.with_suffix(".json").write_text("{")
+    words: list[str] = []
+    machine.build(bundle, talk=words.append)
+    assert any(f"{NAME}.json is damaged" in word for word in words)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"workspace_mib": 0}, "workspace of 0 MiB: expected at least 1"),
+        ({"optimization_level": 6}, "optimization level 6: expected 0 to 5"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: Any, message: str) -> None:
+    with pytest.raises(CdulEdgeError, match=message):
+        BuildSettings(Precision.FP32, **settings)
