@@ -7,14 +7,12 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch  # noqa: E402
+import torch
 
-from cdul_edge_export.torch_backend import TorchBackend  # noqa: E402
-from cdul_edge_runtime.bundle import Bundle  # noqa: E402
-from cdul_edge_runtime.errors import CdulEdgeError  # noqa: E402
-from cdul_edge_runtime.preprocess import Preprocess  # noqa: E402
-
-PLAIN = Preprocess(8, 8, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+from cdul_edge_export.torch_backend import TorchBackend
+from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.preprocess import Preprocess
 
 
 class Means(torch.nn.Module):
