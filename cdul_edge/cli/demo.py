@@ -40,7 +40,7 @@ def demo(
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier demo.")] = False,
     json: Annotated[Path | None, typer.Option(help="Also write the table as JSON.")] = None,
 ) -> None:
-    """Draw a world, label it with a tiny CLIP, train, export, verify, predict; no download."""
+    """Draw a world, label it with a tiny CLIP, train, export, calibrate, verify; no download."""
     with extra_imports("train", "the demo"):
         from cdul_edge.demo.pipeline import DemoSettings, run_demo
     settings = DemoSettings(
@@ -82,6 +82,7 @@ def _print_report(report: dict[str, Any]) -> None:
         if name in report["map"]:
             table.add_row(f"{report['map'][name]:.1f}", what, where)
     console.print(table)
+    console.print(_tabulate_precisions(report["precisions"]))
     torch_ms, ort_ms = (report["latency_ms"][k] for k in ("torch_ms", "onnxruntime_ms"))
     console.print(
         f"One picture takes {torch_ms:.2f} ms in torch and {ort_ms:.2f} ms in ONNX Runtime "
@@ -91,3 +92,21 @@ def _print_report(report: dict[str, Any]) -> None:
     console.print(f"The whole took {report['seconds']:.0f} s ({stages}).")
     for name, path in report["paths"].items():
         console.print(f"  {name:14} {path}", highlight=False, soft_wrap=True)
+
+
+def _tabulate_precisions(precisions: dict[str, dict[str, float | None]]) -> Table:
+    table = Table(title="The student in each precision, held-out pictures", title_justify="left")
+    table.add_column("precision")
+    for name in ("mAP, %", "change", "flips, %", "MiB", "CPU, ms"):
+        table.add_column(name, justify="right")
+    for name, cost in precisions.items():
+        latency = cost["latency_ms"]
+        table.add_row(
+            name,
+            f"{cost['map']:.2f}",
+            f"{cost['map_change']:+.2f}",
+            f"{cost['flips_percent']:.2f}",
+            f"{cost['mib']:.1f}",
+            "-" if latency is None else f"{latency:.2f}",
+        )
+    return table

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from cdul_edge.cli.all_precisions import calibrate_and_build, find_obstacle
 from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
@@ -41,10 +42,17 @@ def export(
     parity_limit: Annotated[
         float, typer.Option(help="Largest score difference to PyTorch.", min=0)
     ] = 1e-4,
+    trt: Annotated[
+        bool, typer.Option("--trt", help="Also calibrate, and build TensorRT engines here.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace --out.")] = False,
     json: Annotated[Path | None, typer.Option(help="Summary as JSON; - is stdout.")] = None,
 ) -> None:
-    """Export a trained network to ONNX, compare it with PyTorch, and write a bundle."""
+    """Export a trained network to ONNX, compare it with PyTorch, and write a bundle.
+
+    --trt is `export`, `calibrate` and `build` in one, on a machine that has a GPU and TensorRT.
+    Without them it says so at once, makes the ONNX files all the same, and ends with exit code 2.
+    """
     with extra_imports("train", "exporting"):
         from cdul_edge.training.run import load_run
         from cdul_edge_export.onnx_export import export_bundle
@@ -53,6 +61,7 @@ def export(
     from cdul_edge_runtime.images import find_images
 
     refuse_existing(out, force=force)
+    obstacle = find_obstacle() if trt else None
     trained = load_run(run)
     pictures = find_images(reference) if reference else trained.pictures
     values, origin = _thresholds(trained, thresholds, images, truth)
@@ -65,11 +74,17 @@ def export(
         thresholds=values,
         reference_inputs=inputs,
         reference_names=names,
-        provenance={"run": trained.provenance, "thresholds": origin},
+        provenance={
+            "run": trained.provenance,
+            "thresholds": origin,
+            "pictures_root": str(trained.pictures.root),
+        },
         parity_limit=parity_limit,
         force=force,
     )
     _report(bundle, json)
+    if trt:
+        calibrate_and_build(bundle, trained.pictures, obstacle)
 
 
 def _thresholds(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +13,10 @@ from rich.table import Table
 
 from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+
+if TYPE_CHECKING:
+    from cdul_edge_runtime.bundle import Bundle
+    from cdul_edge_runtime.manifest import Precision
 
 Facts = dict[str, Any]
 
@@ -73,7 +77,23 @@ def _describe_bundle(folder: Path) -> Facts:
     bundle = Bundle.load(folder)
     facts = {"kind": "bundle, every file as its manifest says", **bundle.manifest.to_dict()}
     facts["files"] = {name: f"{r.bytes} bytes" for name, r in bundle.manifest.files.items()}
+    facts["precisions"] = {p.value: _describe_precision(bundle, p) for p in bundle.precisions()}
     return facts
+
+
+def _describe_precision(bundle: Bundle, precision: Precision) -> str:
+    """One line; raises `BundleError` where the file is not its record's."""
+    from cdul_edge_runtime.manifest import Precision
+
+    size = f"{bundle.model_path(precision).stat().st_size} bytes"
+    if precision is Precision.FP32:
+        return size
+    record = bundle.record(precision)
+    accuracy = record.accuracy
+    return (
+        f"{size}, {-accuracy.map_drop:+.2f} points of mAP, {100 * accuracy.flip_rate:.2f} % flips "
+        f"on {accuracy.pictures} pictures" + ("" if record.within_budget else ", over its budget")
+    )
 
 
 def _describe_onnx(file: Path) -> Facts:

@@ -35,7 +35,8 @@ def compare_latency(network: torch.nn.Module, bundle: Path, repeats: int = 100) 
     torch.set_num_threads(1)
     seconds: dict[str, list[float]] = {"torch_ms": [], "onnxruntime_ms": []}
     try:
-        with Classifier.load(bundle, threads=1) as classifier, torch.inference_mode():
+        fp32 = Classifier.load(bundle, device="cpu", precision="fp32", threads=1)
+        with fp32 as classifier, torch.inference_mode():
             sides: dict[str, Callable[[], object]] = {
                 "torch_ms": lambda: network(tensor),
                 "onnxruntime_ms": lambda: classifier.backend.infer(picture),

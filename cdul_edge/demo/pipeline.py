@@ -54,15 +54,15 @@ class Stopwatch:
 
 
 def run_demo(settings: DemoSettings, run: RunCommand) -> dict[str, Any]:
-    """Paint, label, train, export, verify and predict into `settings.out`.
+    """Paint, label, train, export, calibrate, verify and predict into `settings.out`.
 
     Args:
         settings: where, and how much.
         run: carries out one `cdul-edge` command; it raises when the command fails.
 
     Returns:
-        The report: `map` (percent, by name), `latency_ms`, `seconds`, `stage_seconds`, `paths`,
-        `settings` and `machine`.
+        The report: `map` (percent, by name), `precisions` (what each costs on the held-out
+        pictures), `latency_ms`, `seconds`, `stage_seconds`, `paths`, `settings` and `machine`.
 
     Raises:
         CdulEdgeError: `settings.out` exists and `settings.force` is not set.
@@ -85,12 +85,11 @@ def run_demo(settings: DemoSettings, run: RunCommand) -> dict[str, Any]:
     watch.lap("train")
     run(["export", f"{out / 'run'}", "--out", f"{out / 'bundle'}"])
     watch.lap("export")
+    run(["calibrate", f"{out / 'bundle'}", "--images", f"{world.train}"])
+    watch.lap("calibrate")
     accuracy |= _predict(world, out, run)
     watch.lap("predict")
-    run(
-        ["verify", f"{out / 'bundle'}", "--images", f"{world.heldout}"]
-        + ["--truth", f"{world.heldout_truth}", "--json", f"{out / 'verify.json'}"]
-    )
+    precisions = _verify(world, out, run)
     watch.lap("verify")
     if settings.supervised:
         accuracy["supervised_heldout"] = _supervised_bound(world, out, settings.seed, run)
@@ -98,7 +97,7 @@ def run_demo(settings: DemoSettings, run: RunCommand) -> dict[str, Any]:
     latency = _latency(out)
     _draw_samples(world, out, settings)
     watch.lap("report")
-    return _report(settings, accuracy, latency, watch)
+    return _report(settings, accuracy, precisions, latency, watch)
 
 
 def _label(world: World, out: Path, run: RunCommand) -> dict[str, float]:
@@ -133,10 +132,36 @@ def _predict(world: World, out: Path, run: RunCommand) -> dict[str, float]:
     for split, truth in (("train", world.train_truth), ("heldout", world.heldout_truth)):
         predictions = out / f"predictions_{split}.jsonl"
         pictures = world.train if split == "train" else world.heldout
-        run(["predict", f"{out / 'bundle'}", f"{pictures}", "--out", f"{predictions}"])
+        # FP32 on the CPU, so that the figures are the same on every machine.
+        run(
+            ["predict", f"{out / 'bundle'}", f"{pictures}", "--out", f"{predictions}"]
+            + ["--device", "cpu", "--precision", "fp32"]
+        )
         name = f"student_{split}"
         accuracy[name] = _evaluate(predictions, truth, out / f"{name}.json", run)
     return accuracy
+
+
+def _verify(world: World, out: Path, run: RunCommand) -> dict[str, dict[str, float | None]]:
+    """Every precision on the held-out pictures, on this CPU: what each costs and saves."""
+    run(
+        ["verify", f"{out / 'bundle'}", "--precision", "all", "--backend", "cpu"]
+        + ["--images", f"{world.heldout}", "--truth", f"{world.heldout_truth}"]
+        + ["--json", f"{out / 'verify.json'}"]
+    )
+    found: dict[str, dict[str, float | None]] = {}
+    for row in read_json(out / "verify.json")["rows"]:
+        model = out / "bundle" / f"model.{row['precision']}.onnx"
+        # FP16 and TensorRT's INT8 are only emulated on a CPU: no latency stands for them.
+        latency = row.get("latency", {}).get("network", {}).get("p50_ms")
+        found[row["precision"]] = {
+            "map": round(row["pictures"]["map"], 2),
+            "map_change": round(-row["pictures"]["map_drop"], 2),
+            "flips_percent": round(100 * row["pictures"]["flip_rate"], 2),
+            "mib": round(model.stat().st_size / 2**20, 2),
+            "latency_ms": latency,
+        }
+    return found
 
 
 def _evaluate(scores: Path, truth: Path, result: Path, run: RunCommand) -> float:
@@ -190,7 +215,11 @@ def _draw_samples(world: World, out: Path, settings: DemoSettings) -> None:
 
 
 def _report(
-    settings: DemoSettings, accuracy: dict[str, float], latency: dict[str, float], watch: Stopwatch
+    settings: DemoSettings,
+    accuracy: dict[str, float],
+    precisions: dict[str, dict[str, float | None]],
+    latency: dict[str, float],
+    watch: Stopwatch,
 ) -> dict[str, Any]:
     out = settings.out
     names = {
@@ -204,6 +233,7 @@ def _report(
     }
     return {
         "map": {name: round(value, 2) for name, value in accuracy.items()},
+        "precisions": precisions,
         "latency_ms": {name: round(value, 3) for name, value in latency.items()},
         "seconds": round(sum(watch.seconds.values()), 1),
         "stage_seconds": {stage: round(value, 1) for stage, value in watch.seconds.items()},

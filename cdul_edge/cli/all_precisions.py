@@ -1,0 +1,62 @@
+"""What `export --trt` adds to `export`: calibration, and engines where they can be built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from cdul_edge_runtime.errors import CdulEdgeError
+
+if TYPE_CHECKING:
+    from cdul_edge_runtime.bundle import Bundle
+    from cdul_edge_runtime.images import PictureList
+
+
+def find_obstacle() -> CdulEdgeError | None:
+    """Why no engine can be built here, said at once; None where TensorRT and a GPU answer."""
+    from cdul_edge_export.engine import require_tensorrt
+
+    try:
+        require_tensorrt()
+    except CdulEdgeError as error:
+        _say(f"no engine can be built here ({error}); the ONNX files will be made")
+        return error
+    return None
+
+
+def calibrate_and_build(
+    bundle: Bundle, pictures: PictureList, obstacle: CdulEdgeError | None
+) -> None:
+    """Make every precision of a bundle, and an engine of each that TensorRT uses.
+
+    Args:
+        bundle: as `export` made it.
+        pictures: the training pool.
+        obstacle: what `find_obstacle` found.
+
+    Raises:
+        CdulEdgeError: a precision breaks the budget, an engine cannot be built, or the obstacle.
+    """
+    from cdul_edge.cli.calibrate import report_outcomes
+    from cdul_edge_calibration.calibrate import calibrate_bundle
+    from cdul_edge_calibration.settings import CalibrationSettings
+    from cdul_edge_export.engine import build_engines, buildable_precisions
+    from cdul_edge_export.engine_config import BuildSettings
+
+    outcomes = calibrate_bundle(bundle, pictures, CalibrationSettings())
+    try:
+        report_outcomes(bundle, outcomes, None)
+    finally:  # what holds the budget is built, whatever was refused
+        if obstacle is None:
+            wanted = [BuildSettings(precision=each) for each in buildable_precisions(bundle)]
+            build_engines(bundle, wanted, talk=_say)
+    if obstacle is not None:
+        raise CdulEdgeError(
+            f"no engine was built: {obstacle}; {bundle.folder} is complete without: on the device "
+            f"run `cdul-edge build {bundle.folder.name}`"
+        ) from obstacle
+
+
+def _say(line: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)
