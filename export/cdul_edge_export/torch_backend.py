@@ -52,7 +52,7 @@ class TorchBackend:
             )
 
     def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        pixels = torch.from_numpy(np.require(images, requirements="CW"))  # torch takes no others
+        pixels = torch.from_numpy(np.require(images, requirements=["C", "W"]))  # torch takes no others
         scores: npt.NDArray[np.float32] = torch_scores(
             self._network, self._preprocess, pixels, batch_size=len(images)
         ).numpy()
