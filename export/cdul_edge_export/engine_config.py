@@ -103,8 +103,12 @@ def configure(
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib << 20)
     if settings.precision is Precision.FP32:
         config.clear_flag(trt.BuilderFlag.TF32)  # on by default, and keeps 10 bits of 23
-    for name in () if strongly_typed else _PERMISSIONS[settings.precision]:
-        config.set_flag(api.optional(trt.BuilderFlag, name))
+    # 8.6 is only allowed what the graph asks for. INT8 allows FP16 too, for the float layers; a
+    # Q/DQ graph is refused without the INT8 flag (NVIDIA/TensorRT issue 4021).
+    if not strongly_typed and settings.precision is not Precision.FP32:
+        config.set_flag(api.optional(trt.BuilderFlag, "FP16"))
+    if not strongly_typed and settings.precision is Precision.INT8:
+        config.set_flag(api.optional(trt.BuilderFlag, "INT8"))
     if settings.version_compatible:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
     if settings.hardware_compatible:
@@ -126,15 +130,6 @@ def add_profile(
     profile.set_shape(_INPUT, *((size, *shape) for size in sizes))
     if config.add_optimization_profile(profile) < 0:
         raise CdulEdgeError(f"TensorRT refuses batches of {sizes} pictures {shape}")
-
-
-# Without strong typing these only allow what the graph asks for; INT8 keeps FP16 for its float
-# layers, and a Q/DQ graph is refused without the INT8 flag (NVIDIA/TensorRT issue 4021).
-_PERMISSIONS = {
-    Precision.FP32: (),
-    Precision.FP16: ("FP16",),
-    Precision.INT8: ("FP16", "INT8"),
-}
 
 
 def _describe(error: api.ParserError) -> str:

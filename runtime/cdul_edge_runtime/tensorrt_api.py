@@ -32,13 +32,9 @@ def optional(owner: object, name: str) -> Any:
 
 
 class ILogger(Protocol):
-    """Severities are instances of an enum; the most severe is 0."""
+    """To be subclassed; `int(severity)` goes from 0, an internal error, to 4, verbose."""
 
-    INTERNAL_ERROR: SupportsInt
-    ERROR: SupportsInt
-    WARNING: SupportsInt
-    INFO: SupportsInt
-    VERBOSE: SupportsInt
+    def log(self, severity: SupportsInt, msg: str) -> None: ...
 
 
 class BuilderFlag(Protocol):
@@ -98,7 +94,7 @@ class IBuilderConfig(Protocol):
 
 
 class INetworkDefinition(Protocol):
-    num_layers: int
+    """The parser fills it; nothing else touches it."""
 
 
 class Builder(Protocol):
