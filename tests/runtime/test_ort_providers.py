@@ -80,6 +80,17 @@ def test_a_failing_run_is_an_error_of_ours(bundle: Path, monkeypatch: pytest.Mon
         backend.infer(np.zeros((2, 8, 8, 3), np.uint8))
 
 
+def test_memory_on_the_gpu_is_what_is_no_longer_free(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert OrtBackend(bundle / "model.fp32.onnx").device_memory_mib is None
+    free = iter([1000.0, 700.0, None])
+    monkeypatch.setattr(ort, "free_memory_mib", lambda device: next(free))
+    backend = OrtBackend(bundle / "model.fp32.onnx")
+    assert backend.device_memory_mib == 300
+    assert backend.device_memory_mib is None
+
+
 def test_int8_for_tensorrt_keeps_its_float_bias_on_the_cpu(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

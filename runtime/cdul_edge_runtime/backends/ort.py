@@ -17,6 +17,7 @@ from cdul_edge_runtime.backends.ort_providers import (
     cuda_providers,
     explain_failure,
     explain_fallback,
+    free_memory_mib,
     ready_for_gpu,
     run_errors,
     session_errors,
@@ -38,10 +39,7 @@ class OrtBackend:
         input_shape: (height, width) px of the graph's input.
         class_count: width of the graph's output.
         max_batch: the profile's, on "ort-tensorrt".
-        device_memory_mib: None: ONNX Runtime does not tell.
     """
-
-    device_memory_mib: float | None = None
 
     def __init__(
         self,
@@ -85,6 +83,7 @@ class OrtBackend:
         self._precision = precision
         self._threads = (threads or 0, inter_threads)  # 0: ONNX Runtime counts the cores itself
         self.max_batch: int | None = None
+        self._free_before_mib = free_memory_mib(device)
         providers = cuda_providers() if device == "cuda" else cpu_providers()
         if device == "ort-tensorrt":
             # Its profile needs the size, which only a session tells; the CPU's is cheap.
@@ -105,6 +104,14 @@ class OrtBackend:
     @property
     def name(self) -> str:
         return f"onnxruntime {self._version}, {PROVIDERS[self._device]}"
+
+    @property
+    def device_memory_mib(self) -> float | None:
+        """How much less is free on the GPU than before; other programs there blur it."""
+        free_mib = free_memory_mib(self._device)
+        if self._free_before_mib is None or free_mib is None:
+            return None
+        return max(self._free_before_mib - free_mib, 0.0)
 
     def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         if self.max_batch is not None and len(images) > self.max_batch:

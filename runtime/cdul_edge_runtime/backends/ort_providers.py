@@ -113,6 +113,18 @@ def ready_for_gpu(device: Device) -> Iterator[None]:
         onnxruntime.set_default_logger_severity(2)  # its own default: warnings
 
 
+def free_memory_mib(device: Device) -> float | None:
+    """Free memory of the GPU; None on the CPU, or where there is no libcudart to ask."""
+    if device == "cpu":
+        return None
+    from cdul_edge_runtime.cudart import CudaRuntime
+
+    try:
+        return CudaRuntime().memory_mib()[0]
+    except CdulEdgeError:
+        return None
+
+
 def explain_fallback(device: Device, running: str) -> CdulEdgeError:
     """The error for a provider that did not start while another took its place without a word."""
     import onnxruntime
