@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDERS = [ROOT, ROOT / "export", ROOT / "calibration", ROOT / "runtime"]
 ON_THE_WORKSTATION = ("cdul_edge.labelling", "cdul_edge.training", "cdul_edge.demo")
+CALIBRATION = "cdul_edge_calibration"  # needs onnx, and no torch either
 NEED_THE_TRAIN_EXTRA = {
     "cdul_edge.clip_checkpoints",
     "cdul_edge.clip_models",
@@ -40,10 +41,9 @@ WORKSTATION_PACKAGES = [
 ]
 
 
-def run_as_on_the_device(code: str, *more_blocked: str) -> subprocess.CompletedProcess[str]:
-    header = BLOCK.format(
-        blocked=[*WORKSTATION_PACKAGES, *more_blocked], folders=[str(f) for f in FOLDERS]
-    )
+def run_as_on_the_device(code: str, *allowed: str) -> subprocess.CompletedProcess[str]:
+    blocked = [name for name in WORKSTATION_PACKAGES if name not in allowed]
+    header = BLOCK.format(blocked=blocked, folders=[str(f) for f in FOLDERS])
     return subprocess.run(
         [sys.executable, "-c", header + code], capture_output=True, text=True, timeout=120
     )
@@ -59,7 +59,8 @@ def device_modules() -> list[str]:
     return sorted(
         name
         for name in found
-        if not name.startswith(ON_THE_WORKSTATION) and name not in NEED_THE_TRAIN_EXTRA
+        if not name.startswith((*ON_THE_WORKSTATION, CALIBRATION))
+        and name not in NEED_THE_TRAIN_EXTRA
     )
 
 
@@ -74,6 +75,16 @@ def walkable() -> list[str]:
 def test_everything_on_the_device_imports_without_torch(walkable: list[str]) -> None:
     code = f"import importlib\nfor name in {walkable!r}: importlib.import_module(name)"
     result = run_as_on_the_device(code)
+    assert result.returncode == 0, result.stderr
+
+
+def test_calibration_imports_without_torch() -> None:
+    pytest.importorskip("onnx")
+    folder = ROOT / "calibration" / CALIBRATION
+    names = [f"{CALIBRATION}.{module.name}" for module in pkgutil.iter_modules([str(folder)])]
+    assert f"{CALIBRATION}.calibrate" in names
+    code = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
+    result = run_as_on_the_device(code, "onnx")
     assert result.returncode == 0, result.stderr
 
 
