@@ -23,6 +23,7 @@ from tests.tensorrt_names import MODULES, declared
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
 WHEELS = [
+    ("tensorrt-bindings", "8.6.1", "8.6.1"),
     ("tensorrt-cu12-bindings", "10.3.0", "10.3.0"),
     ("tensorrt-cu13-bindings", "11.4.0.106", "11.4"),
 ]
@@ -30,7 +31,9 @@ FUNCTIONS = """
 createInferBuilder_INTERNAL createInferRefitter_INTERNAL createInferRuntime_INTERNAL
 createNvOnnxParserRefitter_INTERNAL createNvOnnxParser_INTERNAL getBuilderPluginRegistry
 getPluginRegistry initLibNvInferPlugins getLogger getNvOnnxParserVersion getInferLibVersion
-""".split()
+_ZN11nvuffparser15createUffParserEv _ZN11nvuffparser8FieldMapC1EPKcPKvNS_9FieldTypeEi
+_ZN14nvcaffeparser117createCaffeParserEv _ZN14nvcaffeparser123shutdownProtobufLibraryEv
+""".split()  # the last four are of parsers that only 8 has
 SHIM = "from tensorrt_bindings import *\nfrom tensorrt_bindings import __version__\n"
 PROBE = """
 import json, sys
@@ -71,7 +74,7 @@ def compile_stub(folder: Path, major: str) -> None:
         pytest.skip("there is no C compiler")
     source = folder / "stub.c"
     source.write_text("".join(f"void* {name}(void) {{ return 0; }}\n" for name in FUNCTIONS))
-    for library in ("nvinfer", "nvonnxparser", "nvinfer_plugin"):
+    for library in ("nvinfer", "nvonnxparser", "nvinfer_plugin", "nvparsers"):
         target = folder / f"lib{library}.so.{major}"
         subprocess.run(
             [compiler, "-shared", "-fPIC", "-o", str(target), str(source)], check=True, timeout=60
