@@ -1,0 +1,54 @@
+"""The residual ConvNet, the ranges of its tensors, and a bundle of it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import onnx
+import pytest
+from rich.console import Console
+
+from cdul_edge_calibration.ranges import Ranges, measure_ranges
+from cdul_edge_calibration.talk import Talk
+from tests.residual_network import build_residual, pictures, write_residual_bundle
+
+
+class RecordedTalk(Talk):
+    """Keeps its lines for a test to read."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(file=io.StringIO()))
+        self.said: list[str] = []
+        self.warned: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+    def warn(self, line: str) -> None:
+        self.warned.append(line)
+
+
+@pytest.fixture
+def talk() -> RecordedTalk:
+    return RecordedTalk()
+
+
+@pytest.fixture
+def residual() -> onnx.ModelProto:
+    """A fresh copy of the residual ConvNet: a test may change it."""
+    return build_residual()
+
+
+@pytest.fixture(scope="session")
+def ranges(tmp_path_factory: pytest.TempPathFactory) -> Ranges:
+    """Ranges of the residual ConvNet on 64 pictures."""
+    path = tmp_path_factory.mktemp("ranges") / "model.onnx"
+    onnx.save(build_residual(), path)
+    return measure_ranges(path, lambda: iter([pictures(64)]))
+
+
+@pytest.fixture
+def residual_bundle(tmp_path: Path) -> Path:
+    """A bundle of the residual ConvNet."""
+    return write_residual_bundle(tmp_path / "residual")
