@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
@@ -58,10 +59,7 @@ def measure_ranges(model: Path, batches: Batches) -> Ranges:
     ranges = _collect(model, batches, CalibrationMethod.MinMax)
     broken = [name for name, (low, high) in ranges.items() if not np.isfinite([low, high]).all()]
     if broken:
-        raise CdulEdgeError(
-            f"{model} gives values that are not finite at {broken[0]}: train it anew, or export an "
-            "earlier checkpoint"
-        )
+        raise _not_finite(model, f" at {broken[0]}")
     return ranges
 
 
@@ -83,6 +81,7 @@ def _collect(model: Path, batches: Batches, method: Any, extremes: Ranges | None
     with (
         TemporaryDirectory(prefix="cdul-edge-") as folder,
         contextlib.redirect_stdout(io.StringIO()),
+        _nan_is_an_error(model),
     ):
         calibrator = create_calibrator(
             model,
@@ -101,6 +100,24 @@ def _collect(model: Path, batches: Batches, method: Any, extremes: Ranges | None
         name: (float(np.min(data.lowest)), float(np.max(data.highest)))
         for name, data in found.items()
     }
+
+
+@contextlib.contextmanager
+def _nan_is_an_error(model: Path) -> Iterator[None]:
+    """numpy warns of a range that is NaN; merged with the next one it would be forgotten."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            yield
+        except RuntimeWarning as error:
+            raise _not_finite(model, "") from error
+
+
+def _not_finite(model: Path, where: str) -> CdulEdgeError:
+    return CdulEdgeError(
+        f"{model} gives values that are not finite{where}: train it anew, or export an "
+        "earlier checkpoint"
+    )
 
 
 def _empty_histograms(extremes: Ranges) -> Any:
