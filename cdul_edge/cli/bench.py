@@ -51,7 +51,13 @@ def bench(
 
 
 def _show(report: BenchReport, console: Console) -> None:
-    table = Table(title=f"{report.bundle}", title_justify="left", box=None, pad_edge=False)
+    table = Table(
+        title=f"{report.bundle}",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     sizes = sorted({size for row in report.rows for size in row.speed.throughput})
     table.add_column("device", no_wrap=True)
     table.add_column("precision", no_wrap=True)

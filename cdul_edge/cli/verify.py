@@ -95,7 +95,9 @@ def _open_run(run: Path, bundle: Bundle) -> Backend:
 
 
 def _show(report: VerifyReport, console: Console) -> None:
-    table = Table(title=report.bundle, title_justify="left", box=None, pad_edge=False)
+    table = Table(
+        title=report.bundle, title_justify="left", box=None, pad_edge=False, collapse_padding=True
+    )
     table.add_column("device", no_wrap=True)
     table.add_column("precision", no_wrap=True)
     figures = ["error", "flip %", *_picture_columns(report), "net ms", "frame ms", "img/s", "MiB"]

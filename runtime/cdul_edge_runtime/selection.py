@@ -1,4 +1,4 @@
-"""What runs a bundle here: asked for, or the fastest that is really there, with the reason."""
+"""What runs a bundle here: asked for, or the best that is really there, with the reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RUNS: dict[Device, tuple[Precision, ...]] = {
 # FP16 is emulated there, and ONNX Runtime cannot fuse a Q/DQ file made for TensorRT: both are
 # slower than FP32. They say what the file is worth, not how fast it is.
 ACCURACY_ONLY: frozenset[Pair] = frozenset({("cpu", Precision.FP16), ("cpu", Precision.INT8)})
-# The fastest first. Not here, for only a wish picks it: what is accurate and slow, INT8 on CUDA
+# What is usually the fastest first; nothing is timed. Not here, for only a wish picks it: what is accurate and slow, INT8 on CUDA
 # (no faster than FP16), and "ort-tensorrt", which builds its engines for minutes when it starts.
 _ORDER: tuple[Pair, ...] = (
     ("tensorrt", Precision.INT8),
@@ -93,7 +93,7 @@ def open_best(
     inter_threads: int = 1,
     warm_up: bool = True,
 ) -> tuple[Backend, Selection]:
-    """Open what was asked for; where something is left to "auto", the fastest that is there.
+    """Open what was asked for; where something is left to "auto", the best that is there.
 
     Args:
         bundle: what to run.
@@ -124,7 +124,7 @@ def open_best(
         else:
             reason = "as asked"
             if free_choice:
-                reason = f"passed over {_list(passed)}" if passed else "the fastest there is"
+                reason = f"passed over {_list(passed)}" if passed else "the first choice"
             return backend, Selection(*pair, reason, tuple(passed))
     raise CdulEdgeError(_refusal(bundle, device, precision, passed))
 
