@@ -80,7 +80,13 @@ def _refuse_existing(bundle: Bundle, settings: CalibrationSettings) -> None:
 def _truth(bundle: Bundle, collected: Collected, check: Check) -> npt.NDArray[np.int8] | None:
     if check.truth is None:
         return None
-    return check.truth.for_paths(collected.check.paths, bundle.manifest.classes)
+    truth = check.truth.for_paths(collected.check.paths, bundle.manifest.classes)
+    if not (truth == 1).any():
+        raise CdulEdgeError(
+            f"{check.truth_name} has no positive among the {len(truth)} pictures to check on: "
+            "mAP means nothing there; name others with --check-images"
+        )
+    return truth
 
 
 def _rank_layers(
