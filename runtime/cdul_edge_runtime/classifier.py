@@ -68,7 +68,7 @@ class Classifier:
     ) -> Classifier:
         """Load a bundle folder or a bare ONNX file that `cdul-edge export` made.
 
-        `auto` takes the first that is really there of: a TensorRT engine of this machine, CUDA, INT8
+        `auto` takes the first that is really there: a TensorRT engine of this machine, CUDA, INT8
         on a CPU that is fast at it, FP32 on the CPU; `selection` says which and why. A precision
         outside its accuracy budget is passed over. A wish by name is met, or is an error.
 

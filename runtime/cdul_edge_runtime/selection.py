@@ -29,8 +29,8 @@ RUNS: dict[Device, tuple[Precision, ...]] = {
 # FP16 is emulated there, and ONNX Runtime cannot fuse a Q/DQ file made for TensorRT: both are
 # slower than FP32. They say what the file is worth, not how fast it is.
 ACCURACY_ONLY: frozenset[Pair] = frozenset({("cpu", Precision.FP16), ("cpu", Precision.INT8)})
-# What is usually the fastest first; nothing is timed. Not here, for only a wish picks it: what is accurate and slow, INT8 on CUDA
-# (no faster than FP16), and "ort-tensorrt", which builds its engines for minutes when it starts.
+# What is usually the fastest first; nothing is timed. Not here, for only a wish picks it: INT8 on
+# CUDA (no faster than FP16), and "ort-tensorrt", which builds engines for minutes when it starts.
 _ORDER: tuple[Pair, ...] = (
     ("tensorrt", Precision.INT8),
     ("tensorrt", Precision.FP16),
