@@ -181,7 +181,7 @@ def _build_plan(
     if plan is None:
         raise CdulEdgeError(_explain_failure(settings, cuda, messages))
     keep_cache(config, cache_path)
-    del cache, parser  # not earlier
+    del cache, parser  # they had to live until here
     return bytes(plan), strongly_typed
 
 

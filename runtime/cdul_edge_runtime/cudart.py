@@ -15,7 +15,10 @@ from typing import Any
 
 from cdul_edge_runtime.errors import CdulEdgeError
 
-_NAMES = ("libcudart.so", "libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0")
+_NAMES = (
+    *("libcudart.so", "libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0"),
+    "/usr/local/cuda/lib64/libcudart.so",  # where JetPack and the toolkit put it
+)
 _OUT_OF_MEMORY, _OLD_DRIVER, _NO_DEVICE = 2, 35, 100  # cudaError_t
 _TO_DEVICE, _TO_HOST = 1, 2  # cudaMemcpyKind
 _NON_BLOCKING = 1  # cudaStreamNonBlocking: independent of the default stream
@@ -69,10 +72,7 @@ class CudaRuntime:
             CdulEdgeError: no libcudart, no driver, one that is too old, or no device.
         """
         self._library = library if library is not None else _load_library()
-        for name, arguments in _SIGNATURES.items():
-            function = getattr(self._library, name)
-            function.argtypes, function.restype = arguments, ctypes.c_int
-        self._library.cudaGetErrorString.restype = ctypes.c_char_p
+        self._declare()
         if self._integer("cudaGetDeviceCount") < 1:
             raise CdulEdgeError(_explain_no_device("no device"))
 
@@ -160,6 +160,17 @@ class CudaRuntime:
         """Give a runnable graph back."""
         self._call("cudaGraphExecDestroy", runnable)
 
+    def _declare(self) -> None:
+        try:
+            for name, arguments in _SIGNATURES.items():
+                function = getattr(self._library, name)
+                function.argtypes, function.restype = arguments, ctypes.c_int
+        except AttributeError as error:
+            raise CdulEdgeError(
+                f"the CUDA runtime is too old ({error}): CUDA 11.4 or later is needed"
+            ) from error
+        self._library.cudaGetErrorString.restype = ctypes.c_char_p
+
     def _integer(self, name: str, *arguments: int) -> int:
         value = ctypes.c_int()
         self._call(name, ctypes.byref(value), *arguments)
@@ -200,7 +211,7 @@ class CudaRuntime:
         text = f"{name} failed with error {code} ({(reason or b'unknown').decode()})"
         if code == _OLD_DRIVER:
             raise CdulEdgeError(self._explain_driver(text))
-        if code == _NO_DEVICE:
+        if code == _NO_DEVICE or name == "cudaGetDeviceCount":  # whatever keeps it from answering
             raise CdulEdgeError(_explain_no_device(text))
         raise CdulEdgeError(f"the GPU gave up: {text}: run again; see `dmesg` if it stays")
 

@@ -16,6 +16,9 @@ OLDEST = (8, 6)  # the first with everything in tensorrt_api; JetPack 5 has 8.5
 _KEPT_LINES = 10_000  # a backend may live for years, and TensorRT may repeat itself
 _SEVERITIES = ("internal error", "error", "warning", "info", "verbose")
 _ERROR, _INFO = 1, 3
+# TensorRT keeps a bare pointer to the first logger that it is given for as long as the process
+# lives, and to the others for as long as what was made with them: none may ever go.
+_LOGGERS: list[Any] = []
 
 
 class LeanTensorRT(Protocol):
@@ -101,10 +104,7 @@ def gpu_platform(trt: LeanTensorRT | None = None, cuda: CudaRuntime | None = Non
 
 
 def collect_messages(trt: LeanTensorRT) -> Messages:
-    """A logger for TensorRT that keeps what it hears.
-
-    It must outlive all that was made with it: TensorRT keeps a bare pointer.
-    """
+    """A logger for TensorRT that keeps what it hears, from now to the end of the process."""
     base: Any = trt.ILogger
 
     class Collector(base):  # type: ignore[misc]  # the base is known at run time only
@@ -116,7 +116,9 @@ def collect_messages(trt: LeanTensorRT) -> Messages:
             if int(severity) <= _INFO:
                 self.lines.append((int(severity), msg))
 
-    return cast(Messages, Collector())
+    collector = Collector()
+    _LOGGERS.append(collector)
+    return cast(Messages, collector)
 
 
 def log_text(messages: Messages) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from typer.testing import CliRunner, Result
 from cdul_edge.cli import app
 from cdul_edge_export import engine
 from cdul_edge_runtime import tensorrt_module
+from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.cudart import CudaRuntime
 from cdul_edge_runtime.engine_stamp import EngineStamp, Profile
 from cdul_edge_runtime.manifest import Precision
 from tests.engine_machine import Machine, add_precision
+from tests.fake_cuda import FakeLibcudart
 
 
 def build(*words: object) -> Result:
@@ -75,6 +79,31 @@ def test_what_cannot_be_built_is_one_line_and_exit_code_2(
     result = build(bundle, *options)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_a_full_disk_is_one_line_and_the_bundle_is_as_before(
+    bundle: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    result = build(bundle)
+    assert result.exit_code == 2
+    assert "the disk is full" in result.stderr
+    monkeypatch.undo()
+    assert not list((bundle / "engines").glob("*.engine"))
+    Bundle.load(bundle)
+
+
+def test_without_a_driver_the_command_says_so_before_it_begins(
+    bundle: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CudaRuntime", lambda: CudaRuntime(FakeLibcudart(driver=0)))
+    result = build(bundle)
+    assert result.exit_code == 2
+    assert "no NVIDIA driver answers" in result.stderr
+    assert not (bundle / "engines").exists()
 
 
 def test_without_tensorrt_the_command_says_how_to_get_it(

@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 
-from cdul_edge_export.engine import build_engines, buildable_precisions
+from cdul_edge_export import engine
+from cdul_edge_export.engine import build_engines, buildable_precisions, require_tensorrt
 from cdul_edge_export.engine_config import BuildSettings
+from cdul_edge_runtime import tensorrt_module
 from cdul_edge_runtime.bundle import MANIFEST, Bundle
+from cdul_edge_runtime.cudart import CudaRuntime
 from cdul_edge_runtime.engine_stamp import EngineStamp, Profile, find_engine
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.files import read_json, write_json
 from cdul_edge_runtime.manifest import Precision
 from tests.engine_machine import Machine, add_precision
+from tests.fake_cuda import FakeLibcudart
 from tests.fake_tensorrt import VERSIONS
 
 NAME = "fp32-orin-sm87-trt10.3.0"
@@ -228,6 +232,18 @@ def test_what_the_bundle_lacks_or_was_edited_is_refused(full: Path, machine: Mac
     with pytest.raises(BundleError, match="has no fp16 model: make one with"):
         machine.build(full, Precision.FP16)
     assert machine.world.built == []
+
+
+def test_what_a_build_needs_can_be_asked_for_before_anything_long_begins(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "import_tensorrt", lambda: machine.trt)
+    monkeypatch.setattr(tensorrt_module, "CudaRuntime", lambda: machine.cuda)
+    assert require_tensorrt() == machine.platform
+    no_driver = FakeLibcudart(driver=0)
+    monkeypatch.setattr(tensorrt_module, "CudaRuntime", lambda: CudaRuntime(no_driver))
+    with pytest.raises(CdulEdgeError, match="no NVIDIA driver answers"):
+        require_tensorrt()
 
 
 def test_hardware_compatibility_needs_ampere(bundle: Path) -> None:

@@ -63,6 +63,24 @@ def test_an_old_driver_is_told_with_the_cuda_that_it_knows() -> None:
         CudaRuntime(library)
 
 
+def test_what_keeps_the_driver_from_answering_is_named() -> None:
+    library = FakeLibcudart()
+    library.failures["cudaGetDeviceCount"] = [804]
+    with pytest.raises(CdulEdgeError, match=r"shows no GPU \(cudaGetDeviceCount failed .* 804"):
+        CudaRuntime(library)
+
+
+def test_a_libcudart_without_a_function_that_is_needed_is_too_old() -> None:
+    class Old(FakeLibcudart):
+        def __getattr__(self, name: str) -> Any:
+            if name == "cudaGraphInstantiateWithFlags":
+                raise AttributeError(f"undefined symbol: {name}")
+            return super().__getattr__(name)
+
+    with pytest.raises(CdulEdgeError, match=r"too old \(undefined symbol: cudaGraphInst.*11\.4"):
+        CudaRuntime(Old())
+
+
 def test_another_failure_names_the_call_and_the_code() -> None:
     library = FakeLibcudart()
     cuda = CudaRuntime(library)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import subprocess
 import sys
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -100,6 +102,12 @@ def test_messages_are_kept_but_verbose_ones() -> None:
     )
     assert last_errors(messages) == "a INTERNAL_ERROR; a ERROR"
     assert last_errors(messages, 1) == "a ERROR"
+
+
+def test_a_logger_is_never_let_go_as_tensorrt_keeps_pointing_at_it() -> None:
+    logger = weakref.ref(collect_messages(Machine.make().trt))
+    gc.collect()
+    assert logger() is not None
 
 
 def test_importing_the_backend_imports_neither_tensorrt_nor_cuda() -> None:
