@@ -14,7 +14,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from cdul_edge_calibration.layers import producers, residual_adds
+from cdul_edge_calibration.layers import drop_unused, producers, residual_adds
 
 OPSET = 17  # the newest that TensorRT 8.6 reads
 
@@ -35,6 +35,9 @@ class _Graph:
     def constant(self, name: str) -> Array | None:
         tensor = self._tensors.get(name)
         return None if tensor is None else numpy_helper.to_array(tensor)
+
+    def constant_input(self, node: onnx.NodeProto, position: int) -> Array | None:
+        return self.constant(node.input[position]) if position < len(node.input) else None
 
     def dimensions(self, name: str) -> tuple[int, ...]:
         return tuple(self._tensors[name].dims) if name in self._tensors else ()
@@ -115,7 +118,7 @@ def _check_pair(node: onnx.NodeProto, graph: _Graph) -> Iterator[str]:
         return
     quantize = graph.makers[node.input[0]]
     for position in (1, 2):
-        ours, theirs = (graph.constant(n.input[position]) for n in (node, quantize))
+        ours, theirs = (graph.constant_input(n, position) for n in (node, quantize))
         if ours is not None and theirs is not None and not np.array_equal(ours, theirs):
             yield f"{node.name}: scale or zero point differs from its QuantizeLinear's"
     scale = graph.constant(node.input[1])
@@ -162,6 +165,7 @@ def _check_residuals(graph: _Graph) -> Iterator[str]:
                 quantize = makers.get(maker.input[0])
                 if quantize is not None:
                     node.input[position] = quantize.input[0]
+    drop_unused(plain.graph)  # a pair reads what it stands on: nothing else may
     adds = set(residual_adds(plain))
     for node in graph.nodes:
         if node.name in adds and any(_is_int8(name, graph) for name in node.input):
