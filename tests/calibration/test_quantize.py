@@ -186,7 +186,8 @@ def test_with_every_layer_float_the_tensorrt_graph_is_the_fp32_graph(
     residual: onnx.ModelProto, ranges: Ranges
 ) -> None:
     quantised = quantize_for_tensorrt(residual, ranges, LAYERS)
-    assert list(quantised.graph.node) == list(residual.graph.node)
+    found = {n.name: n.SerializeToString() for n in quantised.graph.node}
+    assert found == {n.name: n.SerializeToString() for n in residual.graph.node}
 
 
 @BOTH
