@@ -167,7 +167,7 @@ def _retype_attributes(node: onnx.NodeProto) -> None:
     for attribute in node.attribute:
         if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT:
             attribute.i = TensorProto.FLOAT16
-        if attribute.type == onnx.AttributeProto.TENSOR:
-            if attribute.t.data_type == TensorProto.FLOAT:
-                values = numpy_helper.to_array(attribute.t).astype(np.float16)
-                attribute.t.CopyFrom(numpy_helper.from_array(values, attribute.t.name))
+        is_tensor = attribute.type == onnx.AttributeProto.TENSOR
+        if is_tensor and attribute.t.data_type == TensorProto.FLOAT:
+            values = numpy_helper.to_array(attribute.t).astype(np.float16)
+            attribute.t.CopyFrom(numpy_helper.from_array(values, attribute.t.name))

@@ -16,6 +16,7 @@ from cdul_edge_calibration.fp16 import find_fp16_hazards, to_fp16
 from cdul_edge_calibration.quantize import quantize_for_cpu, quantize_for_tensorrt
 from cdul_edge_calibration.sensitivity import Fit, LayerSensitivity, fit_budget
 from cdul_edge_calibration.settings import CalibrationSettings
+from cdul_edge_calibration.speed import measure_speed_up
 from cdul_edge_calibration.talk import Talk
 from cdul_edge_calibration.tensorrt_rules import find_violations
 from cdul_edge_runtime.bundle import Bundle, record_file
@@ -120,6 +121,15 @@ class Maker:
             truth_name=self.truth_name,
         )
 
+    def _measure_speed_up(self, precision: Precision) -> float | None:
+        if precision is not Precision.INT8_CPU:
+            return None
+        picture = next(self.collected.check.batches())[:1]
+        made = self.bundle.folder / precision.file_name
+        speed_up = measure_speed_up(self.bundle.model_path(), made, picture)
+        self.talk.say(f"{precision.value}: {speed_up:.2f}x as fast as FP32 on this CPU")
+        return round(speed_up, 2)
+
     def _explain(
         self, precision: Precision, fit: Fit, reason: str, broken: tuple[str, ...]
     ) -> None:
@@ -159,6 +169,7 @@ class Maker:
             limits=replace(self._limits, max_score_error=largest),
             accuracy=fit.accuracy,
             within_budget=not broken,
+            speed_up=self._measure_speed_up(precision),
             float_layers=fit.float_layers,
             calibration={
                 "method": key.method.value,

@@ -23,6 +23,8 @@ from cdul_edge_calibration.layers import (
     producers,
     residual_adds,
 )
+from cdul_edge_calibration.normalisation import NODE as NORMALISATION
+from cdul_edge_calibration.normalisation import fuse_normalisation
 from cdul_edge_calibration.ranges import Ranges
 
 # Operators that ONNX Runtime's CPU kernels run in 8 bits without leaving them.
@@ -81,13 +83,14 @@ def quantize_for_cpu(
     QLinearAdd. Signed activations would keep it from VNNI's unsigned x signed dot product.
     """
     source = _copy(model)
+    fuse_normalisation(source)
     adds = set(residual_adds(source))
     kept = _with_their_adds(source, float_layers)
     nodes = [
         node.name
         for node in source.graph.node
         if node.op_type in _CPU_OPERATORS
-        and node.name not in kept
+        and node.name not in (*kept, NORMALISATION)
         and (node.op_type != "Add" or node.name in adds)
     ]
     quantised = _insert_pairs(

@@ -67,6 +67,8 @@ class PrecisionRecord:
         limits: what `verify` holds it to.
         accuracy: what it was measured to cost when it was made.
         within_budget: whether that cost was within the limits; false only after `--force`.
+        speed_up: how many times as fast as FP32 it was on the CPU that made it; None where that
+            says nothing, because the file is for another device.
         float_layers: layers that stayed in floating point, the most sensitive first.
         calibration: method, count and digest of the pictures, seed.
         version: of the program that made it.
@@ -79,6 +81,7 @@ class PrecisionRecord:
     limits: Limits
     accuracy: Accuracy
     within_budget: bool
+    speed_up: float | None = None
     float_layers: tuple[str, ...] = ()
     calibration: dict[str, Any] = field(default_factory=dict)
     version: str = field(default_factory=program_version)

@@ -215,11 +215,13 @@ def _not_by_itself(bundle: Bundle, precision: Precision) -> str | None:
     if precision is Precision.FP32:
         return None
     try:
-        within_budget = bundle.record(precision).within_budget
+        record = bundle.record(precision)
     except BundleError as error:
         return str(error)
-    if not within_budget:
+    if not record.within_budget:
         return "its accuracy is outside the budget it was made for (calibrate --force)"
+    if record.speed_up is not None and record.speed_up < 1:
+        return f"no faster than FP32 on the CPU that made it ({record.speed_up:.2f}x)"
     if precision is Precision.INT8_CPU and _FAST_INT8.isdisjoint(describe_machine()["cpu_flags"]):
         return "this CPU has no fast INT8 (VNNI or AMX)"
     return None

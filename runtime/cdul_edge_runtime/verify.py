@@ -105,9 +105,13 @@ def verify_bundle(
         effort: how long to time.
 
     Raises:
-        BundleError: there is no reference, or it does not fit.
+        BundleError: there is no reference, it does not fit, or a precision's file was changed.
         CdulEdgeError: a combination asked for by name is not here, or no picture can be read.
     """
+    for precision in bundle.precisions():
+        bundle.model_path(
+            precision
+        )  # a file that was edited is an error, and not merely "not here"
     unavailable: list[Unavailable] = []
     test = prepare_pictures(bundle, pictures, truth, threads=threads) if pictures else None
     opened = combinations.open(bundle, unavailable, threads=threads)
