@@ -13,7 +13,7 @@ from time import perf_counter
 import numpy as np
 from PIL import Image
 
-from benchmarks.predict_latency import export_random
+from benchmarks.networks import export_random
 from benchmarks.record import record
 from cdul_edge_runtime.files import read_json
 

@@ -15,6 +15,12 @@ from benchmarks.record import record
 
 # What the demo promises, in points of mAP and seconds.
 LIMITS = {"pseudo_labels_over_global": 15.0, "student_over_pseudo_labels": 3.0, "seconds": 300.0}
+# What a precision may cost the student: points of mAP, and percent of decisions.
+PRECISION_LIMITS = {
+    "fp16": {"map_change": 0.1, "flips_percent": 0.2},
+    "int8": {"map_change": 0.5, "flips_percent": 1.5},
+    "int8-cpu": {"map_change": 0.5, "flips_percent": 1.5},
+}
 
 
 def main() -> None:
@@ -35,7 +41,7 @@ def run_demo(seed: int, supervised: bool) -> dict[str, Any]:
         more = ["--supervised"] if supervised else []
         subprocess.run([*command, "--seed", str(seed), *more], check=True)
         report: dict[str, Any] = json.loads((out / "demo.json").read_text(encoding="utf-8"))
-    kept = ("map", "latency_ms", "seconds", "stage_seconds")
+    kept = ("map", "precisions", "latency_ms", "seconds", "stage_seconds")
     return {"seed": seed, **{name: report[name] for name in kept}}
 
 
@@ -53,6 +59,17 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "map_stdev": {n: round(stdev(v), 2) for n, v in accuracy.items() if len(v) > 1},
         "found": {name: round(value, 2) for name, value in found.items()},
         "limits": LIMITS,
+        "precisions": {name: worst_cost(runs, name) for name in PRECISION_LIMITS},
+        "precision_limits": PRECISION_LIMITS,
+    }
+
+
+def worst_cost(runs: list[dict[str, Any]], precision: str) -> dict[str, float]:
+    """The largest absolute change of mAP and the most flips over the seeds."""
+    rows = [run["precisions"][precision] for run in runs]
+    return {
+        "map_change": max(abs(row["map_change"]) for row in rows),
+        "flips_percent": max(row["flips_percent"] for row in rows),
     }
 
 

@@ -15,17 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
-
-from benchmarks.predict_latency import export_random
+from benchmarks.networks import add_int8_cpu, export_random
 from benchmarks.record import record
-from cdul_edge_calibration.accuracy import measure_accuracy
-from cdul_edge_calibration.quantize import quantize_for_cpu
-from cdul_edge_calibration.ranges import measure_ranges
-from cdul_edge_runtime.bundle import Bundle, record_file
-from cdul_edge_runtime.manifest import Precision
-from cdul_edge_runtime.precision_record import Limits, PrecisionRecord
 
 ROOT = Path(__file__).parents[1]
 LIMITS = {"installed_mb": 250, "rss_mb": 250}
@@ -49,25 +40,6 @@ with Classifier.load(sys.argv[1], device="cpu", precision="int8-cpu", threads=2)
         classifier.predict(frame)
     print(json.dumps({**rss_mb(), "torch": "torch" in sys.modules, "onnx": "onnx" in sys.modules}))
 """
-
-
-def add_int8_cpu(folder: Path) -> None:
-    """The int8-cpu file with its record; ranges from noise, so the answers mean nothing."""
-    bundle = Bundle.load(folder)
-    inputs, model = bundle.reference().inputs, bundle.model_path()
-    graph = quantize_for_cpu(onnx.load(model), measure_ranges(model, lambda: iter([inputs])))
-    path = folder / Precision.INT8_CPU.file_name
-    onnx.save(graph, path)
-    scores = np.full((1, len(bundle.manifest.classes)), 0.5, np.float32)
-    PrecisionRecord(
-        precision=Precision.INT8_CPU,
-        sha256=record_file(path).sha256,
-        bytes=record_file(path).bytes,
-        source_sha256=bundle.fp32_sha256,
-        limits=Limits(0.5, 0.02, 1.0),
-        accuracy=measure_accuracy(scores, scores, bundle.manifest.thresholds, against="nothing"),
-        within_budget=True,
-    ).write(folder)
 
 
 def install(folder: Path) -> Path:

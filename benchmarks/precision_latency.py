@@ -21,7 +21,7 @@ import numpy as np
 import onnx
 import torch
 
-from benchmarks.predict_latency import export_random
+from benchmarks.networks import export_random
 from benchmarks.record import interleave, median_ratio, record
 from cdul_edge_calibration.quantize import quantize_for_cpu
 from cdul_edge_calibration.ranges import measure_ranges
