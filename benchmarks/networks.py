@@ -1,4 +1,4 @@
-"""Bundles to measure: torchvision's networks with random weights, which are as fast as trained ones."""
+"""Bundles to measure: torchvision networks with random weights, as fast as trained ones."""
 
 from __future__ import annotations
 
