@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from cdul_edge_calibration.accuracy import (
+    SOFT_TRUTH,
+    broken_limits,
+    measure_accuracy,
+    score_batches,
+)
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.precision_record import Accuracy, Limits
+from tests.residual_network import pictures, run
+
+FP32 = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], np.float32)
+REDUCED = np.array([[0.9, 0.1], [0.4, 0.4], [0.2, 0.7]], np.float32)
+THRESHOLDS = np.array([0.5, np.inf], np.float32)
+GOOD = Accuracy(3, "truth", 90.0, 89.5, 0.02, 0.1, 0.01, "a test")
+LIMITS = Limits(max_map_drop=0.5, max_flip_rate=0.02, max_score_error=1.0)
+
+
+def test_errors_and_flips_are_over_pictures_and_classes() -> None:
+    found = measure_accuracy(REDUCED, FP32, THRESHOLDS, against="a test")
+    assert found.max_error == pytest.approx(0.2)
+    assert found.mean_error == pytest.approx((0.2 + 0.1) / 6)
+    assert found.flip_rate == pytest.approx(1 / 6)  # 0.6 fell to 0.4; 0.8 was no decision at inf
+    assert (found.pictures, found.truth, found.against) == (3, SOFT_TRUTH, "a test")
+
+
+def test_a_score_at_its_threshold_counts_as_predicted() -> None:
+    fp32, reduced = np.float32([[0.5]]), np.float32([[0.5 - 1e-6]])
+    at_half = np.float32([0.5])
+    assert measure_accuracy(reduced, fp32, at_half, against="").flip_rate == 1
+    assert measure_accuracy(fp32, fp32, at_half, against="").flip_rate == 0
+
+
+def test_map_against_truth_is_that_of_the_ranking() -> None:
+    truth = np.array([[1, 0], [1, 0], [0, 1]], np.int8)
+    reduced = REDUCED.copy()
+    reduced[2, 0] = 0.5  # now between the two cats: hits at ranks 1 and 3, (1 + 2/3) / 2
+    found = measure_accuracy(
+        reduced, FP32, THRESHOLDS, against="", truth=truth, truth_name="truth.csv"
+    )
+    assert found.map_fp32 == pytest.approx(100)
+    assert found.map == pytest.approx(100 * (5 / 6 + 1) / 2)
+    assert found.map_drop == pytest.approx(100 / 12)
+    assert found.truth == "truth.csv"
+
+
+def test_without_truth_fp32_scores_weigh_the_pictures() -> None:
+    fp32 = np.float32([[0.8], [0.2]])
+    found = measure_accuracy(np.float32([[0.1], [0.9]]), fp32, np.float32([0.5]), against="")
+    # FP32 ranks 0.8 first: 0.8 x 0.8/1 + 0.2 x 1.0/2 of 1.0; swapped: 0.2 x 0.2/1 + 0.8 x 1.0/2.
+    assert found.map_fp32 == pytest.approx(74)
+    assert found.map == pytest.approx(44)
+
+
+def test_unknown_truth_is_left_out() -> None:
+    truth = np.array([[1, -1], [-1, 0], [0, 1]], np.int8)
+    reduced = REDUCED.copy()
+    reduced[1] = 0.99  # of a cat nothing is known there; of a dog it is wrong: rank 2 of 2
+    found = measure_accuracy(reduced, FP32, THRESHOLDS, against="", truth=truth)
+    assert found.map_fp32 == pytest.approx(100)
+    assert found.map == pytest.approx(100 * (1 + 1 / 2) / 2)
+
+
+def test_nan_scores_are_an_error_and_never_good() -> None:
+    broken = REDUCED.copy()
+    broken[0, 0] = np.nan
+    with pytest.raises(CdulEdgeError, match="NaN"):
+        measure_accuracy(broken, FP32, THRESHOLDS, against="")
+
+
+def test_limits_hold_up_to_and_with_their_value() -> None:
+    assert broken_limits(GOOD, LIMITS) == []
+    assert broken_limits(replace(GOOD, map=95.0), LIMITS) == []  # better than FP32
+
+
+@pytest.mark.parametrize(
+    ("change", "clause"),
+    [
+        ({"map": 89.4}, "mAP falls by 0.60 points, limit 0.5"),
+        ({"flip_rate": 0.021}, "2.10 % of decisions flip, limit 2 %"),
+        ({"map": np.nan}, "mAP falls by nan points"),
+        ({"flip_rate": np.nan}, "nan % of decisions flip"),
+    ],
+)
+def test_a_broken_limit_is_told_with_its_number(change: dict[str, float], clause: str) -> None:
+    (told,) = broken_limits(replace(GOOD, **change), LIMITS)
+    assert clause in told
+
+
+def test_both_broken_limits_are_told() -> None:
+    assert len(broken_limits(replace(GOOD, map=0.0, flip_rate=1.0), LIMITS)) == 2
+
+
+def test_scores_of_batches_come_in_order(residual: onnx.ModelProto, tmp_path: Path) -> None:
+    inputs = pictures(7)
+    path = tmp_path / "model.onnx"
+    onnx.save(residual, path)
+    scores, against = score_batches(path, [inputs[:4], inputs[4:]])
+    assert scores == pytest.approx(run(residual, tmp_path, inputs), abs=1e-6)
+    assert against.startswith("onnxruntime ")
+    assert "CPUExecutionProvider" in against

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cdul_edge_calibration.settings import REDUCED, CalibrationSettings
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.manifest import Precision
+
+
+def test_by_default_all_but_fp32_are_made_on_512_pictures() -> None:
+    settings = CalibrationSettings()
+    assert set(settings.precisions) == set(Precision) - {Precision.FP32}
+    assert settings.precisions == REDUCED
+    assert (settings.count, settings.check_count) == (512, 512)
+    assert (settings.max_map_drop, settings.max_flip_rate) == (0.5, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"precisions": (Precision.FP32,)}, "FP32 is what calibration starts from"),
+        ({"precisions": (Precision.INT8, Precision.FP32)}, "it makes fp16, int8, int8-cpu"),
+        ({"precisions": ()}, "it makes fp16, int8, int8-cpu"),
+        ({"count": 0}, "pictures 0 and 512"),
+        ({"check_count": 0}, "pictures 512 and 0"),
+        ({"seed": -1}, "seed -1"),
+        ({"max_map_drop": -0.1}, "budget of -0.1 points"),
+        ({"max_flip_rate": 1.1}, "flip rate of 1.1"),
+    ],
+)
+def test_a_setting_without_sense_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(CdulEdgeError, match=message):
+        CalibrationSettings(**wrong)
+
+
+def test_all_faults_are_told_together() -> None:
+    with pytest.raises(CdulEdgeError, match="FP32 is .*; pictures 0 .*; budget of -1"):
+        CalibrationSettings(precisions=(), count=0, max_map_drop=-1)
