@@ -71,7 +71,11 @@ def build_residual(seed: int = 3) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "residual",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", SIZE_PX, SIZE_PX, 3])],
+        [
+            helper.make_tensor_value_info(
+                "images", TensorProto.UINT8, ["batch", SIZE_PX, SIZE_PX, 3]
+            )
+        ],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", len(CLASSES)])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
@@ -157,7 +161,8 @@ def pictures(count: int, seed: int = 0) -> Inputs:
     generator = np.random.default_rng(seed)
     halves = generator.integers(0, 256, (count, 1, 2, 3)).repeat(4, axis=2).repeat(8, axis=1)
     noise = generator.integers(-9, 10, (count, 8, 8, 3))
-    return np.clip(halves + noise, 0, 255).astype(np.uint8)
+    found: Inputs = np.clip(halves + noise, 0, 255).astype(np.uint8)
+    return found
 
 
 def write_pictures(folder: Path, inputs: Inputs) -> Path:

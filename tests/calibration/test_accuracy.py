@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -33,8 +34,8 @@ def test_errors_and_flips_are_over_pictures_and_classes() -> None:
 
 
 def test_a_score_at_its_threshold_counts_as_predicted() -> None:
-    fp32, reduced = np.float32([[0.5]]), np.float32([[0.5 - 1e-6]])
-    at_half = np.float32([0.5])
+    fp32, reduced = np.array([[0.5]], np.float32), np.array([[0.5 - 1e-6]], np.float32)
+    at_half = np.array([0.5], np.float32)
     assert measure_accuracy(reduced, fp32, at_half, against="").flip_rate == 1
     assert measure_accuracy(fp32, fp32, at_half, against="").flip_rate == 0
 
@@ -53,8 +54,10 @@ def test_map_against_truth_is_that_of_the_ranking() -> None:
 
 
 def test_without_truth_fp32_scores_weigh_the_pictures() -> None:
-    fp32 = np.float32([[0.8], [0.2]])
-    found = measure_accuracy(np.float32([[0.1], [0.9]]), fp32, np.float32([0.5]), against="")
+    fp32 = np.array([[0.8], [0.2]], np.float32)
+    found = measure_accuracy(
+        np.array([[0.1], [0.9]], np.float32), fp32, np.array([0.5], np.float32), against=""
+    )
     # FP32 ranks 0.8 first: 0.8 x 0.8/1 + 0.2 x 1.0/2 of 1.0; swapped: 0.2 x 0.2/1 + 0.8 x 1.0/2.
     assert found.map_fp32 == pytest.approx(74)
     assert found.map == pytest.approx(44)
@@ -90,7 +93,7 @@ def test_limits_hold_up_to_and_with_their_value() -> None:
         ({"flip_rate": np.nan}, "nan % of decisions flip"),
     ],
 )
-def test_a_broken_limit_is_told_with_its_number(change: dict[str, float], clause: str) -> None:
+def test_a_broken_limit_is_told_with_its_number(change: dict[str, Any], clause: str) -> None:
     (told,) = broken_limits(replace(GOOD, **change), LIMITS)
     assert clause in told
 

@@ -201,7 +201,8 @@ def test_ranges_are_measured_again_when_something_changed(
 ) -> None:
     calibrate(precisions=(FP16,))
     content = json.loads((residual_bundle / CALIBRATION).read_text())
-    folder, changes, kept = residual_bundle, {}, pool
+    folder, kept = residual_bundle, pool
+    changes: dict[str, Any] = {}
     if change == "model":  # the same pictures: the old calibration lies in another model's bundle
         folder = write_residual_bundle(tmp_path / "other", build_residual(seed=4))
         (residual_bundle / CALIBRATION).rename(folder / CALIBRATION)

@@ -23,11 +23,10 @@ from tests.residual_network import (
     set_constant,
 )
 
-Model = onnx.ModelProto
 HALF, FLOAT = TensorProto.FLOAT16, TensorProto.FLOAT
 
 
-def tensor_types(model: Model) -> dict[str, int]:
+def tensor_types(model: onnx.ModelProto) -> dict[str, int]:
     inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True).graph
     types = {t.name: t.data_type for t in model.graph.initializer}
     for value in (*inferred.input, *inferred.value_info, *inferred.output):
@@ -35,20 +34,22 @@ def tensor_types(model: Model) -> dict[str, int]:
     return types
 
 
-def source_of(model: Model, tensor: str) -> str:
+def source_of(model: onnx.ModelProto, tensor: str) -> str:
     """The tensor before a cast that the converter put in."""
     made_by = maker(model, tensor)
     assert made_by is not None
     return made_by.input[0] if made_by.op_type == "Cast" else tensor
 
 
-def measured(model: Model, folder: Path) -> Ranges:
+def measured(model: onnx.ModelProto, folder: Path) -> Ranges:
     path = folder / "measured.onnx"
     onnx.save(model, path)
     return measure_ranges(path, lambda: iter([pictures(32)]))
 
 
-def small_graph(nodes: Sequence[onnx.NodeProto], **constants: npt.NDArray[np.generic]) -> Model:
+def small_graph(
+    nodes: Sequence[onnx.NodeProto], **constants: npt.NDArray[np.generic]
+) -> onnx.ModelProto:
     """(N, 2, 2, 3) uint8 `images` to float `scores` of the same shape."""
     shape = ["batch", 2, 2, 3]
     graph = helper.make_graph(
@@ -61,7 +62,7 @@ def small_graph(nodes: Sequence[onnx.NodeProto], **constants: npt.NDArray[np.gen
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def test_uint8_goes_in_float32_comes_out_and_fp16_is_between(residual: Model) -> None:
+def test_uint8_goes_in_float32_comes_out_and_fp16_is_between(residual: onnx.ModelProto) -> None:
     half = to_fp16(residual)
     types = tensor_types(half)
     assert types["images"] == TensorProto.UINT8
@@ -73,13 +74,13 @@ def test_uint8_goes_in_float32_comes_out_and_fp16_is_between(residual: Model) ->
     onnx.checker.check_model(half, full_check=True)
 
 
-def test_no_fp32_weight_is_left_in_the_file(residual: Model) -> None:
+def test_no_fp32_weight_is_left_in_the_file(residual: onnx.ModelProto) -> None:
     half = to_fp16(residual)
     assert {t.data_type for t in half.graph.initializer} == {HALF}
     assert half.ByteSize() < 0.6 * residual.ByteSize()
 
 
-def test_the_source_its_opset_and_its_metadata_stay(residual: Model) -> None:
+def test_the_source_its_opset_and_its_metadata_stay(residual: onnx.ModelProto) -> None:
     before = residual.SerializeToString()
     half = to_fp16(residual)
     assert residual.SerializeToString() == before
@@ -87,7 +88,7 @@ def test_the_source_its_opset_and_its_metadata_stay(residual: Model) -> None:
     assert {p.key: p.value for p in half.metadata_props} == {"made by": "a test"}
 
 
-def test_scores_are_those_of_fp32(residual: Model, tmp_path: Path) -> None:
+def test_scores_are_those_of_fp32(residual: onnx.ModelProto, tmp_path: Path) -> None:
     inputs = pictures(32, seed=1)
     found = run(to_fp16(residual), tmp_path, inputs)
     expected = run(residual, tmp_path, inputs)
@@ -97,7 +98,7 @@ def test_scores_are_those_of_fp32(residual: Model, tmp_path: Path) -> None:
     assert (found != expected).any()
 
 
-def test_the_sigmoid_is_fp32_and_reads_a_cast(residual: Model) -> None:
+def test_the_sigmoid_is_fp32_and_reads_a_cast(residual: onnx.ModelProto) -> None:
     half = to_fp16(residual)
     types = tensor_types(half)
     (logits,) = node(half, "node_sigmoid").input
@@ -105,14 +106,16 @@ def test_the_sigmoid_is_fp32_and_reads_a_cast(residual: Model) -> None:
     assert source_of(half, logits) == "linear"
 
 
-def test_the_cast_of_the_pixels_goes_straight_to_fp16(residual: Model) -> None:
+def test_the_cast_of_the_pixels_goes_straight_to_fp16(residual: onnx.ModelProto) -> None:
     half = to_fp16(residual)
     (to,) = [a.i for a in node(half, "node_cast").attribute]
     assert to == HALF
     assert node(half, "node_permute").input[0] == "floats"
 
 
-def test_a_node_that_is_kept_is_fp32_with_casts_around_it(residual: Model, tmp_path: Path) -> None:
+def test_a_node_that_is_kept_is_fp32_with_casts_around_it(
+    residual: onnx.ModelProto, tmp_path: Path
+) -> None:
     half = to_fp16(residual, ["node_layer1.0.conv2"])
     types = tensor_types(half)
     kept = node(half, "node_layer1.0.conv2")
@@ -126,7 +129,7 @@ def test_a_node_that_is_kept_is_fp32_with_casts_around_it(residual: Model, tmp_p
     assert np.abs(difference).max() < 2e-3
 
 
-def test_readers_of_one_tensor_share_one_cast(residual: Model) -> None:
+def test_readers_of_one_tensor_share_one_cast(residual: onnx.ModelProto) -> None:
     # Both read "layer1.0": the block's first convolution and the skip's.
     half = to_fp16(residual, ["node_layer2.0.conv1", "node_layer2.0.downsample.0"])
     first, second = (node(half, f"node_layer2.0.{n}").input[0] for n in ("conv1", "downsample.0"))
@@ -135,14 +138,14 @@ def test_readers_of_one_tensor_share_one_cast(residual: Model) -> None:
     assert len(casts) == 1
 
 
-def test_nodes_kept_side_by_side_have_no_cast_between_them(residual: Model) -> None:
+def test_nodes_kept_side_by_side_have_no_cast_between_them(residual: onnx.ModelProto) -> None:
     half = to_fp16(residual, ["node_conv1", "node_conv1.relu"])
     assert node(half, "node_conv1.relu").input[0] == "conv1"
     assert sum(n.op_type == "Cast" for n in half.graph.node) == 1 + 1 + 1 + 1  # in, two, scores
 
 
 def test_with_all_nodes_kept_the_scores_are_fp32_to_the_bit(
-    residual: Model, tmp_path: Path
+    residual: onnx.ModelProto, tmp_path: Path
 ) -> None:
     half = to_fp16(residual, [n.name for n in residual.graph.node])
     inputs = pictures(8)
@@ -150,7 +153,7 @@ def test_with_all_nodes_kept_the_scores_are_fp32_to_the_bit(
 
 
 @pytest.fixture
-def overflowing(residual: Model) -> Model:
+def overflowing(residual: onnx.ModelProto) -> onnx.ModelProto:
     """A block whose first convolution reaches 1e6, and whose second takes that back."""
     for name, factor in (("conv1", 3e5), ("conv2", 1 / 3e5)):
         weights = constant(residual, f"network.layer1.0.{name}.weight")
@@ -159,7 +162,7 @@ def overflowing(residual: Model) -> Model:
 
 
 def test_an_overflow_is_found_at_its_producer_and_at_its_readers(
-    overflowing: Model, tmp_path: Path
+    overflowing: onnx.ModelProto, tmp_path: Path
 ) -> None:
     extremes = measured(overflowing, tmp_path)
     assert max(map(abs, extremes["layer1.0.conv1"])) > 65504
@@ -174,7 +177,7 @@ def test_an_overflow_is_found_at_its_producer_and_at_its_readers(
 
 
 def test_what_would_overflow_stays_fp32_and_the_scores_are_right(
-    overflowing: Model, tmp_path: Path
+    overflowing: onnx.ModelProto, tmp_path: Path
 ) -> None:
     hazards = find_fp16_hazards(overflowing, measured(overflowing, tmp_path))
     guarded = to_fp16(overflowing, hazards)
@@ -191,7 +194,7 @@ def test_what_would_overflow_stays_fp32_and_the_scores_are_right(
 
 @pytest.mark.parametrize(("edge", "found"), [(LARGEST * 0.99, False), (-LARGEST * 1.01, True)])
 def test_half_of_what_fp16_holds_is_left_as_room(
-    residual: Model, ranges: Ranges, edge: float, found: bool
+    residual: onnx.ModelProto, ranges: Ranges, edge: float, found: bool
 ) -> None:
     assert LARGEST == 32752
     hazards = find_fp16_hazards(residual, {**ranges, "layer1.0.conv2": (min(edge, 0), abs(edge))})
@@ -199,11 +202,11 @@ def test_half_of_what_fp16_holds_is_left_as_room(
     assert set(hazards) == expected
 
 
-def test_a_good_network_has_no_hazard(residual: Model, ranges: Ranges) -> None:
+def test_a_good_network_has_no_hazard(residual: onnx.ModelProto, ranges: Ranges) -> None:
     assert find_fp16_hazards(residual, ranges) == {}
 
 
-def test_a_weight_that_fp16_cannot_hold_is_found(residual: Model, ranges: Ranges) -> None:
+def test_a_weight_that_fp16_cannot_hold_is_found(residual: onnx.ModelProto, ranges: Ranges) -> None:
     bias = constant(residual, "network.conv1.bias").copy()
     bias[2] = -7e4
     set_constant(residual, "network.conv1.bias", bias)
@@ -212,7 +215,7 @@ def test_a_weight_that_fp16_cannot_hold_is_found(residual: Model, ranges: Ranges
 
 
 def test_a_scale_that_vanishes_is_found_and_kept(
-    residual: Model, ranges: Ranges, tmp_path: Path
+    residual: onnx.ModelProto, ranges: Ranges, tmp_path: Path
 ) -> None:
     set_constant(residual, "scale", np.full((1, 3, 1, 1), 1e-9, np.float32))
     hazards = find_fp16_hazards(residual, ranges)
@@ -221,14 +224,16 @@ def test_a_scale_that_vanishes_is_found_and_kept(
     assert tensor_types(to_fp16(residual, hazards))["scale"] == FLOAT
 
 
-def test_a_weight_that_vanishes_among_others_is_no_hazard(residual: Model, ranges: Ranges) -> None:
+def test_a_weight_that_vanishes_among_others_is_no_hazard(
+    residual: onnx.ModelProto, ranges: Ranges
+) -> None:
     weights = constant(residual, "network.conv1.weight").copy()
     weights[0, 0, 0, 0] = 1e-9
     set_constant(residual, "network.conv1.weight", weights)
     assert find_fp16_hazards(residual, ranges) == {}
 
 
-def test_an_unknown_operator_is_named(residual: Model) -> None:
+def test_an_unknown_operator_is_named(residual: onnx.ModelProto) -> None:
     node(residual, "node_layer1.0.relu").op_type = "Elu"
     node(residual, "node_layer2.0.relu").op_type = "Celu"
     with pytest.raises(CdulEdgeError, match="the graph has Celu, Elu, which the FP16 converter"):
@@ -273,6 +278,24 @@ def test_constants_in_attributes_and_casts_to_float_become_fp16() -> None:
     assert types["three"] == HALF
     kept = tensor_types(to_fp16(model, ["Mul_3"]))  # a node without a name is named by its place
     assert kept["thrice"] == FLOAT
+
+
+@pytest.mark.parametrize("value", [None, 2.5])
+def test_a_filled_shape_becomes_fp16_with_and_without_its_value(value: float | None) -> None:
+    filling = {}
+    if value is not None:
+        filling["value"] = numpy_helper.from_array(np.array([value], np.float32))
+    model = small_graph(
+        [
+            helper.make_node("Cast", ["images"], ["floats"], to=FLOAT),
+            helper.make_node("ConstantOfShape", ["shape"], ["filled"], **filling),
+            helper.make_node("Add", ["floats", "filled"], ["sum"]),
+            helper.make_node("Relu", ["sum"], ["scores"]),
+        ],
+        shape=np.array([1, 2, 2, 3]),
+    )
+    types = tensor_types(to_fp16(model))
+    assert (types["filled"], types["sum"], types["shape"]) == (HALF, HALF, TensorProto.INT64)
 
 
 def test_permuting_classes_permutes_columns(tmp_path: Path) -> None:

@@ -42,7 +42,13 @@ def choose(classifier: Classifier, tmp_path: Path, talk: Talk) -> Callable[..., 
     def run(pool: PictureList, **changes: Any) -> Choice:
         folder = tmp_path / f"inputs{next(calls)}"
         folder.mkdir()
-        settings = {"count": 10, "check_count": 0, "seed": 0, "folder": folder, "talk": talk}
+        settings: dict[str, Any] = {
+            "count": 10,
+            "check_count": 0,
+            "seed": 0,
+            "folder": folder,
+            "talk": talk,
+        }
         return choose_pictures(classifier, pool, **(settings | changes))
 
     return run
@@ -150,7 +156,7 @@ def test_corrupt_pictures_alone_are_one_clear_error(
     folder.mkdir()
     for name in ("a.png", "b.png"):
         (folder / name).write_bytes(b"broken")
-    with pytest.raises(CdulEdgeError, match="none of the 2 pictures under .*nothing was") as error:
+    with pytest.raises(CdulEdgeError, match=r"none of the 2 pictures under .*nothing was") as error:
         choose(find_images(folder))
     assert "\n" not in str(error.value)
 

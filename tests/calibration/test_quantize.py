@@ -328,9 +328,7 @@ def test_permuting_classes_permutes_columns(
     assert found == pytest.approx(plain[:, order], abs=1e-6)
 
 
-def test_nodes_without_names_are_named_and_found(
-    residual: onnx.ModelProto, ranges: Ranges
-) -> None:
+def test_nodes_without_names_are_named_and_found(residual: onnx.ModelProto, ranges: Ranges) -> None:
     for unnamed in residual.graph.node:
         unnamed.name = ""
     assert count_int8_convolutions(quantize_for_tensorrt(residual, ranges)) == (6, 6)

@@ -165,7 +165,6 @@ def test_memory_does_not_grow_with_the_number_of_pictures(model: Path) -> None:
     few, many = map(int, result.stdout.split())
     # One picture's floats are 64 x 64 x 3 x 4 bytes in each of three tensors: 150 kB.
     assert many - few < 3 * 150_000
-    
 
 
 def test_the_pictures_are_read_from_the_start_for_percentiles(model: Path) -> None:
@@ -188,7 +187,9 @@ def test_weights_that_are_not_finite_are_one_clear_error(tmp_path: Path, broken:
     path = tmp_path / "broken.onnx"
     onnx.save(changed, path)
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    with pytest.raises(CdulEdgeError, match=r"gives values that are not finite.*: train it anew") as error:
+    with pytest.raises(
+        CdulEdgeError, match=r"gives values that are not finite.*: train it anew"
+    ) as error:
         measure(path, images)
     assert "\n" not in str(error.value)
 

@@ -111,7 +111,8 @@ def test_a_layer_whose_rounding_costs_nothing_has_no_error(
 def test_errors_and_flips_are_those_of_the_scores(
     residual: onnx.ModelProto, ranges: Ranges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = iter([np.float32([[0.6, 0.4, 0.4]])] + [np.float32([[0.4, 0.4, 0.3]])] * 6)
+    rows = [[0.6, 0.4, 0.4]] + [[0.4, 0.4, 0.3]] * 6  # FP32, and each layer in turn
+    answers = iter([np.array([row], np.float32) for row in rows])
     monkeypatch.setattr(sensitivity, "score_batches", lambda *a: (next(answers), "a test"))
     row = measure_sensitivity(residual, ranges, pictures(1), HALF)[0]
     assert row.max_error == pytest.approx(0.2)

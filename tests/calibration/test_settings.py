@@ -36,5 +36,5 @@ def test_a_setting_without_sense_is_refused(wrong: dict[str, Any], message: str)
 
 
 def test_all_faults_are_told_together() -> None:
-    with pytest.raises(CdulEdgeError, match="FP32 is .*; pictures 0 .*; budget of -1"):
+    with pytest.raises(CdulEdgeError, match=r"FP32 is .*; pictures 0 .*; budget of -1"):
         CalibrationSettings(precisions=(), count=0, max_map_drop=-1)

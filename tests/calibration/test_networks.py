@@ -1,0 +1,95 @@
+"""Every network that docs/bundle-format.md names, through export, the INT8 rules and FP16."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from cdul_edge.training.clip_trunk import ClipTrunk
+from cdul_edge_calibration.fp16 import find_fp16_hazards, to_fp16
+from cdul_edge_calibration.layers import name_nodes
+from cdul_edge_calibration.quantize import quantize_for_cpu, quantize_for_tensorrt
+from cdul_edge_calibration.ranges import measure_ranges
+from cdul_edge_calibration.tensorrt_rules import count_int8_convolutions, find_violations
+from cdul_edge_export.deploy import Deploy
+from cdul_edge_export.onnx_export import to_onnx
+from cdul_edge_runtime.preprocess import Preprocess
+
+SIZES = {"maxvit_t": 224, "vit_b_32": 224, "vgg11_bn": 224}  # others: 64 px
+# DenseNet's functional pooling to 1 x 1 leaves torch's exporter as `as_strided`: Shape of the
+# pixels, Range and Gather, which neither the rules nor FP16 take, at any size above 32 px.
+EXPORTS_BADLY = pytest.mark.xfail(reason="as_strided after functional adaptive_avg_pool2d")
+FAMILIES = [
+    *("resnet34", "resnet50", "resnet101", "resnet152", "clip", "mobilenet_v3_small"),
+    *("mobilenet_v3_large", "efficientnet_b0", "efficientnet_v2_s", "convnext_tiny", "vit_b_32"),
+    *("swin_t", "maxvit_t", "regnet_y_400mf", "regnet_x_400mf", "squeezenet1_1"),
+    *("shufflenet_v2_x1_0", "mnasnet0_5", "vgg11_bn"),
+    pytest.param("densenet121", marks=EXPORTS_BADLY),
+]
+
+
+def build(name: str, size_px: int) -> nn.Module:
+    """Random weights; batch statistics that are not 0 and 1."""
+    torch.manual_seed(0)
+    network: nn.Module
+    if name == "clip":
+        network = ClipTrunk.from_shape([1, 1, 1, 1], 16, 5)
+    else:
+        network = torchvision.models.get_model(name, weights=None, num_classes=5)
+    network.train()
+    with torch.no_grad():
+        for _ in range(2):
+            network(torch.randn(2, 3, size_px, size_px))
+    return network.eval()
+
+
+def plain_scores(model: onnx.ModelProto, inputs: np.typing.NDArray[np.uint8]) -> Any:
+    # Without layout optimisations: with them onnxruntime 1.31 dies on a ViT in FP16
+    # (MatmulTransposeFusion).
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, {"images": inputs})[0]
+
+
+def check(name: str, folder: Path) -> None:
+    size_px = SIZES.get(name, 64)
+    preprocess = Preprocess(size_px, size_px)
+    model, newer = to_onnx(Deploy(build(name, size_px), preprocess), preprocess)
+    assert newer == ()
+    name_nodes(model)
+    path = folder / "model.onnx"
+    onnx.save(model, path)
+    inputs = np.random.default_rng(0).integers(0, 256, (3, size_px, size_px, 3), dtype=np.uint8)
+    ranges = measure_ranges(path, lambda: iter([inputs]))
+    int8 = quantize_for_tensorrt(model, ranges)
+    convolutions = sum(node.op_type == "Conv" for node in model.graph.node)
+    assert find_violations(int8) == []
+    assert count_int8_convolutions(int8) == (convolutions, convolutions)
+    quantize_for_cpu(model, ranges)
+    half = to_fp16(model, find_fp16_hazards(model, ranges))
+    error = np.abs(plain_scores(half, inputs) - plain_scores(model, inputs)).max()
+    assert error < 5e-3
+
+
+def test_resnet18_is_int8_in_every_convolution_and_takes_fp16(tmp_path: Path) -> None:
+    check("resnet18", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_is_int8_in_every_convolution_and_takes_fp16(
+    name: str, tmp_path: Path
+) -> None:
+    check(name, tmp_path)

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from cdul_edge.cli import app
+from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.manifest import Precision
+from tests.residual_network import pictures, write_pictures, write_residual_bundle
+
+WIDE = ("--max-map-drop", "5", "--max-flip-rate", "0.1", "--pictures", "32")
+BEFORE = {"manifest.json", "model.fp32.onnx", "reference.npz"}
+
+
+@pytest.fixture
+def residual_bundle(tmp_path: Path) -> Path:
+    return write_residual_bundle(tmp_path / "residual")
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    return write_pictures(tmp_path / "pool", pictures(72))
+
+
+def calibrate(*words: object) -> Result:
+    return CliRunner().invoke(app, ["calibrate", *map(str, words)])
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def last_line(result: Result) -> str:
+    assert result.exit_code == 2, result.output
+    return str(result.stderr.splitlines()[-1])
+
+
+def test_all_three_are_made_and_shown(residual_bundle: Path, pool: Path) -> None:
+    result = calibrate(residual_bundle, "--images", pool, *WIDE)
+    assert result.exit_code == 0, result.output
+    bundle = Bundle.load(residual_bundle)
+    assert bundle.precisions() == tuple(Precision)
+    lines = result.stdout.splitlines()
+    assert "mAP on 40 pictures, truth: the FP32 scores" in " ".join(lines[:2])
+    for precision in ("fp16", "int8", "int8-cpu"):
+        assert any(f" {precision} " in line and "0 layers" in line for line in lines)
+        bundle.model_path(Precision(precision))
+
+
+def test_json_on_stdout_is_json_alone(residual_bundle: Path, pool: Path) -> None:
+    result = calibrate(
+        residual_bundle, "--images", pool, *WIDE, "--precision", "fp16", "--json", "-"
+    )
+    content: dict[str, Any] = json.loads(result.stdout)
+    (row,) = content["rows"]
+    assert (row["precision"], row["written"], row["broken"]) == ("fp16", True, [])
+    assert row["accuracy"]["pictures"] == 40
+    assert content["stage"] == "calibrate"
+    assert "mAP on 40 pictures" in " ".join(result.stderr.split())
+
+
+def test_a_refused_precision_is_exit_code_2_and_the_others_are_there(
+    residual_bundle: Path, pool: Path
+) -> None:
+    words = (residual_bundle, "--images", pool, "--max-map-drop", 0, "--pictures", 32)
+    result = calibrate(*words, "--precision", "int8", "--precision", "fp16", "--json", "-")
+    line = last_line(result)
+    assert "model.int8.onnx was not written: mAP falls by" in line
+    assert "widen the budget" in line
+    assert "model.int8.onnx" not in names(residual_bundle)
+    assert "model.int8.json" not in names(residual_bundle)
+    assert json.loads(result.stdout)["rows"][0]["written"] is False
+
+
+def test_force_writes_what_breaks_the_budget(residual_bundle: Path, pool: Path) -> None:
+    words = (residual_bundle, "--images", pool, "--max-map-drop", 0, "--pictures", 32)
+    result = calibrate(*words, "--precision", "int8", "--force")
+    assert result.exit_code == 0, result.output
+    assert not Bundle.load(residual_bundle).record(Precision.INT8).within_budget
+    assert "written all the same" in result.stderr
+
+
+def test_what_exists_is_kept_without_force_and_replaced_with_it(
+    residual_bundle: Path, pool: Path
+) -> None:
+    words = (residual_bundle, "--images", pool, *WIDE, "--precision", "fp16")
+    assert calibrate(*words).exit_code == 0
+    again = calibrate(*words)
+    assert len(again.stderr.splitlines()) == 1
+    assert "has model.fp16.onnx: replace them with --force" in last_line(again)
+    assert calibrate(*words, "--force").exit_code == 0
+
+
+def test_three_pictures_are_warned_about(residual_bundle: Path, tmp_path: Path) -> None:
+    few = write_pictures(tmp_path / "few", pictures(3))
+    result = calibrate(residual_bundle, "--images", few, "--precision", "fp16", *WIDE)
+    assert result.exit_code == 0, result.output
+    assert "warning: 3 calibration pictures: values that they do not show are" in result.stderr
+
+
+def test_nothing_is_written_without_pictures(residual_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = calibrate(residual_bundle, "--images", tmp_path / "empty")
+    assert "no pictures in" in last_line(result)
+    assert len(result.stderr.splitlines()) == 1
+    assert names(residual_bundle) == BEFORE
+
+
+def test_nothing_is_written_from_corrupt_pictures(residual_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad").mkdir()
+    for name in ("a.png", "b.jpg"):
+        (tmp_path / "bad" / name).write_bytes(b"broken")
+    result = calibrate(residual_bundle, "--images", tmp_path / "bad")
+    assert "none of the 2 pictures under" in last_line(result)
+    assert names(residual_bundle) == BEFORE
+
+
+def test_corrupt_pictures_among_good_ones_are_named(residual_bundle: Path, pool: Path) -> None:
+    (pool / "corrupt.png").write_bytes(b"broken")
+    result = calibrate(
+        residual_bundle, "--images", pool, *WIDE, "--pictures", 73, "--precision", "fp16"
+    )
+    assert result.exit_code == 0, result.output
+    assert "skipped " in result.stderr
+    assert "corrupt.png: is not a picture" in result.stderr
+
+
+def test_the_training_pictures_are_the_default(pool: Path, tmp_path: Path) -> None:
+    folder = write_residual_bundle(tmp_path / "b", provenance={"pictures_root": str(pool)})
+    result = calibrate(folder, *WIDE, "--precision", "fp16")
+    assert result.exit_code == 0, result.output
+    assert Precision.FP16 in Bundle.load(folder).precisions()
+
+
+@pytest.mark.parametrize(
+    ("provenance", "told"),
+    [
+        ({}, "in a place that it does not know"),
+        ({"pictures_root": "/no/such/folder"}, "in /no/such/folder, which is not on this machine"),
+    ],
+)
+def test_training_pictures_that_are_gone_are_asked_for(
+    tmp_path: Path, provenance: dict[str, str], told: str
+) -> None:
+    result = calibrate(write_residual_bundle(tmp_path / "b", provenance=provenance))
+    assert told in last_line(result)
+    assert "with --images" in last_line(result)
+
+
+def test_truth_of_other_pictures_is_taken(
+    residual_bundle: Path, pool: Path, tmp_path: Path
+) -> None:
+    check = write_pictures(tmp_path / "check", pictures(4, seed=5))
+    truth = tmp_path / "truth.csv"
+    rows = [f"{n:02}.png,{n % 2},{1 - n % 2},1" for n in range(4)]
+    truth.write_text("\n".join(["image_path,cat,dog,hen", *rows]))
+    words = ("--check-images", check, "--truth", truth, "--precision", "fp16", "--json", "-")
+    result = calibrate(residual_bundle, "--images", pool, *WIDE, *words)
+    assert result.exit_code == 0, result.output
+    accuracy = json.loads(result.stdout)["rows"][0]["accuracy"]
+    assert (accuracy["pictures"], accuracy["truth"]) == (4, str(truth))
+    assert Bundle.load(residual_bundle).record(Precision.FP16).accuracy.truth == str(truth)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--method", "entropy"),
+        ("--precision", "fp32"),
+        ("--pictures", "0"),
+        ("--max-flip-rate", "2"),
+        ("--max-map-drop", "-1"),
+        ("--seed", "-1"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_option_without_sense_is_exit_code_2(
+    residual_bundle: Path, pool: Path, words: tuple[str, ...]
+) -> None:
+    result = calibrate(residual_bundle, "--images", pool, *words)
+    assert result.exit_code == 2
+    assert words[0] in result.stderr
+    assert names(residual_bundle) == BEFORE
+
+
+def test_a_bundle_whose_onnx_was_edited_is_refused(residual_bundle: Path, pool: Path) -> None:
+    with (residual_bundle / "model.fp32.onnx").open("ab") as file:
+        file.write(b"x")
+    result = calibrate(residual_bundle, "--images", pool)
+    assert "model.fp32.onnx has " in last_line(result)
+    assert "export it anew" in last_line(result)
+
+
+def test_a_full_disk_is_one_line_and_the_bundle_still_runs(
+    residual_bundle: Path, pool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def fail(self: Path, target: Path | str) -> Path:
+        if Path(target).name == "model.fp16.onnx":
+            raise OSError(errno.ENOSPC, "No space left on device", str(target))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    result = calibrate(residual_bundle, "--images", pool, *WIDE, "--precision", "fp16")
+    assert "the disk is full at" in last_line(result)
+    assert names(residual_bundle) == BEFORE | {"calibration.json"}
+    assert Bundle.load(residual_bundle).precisions() == (Precision.FP32,)
+
+
+def test_the_seed_decides_the_pictures(residual_bundle: Path, pool: Path) -> None:
+    chosen = []
+    for seed in (1, 1, 2):
+        words = ("--precision", "fp16", "--force", "--seed", seed)
+        assert calibrate(residual_bundle, "--images", pool, *WIDE, *words).exit_code == 0
+        content = json.loads((residual_bundle / "calibration.json").read_text())
+        chosen.append(list(content["calibration"]))
+    assert chosen[0] == chosen[1]
+    assert set(chosen[0]) != set(chosen[2])
+    assert np.all([len(paths) == 32 for paths in chosen])
