@@ -23,10 +23,11 @@ LARGEST = 65504 / 2
 
 # Operators that take FP16 wherever they take FP32 (opset 17), and mean the same.
 _KNOWN = frozenset(
-    "Abs Add AveragePool BatchNormalization Cast Clip Concat Constant Conv Div Erf Exp Expand "
-    "Flatten Gather Gemm GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity "
-    "LayerNormalization LeakyRelu MatMul MaxPool Mul Neg Pad Pow ReduceMean ReduceSum Relu Reshape "
-    "Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where".split()
+    "Abs Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv Div "
+    "Einsum Equal Erf Exp Expand Flatten Gather GatherND Gemm GlobalAveragePool GlobalMaxPool "
+    "HardSigmoid HardSwish Identity LayerNormalization LeakyRelu MatMul MaxPool Mul Neg Not Pad "
+    "Pow ReduceMean ReduceSum Relu Reshape ScatterND Shape Sigmoid Slice Softmax Split Sqrt "
+    "Squeeze Sub Tanh Transpose Unsqueeze Where".split()
 )
 # Inputs that multiply: one that becomes 0 wipes out a channel.
 _SCALES = {
@@ -164,6 +165,9 @@ class _Converter:
 
 
 def _retype_attributes(node: onnx.NodeProto) -> None:
+    if node.op_type == "ConstantOfShape" and not node.attribute:  # its default is a float32 zero
+        zero = numpy_helper.from_array(np.zeros(1, np.float32))
+        node.attribute.append(helper.make_attribute("value", zero))
     for attribute in node.attribute:
         if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT:
             attribute.i = TensorProto.FLOAT16
