@@ -12,6 +12,7 @@ from cdul_edge_runtime.backends.ort import OrtBackend
 from cdul_edge_runtime.manifest import Precision
 from cdul_edge_runtime.metrics import mean_average_precision
 from cdul_edge_runtime.precision_record import Accuracy, Limits
+from cdul_edge_runtime.verify_pictures import find_flips
 
 Scores = npt.NDArray[np.float32]
 Inputs = npt.NDArray[np.uint8]
@@ -36,6 +37,7 @@ def measure_accuracy(
     fp32_scores: Scores,
     thresholds: Scores,
     *,
+    near: float,
     against: str,
     truth: npt.NDArray[np.int8] | None = None,
     truth_name: str = SOFT_TRUTH,
@@ -45,18 +47,21 @@ def measure_accuracy(
     Args:
         scores, fp32_scores: (N, C).
         thresholds: (C,); a decision is a score at or above its class's.
+        near: a decision whose FP32 score lies so close to its threshold does not count as flipped:
+            thresholds found without labels are themselves scores of training pictures.
         against: what ran both.
         truth: (N, C) int8, -1 unknown. Without it FP32's scores are the truth, as weights: a
             picture counts as positive by its score and as negative by the rest.
     """
     soft = fp32_scores if truth is None else truth
     error = np.abs(scores - fp32_scores)
+    flipped, _ = find_flips(scores, fp32_scores, thresholds, near)
     return Accuracy(
         pictures=len(scores),
         truth=truth_name,
         map_fp32=mean_average_precision(fp32_scores, soft),
         map=mean_average_precision(scores, soft),
-        flip_rate=float(((scores >= thresholds) != (fp32_scores >= thresholds)).mean()),
+        flip_rate=float(flipped.mean()),
         max_error=float(error.max()),
         mean_error=float(error.mean()),
         against=against,

@@ -116,6 +116,7 @@ class Maker:
             scores,
             self.collected.fp32_scores,
             self.bundle.manifest.thresholds,
+            near=self.bundle.manifest.parity.limit,
             against=against,
             truth=self.truth,
             truth_name=self.truth_name,

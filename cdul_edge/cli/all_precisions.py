@@ -45,17 +45,21 @@ def calibrate_and_build(
     from cdul_edge_export.engine_config import BuildSettings
 
     outcomes = calibrate_bundle(bundle, pictures, CalibrationSettings())
+    faults = []
     try:
         report_outcomes(bundle, outcomes, None)
-    finally:  # what holds the budget is built, whatever was refused
-        if obstacle is None:
-            wanted = [BuildSettings(precision=each) for each in buildable_precisions(bundle)]
-            build_engines(bundle, wanted, talk=_say)
-    if obstacle is not None:
-        raise CdulEdgeError(
+    except CdulEdgeError as refused:  # what holds the budget is built all the same
+        faults.append(str(refused))
+    if obstacle is None:
+        wanted = [BuildSettings(precision=each) for each in buildable_precisions(bundle)]
+        build_engines(bundle, wanted, talk=_say)
+    else:
+        faults.append(
             f"no engine was built: {obstacle}; {bundle.folder} is complete without: on the device "
             f"run `cdul-edge build {bundle.folder.name}`"
-        ) from obstacle
+        )
+    if faults:
+        raise CdulEdgeError("; ".join(faults))
 
 
 def _say(line: str) -> None:

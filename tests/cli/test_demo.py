@@ -45,6 +45,20 @@ def test_the_table_is_printed_with_the_figures_of_the_report(demo: tuple[Path, s
     assert str(out / "contact_sheet.png") in printed
 
 
+def test_every_precision_stands_in_the_table_with_what_it_costs(demo: tuple[Path, str]) -> None:
+    out, printed = demo
+    precisions = json.loads((out / "demo.json").read_text(encoding="utf-8"))["precisions"]
+    assert list(precisions) == ["fp32", "fp16", "int8", "int8-cpu"]
+    assert precisions["fp32"]["map_change"] == precisions["fp32"]["flips_percent"] == 0
+    assert precisions["fp16"]["mib"] == pytest.approx(precisions["fp32"]["mib"] / 2, rel=0.05)
+    assert precisions["int8-cpu"]["mib"] < 0.35 * precisions["fp32"]["mib"]
+    for name, cost in precisions.items():
+        timed = cost["latency_ms"] is not None
+        assert timed == (name in ("fp32", "int8-cpu"))  # the others are emulated on a CPU
+        row = next(line for line in printed.splitlines() if line.startswith(f"│ {name} "))
+        assert f"{cost['map']:.2f}" in row
+
+
 def test_the_bundle_verified_and_every_heldout_picture_was_predicted(
     demo: tuple[Path, str],
 ) -> None:

@@ -136,3 +136,30 @@ def test_lost_pictures_are_an_error_that_names_the_way_out(
     assert lost.exit_code == 2
     assert "--reference" in lost.stderr
     assert not (tmp_path / "b").exists()
+
+
+def test_trt_without_tensorrt_says_so_at_once_and_keeps_every_onnx_file(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)  # as where it is not installed
+    monkeypatch.setitem(sys.modules, "tensorrt_lean", None)
+    out = tmp_path / "b"
+    # Far from the scores of a network that saw six pictures once.
+    far = tmp_path / "thresholds.json"
+    far.write_text(json.dumps(dict.fromkeys(NAMES, 0.99)))
+    result = invoke("export", run, "--out", out, "--thresholds", far, "--trt")
+    assert result.exit_code == 2, result.output
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("no engine can be built here (TensorRT is not installed")
+    assert lines[-1].startswith("cdul-edge: no engine was built: TensorRT is not installed")
+    assert "`cdul-edge build b`" in lines[-1]
+    made = [precision.value for precision in Bundle.load(out).precisions()]
+    assert made == ["fp32", "fp16", "int8", "int8-cpu"]
+    assert not (out / "engines").exists()
+
+
+def test_the_bundle_remembers_where_its_training_pictures_lie(
+    run: Path, pictures: Path, tmp_path: Path
+) -> None:
+    assert invoke("export", run, "--out", tmp_path / "b").exit_code == 0
+    assert Bundle.load(tmp_path / "b").manifest.provenance["pictures_root"] == str(pictures)
