@@ -26,18 +26,30 @@ LIMITS = Limits(max_map_drop=0.5, max_flip_rate=0.02, max_score_error=1.0)
 
 
 def test_errors_and_flips_are_over_pictures_and_classes() -> None:
-    found = measure_accuracy(REDUCED, FP32, THRESHOLDS, against="a test")
+    found = measure_accuracy(REDUCED, FP32, THRESHOLDS, near=0.0, against="a test")
     assert found.max_error == pytest.approx(0.2)
     assert found.mean_error == pytest.approx((0.2 + 0.1) / 6)
     assert found.flip_rate == pytest.approx(1 / 6)  # 0.6 fell to 0.4; 0.8 was no decision at inf
     assert (found.pictures, found.truth, found.against) == (3, SOFT_TRUTH, "a test")
 
 
-def test_a_score_at_its_threshold_counts_as_predicted() -> None:
-    fp32, reduced = np.array([[0.5]], np.float32), np.array([[0.5 - 1e-6]], np.float32)
-    at_half = np.array([0.5], np.float32)
-    assert measure_accuracy(reduced, fp32, at_half, against="").flip_rate == 1
-    assert measure_accuracy(fp32, fp32, at_half, against="").flip_rate == 0
+@pytest.mark.parametrize(
+    ("score", "fp32", "near", "flips"),
+    [
+        (0.49, 0.5, 0.0, 0.0),  # FP32 stands on the threshold itself: nothing tells it apart
+        (0.49, 0.51, 0.0, 1.0),
+        (0.49, 0.51, 0.02, 0.0),
+        (0.3, 0.51, 0.02, 0.0),
+        (0.5, 0.45, 0.02, 1.0),  # a score at its threshold counts as predicted
+        (0.51, 0.9, 0.0, 0.0),
+    ],
+)
+def test_a_decision_flips_unless_fp32_was_as_near_as_that_to_its_threshold(
+    score: float, fp32: float, near: float, flips: float
+) -> None:
+    ours, theirs = (np.array([[value]], np.float32) for value in (score, fp32))
+    half = np.array([0.5], np.float32)
+    assert measure_accuracy(ours, theirs, half, near=near, against="").flip_rate == flips
 
 
 def test_map_against_truth_is_that_of_the_ranking() -> None:
@@ -45,7 +57,7 @@ def test_map_against_truth_is_that_of_the_ranking() -> None:
     reduced = REDUCED.copy()
     reduced[2, 0] = 0.5  # now between the two cats: hits at ranks 1 and 3, (1 + 2/3) / 2
     found = measure_accuracy(
-        reduced, FP32, THRESHOLDS, against="", truth=truth, truth_name="truth.csv"
+        reduced, FP32, THRESHOLDS, near=0.0, against="", truth=truth, truth_name="truth.csv"
     )
     assert found.map_fp32 == pytest.approx(100)
     assert found.map == pytest.approx(100 * (5 / 6 + 1) / 2)
@@ -56,7 +68,11 @@ def test_map_against_truth_is_that_of_the_ranking() -> None:
 def test_without_truth_fp32_scores_weigh_the_pictures() -> None:
     fp32 = np.array([[0.8], [0.2]], np.float32)
     found = measure_accuracy(
-        np.array([[0.1], [0.9]], np.float32), fp32, np.array([0.5], np.float32), against=""
+        np.array([[0.1], [0.9]], np.float32),
+        fp32,
+        np.array([0.5], np.float32),
+        near=0.0,
+        against="",
     )
     # FP32 ranks 0.8 first: 0.8 x 0.8/1 + 0.2 x 1.0/2 of 1.0; swapped: 0.2 x 0.2/1 + 0.8 x 1.0/2.
     assert found.map_fp32 == pytest.approx(74)
@@ -67,7 +83,7 @@ def test_unknown_truth_is_left_out() -> None:
     truth = np.array([[1, -1], [-1, 0], [0, 1]], np.int8)
     reduced = REDUCED.copy()
     reduced[1] = 0.99  # of a cat nothing is known there; of a dog it is wrong: rank 2 of 2
-    found = measure_accuracy(reduced, FP32, THRESHOLDS, against="", truth=truth)
+    found = measure_accuracy(reduced, FP32, THRESHOLDS, near=0.0, against="", truth=truth)
     assert found.map_fp32 == pytest.approx(100)
     assert found.map == pytest.approx(100 * (1 + 1 / 2) / 2)
 
@@ -76,7 +92,7 @@ def test_nan_scores_are_an_error_and_never_good() -> None:
     broken = REDUCED.copy()
     broken[0, 0] = np.nan
     with pytest.raises(CdulEdgeError, match="NaN"):
-        measure_accuracy(broken, FP32, THRESHOLDS, against="")
+        measure_accuracy(broken, FP32, THRESHOLDS, near=0.0, against="")
 
 
 def test_limits_hold_up_to_and_with_their_value() -> None:
