@@ -25,7 +25,7 @@ class Deploy(nn.Module):
 
     def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
         super().__init__()
-        self.network = _with_plain_pooling(copy.deepcopy(network))
+        self.network = copy.deepcopy(network)
         mean = torch.tensor(preprocess.mean, dtype=torch.float64)
         std = torch.tensor(preprocess.std, dtype=torch.float64)
         self.register_buffer("scale", (1 / (255 * std)).float().reshape(1, 3, 1, 1))
@@ -91,18 +91,3 @@ def score_pictures(
     if not scores:
         raise CdulEdgeError(f"no picture can be read ({unreadable[0]}): check the folder")
     return np.concatenate(scores), paths, unreadable
-
-
-class _GlobalMean(nn.Module):
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return features.mean((2, 3), keepdim=True)
-
-
-def _with_plain_pooling(network: nn.Module) -> nn.Module:
-    """Adaptive pooling to 1x1 is a mean; exported as it is, it becomes a Gather over strides."""
-    for name, child in network.named_children():
-        if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):
-            setattr(network, name, _GlobalMean())
-        else:
-            _with_plain_pooling(child)
-    return network

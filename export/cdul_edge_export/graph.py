@@ -51,6 +51,24 @@ def lower_opset(model: onnx.ModelProto) -> tuple[str, ...]:
     return ()
 
 
+def let_cast_alone_read_pixels(model: onnx.ModelProto) -> None:
+    """Take shapes from the float pixels, in place: TensorRT lets nothing but a Cast read uint8.
+
+    A class token asks for the batch size in this way, with a Shape of the graph's input.
+    """
+    graph = model.graph
+    pixels = graph.input[0].name
+    cast = next((n for n in graph.node if n.op_type == "Cast" and n.input[0] == pixels), None)
+    if cast is None:
+        return
+    first = onnx.NodeProto.FromString(cast.SerializeToString())
+    graph.node.remove(cast)
+    graph.node.insert(0, first)
+    for node in graph.node:
+        if node.op_type == "Shape" and node.input[0] == pixels:
+            node.input[0] = first.output[0]
+
+
 def check_graph(model: onnx.ModelProto) -> None:
     """Run ONNX's full checker and strict shape inference; a fault is a `CdulEdgeError`."""
     try:

@@ -10,15 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
 from torch import nn
+from torch.nn import functional
 
 from cdul_edge_export.deploy import Deploy, torch_scores
-from cdul_edge_export.graph import check_graph, lower_opset
+from cdul_edge_export.graph import check_graph, let_cast_alone_read_pixels, lower_opset
 from cdul_edge_runtime.backends.ort import OrtBackend
 from cdul_edge_runtime.bundle import MANIFEST, REFERENCE, Bundle, Reference, record_file
 from cdul_edge_runtime.classes import ClassList
@@ -114,7 +116,7 @@ def to_onnx(network: nn.Module, preprocess: Preprocess) -> tuple[onnx.ModelProto
     # Two pictures: the exporter takes a batch of one for a constant.
     images = torch.zeros(2, preprocess.height_px, preprocess.width_px, 3, dtype=torch.uint8)
     try:
-        with _quiet():
+        with _quiet(), _plain_pooling():
             program = torch.onnx.export(
                 network,
                 (images,),
@@ -131,6 +133,7 @@ def to_onnx(network: nn.Module, preprocess: Preprocess) -> tuple[onnx.ModelProto
         raise CdulEdgeError(f"torch cannot export this network to ONNX ({reason})") from error
     assert program is not None  # only the exporter without dynamo gives none
     model: onnx.ModelProto = program.model_proto
+    let_cast_alone_read_pixels(model)
     newer = lower_opset(model)
     model.producer_name, model.producer_version = "cdul-edge", program_version()
     check_graph(model)
@@ -161,6 +164,20 @@ def _compare(
         batches=(1, len(inputs)),
         against=backend.name,
     )
+
+
+@contextlib.contextmanager
+def _plain_pooling() -> Iterator[None]:
+    """Adaptive pooling to 1x1 is a mean; exported as it is, it becomes a Gather over strides."""
+    adaptive = functional.adaptive_avg_pool2d
+
+    def pool(features: torch.Tensor, output_size: Any) -> torch.Tensor:
+        if output_size in (1, (1, 1), [1, 1]):
+            return features.mean((2, 3), keepdim=True)
+        return adaptive(features, output_size)
+
+    with mock.patch.object(functional, "adaptive_avg_pool2d", pool):
+        yield
 
 
 @contextlib.contextmanager

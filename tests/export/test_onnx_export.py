@@ -13,9 +13,10 @@ import torch
 import torchvision
 from PIL import Image
 from torch import nn
+from torch.nn import functional
 
 from cdul_edge_export.deploy import Deploy, score_pictures, torch_scores
-from cdul_edge_export.onnx_export import export_bundle
+from cdul_edge_export.onnx_export import export_bundle, to_onnx
 from cdul_edge_export.reference import choose_reference
 from cdul_edge_runtime.bundle import Bundle
 from cdul_edge_runtime.classes import ClassList
@@ -125,10 +126,35 @@ def test_exporting_twice_gives_the_same_bytes(exported: Bundle, tmp_path: Path) 
     assert again.manifest.files == exported.manifest.files
 
 
-def test_the_exported_network_itself_is_left_as_it_was(tmp_path: Path) -> None:
-    network = small_network()
-    Deploy(network, Preprocess(32, 32))
-    assert isinstance(network[3], nn.AdaptiveAvgPool2d)  # type: ignore[index]
+class FunctionalPooling(nn.Module):
+    """Pools in `forward`, as DenseNet does, and asks for the batch size, as a ViT does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 4, 3)
+        self.token = nn.Parameter(torch.ones(1, 4))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        pooled = functional.adaptive_avg_pool2d(self.convolution(images), (1, 1))
+        return torch.cat([torch.flatten(pooled, 1), self.token.expand(images.shape[0], -1)], dim=1)
+
+
+def test_pooling_in_forward_becomes_global_pooling_and_torch_keeps_its_own() -> None:
+    preprocess, before = Preprocess(32, 32), functional.adaptive_avg_pool2d
+    model, newer = to_onnx(Deploy(FunctionalPooling().eval(), preprocess), preprocess)
+    operators = [node.op_type for node in model.graph.node]
+    assert newer == ()
+    assert operators.count("GlobalAveragePool") == 1
+    assert not {"Gather", "Range", "AveragePool"} & set(operators)
+    assert functional.adaptive_avg_pool2d is before
+
+
+def test_nothing_but_a_cast_reads_the_pixels() -> None:
+    preprocess = Preprocess(32, 32)
+    model, _ = to_onnx(Deploy(FunctionalPooling().eval(), preprocess), preprocess)
+    readers = [n.op_type for n in model.graph.node if model.graph.input[0].name in n.input]
+    assert readers == ["Cast"]
+    assert "Shape" in [node.op_type for node in model.graph.node]
 
 
 def test_nothing_is_written_where_the_graph_is_too_far_from_torch(tmp_path: Path) -> None:
