@@ -2,11 +2,11 @@
 
 Four of its traps are stepped around (onnxruntime 1.20 to 1.31), each with a test:
 
-* CalibMaxIntermediateOutputs forgets all but the last pictures: ours collects batch by batch, and
+* CalibMaxIntermediateOutputs forgets all but the last pictures: ours collects picture by picture, and
   the collector merges after each.
 * Entropy with its default bins is MinMax under another name: it is not offered.
 * The histogram collector keeps every activation of every picture, and widens its histogram without
-  bound when a later picture is much brighter: ours gets one batch at a time, and histograms whose
+  bound when a later picture is much brighter: ours gets one picture at a time, and histograms whose
   edges MinMax has fixed before.
 * The calibration cache is keyed by the method alone: it is not used.
 """
@@ -92,7 +92,8 @@ def _collect(model: Path, batches: Batches, method: Any, extremes: Ranges | None
         if extremes is not None:
             calibrator.collector = _empty_histograms(extremes)
         for batch in batches():
-            calibrator.collect_data(_OneBatch(batch))
+            for picture in batch:  # one by one: all activations of a call are in memory at once
+                calibrator.collect_data(_OnePicture(picture[np.newaxis]))
         found = calibrator.compute_data()
     if not found:
         raise CdulEdgeError("no calibration picture: nothing to take ranges from")
@@ -140,12 +141,12 @@ def _empty_histograms(extremes: Ranges) -> Any:
     return collector
 
 
-class _OneBatch:
-    """What ONNX Runtime calls a CalibrationDataReader, with one batch in it."""
+class _OnePicture:
+    """What ONNX Runtime calls a CalibrationDataReader, with one (1, H, W, 3) picture in it."""
 
-    def __init__(self, batch: Inputs) -> None:
-        self._batch: Inputs | None = batch
+    def __init__(self, picture: Inputs) -> None:
+        self._picture: Inputs | None = picture
 
     def get_next(self) -> dict[str, Inputs] | None:
-        batch, self._batch = self._batch, None
-        return None if batch is None else {"images": batch}
+        picture, self._picture = self._picture, None
+        return None if picture is None else {"images": picture}
