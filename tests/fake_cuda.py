@@ -63,12 +63,13 @@ class FakeLibcudart:
         gpu: str = "Orin",
         capability: tuple[int, int] = (8, 7),
         *,
+        multiprocessors: int = 16,
         memory_mib: int = 64,
         driver: int = 12060,
         devices: int = 1,
     ) -> None:
         self.gpu, self.capability, self.driver, self.devices = gpu, capability, driver, devices
-        self.memory_mib = memory_mib
+        self.multiprocessors, self.memory_mib = multiprocessors, memory_mib
         self.calls: list[str] = []
         self.events: list[str] = []
         self.failures: dict[str, list[int]] = {}
@@ -127,7 +128,10 @@ class FakeLibcudart:
 
     def _cudaDeviceGetAttribute(self, pointer: Any, attribute: int, device: int) -> None:
         assert device == 0
-        pointer._obj.value = self.capability[attribute - 75]
+        pointer._obj.value = {
+            16: self.multiprocessors,
+            **dict(zip((75, 76), self.capability, strict=True)),
+        }[attribute]
 
     def _cudaGetDeviceProperties(self, buffer: Any, device: int) -> None:
         assert device == 0

@@ -60,6 +60,7 @@ class World:
     Attributes:
         parser_faults: what the parser finds wrong; empty lets it read the file.
         build_fails: what the builder says before it returns None; "" lets it build.
+        starts: whether TensorRT gives a builder or a runtime.
         loads: whether an engine can be deserialised, and a context be made from it.
         accepts_cache: whether a timing cache that is not empty is taken.
         built: settings of every build: flags, workspace, profile and the rest.
@@ -70,6 +71,7 @@ class World:
     version: str
     parser_faults: list[str] = field(default_factory=list)
     build_fails: str = ""
+    starts: bool = True
     loads: bool = True
     makes_context: bool = True
     executes: bool = True
@@ -117,6 +119,15 @@ def check_logger(logger: Any) -> Any:
     return weakref.ref(logger)  # TensorRT keeps a bare pointer: it keeps no logger alive
 
 
+def start(world: World, logger: Any) -> Any:
+    """The logger, or what pybind11 says of a factory that gave no object."""
+    checked = check_logger(logger)
+    if not world.starts:
+        say(checked, ILogger.ERROR, "CUDA initialization failure with error: 2")
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+    return checked
+
+
 def say(logger: Any, severity: Member, text: str) -> None:
     alive = logger()
     assert alive is not None, "the logger is gone"
@@ -125,7 +136,7 @@ def say(logger: Any, severity: Member, text: str) -> None:
 
 class Builder:
     def __init__(self, world: World, module: Any, logger: Any) -> None:
-        self.world, self.module, self.logger = world, module, check_logger(logger)
+        self.world, self.module, self.logger = world, module, start(world, logger)
 
     def create_network(self, flags: int) -> Any:
         creation = self.module.NetworkDefinitionCreationFlag
@@ -265,7 +276,7 @@ class OnnxParser:
 
 class Runtime:
     def __init__(self, world: World, logger: Any) -> None:
-        self.world, self.logger = world, check_logger(logger)
+        self.world, self.logger = world, start(world, logger)
         self.engine_host_code_allowed = False
         weakref.finalize(self, world.cuda.events.append, "runtime released")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from cdul_edge_export.engine_config import (
     PRECISIONS,
@@ -31,9 +32,9 @@ from cdul_edge_runtime.engine_stamp import (
     list_engines,
     source_sha256,
 )
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from cdul_edge_runtime.files import atomic_write
-from cdul_edge_runtime.machine import peak_memory_mib
+from cdul_edge_runtime.machine import peak_memory_mib, reset_peak_memory
 from cdul_edge_runtime.manifest import Precision
 from cdul_edge_runtime.tensorrt_module import (
     Messages,
@@ -43,6 +44,7 @@ from cdul_edge_runtime.tensorrt_module import (
     import_tensorrt,
     last_errors,
     log_text,
+    starting,
 )
 
 Talk = Callable[[str], None]
@@ -123,15 +125,19 @@ def build_engine(
         f"{platform.tensorrt}; this takes minutes"
     )
     messages = collect_messages(trt)
+    reset_peak_memory()
     started = perf_counter()
-    try:
+    cache_path = path.with_name(f"timing-{platform.tensorrt}-{_gpu_name(platform)}.cache")
+    with _logged_failure(path, messages):
         plan, strongly_typed = _build_plan(
-            bundle, settings, trt=trt, cuda=cuda, folder=path.parent, messages=messages, talk=talk
+            bundle,
+            settings,
+            trt=trt,
+            cuda=cuda,
+            cache_path=cache_path,
+            messages=messages,
+            talk=talk,
         )
-    except BaseException:
-        with suppress(OSError):  # the reason for the failure matters more than its log
-            _write_log(path, messages)
-        raise
     stamp = EngineStamp(
         precision=settings.precision,
         source_sha256=source,
@@ -142,12 +148,7 @@ def build_engine(
         strongly_typed=strongly_typed,
         version_compatible=settings.version_compatible,
         hardware_compatible=settings.hardware_compatible,
-        build={
-            "seconds": round(perf_counter() - started, 1),
-            "peak_memory_mib": peak_memory_mib(),
-            "workspace_mib": settings.workspace_mib,
-            "optimization_level": settings.optimization_level,
-        },
+        build=_about_build(settings, perf_counter() - started),
     )
     _write_engine(path, plan, stamp)
     _write_log(path, messages)
@@ -160,13 +161,14 @@ def _build_plan(
     *,
     trt: TensorRT,
     cuda: CudaRuntime,
-    folder: Path,
+    cache_path: Path,
     messages: Messages,
     talk: Talk,
 ) -> tuple[bytes, bool]:
     """The serialised engine, and whether it is strongly typed."""
     preprocess = bundle.manifest.preprocess
-    builder = trt.Builder(messages)
+    with starting(messages):
+        builder = trt.Builder(messages)
     network, strongly_typed = create_network(trt, builder)
     # the network refers to weights that the parser owns: it must live until the build is over
     parser = trt.OnnxParser(network, messages)
@@ -175,11 +177,10 @@ def _build_plan(
     configure(trt, config, settings, strongly_typed=strongly_typed)
     shape = (preprocess.height_px, preprocess.width_px, 3)
     add_profile(builder, config, shape, settings.profile)
-    cache_path = _timing_cache_path(folder, trt, cuda)
     cache = attach_cache(config, cache_path, talk)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise CdulEdgeError(_explain_failure(settings, cuda, messages))
+        raise DeviceError(_explain_failure(settings, cuda, messages))
     keep_cache(config, cache_path)
     del cache, parser  # they had to live until here
     return bytes(plan), strongly_typed
@@ -202,24 +203,28 @@ def _refuse(
             f"a hardware-compatible engine needs a GPU from Ampere (8.0) on, {platform.gpu} has "
             f"{platform.compute_capability}: leave --hardware-compatible out"
         )
-    path = bundle.folder / ENGINES / f"{_engine_name(settings.precision, platform)}.engine"
+    name = f"{settings.precision.value}-{_gpu_name(platform)}-trt{platform.tensorrt}.engine"
+    path = bundle.folder / ENGINES / name
     present = [engine.path for engine in list_engines(bundle.folder, settings.precision)]
     if path in present and not force:
         raise CdulEdgeError(f"{path} exists: replace it with --force")
     return path
 
 
-def _engine_name(precision: Precision, platform: GpuPlatform) -> str:
+def _gpu_name(platform: GpuPlatform) -> str:
+    """For file names, such as "orin-sm87-16mp" of 16 multiprocessors."""
+    slug = re.sub(r"[^a-z0-9]+", "-", platform.gpu.lower()).strip("-")
     capability = platform.compute_capability.replace(".", "")
-    return f"{precision.value}-{_slug(platform.gpu)}-sm{capability}-trt{platform.tensorrt}"
+    return f"{slug}-sm{capability}-{platform.multiprocessors}mp"
 
 
-def _timing_cache_path(folder: Path, trt: TensorRT, cuda: CudaRuntime) -> Path:
-    return folder / f"timing-{trt.__version__}-{_slug(cuda.device_name())}.cache"
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+def _about_build(settings: BuildSettings, seconds: float) -> dict[str, Any]:
+    return {
+        "seconds": round(seconds, 1),
+        "peak_memory_mib": peak_memory_mib(),
+        "workspace_mib": settings.workspace_mib,
+        "optimization_level": settings.optimization_level,
+    }
 
 
 def _write_engine(path: Path, plan: bytes, stamp: EngineStamp) -> None:
@@ -232,6 +237,16 @@ def _write_engine(path: Path, plan: bytes, stamp: EngineStamp) -> None:
         # an engine that no stamp describes is of no use, nor is the stamp of its predecessor
         path.unlink(missing_ok=True)
         stamp_path.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _logged_failure(path: Path, messages: Messages) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # the reason for the failure matters more than its log
+            _write_log(path, messages)
         raise
 
 

@@ -26,7 +26,7 @@ class TorchBackend:
 
     def __init__(self, network: nn.Module, preprocess: Preprocess, class_count: int) -> None:
         """Take a network in evaluation mode: float32 normalised (N, 3, H, W) to logits (N, C)."""
-        self._network = network
+        self._network: nn.Module | None = network
         self._preprocess = preprocess
         self.input_shape = (preprocess.height_px, preprocess.width_px)
         self.class_count = class_count
@@ -52,11 +52,15 @@ class TorchBackend:
             )
 
     def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        pixels = torch.from_numpy(np.require(images, requirements=["C", "W"]))  # torch takes no others
+        network = self._network  # read once: another thread may close it meanwhile
+        if network is None:
+            raise CdulEdgeError("this PyTorch network was closed: load it again")
+        # torch takes no others
+        pixels = torch.from_numpy(np.require(images, requirements=["C", "W"]))
         scores: npt.NDArray[np.float32] = torch_scores(
-            self._network, self._preprocess, pixels, batch_size=len(images)
+            network, self._preprocess, pixels, batch_size=len(images)
         ).numpy()
         return scores
 
     def close(self) -> None:
-        del self._network
+        self._network = None

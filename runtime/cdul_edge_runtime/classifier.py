@@ -24,6 +24,7 @@ from cdul_edge_runtime.preprocess import Preprocess
 from cdul_edge_runtime.selection import (
     Auto,
     Selection,
+    closed_on_error,
     open_best,
     parse_device,
     parse_precision,
@@ -94,7 +95,8 @@ class Classifier:
         backend, selection = open_best(
             path, *wish, threads=threads, inter_threads=inter_threads, warm_up=warm_up
         )
-        _check_fit(path.manifest, backend, path.folder / selection.precision.file_name)
+        with closed_on_error(backend):
+            _check_fit(path.manifest, backend, path.folder / selection.precision.file_name)
         return cls(path.manifest, backend, selection)
 
     @property
@@ -168,8 +170,13 @@ class Classifier:
         return [Prediction(row, self.classes, self.thresholds) for row in scores]
 
     def close(self) -> None:
-        """Give memory and threads back; calling it twice is fine."""
-        self._backend = None  # running calls keep their own reference until they end
+        """Give memory and threads back, the accelerator's too; calling it twice is fine.
+
+        Calls that are running in other threads end first; later ones get an error.
+        """
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            backend.close()
 
     def __enter__(self) -> Classifier:
         return self
@@ -236,10 +243,11 @@ def _open_file(
         threads=threads,
         inter_threads=inter_threads,
     )
-    manifest = _embedded_manifest(backend.metadata, model)
-    _check_fit(manifest, backend, model)
-    if warm_up:
-        run_once(backend)
+    with closed_on_error(backend):
+        manifest = _embedded_manifest(backend.metadata, model)
+        _check_fit(manifest, backend, model)
+        if warm_up:
+            run_once(backend)
     reason = "one file" if device == "auto" else "as asked"
     selection = Selection("cpu" if device == "auto" else device, named or Precision.FP32, reason)
     return manifest, backend, selection

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 
 _NAMES = (
     *("libcudart.so", "libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0"),
@@ -23,7 +23,7 @@ _OUT_OF_MEMORY, _OLD_DRIVER, _NO_DEVICE = 2, 35, 100  # cudaError_t
 _TO_DEVICE, _TO_HOST = 1, 2  # cudaMemcpyKind
 _NON_BLOCKING = 1  # cudaStreamNonBlocking: independent of the default stream
 _THREAD_LOCAL = 1  # cudaStreamCaptureModeThreadLocal: other threads may go on calling CUDA
-_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # cudaDeviceAttr
+_MULTIPROCESSORS, _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 16, 75, 76  # cudaDeviceAttr
 _PROPERTIES_BYTES = 1 << 14  # cudaDeviceProp is about 1 KiB; it grows from version to version
 _NAME_BYTES = 256  # its first field, in every version
 _MIB = 1 << 20
@@ -93,6 +93,10 @@ class CudaRuntime:
         major = self._integer("cudaDeviceGetAttribute", _CAPABILITY_MAJOR, 0)
         return f"{major}.{self._integer('cudaDeviceGetAttribute', _CAPABILITY_MINOR, 0)}"
 
+    def multiprocessors(self) -> int:
+        """How many there are: what the modules that share a name differ in, such as all Orin."""
+        return self._integer("cudaDeviceGetAttribute", _MULTIPROCESSORS, 0)
+
     def memory_mib(self) -> tuple[float, float]:
         """(free, total) memory of the device, in MiB; a Jetson shares it with the host."""
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
@@ -146,11 +150,12 @@ class CudaRuntime:
         return graph.value or 0
 
     def instantiate(self, graph: int) -> int:
-        """Make a recorded graph runnable; the record itself is given back, come what may."""
-        try:
-            return self._handle("cudaGraphInstantiateWithFlags", graph, 0)
-        finally:
-            self._call("cudaGraphDestroy", graph)
+        """Make a recorded graph runnable; the record itself is to be destroyed all the same."""
+        return self._handle("cudaGraphInstantiateWithFlags", graph, 0)
+
+    def destroy_graph(self, graph: int) -> None:
+        """Give a recorded graph back."""
+        self._call("cudaGraphDestroy", graph)
 
     def launch(self, runnable: int, stream: int) -> None:
         """Queue a runnable graph."""
@@ -186,7 +191,7 @@ class CudaRuntime:
         code = self._try(name, ctypes.byref(value), *arguments)
         if code == _OUT_OF_MEMORY:
             free, total = self.memory_mib()
-            raise CdulEdgeError(
+            raise DeviceError(
                 f"out of {kind} memory: asked for {size / _MIB:.1f} MiB, {free:.0f} MiB of "
                 f"{total:.0f} MiB are free on the GPU: end other programs, or build with a "
                 "smaller --batch-max"
@@ -213,7 +218,7 @@ class CudaRuntime:
             raise CdulEdgeError(self._explain_driver(text))
         if code == _NO_DEVICE or name == "cudaGetDeviceCount":  # whatever keeps it from answering
             raise CdulEdgeError(_explain_no_device(text))
-        raise CdulEdgeError(f"the GPU gave up: {text}: run again; see `dmesg` if it stays")
+        raise DeviceError(f"the GPU gave up: {text}: run again; see `dmesg` if it stays")
 
     def _explain_driver(self, text: str) -> str:
         version = ctypes.c_int()

@@ -13,7 +13,7 @@ from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.files import read_json, sha256_file, write_json
 from cdul_edge_runtime.manifest import PROGRAM, Precision, program_version
 
-FORMAT = 1
+FORMAT = 2
 ENGINES = "engines"  # folder in a bundle; engines are caches, the bundle is complete without them
 
 
@@ -41,12 +41,14 @@ class GpuPlatform:
         tensorrt: full version, such as "10.3.0".
         gpu: the device's name.
         compute_capability: such as "8.7".
+        multiprocessors: how many; every Orin module is an "Orin" of 8.7, and has its own number.
         system: machine architecture, such as "aarch64".
     """
 
     tensorrt: str
     gpu: str
     compute_capability: str
+    multiprocessors: int
     system: str
 
 
@@ -94,12 +96,9 @@ class EngineStamp:
             self.version_compatible and _reads_plans_of(here.tensorrt, built.tensorrt)
         ):
             reasons.append(f"built with TensorRT {built.tensorrt}, here is {here.tensorrt}")
-        same_gpu = (built.gpu, built.compute_capability) == (here.gpu, here.compute_capability)
-        if not same_gpu and not (self.hardware_compatible and is_ampere_or_later(here)):
-            reasons.append(
-                f"built for {built.gpu} (compute capability {built.compute_capability}), "
-                f"here is {here.gpu} ({here.compute_capability})"
-            )
+        anywhere = self.hardware_compatible and is_ampere_or_later(here)
+        if _gpu(built) != _gpu(here) and not anywhere:
+            reasons.append(f"built for {_gpu(built)}, here is {_gpu(here)}")
         return reasons
 
     def to_dict(self) -> dict[str, Any]:
@@ -118,7 +117,7 @@ class EngineStamp:
             content = read_json(path)
             about = (content.pop("program"), content.pop("format"), content.pop("stage"))
             if about != (PROGRAM, FORMAT, "build"):
-                raise ValueError(f"program, format and stage are {about}")
+                raise ValueError(f"it is {about}, expected {(PROGRAM, FORMAT, 'build')}")
             return cls(
                 **{
                     **content,
@@ -129,7 +128,8 @@ class EngineStamp:
             )
         except (CdulEdgeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(
-                f"{path} is damaged ({error}): build again here with `cdul-edge build --force`"
+                f"{path} is damaged or of another version ({error}): build again here with "
+                "`cdul-edge build --force`"
             ) from error
 
 
@@ -250,6 +250,14 @@ def source_sha256(bundle: Bundle, precision: Precision) -> str:
 def is_ampere_or_later(platform: GpuPlatform) -> bool:
     """Whether a hardware-compatible engine can be built or run there."""
     return float(platform.compute_capability) >= 8.0
+
+
+def _gpu(platform: GpuPlatform) -> str:
+    """In words; what differs in none of them runs the same engines."""
+    return (
+        f"{platform.gpu} (compute capability {platform.compute_capability}, "
+        f"{platform.multiprocessors} multiprocessors)"
+    )
 
 
 def _read_stamps(bundle: Path) -> Iterator[tuple[Path, EngineStamp | BundleError]]:

@@ -3,6 +3,7 @@
 CdulEdgeError            one line: what, where, expected, mend; the command line exits with 2
 ├── ImageError           one picture cannot be read; bulk work skips it and says why
 ├── BundleError          a bundle, or a bare ONNX file, is not what it says it is
+├── DeviceError          what is there failed: out of memory, or the GPU gave up
 ├── LabelsError          a labels folder is of another version, of other classes, or damaged
 └── MissingExtraError    an optional dependency is not installed
 
@@ -30,6 +31,10 @@ class ImageError(CdulEdgeError):
 
 class BundleError(CdulEdgeError):
     """A bundle that is damaged, incomplete, or of an unknown version."""
+
+
+class DeviceError(CdulEdgeError):
+    """A device that is there did not do it: out of memory, a broken kernel, a GPU that is lost."""
 
 
 class LabelsError(CdulEdgeError):

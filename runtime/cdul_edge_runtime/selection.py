@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
@@ -11,7 +12,7 @@ import numpy as np
 
 from cdul_edge_runtime.backends import DEVICES, Backend, Device
 from cdul_edge_runtime.bundle import Bundle
-from cdul_edge_runtime.engine_stamp import ENGINES, list_engines
+from cdul_edge_runtime.engine_stamp import ENGINES, damaged_stamps, list_engines
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.machine import describe_machine, nvidia_driver_there
 from cdul_edge_runtime.manifest import Precision
@@ -40,6 +41,8 @@ _ORDER: tuple[Pair, ...] = (
     ("cpu", Precision.INT8_CPU),
     ("cpu", Precision.FP32),
 )
+# Why nobody expects an accelerator here: not worth a word when the CPU fails.
+_NO_ENGINE, _NO_DRIVER = "no engine was built", "no NVIDIA driver here"
 _FLOOR: Pair = ("cpu", Precision.FP32)
 _FAST_INT8 = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
@@ -114,13 +117,17 @@ def open_best(
             continue
         try:
             backend = open_backend(bundle, *pair, threads=threads, inter_threads=inter_threads)
-            if warm_up or pair[0] != "cpu":
-                run_once(backend)
+            with closed_on_error(backend):
+                if warm_up or pair[0] != "cpu":
+                    run_once(backend)
         except CdulEdgeError as error:
-            # FP32 on the CPU is the floor: when even that fails, its own words are the best.
-            if not free_choice or pair == _FLOOR:
+            # FP32 on the CPU is the floor: when even that fails, its own words are the best,
+            # unless something else should have run.
+            if not free_choice or (pair == _FLOOR and not _accelerator_failed(passed)):
                 raise
             passed.append((*pair, str(error)))
+            if pair == _FLOOR:
+                raise type(error)(_refusal(bundle, device, precision, passed)) from error
         else:
             reason = "as asked"
             if free_choice:
@@ -165,6 +172,16 @@ def open_backend(
     )
 
 
+@contextmanager
+def closed_on_error(backend: Backend) -> Iterator[None]:
+    """Close a backend that nobody will get to see, whatever ends the block."""
+    try:
+        yield
+    except BaseException:
+        backend.close()
+        raise
+
+
 def run_once(backend: Backend) -> None:
     """Score one empty picture: what is made at the first call is made now."""
     backend.infer(np.zeros((1, *backend.input_shape, 3), dtype=np.uint8))
@@ -198,7 +215,7 @@ def _obstacle(bundle: Bundle, pair: Pair, *, precision_is_free: bool) -> str | N
     """Why there is no point in opening it; cheap, so that a CPU pays nothing for GPUs."""
     device, precision = pair
     if device == "tensorrt" and not any((bundle.folder / ENGINES).glob("*.json")):
-        return "no engine was built"
+        return _NO_ENGINE
     if device == "cuda" and (why := _no_cuda()):
         return why
     if precision not in bundle.precisions():
@@ -206,8 +223,13 @@ def _obstacle(bundle: Bundle, pair: Pair, *, precision_is_free: bool) -> str | N
     if precision_is_free and (why := _not_by_itself(bundle, precision)):
         return why
     if device == "tensorrt" and not list_engines(bundle.folder, precision):
-        return "no engine was built"
+        return "; ".join(damaged_stamps(bundle.folder)) or _NO_ENGINE
     return None
+
+
+def _accelerator_failed(passed: list[tuple[Device, Precision, str]]) -> bool:
+    """Whether there is an engine or a GPU among what was passed over."""
+    return any(d != "cpu" and why not in (_NO_ENGINE, _NO_DRIVER) for d, _, why in passed)
 
 
 def _not_by_itself(bundle: Bundle, precision: Precision) -> str | None:
@@ -229,7 +251,7 @@ def _not_by_itself(bundle: Bundle, precision: Precision) -> str | None:
 
 def _no_cuda() -> str | None:
     if not nvidia_driver_there():
-        return "no NVIDIA driver here"
+        return _NO_DRIVER
     if find_spec("onnxruntime") is None:
         return "onnxruntime-gpu is not installed"
     import onnxruntime

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import platform
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Literal, Protocol, cast, overload
 
 from cdul_edge_runtime import tensorrt_api as api
 from cdul_edge_runtime.cudart import CudaRuntime
 from cdul_edge_runtime.engine_stamp import GpuPlatform, version_numbers
-from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
+from cdul_edge_runtime.errors import CdulEdgeError, DeviceError, MissingExtraError
 
 OLDEST = (8, 6)  # the first with everything in tensorrt_api; JetPack 5 has 8.5
 _KEPT_LINES = 10_000  # a backend may live for years, and TensorRT may repeat itself
@@ -99,6 +101,7 @@ def gpu_platform(trt: LeanTensorRT | None = None, cuda: CudaRuntime | None = Non
         tensorrt=trt.__version__,
         gpu=cuda.device_name(),
         compute_capability=cuda.compute_capability(),
+        multiprocessors=cuda.multiprocessors(),
         system=platform.machine(),
     )
 
@@ -119,6 +122,24 @@ def collect_messages(trt: LeanTensorRT) -> Messages:
     collector = Collector()
     _LOGGERS.append(collector)
     return cast(Messages, collector)
+
+
+@contextmanager
+def starting(messages: Messages) -> Iterator[None]:
+    """Say in one line that TensorRT gave no builder or runtime, as where memory is short.
+
+    Raises:
+        DeviceError: in place of pybind11's TypeError about a null pointer.
+    """
+    try:
+        yield
+    except TypeError as error:
+        if "nullptr" not in str(error):
+            raise
+        raise DeviceError(
+            f"TensorRT does not start on this GPU ({last_errors(messages)}): end other programs, "
+            "and see that TensorRT fits the driver's CUDA (`nvidia-smi`)"
+        ) from error
 
 
 def log_text(messages: Messages) -> str:

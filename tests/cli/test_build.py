@@ -37,7 +37,7 @@ def test_every_precision_that_tensorrt_can_use_is_built(bundle: Path, machine: M
     result = build(bundle)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [
-        str(bundle / "engines" / f"{name}-orin-sm87-trt10.3.0.engine")
+        str(bundle / "engines" / f"{name}-orin-sm87-16mp-trt10.3.0.engine")
         for name in ("fp32", "fp16", "int8")
     ]
     assert "building fp16 for Orin with TensorRT 10.3.0" in result.stderr

@@ -20,7 +20,7 @@ from tests.engine_machine import Machine, add_precision
 from tests.fake_cuda import FakeLibcudart
 from tests.fake_tensorrt import VERSIONS
 
-NAME = "fp32-orin-sm87-trt10.3.0"
+NAME = "fp32-orin-sm87-16mp-trt10.3.0"
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_precision_comes_from_the_graph_and_only_8_needs_flags(
     assert built["model"] == precision.file_name
     assert built["workspace"] == 5 << 20
     assert built["profile"] == [[1, 8, 8, 3], [4, 8, 8, 3], [8, 8, 8, 3]]
-    assert engine.path.name == f"{precision.value}-orin-sm87-trt{version}.engine"
+    assert engine.path.name == f"{precision.value}-orin-sm87-16mp-trt{version}.engine"
 
 
 def test_the_stamp_says_what_was_built_and_where(bundle: Path, machine: Machine) -> None:
@@ -88,7 +88,7 @@ def test_a_build_adds_to_the_bundle_and_changes_nothing_in_it(
         f"{NAME}.engine",
         f"{NAME}.json",
         f"{NAME}.log",
-        "timing-10.3.0-orin.cache",
+        "timing-10.3.0-orin-sm87-16mp.cache",
     ]
     assert (bundle / "engines" / f"{NAME}.log").read_text() == "[info] building\n"
 
@@ -99,6 +99,39 @@ def test_the_optimisation_level_is_tensorrts_own_unless_it_is_asked_for(
     machine.build(bundle)
     machine.build(bundle, optimization_level=5, force=True)
     assert [built["level"] for built in machine.world.built] == [None, 5]
+
+
+def test_the_peak_memory_is_that_of_this_build_and_not_of_what_came_before(
+    bundle: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peaks = {"so far": 900.0}
+    monkeypatch.setattr(engine, "reset_peak_memory", lambda: peaks.update({"so far": 0.0}))
+
+    def peak() -> float:
+        peaks["so far"] += 100  # what this build takes
+        return peaks["so far"]
+
+    monkeypatch.setattr(engine, "peak_memory_mib", peak)
+    for _ in range(2):
+        assert machine.build(bundle, force=True).stamp.build["peak_memory_mib"] == 100
+
+
+def test_a_builder_that_does_not_start_is_one_line(bundle: Path, machine: Machine) -> None:
+    machine.world.starts = False
+    with pytest.raises(CdulEdgeError, match=r"TensorRT does not start on this GPU \(CUDA init"):
+        machine.build(bundle)
+
+
+def test_two_modules_of_one_name_keep_an_engine_and_a_timing_cache_each(
+    bundle: Path, machine: Machine
+) -> None:
+    machine.build(bundle)
+    small = Machine.make(multiprocessors=8)
+    own = small.build(bundle)
+    names = {path.name for path in (bundle / "engines").iterdir()}
+    assert {"timing-10.3.0-orin-sm87-16mp.cache", "timing-10.3.0-orin-sm87-8mp.cache"} <= names
+    assert find_engine(Bundle.load(bundle), Precision.FP32, small.platform) == own
+    assert small.world.caches == [b""]
 
 
 def test_an_engine_is_replaced_with_force_only(bundle: Path, machine: Machine) -> None:
@@ -117,7 +150,7 @@ def test_several_engines_are_refused_before_the_first_is_built(
     assert buildable_precisions(loaded) == (Precision.FP32, Precision.FP16, Precision.INT8)
     machine.build(full, Precision.INT8)
     wanted = [BuildSettings(precision) for precision in buildable_precisions(loaded)]
-    with pytest.raises(CdulEdgeError, match=r"int8-orin-sm87-trt10\.3\.0\.engine exists"):
+    with pytest.raises(CdulEdgeError, match=r"int8-orin-sm87-16mp-trt10\.3\.0\.engine exists"):
         build_engines(loaded, wanted, trt=machine.trt, cuda=machine.cuda)
     assert len(machine.world.built) == 1
     built = build_engines(loaded, wanted, force=True, trt=machine.trt, cuda=machine.cuda)
@@ -127,7 +160,7 @@ def test_several_engines_are_refused_before_the_first_is_built(
 def test_the_timing_cache_is_kept_and_a_refused_one_is_left_out_with_a_word(
     bundle: Path, machine: Machine
 ) -> None:
-    path = bundle / "engines" / "timing-10.3.0-orin.cache"
+    path = bundle / "engines" / "timing-10.3.0-orin-sm87-16mp.cache"
     words: list[str] = []
     machine.build(bundle, talk=words.append)
     machine.build(bundle, force=True, talk=words.append)

@@ -105,6 +105,31 @@ def test_a_closed_classifier_says_so(bundle: Path) -> None:
         classifier.predict(RED)
 
 
+def test_closing_while_threads_run_is_an_answer_or_one_line(bundle: Path) -> None:
+    """Onnxruntime's session, too, goes only when the last run has ended."""
+    red = np.tile(np.array([255, 0, 0], np.uint8), (8, 8, 1))[np.newaxis]
+    for _ in range(20):
+        classifier = Classifier.load(bundle)
+        backend = classifier.backend
+
+        def work(infer: Any = backend.infer) -> str:
+            for _ in range(200):
+                try:
+                    assert infer(red).argmax() == 0
+                except CdulEdgeError as error:
+                    return str(error)
+            return ""
+
+        with ThreadPoolExecutor(3) as pool:
+            running = [pool.submit(work) for _ in range(3)]
+            classifier.close()
+        said = {run.result() for run in running}
+        assert said <= {"", "this ONNX Runtime session was closed: load it again"}
+        with pytest.raises(CdulEdgeError, match="session was closed: load it again"):
+            backend.infer(red)
+        backend.close()
+
+
 def test_the_bare_onnx_file_is_the_same_classifier(bundle: Path) -> None:
     with (
         Classifier.load(bundle) as whole,

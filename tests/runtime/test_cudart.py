@@ -18,9 +18,12 @@ from tests.fake_cuda import OUT_OF_MEMORY, FakeLibcudart
 
 
 def test_it_names_the_device_and_its_memory() -> None:
-    cuda = CudaRuntime(FakeLibcudart("NVIDIA GeForce RTX 4090", (8, 9), memory_mib=24))
+    cuda = CudaRuntime(
+        FakeLibcudart("NVIDIA GeForce RTX 4090", (8, 9), multiprocessors=128, memory_mib=24)
+    )
     assert cuda.device_name() == "NVIDIA GeForce RTX 4090"
     assert cuda.compute_capability() == "8.9"
+    assert cuda.multiprocessors() == 128
     assert cuda.version == "12.6"
     address = cuda.allocate(4 << 20)
     assert cuda.memory_mib() == (20, 24)
@@ -153,6 +156,7 @@ def test_on_a_real_gpu_bytes_go_there_and_back() -> None:
     cuda = CudaRuntime()
     assert cuda.device_name()
     assert float(cuda.compute_capability()) >= 5
+    assert cuda.multiprocessors() >= 1
     free, total = cuda.memory_mib()
     assert 0 < free <= total
     stream, size = cuda.create_stream(), 1 << 20
@@ -169,7 +173,9 @@ def test_on_a_real_gpu_bytes_go_there_and_back() -> None:
     cuda.begin_capture(stream)
     cuda.copy_to_device(device, source, size, stream)
     cuda.copy_to_host(target, device, size, stream)
-    runnable = cuda.instantiate(cuda.end_capture(stream))
+    graph = cuda.end_capture(stream)
+    runnable = cuda.instantiate(graph)
+    cuda.destroy_graph(graph)
     sent[:] = 255 - sent
     cuda.launch(runnable, stream)
     cuda.synchronize(stream)

@@ -17,12 +17,12 @@ from cdul_edge_runtime.engine_stamp import (
     list_engines,
 )
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
-from cdul_edge_runtime.files import sha256_file
+from cdul_edge_runtime.files import read_json, sha256_file, write_json
 from cdul_edge_runtime.manifest import Precision
 from tests.engine_machine import add_precision
 
-ORIN = GpuPlatform("10.3.0", "Orin", "8.7", "aarch64")
-THOR = GpuPlatform("10.13.3", "Thor", "11.0", "aarch64")
+ORIN = GpuPlatform("10.3.0", "Orin", "8.7", 16, "aarch64")
+THOR = GpuPlatform("10.13.3", "Thor", "11.0", 20, "aarch64")
 
 
 def stamp_of(path: Path, source: str, **changes: Any) -> EngineStamp:
@@ -72,6 +72,17 @@ def test_a_damaged_stamp_is_no_engine_and_is_named(content: str, typed: Path) ->
     assert "b.json is damaged" in fault
 
 
+def test_a_stamp_of_an_older_format_says_to_build_again(typed: Path) -> None:
+    stamp = add_engine(typed, "a").path.with_suffix(".json")
+    content = read_json(stamp)
+    del content["platform"]["multiprocessors"]
+    write_json(stamp, content | {"format": 1})
+    (fault,) = damaged_stamps(typed)
+    assert "of another version" in fault
+    assert "expected ('cdul-edge', 2, 'build')" in fault
+    assert "build again here with `cdul-edge build --force`" in fault
+
+
 @pytest.mark.parametrize("sizes", [(0, 1, 1), (2, 1, 4), (1, 5, 4)])
 def test_batch_sizes_are_ordered(sizes: tuple[int, int, int]) -> None:
     with pytest.raises(CdulEdgeError, match="expected 1 <= min <= best <= max"):
@@ -95,6 +106,8 @@ def test_batch_sizes_are_ordered(sizes: tuple[int, int, int]) -> None:
             1,
         ),
         (replace(ORIN, gpu="Orin Nano"), {}, 1),
+        (replace(ORIN, multiprocessors=8), {}, 1),  # an Orin NX calls its GPU "Orin", too
+        (replace(ORIN, multiprocessors=8), {"hardware_compatible": True}, 0),
         (replace(THOR, system="x86_64"), {}, 3),
     ],
 )

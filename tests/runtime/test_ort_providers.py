@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cdul_edge_runtime.backends import ort
+from cdul_edge_runtime.backends import Device, ort
 from cdul_edge_runtime.backends.ort import OrtBackend
 from cdul_edge_runtime.backends.ort_providers import (
+    check_listed,
     cpu_providers,
     cuda_providers,
     explain_failure,
@@ -66,6 +67,30 @@ def test_too_little_memory_is_one_line_with_the_batch() -> None:
     assert "Requested 17179869184" in message
     other = str(explain_failure("x", (1, 8, 8, 3), RuntimeError("CUDNN_STATUS_INTERNAL_ERROR")))
     assert other == "x failed on a batch of 1 pictures of 8x8 px (CUDNN_STATUS_INTERNAL_ERROR)"
+
+
+@pytest.mark.parametrize(
+    ("system", "advice"),
+    [
+        ("x86_64", r'pip install "cdul-edge\[gpu\]"'),
+        ("aarch64", r"does not fit JetPack 6.*give --device tensorrt"),
+    ],
+)
+def test_where_there_is_no_wheel_for_it_nobody_is_sent_for_one(
+    system: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime
+
+    monkeypatch.setattr("platform.machine", lambda: system)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    said = []
+    devices: tuple[Device, ...] = ("cuda", "ort-tensorrt")
+    for device in devices:
+        with pytest.raises(CdulEdgeError, match=advice) as caught:
+            check_listed(device)
+        said.append(str(caught.value).removeprefix(f"{device} was asked for, and "))
+        assert ("cdul-edge[gpu]" in said[-1]) == (system == "x86_64")
+    assert said[0] == said[1]  # so that a list of what is not here names it once
 
 
 def test_a_failing_run_is_an_error_of_ours(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

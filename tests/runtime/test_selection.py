@@ -32,6 +32,7 @@ class Fake:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.closed = 0
 
     def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         self.batches.append(len(images))
@@ -39,7 +40,8 @@ class Fake:
             raise CdulEdgeError("at most 2")
         return np.tile(np.array([1, 0, 0], np.float32), (len(images), 1))
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.closed += 1
 
 
 class Machine:
@@ -97,6 +99,10 @@ def test_auto_goes_down_from_the_fastest_to_fp32_on_the_cpu(full: Path, machine:
     for pair in order:
         assert pick(full) == pair
         machine.broken[pair] = "broken here"
+    with pytest.raises(CdulEdgeError, match=r"in auto on auto: tensorrt int8/fp16/fp32: broken h"):
+        pick(full)
+    machine.no_cuda = selection._NO_DRIVER
+    (full / ENGINES / "any.json").unlink()
     with pytest.raises(CdulEdgeError, match=r"^broken here$"):  # the floor's own words
         pick(full)
 
@@ -178,18 +184,56 @@ def test_int8_is_picked_only_on_a_cpu_that_is_fast_at_it(
 def test_a_session_that_starts_and_cannot_run_is_passed_over(
     full: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    opened: list[Fake] = []
+
     class NoDnn(Fake):
         def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
             raise CdulEdgeError("no cuDNN")
 
     def open_one(bundle: Bundle, device: Device, precision: Precision, **_: object) -> Backend:
-        return Fake() if device == "cpu" else NoDnn()
+        opened.append(Fake() if device == "cpu" else NoDnn())
+        return opened[-1]
 
     monkeypatch.setattr(selection, "open_backend", open_one)
     with Classifier.load(full, warm_up=False) as classifier:
         assert classifier.selection is not None
         assert classifier.selection.device == "cpu"
         assert ("cuda", Precision.FP16, "no cuDNN") in classifier.selection.passed_over
+        assert [backend.closed for backend in opened] == [1] * (len(opened) - 1) + [0]
+    assert opened[-1].closed == 1
+
+
+def test_what_does_not_fit_its_manifest_is_closed(full: Path, machine: Machine) -> None:
+    machine.fake.input_shape = (9, 9)
+    with pytest.raises(CdulEdgeError, match="takes 9x9 px, the manifest says 8x8"):
+        Classifier.load(full)
+    assert machine.fake.closed == 1
+
+
+def test_without_onnx_runtime_the_reason_why_an_engine_does_not_run_is_kept(
+    full: Path, machine: Machine
+) -> None:
+    machine.no_cuda = "onnxruntime-gpu is not installed"
+    stale = "no engine for TensorRT 10.3.0: built with TensorRT 8.6.1: build one here with `x`"
+    for precision in ("int8", "fp16", "fp32"):
+        machine.broken["tensorrt", precision] = stale
+    for precision in ("int8-cpu", "fp32"):
+        machine.broken["cpu", precision] = "running a model needs onnxruntime"
+    with pytest.raises(CdulEdgeError) as raised:
+        Classifier.load(full)
+    assert f"tensorrt int8/fp16/fp32: {stale}; cuda" in str(raised.value)
+    assert str(raised.value).endswith("fp32: running a model needs onnxruntime")
+
+
+def test_damaged_stamps_are_named_and_are_not_no_engine(bundle: Path) -> None:
+    write_json(bundle / ENGINES / "fp32-orin.json", {"program": "cdul-edge"})
+    with Classifier.load(bundle) as classifier:
+        assert classifier.selection is not None
+        reasons = {d: why for d, _, why in classifier.selection.passed_over if d == "tensorrt"}
+    assert "fp32-orin.json is damaged or of another version" in reasons["tensorrt"]
+    assert "build again here" in reasons["tensorrt"]
+    with pytest.raises(CdulEdgeError, match=r"on tensorrt: .*fp32-orin\.json is damaged"):
+        Classifier.load(bundle, device="tensorrt")
 
 
 def test_a_batch_is_cut_to_what_the_backend_takes(full: Path, machine: Machine) -> None:

@@ -87,7 +87,7 @@ def test_a_tensorrt_before_8_6_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_engine_is_bound_to_tensorrt_gpu_and_system() -> None:
     machine = Machine.make("10.3.0", gpu="Orin", capability=(8, 7))
     found = gpu_platform(machine.trt, machine.cuda)
-    assert found == GpuPlatform("10.3.0", "Orin", "8.7", platform.machine())
+    assert found == GpuPlatform("10.3.0", "Orin", "8.7", 16, platform.machine())
 
 
 def test_messages_are_kept_but_verbose_ones() -> None:

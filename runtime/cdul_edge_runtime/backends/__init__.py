@@ -46,8 +46,13 @@ class Backend(Protocol):
             (N, C) float32 in [0, 1].
 
         Raises:
-            CdulEdgeError: more than `max_batch` pictures, or the device failed (out of memory).
+            DeviceError: the device failed, such as out of memory.
+            CdulEdgeError: more than `max_batch` pictures, or the backend was closed.
         """
 
     def close(self) -> None:
-        """Give memory and threads back; `infer` is not called after it."""
+        """Give memory and threads back; calling it again does nothing.
+
+        It may come while `infer` runs in other threads: those end first, or keep what they need.
+        It never raises for a device that failed.
+        """

@@ -22,9 +22,10 @@ from cdul_edge_runtime.backends.ort_providers import (
     run_errors,
     session_errors,
     tensorrt_providers,
+    wants_memory,
 )
 from cdul_edge_runtime.engine_stamp import Profile
-from cdul_edge_runtime.errors import BundleError, CdulEdgeError, extra_imports
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError, extra_imports
 from cdul_edge_runtime.manifest import Precision
 
 # Tuned for one picture, which is what a camera gives; the reference of a bundle has 16.
@@ -93,13 +94,14 @@ class OrtBackend:
             folder.mkdir(parents=True, exist_ok=True)
             providers = tensorrt_providers(precision, folder, size, profile)
             self.max_batch = profile.max
-        self._session = self._start(model, providers)
+        session = self._start(model, providers)
         # ONNX Runtime falls back to the CPU without an error when a provider cannot start.
-        running = self._session.get_providers()[0]
+        running = session.get_providers()[0]
         if running != PROVIDERS[device]:
             raise explain_fallback(device, running)
-        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self.input_shape, self.class_count = _check_contract(self._session, model)
+        self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+        self.input_shape, self.class_count = _check_contract(session, model)
+        self._session: Any = session  # None once it is closed
 
     @property
     def name(self) -> str:
@@ -119,29 +121,19 @@ class OrtBackend:
                 f"a batch of {len(images)} pictures: {self.name} was started for at most "
                 f"{self.max_batch}; give fewer at once"
             )
+        session = self._session  # read once: a run keeps it, though another thread may close it
+        if session is None:
+            raise CdulEdgeError("this ONNX Runtime session was closed: load it again")
         try:
             if self._device == "cpu":
-                scores: npt.NDArray[np.float32] = self._session.run(None, {"images": images})[0]
+                scores: npt.NDArray[np.float32] = session.run(None, {"images": images})[0]
                 return scores
-            return self._infer_bound(images)
+            return _infer_bound(session, images)
         except run_errors() as error:
             raise explain_failure(self.name, images.shape, error) from error
 
     def close(self) -> None:
-        del self._session
-
-    def _infer_bound(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """One copy to the device and one back; a binding a call, so that threads do not share."""
-        import onnxruntime
-
-        pixels = np.ascontiguousarray(images)
-        binding = self._session.io_binding()
-        on_device = onnxruntime.OrtValue.ortvalue_from_numpy(pixels, "cuda", 0)
-        binding.bind_ortvalue_input("images", on_device)
-        binding.bind_output("scores", "cpu")
-        self._session.run_with_iobinding(binding)
-        scores: npt.NDArray[np.float32] = binding.copy_outputs_to_cpu()[0]
-        return scores
+        self._session = None  # what it holds goes when the last run has ended
 
     def _start(self, model: Path, providers: Providers) -> Any:
         import onnxruntime
@@ -165,10 +157,25 @@ class OrtBackend:
                 raise BundleError(
                     f"{model} is not a model that ONNX Runtime can load ({reason})"
                 ) from error
-            raise CdulEdgeError(
+            kind = DeviceError if wants_memory(reason) else CdulEdgeError
+            raise kind(
                 f"{providers[0][0]} cannot start with {model} ({reason[:500]}): "
                 "`cdul-edge doctor` shows what is here"
             ) from error
+
+
+def _infer_bound(session: Any, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """One copy to the device and one back; a binding a call, so that threads do not share."""
+    import onnxruntime
+
+    pixels = np.ascontiguousarray(images)
+    binding = session.io_binding()
+    on_device = onnxruntime.OrtValue.ortvalue_from_numpy(pixels, "cuda", 0)
+    binding.bind_ortvalue_input("images", on_device)
+    binding.bind_output("scores", "cpu")
+    session.run_with_iobinding(binding)
+    scores: npt.NDArray[np.float32] = binding.copy_outputs_to_cpu()[0]
+    return scores
 
 
 def _check_contract(session: Any, model: Path) -> tuple[tuple[int, int], int]:

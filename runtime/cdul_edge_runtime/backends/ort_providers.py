@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from cdul_edge_runtime.backends import Device
 from cdul_edge_runtime.engine_stamp import Profile
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from cdul_edge_runtime.manifest import Precision
 
 PROVIDERS: dict[Device, str] = {
@@ -46,10 +47,11 @@ def check_listed(device: Device) -> None:
 
     listed = onnxruntime.get_available_providers()
     if PROVIDERS[device] not in listed:
+        # The same for every device, so that a list of what is not here names it once; what each
+        # needs besides, `explain_fallback` says.
         raise CdulEdgeError(
             f"{device} was asked for, and onnxruntime {onnxruntime.__version__} here has only "
-            f"{', '.join(listed)}: pip uninstall onnxruntime, then "
-            f'pip install "cdul-edge[gpu]", which also needs {_NEEDS[device]}'
+            f"{', '.join(listed)}: {_how_to_get_one()}"
         )
 
 
@@ -137,17 +139,22 @@ def explain_fallback(device: Device, running: str) -> CdulEdgeError:
     )
 
 
-def explain_failure(name: str, shape: tuple[int, ...], error: Exception) -> CdulEdgeError:
+def explain_failure(name: str, shape: tuple[int, ...], error: Exception) -> DeviceError:
     """One line for a run that the device did not finish."""
     said = " ".join(str(error).split())
-    lowered = said.lower()
     pictures = f"a batch of {shape[0]} pictures of {shape[1]}x{shape[2]} px"
-    if any(sign in lowered for sign in ("out of memory", "failed to allocate", "bad_alloc")):
-        return CdulEdgeError(
+    if isinstance(error, MemoryError) or wants_memory(said):
+        return DeviceError(
             f"{name} has not enough memory for {pictures} ({said[:300]}): "
             "use a smaller batch, or end what else uses this device"
         )
-    return CdulEdgeError(f"{name} failed on {pictures} ({said[:300]})")
+    return DeviceError(f"{name} failed on {pictures} ({said[:300]})")
+
+
+def wants_memory(said: str) -> bool:
+    """Whether ONNX Runtime's words are those of too little memory."""
+    signs = ("out of memory", "failed to allocate", "bad_alloc")
+    return any(sign in said.lower() for sign in signs)
 
 
 def session_errors() -> tuple[type[Exception], ...]:
@@ -162,6 +169,18 @@ def run_errors() -> tuple[type[Exception], ...]:
     """What ONNX Runtime raises for a run that the device did not finish."""
     state = _pybind_state()
     return (state.Fail, state.RuntimeException, state.EPFail, RuntimeError, MemoryError)
+
+
+def _how_to_get_one() -> str:
+    if platform.machine() in ("aarch64", "arm64"):
+        return (
+            "PyPI's onnxruntime-gpu does not fit JetPack 6, and has no TensorRT on this kind of "
+            "machine: build engines with `cdul-edge build` and give --device tensorrt"
+        )
+    return (
+        'pip uninstall onnxruntime, then pip install "cdul-edge[gpu]", which also needs CUDA, '
+        "cuDNN and the GPU's driver"
+    )
 
 
 def _pybind_state() -> Any:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime import tensorrt_api as api
+from cdul_edge_runtime.cuda_graph import RecordedBatch
 from cdul_edge_runtime.cudart import CudaRuntime
 from cdul_edge_runtime.device_tensors import DeviceTensor
 from cdul_edge_runtime.engine_stamp import Profile, StampedEngine
-from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError
 from cdul_edge_runtime.tensorrt_module import (
     LeanTensorRT,
     Messages,
@@ -25,6 +28,7 @@ from cdul_edge_runtime.tensorrt_module import (
     gpu_platform,
     import_tensorrt,
     last_errors,
+    starting,
 )
 
 _IMAGES, _SCORES = "images", "scores"  # the graph's contract; see `manifest.Graph`
@@ -52,13 +56,15 @@ class TrtBackend:
     layer; another size drops the graph, because TensorRT allows no change of the context that a
     graph was recorded from. `graph_fault` says why there is none where recording failed.
 
+    A batch smaller than the profile's smallest is filled up with its last picture. What `close`
+    gives back is given back as well when the backend is dropped without it.
+
     Attributes:
         input_shape: (height, width) px.
         class_count: C.
         profile: the batch sizes that it takes.
         device_memory_mib: of the engine's activations and of the two buffers; the weights, about
             the size of the engine file, come on top.
-        graph_fault: None, or why batches are run layer by layer although graphs were wanted.
     """
 
     def __init__(
@@ -79,17 +85,16 @@ class TrtBackend:
         Raises:
             MissingExtraError: TensorRT is not installed.
             BundleError: the engine was built elsewhere, was changed, or breaks the contract.
-            CdulEdgeError: no GPU, or out of device memory, said with the numbers.
+            DeviceError: TensorRT refuses it, or is out of memory, said with the numbers.
+            CdulEdgeError: no GPU.
         """
         if trt is None:
             lean = engine.stamp.version_compatible
             trt = import_tensorrt(lean=True) if lean else import_tensorrt()
         self._cuda = cuda or CudaRuntime()
         self._version, self._precision = trt.__version__, engine.stamp.precision.value
-        self._use_graph = use_graph
-        self.graph_fault: str | None = None
-        self._lock, self._closed = Lock(), False
-        self._graph, self._batch = 0, 0  # a handle, and the size that the context is set to
+        self._lock = Lock()
+        self._batch = 0  # the size that the context is set to; 0 where that is not known
         with ExitStack() as held:
             self._stream = self._cuda.create_stream()
             held.callback(self._cuda.destroy_stream, self._stream)
@@ -102,18 +107,26 @@ class TrtBackend:
             self.device_memory_mib = self._memory_mib(loaded.engine)
             self._loaded = loaded
             held.callback(loaded.drop)
-            held.callback(self._drop_graph)
+            self._graph = RecordedBatch(self._cuda, self._stream, wanted=use_graph)
+            held.callback(self._graph.drop)
             held.callback(self._cuda.synchronize, self._stream)
             self._set_addresses()
-            self._held = held.pop_all()
+            # nothing held may refer to this object, or it would never be dropped
+            self._release = finalize(self, _give_back, held.pop_all())
+            self._release.atexit = False  # the driver does it, and a thread may still be running
 
     @property
     def name(self) -> str:
         """Such as "TensorRT 10.3.0, fp16 engine, CUDA graphs"."""
-        graphs = "CUDA graphs" if self._use_graph else "no CUDA graphs"
+        graphs = "CUDA graphs" if self._graph.wanted else "no CUDA graphs"
         if self.graph_fault is not None:
             graphs = "no CUDA graphs (recording failed)"
         return f"TensorRT {self._version}, {self._precision} engine, {graphs}"
+
+    @property
+    def graph_fault(self) -> str | None:
+        """None, or why batches are run layer by layer although graphs were wanted."""
+        return self._graph.fault
 
     @property
     def max_batch(self) -> int | None:
@@ -123,78 +136,60 @@ class TrtBackend:
         """Score (N, H, W, 3) uint8 RGB pictures: (N, C) float32 in [0, 1].
 
         Raises:
-            CdulEdgeError: N is outside the profile, the pictures are of another size or type, the
-                backend was closed, or the GPU failed.
+            DeviceError: the GPU failed.
+            CdulEdgeError: N is over the profile, the pictures are of another size or type, or the
+                backend was closed.
         """
         self._check_images(images)
-        rows = len(images)
+        count = len(images)
+        rows = max(count, self.profile.min)
         with self._lock:
-            if self._closed:
+            if not self._release.alive:
                 raise CdulEdgeError("this TensorRT engine was closed: load it again")
-            self._images.host[:rows] = images
+            self._images.host[:count] = images
+            self._images.host[count:rows] = images[-1]
             self._run(rows)
-            scores: npt.NDArray[np.float32] = self._scores.host[:rows].copy()
+            scores: npt.NDArray[np.float32] = self._scores.host[:count].copy()
         return scores
 
     def close(self) -> None:
-        """Give everything back: graph, context, engine, buffers, stream. Again does nothing."""
+        """Give everything back: graph, context, engine, buffers, stream. Again does nothing.
+
+        A run in another thread ends first; one that comes later gets an error.
+        """
         with self._lock:
-            if self._closed:
-                return
-            self._closed = True
             self._images = self._scores = None  # type: ignore[assignment]  # views of freed memory
-            self._held.close()
+            self._release()
 
     def _run(self, rows: int) -> None:
+        # until it has ended well, the next run counts as the first of its size
+        first, self._batch = rows != self._batch, 0
         try:
-            if rows != self._batch:
+            if first:
                 # never recorded at once: the first run of a size may allocate, a graph cannot
                 self._set_batch(rows)
                 self._enqueue(rows)
-            elif self._graph or (self._wants_graph() and self._record(rows)):
-                self._cuda.launch(self._graph, self._stream)
+            elif self._graph.ready(partial(self._enqueue, rows)):
+                self._graph.launch()
             else:
                 self._enqueue(rows)
             self._cuda.synchronize(self._stream)
-        except CdulEdgeError:
-            self._batch = 0  # the next run counts as the first of its size
+        except BaseException:  # an interruption, too, leaves work in the queue
             with suppress(CdulEdgeError):
                 self._cuda.synchronize(self._stream)  # what was queued still uses the buffers
             raise
         self._batch = rows
 
     def _set_batch(self, rows: int) -> None:
-        self._drop_graph()
+        self._graph.drop()
         if not self._loaded.context.set_input_shape(_IMAGES, (rows, *self.input_shape, 3)):
-            raise CdulEdgeError(f"TensorRT refuses a batch of {rows}: {self._last_errors()}")
+            raise DeviceError(f"TensorRT refuses a batch of {rows}: {self._last_errors()}")
 
     def _enqueue(self, rows: int) -> None:
         self._images.upload(self._cuda, rows, self._stream)
         if not self._loaded.context.execute_async_v3(self._stream):
-            raise CdulEdgeError(f"TensorRT could not run the engine: {self._last_errors()}")
+            raise DeviceError(f"TensorRT could not run the engine: {self._last_errors()}")
         self._scores.download(self._cuda, rows, self._stream)
-
-    def _wants_graph(self) -> bool:
-        return self._use_graph and self.graph_fault is None
-
-    def _record(self, rows: int) -> bool:
-        """Record one batch; where that fails, `graph_fault` says why and False is returned."""
-        try:
-            self._cuda.begin_capture(self._stream)
-            try:
-                self._enqueue(rows)
-            finally:
-                graph = self._cuda.end_capture(self._stream)
-            self._graph = self._cuda.instantiate(graph)
-        except CdulEdgeError as error:
-            self.graph_fault = str(error)
-            return False
-        return True
-
-    def _drop_graph(self) -> None:
-        graph, self._graph = self._graph, 0
-        if graph:
-            self._cuda.destroy_runnable(graph)
 
     def _tensor(
         self, shape: tuple[int, ...], dtype: npt.DTypeLike, held: ExitStack
@@ -205,7 +200,7 @@ class TrtBackend:
         context = self._loaded.context
         for name, tensor in ((_IMAGES, self._images), (_SCORES, self._scores)):
             if not context.set_tensor_address(name, tensor.device_address):
-                raise CdulEdgeError(f"TensorRT refuses a buffer for {name}: {self._last_errors()}")
+                raise DeviceError(f"TensorRT refuses a buffer for {name}: {self._last_errors()}")
 
     def _memory_mib(self, engine: api.ICudaEngine) -> float | None:
         activations: int | None = api.optional(engine, "device_memory_size_v2")
@@ -225,25 +220,31 @@ class TrtBackend:
                 f"the engine takes uint8 (N, {height}, {width}, 3), got {images.dtype} "
                 f"{images.shape}: prepare the pictures as the bundle's manifest says"
             )
-        low, high = self.profile.min, self.profile.max
-        if not low <= len(images) <= high:
+        if not 1 <= len(images) <= self.profile.max:
             raise CdulEdgeError(
-                f"a batch of {len(images)}, this engine takes {low} to {high}: give no other, or "
-                "build again with `cdul-edge build --batch-min … --batch-max … --force`"
+                f"a batch of {len(images)}, this engine takes 1 to {self.profile.max}: give no "
+                "other, or build again with `cdul-edge build --batch-max … --force`"
             )
+
+
+def _give_back(held: ExitStack) -> None:
+    with suppress(CdulEdgeError):  # a GPU that is lost takes nothing back, and has nothing any more
+        held.close()
 
 
 def _load(trt: LeanTensorRT, cuda: CudaRuntime, stamped: StampedEngine) -> _Loaded:
     plan = stamped.read(gpu_platform(trt, cuda))
     logger = collect_messages(trt)
-    runtime = trt.Runtime(logger)
+    with starting(logger):
+        runtime = trt.Runtime(logger)
     # An engine that other versions may load carries code for the host; `read` has just made sure
     # that it is the file which was built.
     runtime.engine_host_code_allowed = stamped.stamp.version_compatible
     engine = runtime.deserialize_cuda_engine(plan)
+    del plan  # a Jetson's GPU takes its memory from the same pool
     context = engine.create_execution_context() if engine is not None else None
     if engine is None or context is None:
-        raise BundleError(_explain_refusal(stamped, cuda, last_errors(logger)))
+        raise DeviceError(_explain_refusal(stamped, cuda, last_errors(logger)))
     return _Loaded(logger, runtime, engine, context)
 
 

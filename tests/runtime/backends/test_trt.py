@@ -13,7 +13,7 @@ import pytest
 from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.backends.trt import TrtBackend
 from cdul_edge_runtime.engine_stamp import Profile
-from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError
 from tests.engine_machine import Machine
 from tests.fake_cuda import CAPTURE_UNSUPPORTED, OUT_OF_MEMORY
 from tests.fake_tensorrt import VERSIONS
@@ -26,8 +26,10 @@ def pictures(count: int, seed: int = 0) -> Images:
     return np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
 
 
-def load(machine: Machine, bundle: Path, **options: Any) -> TrtBackend:
-    engine = machine.build(bundle, force=True)
+def load(
+    machine: Machine, bundle: Path, profile: Profile = Profile(1, 4, 8), **options: Any
+) -> TrtBackend:
+    engine = machine.build(bundle, profile=profile, force=True)
     return TrtBackend(engine, trt=machine.trt, cuda=machine.cuda, **options)
 
 
@@ -104,18 +106,27 @@ def test_where_recording_fails_batches_run_layer_by_layer_and_the_name_says_so(
     assert machine.library.left() == []
 
 
-@pytest.mark.parametrize("count", [0, 1, 9])
+@pytest.mark.parametrize("count", [0, 9])
 def test_a_batch_outside_the_profile_is_refused_and_nothing_is_lost(
-    count: int, machine: Machine, bundle: Path, tiny_scores: Expected
+    count: int, backend: TrtBackend, tiny_scores: Expected
 ) -> None:
-    engine = machine.build(bundle, profile=Profile(2, 4, 8))
-    backend = TrtBackend(engine, trt=machine.trt, cuda=machine.cuda)
-    with pytest.raises(
-        CdulEdgeError, match=rf"a batch of {count}, this engine takes 2 to 8: .*--f"
-    ):
+    with pytest.raises(CdulEdgeError, match=rf"a batch of {count}, this engine takes 1 to 8: .*-f"):
         backend.infer(pictures(count))
     images = pictures(2)
     np.testing.assert_allclose(backend.infer(images), tiny_scores(images), atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_a_batch_under_the_profile_is_filled_up_and_its_answer_cut(
+    count: int, machine: Machine, bundle: Path, tiny_scores: Expected
+) -> None:
+    backend = load(machine, bundle, profile=Profile(3, 4, 8))
+    for seed in range(3):  # layer by layer, recorded, replayed
+        images = pictures(count, seed)
+        scores = backend.infer(images)
+        assert scores.shape == (count, 3)
+        np.testing.assert_allclose(scores, tiny_scores(images), atol=1e-6)
+    assert machine.library.calls.count("cudaGraphLaunch") == 2
 
 
 @pytest.mark.parametrize(
@@ -182,10 +193,18 @@ def test_an_engine_that_tensorrt_refuses_is_an_error_that_says_to_build_again(
 ) -> None:
     engine = machine.build(bundle)
     machine.world.loads = False
-    with pytest.raises(BundleError, match=r"Version tag does not match; 64 of 64 MiB.*--force"):
+    with pytest.raises(DeviceError, match=r"Version tag does not match; 64 of 64 MiB.*--force"):
         TrtBackend(engine, trt=machine.trt, cuda=machine.cuda)
     machine.world.loads, machine.world.makes_context = True, False
-    with pytest.raises(BundleError, match="out of memory; 64 of 64 MiB are free"):
+    with pytest.raises(DeviceError, match="out of memory; 64 of 64 MiB are free"):
+        TrtBackend(engine, trt=machine.trt, cuda=machine.cuda)
+    assert machine.library.left() == []
+
+
+def test_a_runtime_that_does_not_start_is_one_line(machine: Machine, bundle: Path) -> None:
+    engine = machine.build(bundle)
+    machine.world.starts = False
+    with pytest.raises(DeviceError, match=r"TensorRT does not start on this GPU \(CUDA init.*: 2"):
         TrtBackend(engine, trt=machine.trt, cuda=machine.cuda)
     assert machine.library.left() == []
 
@@ -195,8 +214,11 @@ def test_an_engine_of_another_gpu_or_an_edited_one_never_reaches_tensorrt(
 ) -> None:
     engine = machine.build(bundle)
     other = Machine.make(gpu="Thor", capability=(11, 0))
-    with pytest.raises(BundleError, match=r"built for Orin \(compute capability 8.7\), here is Th"):
+    with pytest.raises(BundleError, match=r"built for Orin \(.* 8.7, 16 mult.*\), here is Thor"):
         TrtBackend(engine, trt=other.trt, cuda=other.cuda)
+    smaller = Machine.make(multiprocessors=8)
+    with pytest.raises(BundleError, match=r"8.7, 16 mult.*here is Orin \(.* 8.7, 8 multipro"):
+        TrtBackend(engine, trt=smaller.trt, cuda=smaller.cuda)
     engine.path.write_bytes(engine.path.read_bytes() + b" ")
     with pytest.raises(BundleError, match="missing or was changed"):
         TrtBackend(engine, trt=machine.trt, cuda=machine.cuda)

@@ -19,7 +19,7 @@ from cdul_edge_runtime.backends.trt import TrtBackend
 from cdul_edge_runtime.bundle import Bundle
 from cdul_edge_runtime.cudart import CudaRuntime
 from cdul_edge_runtime.engine_stamp import Profile, StampedEngine, find_engine
-from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from cdul_edge_runtime.manifest import Precision
 from tests.conv_bundle import expected, write_conv_bundle
 
@@ -128,7 +128,7 @@ def test_what_is_no_engine_is_refused_and_not_a_crash(conv_bundle: Bundle) -> No
     engine = build(conv_bundle)
     engine.path.write_bytes(b"no engine" * 1000)
     stamp = replace(engine.stamp, sha256=sha256(engine.path.read_bytes()).hexdigest())
-    with pytest.raises(BundleError, match="TensorRT cannot load"):
+    with pytest.raises(DeviceError, match="TensorRT cannot load"):
         TrtBackend(StampedEngine(engine.path, stamp))
 
 
