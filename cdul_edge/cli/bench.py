@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from cdul_edge.cli.devices import DevicesChoice, FilesChoice, parse_counts, say_unavailable
+from cdul_edge.cli.speed_tables import WIDTH, show_speed
 from cdul_edge.cli.summary import write_summary
+from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.bench import BenchReport
@@ -47,41 +48,19 @@ def bench(
     )
     if json is not None:
         write_summary(json, report.to_dict())
-    _show(report, Console(stderr=str(json) == "-", highlight=False))
+    _show(report, Console(stderr=str(json) == "-", width=WIDTH, highlight=False))
+    if all(row.failure is not None for row in report.rows):
+        raise CdulEdgeError("nothing could be timed: every device that is here failed")
 
 
 def _show(report: BenchReport, console: Console) -> None:
-    table = Table(
-        title=f"{report.bundle}",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    sizes = sorted({size for row in report.rows for size in row.speed.throughput})
-    table.add_column("device", no_wrap=True)
-    table.add_column("precision", no_wrap=True)
-    batches = f"img/s by {'/'.join(map(str, sizes))}"
-    headings = ["cores", "net p50/95/99 ms", "frame p50/95/99 ms", batches, "MiB", "GPU MiB"]
-    for name in headings:
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in report.rows:
-        times = [row.speed.latency[name] for name in ("network", "end_to_end")]
-        rates = [row.speed.throughput.get(size) for size in sizes]
-        memory = (row.peak_memory_mib, row.device_memory_mib)
-        table.add_row(
-            row.device,
-            row.precision,
-            str(row.threads or "-"),
-            *(f"{t.p50_ms:.2f}/{t.p95_ms:.2f}/{t.p99_ms:.2f}" for t in times),
-            "/".join(map(_whole, rates)),
-            *map(_whole, memory),
-        )
-    console.print(table)
+    console.print(report.bundle, markup=False, soft_wrap=True)
+    show_speed(report.rows, console, [row.threads for row in report.rows])
+    console.print()
     say_unavailable(report.unavailable, console)
+    for row in report.rows:
+        if row.failure is not None:
+            line = f"failed: {row.device} {row.precision}: {row.failure}"
+            console.print(line, style="red", markup=False, soft_wrap=True)
     for name, value in report.power.items():
-        console.print(f"{name.replace('_', ' ')}: {value}", markup=False)
-
-
-def _whole(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"
+        console.print(f"{name.replace('_', ' ')}: {value}", markup=False, soft_wrap=True)

@@ -67,12 +67,17 @@ def say_selection(classifier: Classifier) -> None:
 
 def say_unavailable(unavailable: Iterable[Unavailable], console: Console) -> None:
     """A line a reason: what "all" did not find here."""
-    names: dict[str, list[str]] = {}
+    reasons: dict[str, dict[str, list[str]]] = {}
     for missing in unavailable:
-        names.setdefault(missing.reason, []).append(f"{missing.device} {missing.precision}")
-    for reason, where in names.items():
-        line = f"not here: {', '.join(where)}: {reason}"
-        console.print(line, style="dim", markup=False, soft_wrap=True)
+        # what several devices lack for one reason stands once
+        reason = missing.reason.removeprefix(f"{missing.device} was asked for, and ")
+        reasons.setdefault(reason, {}).setdefault(missing.device, []).append(missing.precision)
+    for reason, found in reasons.items():
+        devices: dict[str, list[str]] = {}
+        for device, precisions in found.items():
+            devices.setdefault("/".join(precisions), []).append(device)
+        where = "; ".join(f"{', '.join(names)} {files}" for files, names in devices.items())
+        console.print(f"not here: {where}: {reason}", style="dim", markup=False, soft_wrap=True)
 
 
 def parse_counts(text: str, option: str) -> list[int]:

@@ -13,7 +13,6 @@ from PIL import Image
 from cdul_edge_runtime.bundle import Bundle
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.combinations import Combinations, Unavailable
-from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.latency import Latency, measure_latency
 from cdul_edge_runtime.machine import (
     describe_machine,
@@ -52,11 +51,12 @@ class Speed:
 
     Attributes:
         latency: "network" for one input, "end_to_end" for one 1280x720 frame, resize included.
-        throughput: pictures a second, by batch size; the network alone, medians.
+        throughput: pictures a second, by batch size; the network alone, medians. None where the
+            backend takes fewer pictures at once.
     """
 
     latency: dict[str, Latency]
-    throughput: dict[int, float]
+    throughput: dict[int, float | None]
 
 
 @dataclass(frozen=True)
@@ -67,20 +67,28 @@ class BenchRow:
         threads: of the CPU; None on an accelerator.
         peak_memory_mib: largest resident size of this process, loading included.
         device_memory_mib: memory on the accelerator, where it tells.
+        speed: None where the device failed.
+        failure: None, or why it did not get to the end.
     """
 
     device: str
     precision: str
     backend: str
     threads: int | None
-    speed: Speed
+    speed: Speed | None
     peak_memory_mib: float | None
     device_memory_mib: float | None
+    failure: str | None = None
+
+    @classmethod
+    def failed(cls, device: str, precision: str, threads: int | None, reason: str) -> BenchRow:
+        """The row of a device that failed."""
+        return cls(device, precision, "", threads, None, None, None, reason)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; the two parts of the speed stand beside the rest."""
+        """Plain values; the two parts of the speed stand beside the rest, empty without one."""
         plain = asdict(self)
-        speed = plain.pop("speed")
+        speed = plain.pop("speed") or {"latency": {}, "throughput": {}}
         return {**plain, **speed}
 
 
@@ -119,24 +127,21 @@ def bench_bundle(
     """Measure every combination, on the CPU with every number of threads.
 
     Args:
-        batches: sizes to measure the throughput at; those a backend does not take are left out.
+        batches: sizes to measure the throughput at; those a backend does not take give None.
         threads: numbers of CPU threads; none is every core.
 
     Raises:
+        DeviceError: the device of a combination that was asked for by name failed.
         CdulEdgeError: a combination that was asked for by name is not here.
     """
     inputs = bundle.reference().inputs
     rows: list[BenchRow] = []
     unavailable: list[Unavailable] = []
     for number, count in enumerate(threads or (usable_cores(),)):
-        missing: list[Unavailable] = []
-        for classifier in combinations.open(bundle, missing, threads=count):
-            on_cpu = classifier.selection is None or classifier.selection.device == "cpu"
-            if on_cpu or number == 0:  # an accelerator does not care for the CPU's threads
-                rows.append(
-                    _measure(classifier, inputs, batches, count if on_cpu else None, effort)
-                )
-        unavailable = missing
+        unavailable = []
+        run = _Run(inputs, batches, effort, threads=count, first=number == 0)
+        found = combinations.measure(bundle, run.measure, run.fail, unavailable, threads=count)
+        rows += [row for row in found if row is not None]
     return BenchReport(str(bundle.folder), tuple(rows), effort, tuple(unavailable))
 
 
@@ -149,7 +154,7 @@ def measure_speed(
         inputs: (K, H, W, 3) uint8; larger batches repeat them.
 
     Raises:
-        CdulEdgeError: the backend takes none of the batch sizes.
+        DeviceError: the device failed.
     """
     infer = classifier.backend.infer
     first = np.ascontiguousarray(inputs[:1])
@@ -161,10 +166,9 @@ def measure_speed(
         budget_s=effort.budget_s,
     )
     most = classifier.backend.max_batch
-    sizes = [size for size in batches if most is None or size <= most]
-    if not sizes:
-        raise CdulEdgeError(f"{classifier.backend.name} takes at most {most} pictures at once")
-    return Speed(latency, {size: _throughput(classifier, inputs, size, effort) for size in sizes})
+    fitting = [size for size in batches if most is None or size <= most]
+    measured = {size: _throughput(classifier, inputs, size, effort) for size in fitting}
+    return Speed(latency, {size: measured.get(size) for size in batches})
 
 
 def _throughput(classifier: Classifier, inputs: Inputs, size: int, effort: Effort) -> float:
@@ -179,18 +183,42 @@ def _throughput(classifier: Classifier, inputs: Inputs, size: int, effort: Effor
     return round(1000 * size / found["batch"].p50_ms, 1)
 
 
-def _measure(
-    classifier: Classifier, inputs: Inputs, batches: Sequence[int], threads: int | None, how: Effort
-) -> BenchRow:
-    speed = measure_speed(classifier, inputs, batches, how)
-    chosen = classifier.selection
-    assert chosen is not None  # Classifier.load gives one
-    return BenchRow(
-        device=chosen.device,
-        precision=chosen.precision.value,
-        backend=classifier.backend.name,
-        threads=threads,
-        speed=speed,
-        peak_memory_mib=peak_memory_mib(),
-        device_memory_mib=classifier.backend.device_memory_mib,
-    )
+@dataclass(frozen=True)
+class _Run:
+    """All combinations once, with one number of CPU threads.
+
+    An accelerator does not care for those: it has a row in the first run, and None later.
+    """
+
+    inputs: Inputs
+    batches: Sequence[int]
+    effort: Effort
+    threads: int
+    first: bool
+
+    def measure(self, classifier: Classifier) -> BenchRow | None:
+        picked = classifier.selection
+        assert picked is not None  # Classifier.load gives one
+        if not self._counts(picked.device):
+            return None
+        speed = measure_speed(classifier, self.inputs, self.batches, self.effort)
+        return BenchRow(
+            device=picked.device,
+            precision=picked.precision.value,
+            backend=classifier.backend.name,
+            threads=self._threads_of(picked.device),
+            speed=speed,
+            peak_memory_mib=peak_memory_mib(),
+            device_memory_mib=classifier.backend.device_memory_mib,
+        )
+
+    def fail(self, device: str, precision: str, reason: str) -> BenchRow | None:
+        if not self._counts(device):
+            return None
+        return BenchRow.failed(device, precision, self._threads_of(device), reason)
+
+    def _counts(self, device: str) -> bool:
+        return self.first or device == "cpu"
+
+    def _threads_of(self, device: str) -> int | None:
+        return self.threads if device == "cpu" else None

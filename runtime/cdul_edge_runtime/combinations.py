@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeVar
 
 from cdul_edge_runtime.backends import DEVICES, Device
 from cdul_edge_runtime.bundle import Bundle
 from cdul_edge_runtime.classifier import Classifier
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from cdul_edge_runtime.machine import reset_peak_memory
 from cdul_edge_runtime.manifest import Precision
 from cdul_edge_runtime.selection import RUNS, Auto, parse_device, parse_precision
 
 All = Literal["all"]
+Row = TypeVar("Row")
+Fail = Callable[[str, str, str], Row]  # of device, precision and reason
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,9 @@ class Unavailable:
 class Combinations:
     """A wish for devices and precisions; each is a name, "auto" or "all".
 
-    "all" is everything that is here, and what is not is only listed. "auto" is what
-    `Classifier.load` picks. A name must be met at least once, with whatever the other one is.
+    "all" is everything that is here, and what is not is only listed; where a device fails, its
+    row says so and the others go on. "auto" is what `Classifier.load` picks. A name must be met at
+    least once, with whatever the other one is.
     """
 
     device: Device | Auto | All
@@ -45,38 +49,68 @@ class Combinations:
             "all" if precision == "all" else parse_precision(precision),
         )
 
-    def open(
-        self, bundle: Bundle, unavailable: list[Unavailable], *, threads: int | None = None
-    ) -> Iterator[Classifier]:
-        """Open one classifier after the other; each is closed before the next, memory counted anew.
+    @property
+    def several(self) -> bool:
+        """Whether one that does not run stops none of the others."""
+        return "all" in (self.device, self.precision)
+
+    def measure(
+        self,
+        bundle: Bundle,
+        measure: Callable[[Classifier], Row],
+        fail: Fail[Row],
+        unavailable: list[Unavailable],
+        *,
+        threads: int | None = None,
+    ) -> Iterator[Row]:
+        """A row a combination; each is closed before the next is opened, memory counted anew.
 
         Args:
             bundle: what to open.
-            unavailable: takes what cannot be opened.
+            measure: gives the row of an open classifier.
+            fail: gives the row of one whose device failed, where others go on.
+            unavailable: takes what is not here, where others go on.
             threads: of the CPU.
 
         Raises:
+            DeviceError: the device of a combination that was asked for by name failed.
             CdulEdgeError: a named combination, or all of them, cannot be opened.
         """
-        opened = False
+        found = False
         for device, precision in self._wishes(bundle):
+            name = precision.value if isinstance(precision, Precision) else precision
             reset_peak_memory()
             try:
                 classifier = Classifier.load(
                     bundle, device=device, precision=precision, threads=threads
                 )
             except CdulEdgeError as error:
-                if "all" not in (self.device, self.precision):
+                if not self.several:
                     raise
-                name = precision.value if isinstance(precision, Precision) else precision
-                unavailable.append(Unavailable(device, name, str(error)))
+                if isinstance(error, DeviceError):
+                    found = True
+                    yield fail(device, name, str(error))
+                else:
+                    unavailable.append(Unavailable(device, name, str(error)))
                 continue
-            opened = True
+            found = True
             with classifier:
-                yield classifier
-        if not opened:
+                row = self.measure_one(partial(measure, classifier), fail, device, name)
+            yield row
+        if not found:
             reasons = "; ".join(f"{u.device} {u.precision}: {u.reason}" for u in unavailable)
             raise CdulEdgeError(f"{bundle.folder} cannot run as asked: {reasons}")
+
+    def measure_one(
+        self, measure: Callable[[], Row], fail: Fail[Row], device: str, precision: str
+    ) -> Row:
+        """The row, or that of a failure where others go on."""
+        try:
+            return measure()
+        except DeviceError as error:
+            if not self.several:
+                raise
+            return fail(device, precision, str(error))
 
     def _wishes(self, bundle: Bundle) -> list[tuple[Device | Auto, Precision | Auto]]:
         devices = list(DEVICES) if self.device == "all" else [self.device]

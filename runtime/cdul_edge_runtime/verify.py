@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,47 +107,38 @@ def verify_bundle(
 
     Raises:
         BundleError: there is no reference, it does not fit, or a precision's file was changed.
+        DeviceError: the device of a combination asked for by name failed; with "all" its row says
+            so, and the others go on.
         CdulEdgeError: a combination asked for by name is not here, or no picture can be read.
     """
     for precision in bundle.precisions():
         bundle.model_path(
             precision
         )  # a file that was edited is an error, and not merely "not here"
-    unavailable: list[Unavailable] = []
     test = prepare_pictures(bundle, pictures, truth, threads=threads) if pictures else None
-    opened = combinations.open(bundle, unavailable, threads=threads)
-    rows = tuple(_rows(bundle, opened, beside, test, batches, effort))
-    about = _about_pictures(test) if test else {}
-    digest = sha256_file(bundle.folder / MANIFEST)
-    return VerifyReport(str(bundle.folder), digest, rows, tuple(unavailable), about)
 
-
-def _rows(
-    bundle: Bundle,
-    opened: Iterable[Classifier],
-    beside: Backend | None,
-    test: PictureTest | None,
-    batches: Sequence[int],
-    effort: Effort,
-) -> Iterable[VerifyRow]:
-    def measure(classifier: Classifier, device: str, precision: Precision) -> VerifyRow:
+    def measure(classifier: Classifier) -> VerifyRow:
+        picked = classifier.selection  # PyTorch's has none
         return verify_row(
             bundle,
             classifier,
-            device=device,
-            precision=precision,
+            device=picked.device if picked else PYTORCH,
+            precision=picked.precision if picked else Precision.FP32,
             pictures=test,
             batches=batches,
             effort=effort,
         )
 
+    rows: list[VerifyRow] = []
+    unavailable: list[Unavailable] = []
     if beside is not None:
         reset_peak_memory()
-        yield measure(Classifier(bundle.manifest, beside), PYTORCH, Precision.FP32)
-    for classifier in opened:
-        chosen = classifier.selection
-        assert chosen is not None  # Combinations opens with Classifier.load
-        yield measure(classifier, chosen.device, chosen.precision)
+        row_of = partial(measure, Classifier(bundle.manifest, beside))
+        rows.append(combinations.measure_one(row_of, VerifyRow.failed, PYTORCH, "fp32"))
+    rows += combinations.measure(bundle, measure, VerifyRow.failed, unavailable, threads=threads)
+    about = _about_pictures(test) if test else {}
+    digest = sha256_file(bundle.folder / MANIFEST)
+    return VerifyReport(str(bundle.folder), digest, tuple(rows), tuple(unavailable), about)
 
 
 def default_report_path(bundle: Path) -> Path:

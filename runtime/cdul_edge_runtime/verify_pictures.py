@@ -87,21 +87,23 @@ def compare_pictures(classifier: Classifier, test: PictureTest, near: float) -> 
     else:
         scores, _, _ = score_pictures(classifier, test.pictures)
     clear, _ = find_flips(scores, test.fp32, classifier.thresholds, near)
-    error = np.abs(scores - test.fp32)
+    error = differences(scores, test.fp32)
     truth = test.fp32 if test.truth is None else test.truth
+    sound = bool(np.isfinite(scores).all())
     found: dict[str, Any] = {
         "count": len(scores),
         "labels_per_picture": float((scores >= classifier.thresholds).sum(axis=1).mean()),
         "max_error": finite(float(error.max())),
         "mean_error": finite(float(error.mean())),
         "flip_rate": float(clear.mean()),
+        "strange_scores": count_strange(scores),
         "truth": "fp32 scores" if test.truth is None else "given",
-        "map_fp32": finite(mean_average_precision(test.fp32, truth)),
-        "map": None if np.isnan(scores).any() else finite(mean_average_precision(scores, truth)),
+        "map_fp32": _mean_ap(test.fp32, truth),
+        "map": _mean_ap(scores, truth),
     }
     if None not in (found["map"], found["map_fp32"]):
         found["map_drop"] = found["map_fp32"] - found["map"]
-    if test.truth is not None and not np.isnan(scores).any():
+    if test.truth is not None and sound:
         report = evaluate_scores(scores, test.truth, classifier.classes, classifier.thresholds)
         found["metrics"] = report.to_dict()
     return found
@@ -114,6 +116,25 @@ def find_flips(
     flipped = (scores >= thresholds) != (expected >= thresholds)
     borderline = np.abs(expected - thresholds) <= near
     return flipped & ~borderline, flipped & borderline
+
+
+def differences(scores: Scores, expected: Scores) -> Scores:
+    """Absolute differences; NaN where both are infinite, without numpy's warning."""
+    with np.errstate(invalid="ignore"):
+        gaps: Scores = np.abs(scores - expected)
+    return gaps
+
+
+def count_strange(scores: Scores) -> float:
+    """How many are NaN or outside [0, 1]."""
+    return float((~((scores >= 0) & (scores <= 1))).sum())
+
+
+def _mean_ap(scores: Scores, truth: npt.NDArray[Any]) -> float | None:
+    """In percent; None where a score is not finite, or nothing is positive."""
+    if not np.isfinite(scores).all():
+        return None
+    return finite(mean_average_precision(scores, truth))
 
 
 def finite(value: float) -> float | None:

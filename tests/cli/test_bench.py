@@ -23,9 +23,15 @@ def test_one_row_a_number_of_threads_on_stdout_as_json_or_as_a_table(bundle: Pat
         assert (row["device"], row["precision"]) == ("cpu", "fp32")
         assert set(row["throughput"]) == {"1", "2"}
         assert row["latency"]["network"]["repeats"] == 3
-    table = bench(bundle)
-    assert "fp32" in table.stdout
-    assert max(map(len, table.stdout.splitlines())) <= 100
+    shown = bench(bundle, "--threads", "1,2", "--batches", "1,2,100,1000").stdout.splitlines()
+    tables = [line for line in shown if not line.startswith(("/", "jetson", "gpu", "cpu g", "nv"))]
+    assert max(map(len, tables)) <= 80
+    words = [line.split() for line in tables]
+    names = ["device", "precision", "threads"]
+    assert [*names, *(2 * ["p50", "ms", "p95", "ms", "p99", "ms"])] in words
+    assert [*names, "1", "2", "100", "1000", "MiB", "MiB"] in words
+    assert sum(line[:3] == ["cpu", "fp32", "2"] for line in words) == 2
+    assert not any("…" in line for line in shown)
 
 
 @pytest.mark.parametrize(

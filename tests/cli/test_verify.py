@@ -1,17 +1,29 @@
 from __future__ import annotations
 
+import io
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
+from cdul_edge.cli.speed_tables import WIDTH
+from cdul_edge.cli.verify_tables import SELF_TESTS, show_report
+from cdul_edge_runtime.bench import Speed
 from cdul_edge_runtime.bundle import MANIFEST
+from cdul_edge_runtime.combinations import Unavailable
 from cdul_edge_runtime.files import read_json, write_json
+from cdul_edge_runtime.latency import Latency
 from cdul_edge_runtime.manifest import Precision
+from cdul_edge_runtime.verify import VerifyReport
+from cdul_edge_runtime.verify_row import Check, VerifyRow
 
 
 def verify(*words: object) -> Result:
@@ -106,7 +118,9 @@ def test_all_lists_what_is_here_and_says_why_the_rest_is_not(
     assert {("cpu", "fp32"), ("cpu", "int8-cpu")} <= found
     assert ("cpu", "fp16") in missing
     assert len(found) + len(missing) == 4 + 3 + 3 + 3
-    assert max(len(line) for line in result.stdout.splitlines()[:4]) <= 100
+    lacking = [line for line in result.stdout.splitlines() if "has no fp16 model" in line]
+    assert len(lacking) == 1  # one reason, one line, whatever the devices
+    assert lacking[0].startswith("not here: cpu")
 
 
 def test_a_wish_that_cannot_be_met_is_exit_code_2(bundle: Path) -> None:
@@ -124,3 +138,105 @@ def test_info_knows_the_report(bundle: Path) -> None:
     result = CliRunner().invoke(app, ["info", str(bundle.parent / "bundle-verify.json")])
     assert "verify report" in result.stdout
     assert '"precision": "fp32"' in result.stdout
+
+
+def make_report(device: str = "ort-tensorrt", **changes: Any) -> VerifyReport:
+    """Two rows with the widest names and figures, one of them not timed."""
+    latency = Latency(12345.67, 12345.67, 12345.67, 3)
+    speed = Speed(
+        {"network": latency, "end_to_end": latency},
+        {1: 12345.6, 8: 12345.6, 16: 3.0, 32: 3.0, 128: None, 256: None},
+    )
+    tests = [Check(name, 0.0, 1.0) for name in SELF_TESTS]
+    row = VerifyRow(
+        device=device,
+        precision="int8-cpu",
+        backend="x",
+        accuracy_only=False,
+        checks=tuple(tests),
+        max_error=0.00123,
+        mean_error=4.5e-5,
+        worst_picture="a",
+        flip_rate=0.0123,
+        borderline=0,
+        map_reference=99.5,
+        speed=speed,
+        peak_memory_mib=12345.0,
+        device_memory_mib=67890.0,
+    )
+    checks = (*tests[1:], Check("largest score difference to PyTorch", math.nan, 0.5))
+    slow = replace(row, device="cpu", speed=None, accuracy_only=True, checks=checks)
+    return VerifyReport("/bundle", "0" * 64, (row, slow), **changes)
+
+
+def printed(report: VerifyReport) -> list[str]:
+    out = io.StringIO()
+    show_report(report, Console(file=out, width=WIDTH, highlight=False))
+    return out.getvalue().splitlines()
+
+
+def test_three_tables_fit_into_80_columns_with_their_headers_whole() -> None:
+    lines = printed(make_report())
+    assert not any("…" in line for line in lines)
+    assert max(len(line) for line in lines if ": " not in line) <= 80  # not the sentences
+    text = [line.split() for line in lines]
+    accuracy = "device precision max error mean error flips % mAP change verdict".split()
+    assert accuracy in text
+    wide, slow = ["ort-tensorrt", "int8-cpu"], ["cpu", "int8-cpu"]
+    assert [*wide, "0.0012", "4.5e-05", "1.23", "99.50", "-0.50", "ok"] in text
+    assert [*slow, "0.0012", "4.5e-05", "1.23", "99.50", "-0.50", "broken"] in text
+    assert [*(3 * ["network"]), *(3 * ["frame"])] in text
+    assert ["device", "precision", *(2 * ["p50", "ms", "p95", "ms", "p99", "ms"])] in text
+    assert [*wide, *(6 * ["12345.67"])] in text
+    assert [*slow, *(6 * ["-"])] in text
+    assert ["device", "precision", "1", "8", "16", "32", "128", "MiB", "MiB"] in text
+    assert [*wide, "12346", "12346", "3", "3", "-", "12345", "67890"] in text
+    assert [*slow, *(5 * ["-"]), "12345", "67890"] in text
+    assert ["device", "precision", "256", "MiB", "MiB"] in text  # a column too many: one more table
+    assert any("larger than the row takes at once" in line for line in lines)
+
+
+def test_the_self_tests_that_were_passed_are_named_for_each_row() -> None:
+    lines = printed(make_report())
+    every = "row order, repeat, twins, one by one against batch"
+    assert f"self-tests passed by ort-tensorrt int8-cpu: {every}" in lines
+    assert "self-tests passed by cpu int8-cpu: " + every.partition(", ")[2] in lines
+    assert "broken: cpu int8-cpu: largest score difference to PyTorch: nan, limit 0.5" in lines
+    alike = make_report()
+    assert f"self-tests passed: {every}" in printed(replace(alike, rows=alike.rows[:1]))
+
+
+def test_on_pictures_flips_and_map_are_those_of_the_pictures() -> None:
+    report = make_report()
+    found = {"flip_rate": 0.05, "map": 70.0, "map_drop": 2.5}
+    rows = (
+        replace(report.rows[0], pictures=found),
+        replace(report.rows[1], pictures={"flip_rate": 0.0, "map": None}),
+        VerifyRow.failed("cuda", "fp16", "out of memory"),
+    )
+    about = {"count": 9, "unreadable": [1], "truth": "fp32 scores"}
+    lines = printed(replace(report, rows=rows, pictures=about))
+    text = [line.split() for line in lines]
+    assert ["5.00", "70.00", "-2.50", "ok"] in [words[-4:] for words in text]
+    assert ["0.00", "-", "-", "broken"] in [words[-4:] for words in text]
+    assert ["cuda", "fp16", "-", "-", "-", "-", "-", "broken"] in text
+    assert ["cuda", "fp16", *(7 * ["-"])] in text
+    assert "broken: cuda fp16: out of memory" in lines
+    assert any("9 pictures (1 unreadable), mAP against FP32's scores" in line for line in lines)
+
+
+def test_one_reason_of_several_devices_is_one_line_and_stands_whole_in_the_report() -> None:
+    reason = "onnxruntime 1.31.1 here has only CPUExecutionProvider: pip install x"
+    missing = [
+        Unavailable(device, precision, f"{device} was asked for, and {reason}")
+        for device in ("cuda", "ort-tensorrt")
+        for precision in ("fp32", "fp16", "int8")
+    ]
+    missing += [Unavailable("cpu", "int8", "b has no int8 model")]
+    missing += [Unavailable("cuda", "int8-cpu", "b has no int8 model")]
+    report = make_report(unavailable=tuple(missing))
+    lines = printed(report)
+    assert f"not here: cuda, ort-tensorrt fp32/fp16/int8: {reason}" in lines
+    assert "not here: cpu int8; cuda int8-cpu: b has no int8 model" in lines
+    kept = report.to_dict()["unavailable"][0]["reason"]
+    assert kept == f"cuda was asked for, and {reason}"

@@ -6,13 +6,11 @@ from time import sleep
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 
 from cdul_edge_runtime.bench import Effort, bench_bundle, measure_speed
 from cdul_edge_runtime.bundle import Bundle
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.combinations import Combinations
-from cdul_edge_runtime.errors import CdulEdgeError
 
 
 class Slow:
@@ -36,13 +34,14 @@ def test_throughput_is_pictures_a_second_at_the_sizes_that_fit(bundle: Path) -> 
     classifier = Classifier(loaded.manifest, Slow())
     inputs = loaded.reference().inputs  # three pictures: a batch of four repeats one
     speed = measure_speed(classifier, inputs, (1, 4, 16), Effort(5, 1))
-    assert set(speed.throughput) == {1, 4}
+    assert (list(speed.throughput), speed.throughput[16]) == ([1, 4, 16], None)
     # sleep never ends early: at most 500 a second; a busy machine may be slower.
-    assert 50 < speed.throughput[4] <= 500
+    assert 50 < (speed.throughput[4] or 0) <= 500
     assert speed.latency["network"].p50_ms >= 2
     assert speed.latency["end_to_end"].p50_ms >= speed.latency["network"].p50_ms
-    with pytest.raises(CdulEdgeError, match="at most 4 pictures at once"):
-        measure_speed(classifier, inputs, (16,), Effort(5, 1))
+    none_fits = measure_speed(classifier, inputs, (16,), Effort(5, 1))
+    assert none_fits.throughput == {16: None}
+    assert none_fits.latency["network"].p50_ms >= 2
 
 
 def test_the_report_has_a_row_a_number_of_threads_and_is_plain_json(bundle: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -99,6 +100,10 @@ def add_by_size(call: int, scores: Scores) -> Scores:
 
 def all_nan(call: int, scores: Scores) -> Scores:
     return np.full_like(scores, np.nan)
+
+
+def infinite(call: int, scores: Scores) -> Scores:
+    return np.full_like(scores, np.inf)
 
 
 def broken(row: VerifyRow) -> list[str]:
@@ -213,6 +218,65 @@ def test_no_batch_is_larger_than_the_backend_takes(
     assert row.passed
     assert row.device_memory_mib == 7.0
     assert max(backend.calls) == 2
+
+
+def test_where_a_batch_is_one_picture_no_check_takes_two(
+    bundle: Path, tiny_scores: Callable[[Inputs], Scores]
+) -> None:
+    backend = Broken(tiny_scores, lambda call, scores: scores, max_batch=1)
+    row = measure(bundle, backend=backend)
+    assert row.passed
+    assert max(backend.calls) == 1
+    names = {check.name for check in row.checks}
+    assert "the same batch again" in names
+    assert "the same picture twice in a batch" not in names
+    assert row.speed is not None
+    assert row.speed.throughput[1]
+    assert row.speed.throughput[2] is None
+
+
+@pytest.mark.parametrize("spoil", [all_nan, infinite])
+@pytest.mark.parametrize("with_truth", [False, True])
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
+def test_scores_that_are_no_numbers_are_a_broken_row_and_never_a_traceback(
+    spoil: Callable[[int, Scores], Scores],
+    with_truth: bool,
+    precision: Precision,
+    bundle: Path,
+    pictures: Path,
+    tiny_scores: Callable[[Inputs], Scores],
+    add_precision: Callable[..., None],
+) -> None:
+    add_precision(bundle, Precision.INT8)
+    truth = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 1], [0, 0, -1]], np.int8)
+    test = prepare_pictures(
+        Bundle.load(bundle), find_images(pictures), truth if with_truth else None
+    )
+    row = measure(bundle, precision, backend=Broken(tiny_scores, spoil), pictures=test)
+    assert {
+        "largest score difference to PyTorch",
+        "scores that are NaN or outside 0 to 1",
+        "scores on the pictures that are NaN or outside 0 to 1",
+    } <= set(broken(row))
+    assert row.map_reference is None
+    assert row.pictures["map"] is None
+    assert "metrics" not in row.pictures
+    json.dumps(row.to_dict(), allow_nan=False)
+
+
+def test_fp32_that_is_nan_on_the_pictures_alone_is_broken(
+    bundle: Path, pictures: Path, tiny_scores: Callable[[Inputs], Scores]
+) -> None:
+    """Also where a decision against NaN does not look like a flip, and NaN is the measure."""
+    test = prepare_pictures(Bundle.load(bundle), find_images(pictures), None)
+    test = replace(test, fp32=np.full_like(test.fp32, np.nan))
+
+    def spoil(call: int, scores: Scores) -> Scores:
+        return scores if call <= 7 else np.full_like(scores, np.nan)
+
+    row = measure(bundle, backend=Broken(tiny_scores, spoil), pictures=test)
+    assert broken(row) == ["scores on the pictures that are NaN or outside 0 to 1"]
+    json.dumps(row.to_dict(), allow_nan=False)
 
 
 def test_nan_breaks_a_limit() -> None:
