@@ -15,8 +15,8 @@ from rich.table import Table
 from cdul_edge.cli.summary import write_summary
 
 _PACKAGES = (
-    "cdul-edge numpy pillow onnxruntime onnxruntime-gpu tensorrt torch torchvision open_clip_torch "
-    "onnx onnxscript pyarrow"
+    "cdul-edge numpy pillow onnxruntime onnxruntime-gpu tensorrt tensorrt_lean torch torchvision "
+    "open_clip_torch onnx onnxscript pyarrow"
 ).split()
 _TRAINING = ("torch", "torchvision", "open_clip", "onnx", "onnxscript", "onnxruntime", "pyarrow")
 
@@ -40,20 +40,33 @@ def examine_machine() -> dict[str, Any]:
 
     gpu, torch_facts = _ask_driver(), _ask_torch()
     providers = _ask_onnxruntime()
-    versions = installed_versions(*_PACKAGES)
     return {
         "machine": describe_machine(),
         "gpu": gpu,
-        "packages": {name: versions.get(name, "not installed") for name in _PACKAGES},
+        "packages": _name_versions(installed_versions(*_PACKAGES)),
         "torch": torch_facts,
         "onnxruntime_providers": providers,
         "works": _judge(gpu, torch_facts, providers),
     }
 
 
+def _name_versions(versions: dict[str, str]) -> dict[str, str]:
+    """Of each package; TensorRT has its modules under other package names, too."""
+    found = {name: versions.get(name, "not installed") for name in _PACKAGES}
+    for name in ("tensorrt", "tensorrt_lean"):
+        if name not in versions and find_spec(name) is not None:
+            found[name] = "installed, as part of another package"
+    return found
+
+
 def _ask_driver() -> dict[str, Any]:
+    """What the driver says; a value that begins with "none" is no GPU."""
+    from cdul_edge_runtime.machine import nvidia_driver_there
+
+    loaded = nvidia_driver_there()
     if jetson := _read_text(Path("/etc/nv_tegra_release")):
-        return {"jetson": jetson.splitlines()[0]}
+        seen = "device files are there" if loaded else "none (no device files: --runtime nvidia?)"
+        return {"jetson": jetson.splitlines()[0], "nvidia": seen}
     query = "--query-gpu=name,driver_version,memory.total,compute_cap"
     try:
         answer = subprocess.run(
@@ -64,7 +77,8 @@ def _ask_driver() -> dict[str, Any]:
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return {"nvidia": "none (nvidia-smi does not answer)"}
+        silent = "nvidia-smi does not answer"
+        return {"nvidia": f"a driver is loaded, and {silent}" if loaded else f"none ({silent})"}
     return {"nvidia": "; ".join(answer.stdout.strip().splitlines())}
 
 
@@ -111,15 +125,27 @@ def _judge(
         train = f'no: {why}: pip install "cdul-edge[train]"'
     else:
         train = "yes, on the GPU" if torch_facts.get("cuda_works") else "yes, on the CPU (slow)"
-    runs = "CPUExecutionProvider" in providers
     return {
         "label, train, export": train,
-        "predict, verify": ("yes, on the CPU" + _judge_cuda(gpu, providers))
-        if runs
-        else 'no: ONNX Runtime is missing or broken: pip install "cdul-edge[cpu]"',
+        "predict, verify": _judge_running(gpu, providers),
         "TensorRT engines": _judge_tensorrt(gpu),
         "GPU seen by the driver": "yes" if _has_gpu(gpu) else "no",
     }
+
+
+def _judge_running(gpu: dict[str, Any], providers: list[str]) -> str:
+    engines = None
+    if _has_gpu(gpu) and find_spec("tensorrt") is not None:
+        engines = "TensorRT engines"
+    elif _has_gpu(gpu) and find_spec("tensorrt_lean") is not None:
+        engines = "version-compatible TensorRT engines"
+    if "CPUExecutionProvider" in providers:
+        also = f" and on {engines}" if engines else ""
+        return f"yes, on the CPU{also}{_judge_cuda(gpu, providers)}"
+    missing = 'ONNX Runtime is missing or broken: pip install "cdul-edge[cpu]"'
+    if engines:
+        return f"yes, on {engines}; on the CPU and verify --images: no: {missing}"
+    return f"no: {missing}"
 
 
 def _judge_cuda(gpu: dict[str, Any], providers: list[str]) -> str:
@@ -133,7 +159,9 @@ def _judge_tensorrt(gpu: dict[str, Any]) -> str:
     """By what is installed alone: importing TensorRT on a broken machine can end the process."""
     full, lean = find_spec("tensorrt") is not None, find_spec("tensorrt_lean") is not None
     if not full and not lean:
-        how = "apt install python3-libnvinfer" if "jetson" in gpu else "pip install tensorrt"
+        how = (
+            "apt install python3-libnvinfer" if "jetson" in gpu else 'pip install "cdul-edge[trt]"'
+        )
         return f"no: TensorRT is not installed ({how})"
     if not _has_gpu(gpu):
         return "no: TensorRT is installed, and the driver sees no GPU"
@@ -143,7 +171,7 @@ def _judge_tensorrt(gpu: dict[str, Any]) -> str:
 
 
 def _has_gpu(gpu: dict[str, Any]) -> bool:
-    return "none" not in str(gpu.get("nvidia"))
+    return not str(gpu.get("nvidia", "")).startswith("none")
 
 
 def _read_text(path: Path) -> str:
