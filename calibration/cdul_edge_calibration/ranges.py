@@ -2,8 +2,8 @@
 
 Four of its traps are stepped around (onnxruntime 1.20 to 1.31), each with a test:
 
-* CalibMaxIntermediateOutputs forgets all but the last pictures: ours collects picture by picture, and
-  the collector merges after each.
+* CalibMaxIntermediateOutputs forgets all but the last pictures: ours collects picture by picture,
+  and the collector merges after each.
 * Entropy with its default bins is MinMax under another name: it is not offered.
 * The histogram collector keeps every activation of every picture, and widens its histogram without
   bound when a later picture is much brighter: ours gets one picture at a time, and histograms whose
