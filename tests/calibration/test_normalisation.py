@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 
@@ -14,7 +15,7 @@ def operators(model: onnx.ModelProto) -> list[str]:
     return [node.op_type for node in model.graph.node]
 
 
-def score(model: onnx.ModelProto, folder: Path) -> np.ndarray:  # type: ignore[type-arg]
+def score(model: onnx.ModelProto, folder: Path) -> npt.NDArray[np.float32]:
     onnx.save(model, folder / "model.onnx")
     inputs = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
     return score_batches(folder / "model.onnx", [inputs])[0]

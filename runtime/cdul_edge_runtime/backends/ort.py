@@ -30,6 +30,12 @@ from cdul_edge_runtime.manifest import Precision
 
 # Tuned for one picture, which is what a camera gives; the reference of a bundle has 16.
 DEFAULT_PROFILE = Profile(min=1, best=1, max=16)
+_HARMFUL_OPTIMISERS = {
+    # It would quantise the biases, which TensorRT keeps in floating point.
+    Precision.INT8: "WeightBiasQuantization",
+    # onnxruntime 1.31 dies in it when it loads a vision transformer in FP16 on the CPU.
+    Precision.FP16: "MatmulTransposeFusion",
+}
 
 
 class OrtBackend:
@@ -142,9 +148,8 @@ class OrtBackend:
         options.intra_op_num_threads, options.inter_op_num_threads = self._threads
         options.log_severity_level = 3
         more: dict[str, Any] = {"enable_fallback": 0}  # it would go on elsewhere, and print so
-        if self._precision is Precision.INT8:
-            # ONNX Runtime would quantise the biases, which TensorRT keeps in floating point.
-            more["disabled_optimizers"] = ["WeightBiasQuantization"]
+        if self._precision in _HARMFUL_OPTIMISERS:
+            more["disabled_optimizers"] = [_HARMFUL_OPTIMISERS[self._precision]]
         on_cpu = providers[0][0] == PROVIDERS["cpu"]
         try:
             with ready_for_gpu("cpu" if on_cpu else self._device):
