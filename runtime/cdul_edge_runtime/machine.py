@@ -6,7 +6,6 @@ import ctypes
 import os
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,8 @@ def usable_cores() -> int:
 
 def installed_versions(*distributions: str) -> dict[str, str]:
     """Version of each installed distribution; the others are left out."""
+    from importlib import metadata  # a tenth of the runtime's import time
+
     found = {}
     for name in distributions:
         try:
