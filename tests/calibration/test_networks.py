@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+
+pytest.importorskip("torch", reason="the networks are exported from PyTorch")
+
 import torch
 import torchvision
 from torch import nn
