@@ -157,7 +157,7 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
     return (
         outcome.precision.value,
         f"{accuracy.map:.2f}",
-        f"{-accuracy.map_drop:+.2f}",
+        f"{round(-accuracy.map_drop, 2) + 0.0:+.2f}",  # no -0.00
         f"{100 * accuracy.flip_rate:.2f}",
         f"{accuracy.max_error:.3f}",
         f"{outcome.record.bytes / 2**20:.1f}" if outcome.record else "refused",

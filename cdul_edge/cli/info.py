@@ -91,7 +91,7 @@ def _describe_precision(bundle: Bundle, precision: Precision) -> str:
     record = bundle.record(precision)
     accuracy = record.accuracy
     return (
-        f"{size}, {-accuracy.map_drop:+.2f} points of mAP, {100 * accuracy.flip_rate:.2f} % flips "
+        f"{size}, {round(-accuracy.map_drop, 2) + 0.0:+.2f} points of mAP, {100 * accuracy.flip_rate:.2f} % flips "
         f"on {accuracy.pictures} pictures" + ("" if record.within_budget else ", over its budget")
     )
 

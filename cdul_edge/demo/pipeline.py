@@ -156,7 +156,7 @@ def _verify(world: World, out: Path, run: RunCommand) -> dict[str, dict[str, flo
         latency = row.get("latency", {}).get("network", {}).get("p50_ms")
         found[row["precision"]] = {
             "map": round(row["pictures"]["map"], 2),
-            "map_change": round(-row["pictures"]["map_drop"], 2),
+            "map_change": round(-row["pictures"]["map_drop"], 2) + 0.0,  # no -0.0
             "flips_percent": round(100 * row["pictures"]["flip_rate"], 2),
             "mib": round(model.stat().st_size / 2**20, 2),
             "latency_ms": latency,
