@@ -90,8 +90,9 @@ def _describe_precision(bundle: Bundle, precision: Precision) -> str:
         return size
     record = bundle.record(precision)
     accuracy = record.accuracy
+    change = round(-accuracy.map_drop, 2) + 0.0  # no -0.00
     return (
-        f"{size}, {round(-accuracy.map_drop, 2) + 0.0:+.2f} points of mAP, {100 * accuracy.flip_rate:.2f} % flips "
+        f"{size}, {change:+.2f} points of mAP, {100 * accuracy.flip_rate:.2f} % flips "
         f"on {accuracy.pictures} pictures" + ("" if record.within_budget else ", over its budget")
     )
 
