@@ -47,7 +47,7 @@ def calibrate_and_build(
     outcomes = calibrate_bundle(bundle, pictures, CalibrationSettings())
     faults = []
     try:
-        report_outcomes(bundle, outcomes, None)
+        report_outcomes(bundle, outcomes, None, to_stderr=True)
     except CdulEdgeError as refused:  # what holds the budget is built all the same
         faults.append(str(refused))
     if obstacle is None:

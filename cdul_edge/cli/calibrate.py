@@ -126,15 +126,20 @@ def training_pictures(bundle: Bundle) -> Path:
     return Path(root)
 
 
-def report_outcomes(bundle: Bundle, outcomes: tuple[Outcome, ...], json: Path | None) -> None:
+def report_outcomes(
+    bundle: Bundle, outcomes: tuple[Outcome, ...], json: Path | None, *, to_stderr: bool = False
+) -> None:
     """Show what each precision costs; refused ones are an error at the end.
+
+    Args:
+        json: where a summary is written; with "-", or with `to_stderr`, stdout is not the table's.
 
     Raises:
         CdulEdgeError: a precision was refused.
     """
     if json is not None:
         write_summary(json, _summarise(bundle, outcomes))
-    console = Console(stderr=str(json) == "-", highlight=False)
+    console = Console(stderr=to_stderr or str(json) == "-", highlight=False)
     first = outcomes[0].accuracy
     title = f"{bundle.folder}: mAP on {first.pictures} pictures, truth: {first.truth}"
     table = Table(title=title, title_justify="left")

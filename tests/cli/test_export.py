@@ -147,8 +147,10 @@ def test_trt_without_tensorrt_says_so_at_once_and_keeps_every_onnx_file(
     # Far from the scores of a network that saw six pictures once.
     far = tmp_path / "thresholds.json"
     far.write_text(json.dumps(dict.fromkeys(NAMES, 0.99)))
-    result = invoke("export", run, "--out", out, "--thresholds", far, "--trt")
+    options = ("--thresholds", far, "--trt", "--json", "-")
+    result = invoke("export", run, "--out", out, *options)
     assert result.exit_code == 2, result.output
+    assert json.loads(result.stdout)["bundle"] == str(out)  # the table of precisions is talk
     lines = result.stderr.splitlines()
     assert lines[0].startswith("no engine can be built here (TensorRT is not installed")
     assert lines[-1].startswith("cdul-edge: no engine was built: TensorRT is not installed")
