@@ -18,7 +18,7 @@ from cdul_edge_calibration.sensitivity import Fit, LayerSensitivity, fit_budget
 from cdul_edge_calibration.settings import CalibrationSettings
 from cdul_edge_calibration.speed import measure_speed_up
 from cdul_edge_calibration.talk import Talk
-from cdul_edge_calibration.tensorrt_rules import find_violations
+from cdul_edge_calibration.tensorrt_rules import OPSET, find_violations
 from cdul_edge_runtime.bundle import Bundle, record_file
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.files import atomic_write
@@ -99,7 +99,9 @@ class Maker:
             lambda graph: self._measure(graph, precision),
         )
         fit = best or full
-        if precision is Precision.INT8 and (faults := find_violations(fit.model)):
+        # A graph that could not be exported at opset 17 is for TensorRT 10; `build` says so on 8.6.
+        opset = max(OPSET, self.bundle.manifest.graph.opset)
+        if precision is Precision.INT8 and (faults := find_violations(fit.model, opset=opset)):
             raise CdulEdgeError(
                 f"the INT8 graph would not run as INT8 in TensorRT ({faults[0]}; {len(faults)} "
                 "faults): make the others with --precision fp16 --precision int8-cpu"

@@ -51,10 +51,15 @@ class _Graph:
         return quantize.input[0] if quantize and quantize.op_type == "QuantizeLinear" else ""
 
 
-def find_violations(model: onnx.ModelProto) -> list[str]:
-    """Every rule that the graph breaks, one clause each with the node's name; empty when none."""
+def find_violations(model: onnx.ModelProto, *, opset: int = OPSET) -> list[str]:
+    """Every rule that the graph breaks, one clause each with the node's name; empty when none.
+
+    Args:
+        model: the Q/DQ graph.
+        opset: the newest that is allowed; above 17 TensorRT 8.6 is given up.
+    """
     graph = _Graph(model)
-    found = [*_check_model(graph)]
+    found = [*_check_model(graph, opset)]
     for node in graph.nodes:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             found += _check_scale(node, graph)
@@ -76,9 +81,9 @@ def count_int8_convolutions(model: onnx.ModelProto) -> tuple[int, int]:
     return len(int8), len(convolutions)
 
 
-def _check_model(graph: _Graph) -> Iterator[str]:
+def _check_model(graph: _Graph, opset: int) -> Iterator[str]:
     opsets = {entry.domain: entry.version for entry in graph.model.opset_import}
-    if opsets.get("", 0) > OPSET:
+    if opsets.get("", 0) > opset:
         yield f"opset {opsets.get('')}: TensorRT 8.6 reads up to {OPSET}"
     for node in graph.nodes:
         if node.domain not in ("", "ai.onnx"):

@@ -337,3 +337,12 @@ def test_a_range_that_is_missing_is_never_guessed(
     without = {name: edge for name, edge in ranges.items() if name != "pooled"}
     with pytest.raises(ValueError, match="pooled"):
         quantize_for_tensorrt(residual, without)
+
+
+def test_a_graph_that_is_for_tensorrt_10_anyway_may_keep_its_opset(
+    residual: Model, ranges: Ranges
+) -> None:
+    quantised = quantize_for_tensorrt(residual, ranges)
+    newer_opset(quantised)
+    assert len(find_violations(quantised)) == 1
+    assert find_violations(quantised, opset=18) == []
