@@ -340,7 +340,7 @@ def test_a_range_that_is_missing_is_never_guessed(
 
 
 def test_a_graph_that_is_for_tensorrt_10_anyway_may_keep_its_opset(
-    residual: Model, ranges: Ranges
+    residual: onnx.ModelProto, ranges: Ranges
 ) -> None:
     quantised = quantize_for_tensorrt(residual, ranges)
     newer_opset(quantised)
