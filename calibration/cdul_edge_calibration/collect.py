@@ -77,14 +77,16 @@ def collect(
     record = CalibrationRecord.read(bundle.folder)
     if record is not None and record.fits(key, pool):
         talk.say("the same pictures of the same model: the ranges of the last calibration are kept")
-        paths = list(record.check or record.calibration)
-        prepared, _ = prepare_pictures(pool, paths, bundle.manifest.preprocess, folder / "old.bin")
+        prepared = None
     else:
         record, prepared = _calibrate(bundle, pool, key, folder, talk)
         record.write(bundle.folder)
     if check.pictures is not None:
         prepared = _other_pictures(bundle, check.pictures, settings, folder, talk)
-    elif not record.check_is_separate:
+    elif prepared is None:
+        paths = list(record.check or record.calibration)
+        prepared, _ = prepare_pictures(pool, paths, bundle.manifest.preprocess, folder / "old.bin")
+    if check.pictures is None and not record.check_is_separate:
         talk.warn(
             f"{len(pool)} pictures leave none to check on: accuracy is measured on the calibration "
             "pictures themselves and looks better than it is; give more, or --check-images"
@@ -97,7 +99,7 @@ def collect(
 def _calibrate(
     bundle: Bundle, pool: PictureList, key: CalibrationKey, folder: Path, talk: Talk
 ) -> tuple[CalibrationRecord, PreparedPictures]:
-    with Classifier.load(bundle.folder, device="cpu", precision="fp32") as classifier:
+    with Classifier.load(bundle, device="cpu", precision="fp32") as classifier:
         choice = choose_pictures(
             classifier,
             pool,
