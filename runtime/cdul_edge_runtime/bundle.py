@@ -116,6 +116,10 @@ class Bundle:
         made = (p for p in Precision if (self.folder / p.record_name).is_file())
         return (Precision.FP32, *made)
 
+    def model_sha256(self, precision: Precision) -> str:
+        """Digest of that precision's ONNX file, as manifest or record have it; nothing is read."""
+        return self.fp32_sha256 if precision is Precision.FP32 else self.record(precision).sha256
+
     @property
     def fp32_sha256(self) -> str:
         """Digest of the FP32 file, by which everything that is made from it knows it again."""

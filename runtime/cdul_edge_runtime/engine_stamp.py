@@ -242,9 +242,7 @@ def source_sha256(bundle: Bundle, precision: Precision) -> str:
         BundleError: the bundle has no such file, or it was changed.
     """
     bundle.model_path(precision)  # which checks it
-    if precision is Precision.FP32:
-        return bundle.fp32_sha256
-    return bundle.record(precision).sha256
+    return bundle.model_sha256(precision)
 
 
 def is_ampere_or_later(platform: GpuPlatform) -> bool:

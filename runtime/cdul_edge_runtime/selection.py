@@ -158,10 +158,8 @@ def open_backend(
 
     model = bundle.model_path(precision)
     # ONNX Runtime's engine cache takes a graph with new weights for the old one: a folder each.
-    made_from = bundle.fp32_sha256
-    if precision is not Precision.FP32:
-        made_from = bundle.record(precision).sha256
-    cache_dir = bundle.folder / ENGINES / f"ort-{precision.value}-{made_from[:12]}"
+    digest = bundle.model_sha256(precision)[:12]
+    cache_dir = bundle.folder / ENGINES / f"ort-{precision.value}-{digest}"
     return OrtBackend(
         model,
         device=device,

@@ -112,9 +112,7 @@ def verify_bundle(
         CdulEdgeError: a combination asked for by name is not here, or no picture can be read.
     """
     for precision in bundle.precisions():
-        bundle.model_path(
-            precision
-        )  # a file that was edited is an error, and not merely "not here"
+        bundle.model_path(precision)  # an edited file is an error, and not merely "not here"
     test = prepare_pictures(bundle, pictures, truth, threads=threads) if pictures else None
 
     def measure(classifier: Classifier) -> VerifyRow:
