@@ -14,7 +14,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from cdul_edge_calibration.layers import drop_unused, name_nodes
+from cdul_edge_calibration.layers import drop_unused, name_nodes, replace_nodes
 from cdul_edge_calibration.ranges import Ranges
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -128,9 +128,7 @@ class _Converter:
     def run(self) -> None:
         for node in list(self.graph.node):
             self._convert(node)
-        copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in self.nodes]
-        del self.graph.node[:]
-        self.graph.node.extend(copies)
+        replace_nodes(self.graph, self.nodes)
 
     def _convert(self, node: onnx.NodeProto) -> None:
         half = node.name not in self.keep

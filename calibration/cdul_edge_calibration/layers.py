@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections import Counter
 from dataclasses import dataclass
 
 import onnx
@@ -27,7 +28,7 @@ class Layer:
 
 def list_layers(model: onnx.ModelProto) -> tuple[Layer, ...]:
     """Every Conv and Gemm whose weights are constant, in the order in which they run."""
-    sizes = {tensor.name: _count(tensor.dims) for tensor in model.graph.initializer}
+    sizes = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
     return tuple(
         Layer(_readable(node.input[1]), node.name, node.op_type, sizes[node.input[1]])
         for node in model.graph.node
@@ -42,11 +43,8 @@ def residual_adds(model: onnx.ModelProto) -> tuple[str, ...]:
     constant, as in the image's normalisation or a position embedding.
     """
     constants = {tensor.name for tensor in model.graph.initializer}
-    makers = {output: node for node in model.graph.node for output in node.output}
-    readers: dict[str, int] = {}
-    for node in model.graph.node:
-        for name in node.input:
-            readers[name] = readers.get(name, 0) + 1
+    makers = producers(model.graph)
+    readers = Counter(name for node in model.graph.node for name in node.input)
 
     def swallows(name: str) -> bool:
         return name in makers and makers[name].op_type == "Conv" and readers[name] == 1
@@ -72,7 +70,7 @@ def drop_unused(graph: onnx.GraphProto) -> None:
         nodes = [node for node in graph.node if used & set(node.output)]
         if len(nodes) == len(graph.node):
             break
-        _replace(graph, nodes)
+        replace_nodes(graph, nodes)
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     if len(kept) < len(graph.initializer):
         copies = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in kept]
@@ -80,7 +78,8 @@ def drop_unused(graph: onnx.GraphProto) -> None:
         graph.initializer.extend(copies)
 
 
-def _replace(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+def replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+    """Put these nodes in place of all; they may be nodes of the graph itself."""
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(copies)
@@ -89,25 +88,11 @@ def _replace(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
 def name_nodes(model: onnx.ModelProto) -> None:
     """Give every node a name of its own, in place: what is excluded is excluded by name."""
     taken: set[str] = set()
-    for node, number in zip(model.graph.node, _numbers(), strict=False):
+    for number, node in enumerate(model.graph.node):
         if not node.name or node.name in taken:
             node.name = f"{node.op_type}_{number}"
         taken.add(node.name)
 
 
-def _numbers() -> Iterator[int]:
-    number = 0
-    while True:
-        yield number
-        number += 1
-
-
 def _readable(weights: str) -> str:
     return weights.removeprefix("network.").removesuffix(".weight")
-
-
-def _count(dims: object) -> int:
-    total = 1
-    for size in dims:  # type: ignore[attr-defined]
-        total *= int(size)
-    return total

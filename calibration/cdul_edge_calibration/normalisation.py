@@ -1,8 +1,7 @@
 """The image's normalisation as one depthwise convolution, for ONNX Runtime's CPU kernels.
 
 Around INT8 convolutions ONNX Runtime moves the transpose from NHWC behind Mul and Add, which then
-broadcast over an innermost dimension of three: a tenth to a fifth of a ResNet's whole time. A
-convolution it leaves in place, and computes in a thirtieth of that.
+broadcast over an innermost dimension of three, which is slow. A convolution it leaves in place.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def quantize_for_cpu(
     source = _copy(model)
     fuse_normalisation(source)
     adds = set(residual_adds(source))
-    kept = _with_their_adds(source, float_layers)
+    kept = _with_their_adds(source, float_layers, adds)
     nodes = [
         node.name
         for node in source.graph.node
@@ -120,11 +120,12 @@ def restore_float(model: onnx.ModelProto, nodes: Collection[str]) -> None:
     drop_unused(model.graph)
 
 
-def _with_their_adds(source: onnx.ModelProto, float_layers: Collection[str]) -> set[str]:
+def _with_their_adds(
+    source: onnx.ModelProto, float_layers: Collection[str], adds: Collection[str]
+) -> set[str]:
     """Nodes of these layers, and of the residual Adds that their outputs go into."""
     nodes = {layer.node for layer in list_layers(source) if layer.name in float_layers}
     outputs = {name for node in source.graph.node if node.name in nodes for name in node.output}
-    adds = set(residual_adds(source))
     fed = {n.name for n in source.graph.node if n.name in adds and outputs & set(n.input)}
     return nodes | fed
 
