@@ -25,6 +25,9 @@ STRATEGIES: dict[str, Options] = {
     "max": {"strategy": "max", "fusion": "pooled"},
     "cdul": {"strategy": "cdul"},
     "cdul-zeta0": {"strategy": "cdul", "zeta": 0.0},
+    "cdul-center": {"strategy": "cdul", "debias": "center"},
+    "cdul-sparc": {"strategy": "cdul", "debias": "sparc"},
+    "cosine-mean": {"strategy": "cosine-mean"},
     "overlap": {"overlap": 0.25},
     "grid4x4": {"grid": "4x4"},
 }

@@ -10,6 +10,10 @@ Acknowledging the unknown for multi-label learning with single positive labels (
 The entropy's gradient is dH/dz = -z p (1 - p): the pull on an unknown is to z = 0, at most
 0.224 alpha (at |z| = 1.543), and fades as the network grows sure. The loss may be negative, and 0.5
 is no threshold for such scores: the authors use 0.75, we find one a class.
+
+The paper knows no absence, so w is ours. With w = 1 a few of them would outweigh all that is
+unknown: they bring the unknown scores down to 1/2, where the entropy no longer holds them back, and
+the network is left with those few.
 """
 
 from __future__ import annotations
@@ -30,9 +34,11 @@ def score_entropy(logits: Tensor) -> Tensor:
     return F.softplus(-size) + size * torch.sigmoid(-size)
 
 
-def entropy_loss(logits: Tensor, known: Tensor, alpha: float) -> Tensor:
-    """(B, C) loss of each entry; `known` is 1 there, -1 absent, 0 unknown."""
-    return torch.where(known == 0, -alpha * score_entropy(logits), F.softplus(-known * logits))
+def entropy_loss(logits: Tensor, known: Tensor, *, alpha: float, absent: float) -> Tensor:
+    """(B, C) loss of each entry; `known` is 1 there, -1 absent (of weight `absent`), 0 unknown."""
+    likely = F.softplus(-known * logits)
+    likely = torch.where(known < 0, absent * likely, likely)
+    return torch.where(known == 0, -alpha * score_entropy(logits), likely)
 
 
 def know_positives(supervision: Supervision, method: str) -> Tensor:
@@ -47,9 +53,11 @@ class EntropySettings(MethodSettings):
 
     Attributes:
         alpha: weight of the entropy of unknown entries.
+        absent: w, of an observed absence; ours.
     """
 
     alpha: float = number(0.2, 0, 1e6)
+    absent: float = number(0.2, 0, 1e6)
 
 
 class EntropyMaximisation(Method):
@@ -66,5 +74,6 @@ class EntropyMaximisation(Method):
         self.targets = self.targets.masked_fill(self.known > 0, 1.0)
 
     def loss(self, step: Step) -> Tensor:
-        known = step.rows(self.known)
-        return entropy_loss(step.logits, known, self.settings.alpha).mean()
+        chosen, known = self.settings, step.rows(self.known)
+        loss = entropy_loss(step.logits, known, alpha=chosen.alpha, absent=chosen.absent)
+        return loss.mean()

@@ -37,12 +37,14 @@ class AplSettings(RefinementSettings):
 
     Attributes:
         alpha: weight of the entropy of unknown entries.
+        absent: weight of an observed absence; ours, as in entropy.py.
         beta: weight of the pseudo-negatives.
         share: of a class's unknown entries that are pseudo-negatives in the end.
         freeze_after: share of the epochs after which none is added; 1, as in the paper.
     """
 
     alpha: float = number(0.2, 0, 1e6)
+    absent: float = number(0.2, 0, 1e6)
     beta: float = number(0.02, 0, 1e6)
     share: float = number(0.9, 0, 1)
     freeze_after: float = number(1.0, 0, 1)
@@ -75,7 +77,8 @@ class AsymmetricPseudoLabels(Method):
     def loss(self, step: Step) -> Tensor:
         chosen, labels = self.settings, step.rows(self.negatives)
         taken = ~labels.isnan()
-        entropy = entropy_loss(step.logits, step.rows(self.known), chosen.alpha)
+        known = step.rows(self.known)
+        entropy = entropy_loss(step.logits, known, alpha=chosen.alpha, absent=chosen.absent)
         # A NaN in the branch that is not chosen would still be in the gradient.
         pseudo = F.binary_cross_entropy_with_logits(
             step.logits, labels.nan_to_num(0.0), reduction="none"

@@ -6,7 +6,7 @@ pseudo-positive. The loss is the mean over pictures and classes of (eq. 5, with 
 sign and the target of section 4.6 and the public code)
 
     -log p                                          observed to be there
-    -log(1 - p)                                     observed to be absent
+    -w log(1 - p)                                   observed to be absent: see entropy.py
     beta (-rho log p - (1 - rho) log(1 - p))        pseudo-positive
     gamma (-(1 - rho) log p - rho log(1 - p))       pseudo-negative, where asked for
     -alpha H(p)                                     unknown: see entropy.py
@@ -53,6 +53,7 @@ class VlplSettings(MethodSettings):
         tau_v: temperature of CLIP's softmax.
         theta: a similarity above it makes a pseudo-positive.
         alpha: weight of the entropy of unknown entries.
+        absent: weight of an observed absence; ours, as in entropy.py.
         beta: weight of the pseudo-positives.
         rho: target of a pseudo-positive; a pseudo-negative's is 1 - rho.
         delta: share of the classes that are pseudo-negatives of each picture; the paper finds that
@@ -63,6 +64,7 @@ class VlplSettings(MethodSettings):
     tau_v: float = number(0.03, 1e-4, 10)
     theta: float = number(0.3, 0, 1)
     alpha: float = number(0.2, 0, 1e6)
+    absent: float = number(0.2, 0, 1e6)
     beta: float = number(0.7, 0, 1e6)
     rho: float = number(0.9, 0.5, 1)
     delta: float = number(0.0, 0, 1)
@@ -108,5 +110,5 @@ class VisionLanguagePseudoLabels(Method):
         targets = (1.0 - chosen.rho) + (2.0 * chosen.rho - 1.0) * positive
         weights = chosen.gamma + (chosen.beta - chosen.gamma) * positive
         likely = binary_cross_entropy_with_logits(step.logits, targets, reduction="none")
-        entropy = entropy_loss(step.logits, observed, chosen.alpha)
+        entropy = entropy_loss(step.logits, observed, alpha=chosen.alpha, absent=chosen.absent)
         return torch.where(pseudo != 0, weights * likely, entropy).mean()

@@ -45,7 +45,7 @@ def test_the_entropy_of_sure_scores_is_exact_where_differences_would_cancel() ->
 
 def test_the_pull_on_an_unknown_is_alpha_z_p_one_minus_p() -> None:
     z = torch.linspace(-6, 6, 25, dtype=torch.float64).view(5, 5).requires_grad_()
-    loss = entropy_loss(z, torch.zeros(5, 5, dtype=torch.int8), 0.3).sum()
+    loss = entropy_loss(z, torch.zeros(5, 5, dtype=torch.int8), alpha=0.3, absent=1.0).sum()
     (gradient,) = torch.autograd.grad(loss, z)
     p = torch.sigmoid(z.detach())
     torch.testing.assert_close(gradient, 0.3 * z.detach() * p * (1 - p))
@@ -54,7 +54,7 @@ def test_the_pull_on_an_unknown_is_alpha_z_p_one_minus_p() -> None:
 
 def test_the_pull_is_largest_at_1_543_where_it_is_0_224_alpha() -> None:
     z = torch.arange(0, 8, 1e-3, dtype=torch.float64).requires_grad_()
-    loss = entropy_loss(z, torch.zeros_like(z, dtype=torch.int8), 1.0).sum()
+    loss = entropy_loss(z, torch.zeros_like(z, dtype=torch.int8), alpha=1.0, absent=1.0).sum()
     (gradient,) = torch.autograd.grad(loss, z)
     assert float(z.detach()[gradient.argmax()]) == pytest.approx(1.543, abs=2e-3)
     assert float(gradient.max()) == pytest.approx(0.224, abs=5e-4)
@@ -63,18 +63,19 @@ def test_the_pull_is_largest_at_1_543_where_it_is_0_224_alpha() -> None:
 def test_the_loss_by_hand() -> None:
     # A positive, an observed absence, and an unknown, each with p = 0.25 or 0.5.
     scores = torch.tensor([[0.9, 0.8, 0.1]])
-    method = make(scores, torch.tensor([[0, -1, 0]]))
+    method = make(scores, torch.tensor([[0, -1, 0]]), absent=0.3)
     loss = method.loss(take(torch.logit(torch.tensor([[0.5, 0.25, 0.25]]))))
-    expected = (math.log(2) - math.log(0.75) - 0.2 * 0.562335) / 3
+    expected = (math.log(2) - 0.3 * math.log(0.75) - 0.2 * 0.562335) / 3
     assert float(loss) == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_gradient_on_known_entries_is_that_of_the_cross_entropy() -> None:
     scores, observed = torch.tensor([[0.9, 0.8, 0.1, 0.1]]), torch.tensor([[0, -1, 1, 0]])
     logits = torch.tensor([[0.3, -1.2, 2.0, 0.0]])
-    gradient = gradient_of(make(scores, observed), logits)
+    gradient = gradient_of(make(scores, observed, absent=0.5), logits)
     p = torch.sigmoid(logits)
-    torch.testing.assert_close(gradient[0, :3], torch.stack([p[0, 0] - 1, p[0, 1], p[0, 2] - 1]))
+    expected = torch.stack([p[0, 0] - 1, 0.5 * p[0, 1], p[0, 2] - 1])
+    torch.testing.assert_close(gradient[0, :3], expected)
     assert gradient[0, 3] == 0.0
 
 

@@ -91,7 +91,7 @@ def test_the_loss_by_hand() -> None:
     p = torch.tensor([[0.75, 0.25, 0.5, 0.25]])
     loss = method.loss(take(torch.logit(p)))
     pseudo = 0.7 * (-0.9 * math.log(0.75) - 0.1 * math.log(0.25))
-    expected = (pseudo - 0.2 * 0.562335 + math.log(2) - math.log(0.75)) / 4
+    expected = (pseudo - 0.2 * 0.562335 + math.log(2) - 0.2 * math.log(0.75)) / 4
     assert float(loss) == pytest.approx(expected, abs=1e-6)
 
 
@@ -99,12 +99,12 @@ def test_each_kind_of_entry_has_its_gradient() -> None:
     # observed, absent, pseudo-positive, pseudo-negative, unknown
     similarities = torch.tensor([[0.15, 0.15, 0.4, 0.05, 0.25]])
     observed = torch.tensor([[1, -1, 0, 0, 0]])
-    method = make(similarities, observed, delta=0.2, gamma=0.3)
+    method = make(similarities, observed, delta=0.2, gamma=0.3, absent=0.6)
     logits = torch.tensor([[0.5, -1.0, 1.5, 0.7, -2.0]])
     p = torch.sigmoid(logits)[0].tolist()
     expected = [
         p[0] - 1,
-        p[1],
+        0.6 * p[1],
         0.7 * (p[2] - 0.9),
         0.3 * (p[3] - 0.1),
         0.2 * -2.0 * p[4] * (1 - p[4]),
