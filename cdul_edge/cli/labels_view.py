@@ -48,8 +48,7 @@ def _rows(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "from", str(manifest["inputs"].get("images") or manifest["inputs"].get("similarities"))
     yield "classes", str(len(manifest["classes"]))
     yield "model", _model(manifest)
-    store = manifest["similarities"]
-    yield "views", f"{store['views']}: " + _brief({**store, **manifest["settings"]}, _VIEWS)
+    yield "views", _views(manifest["similarities"], manifest["settings"])
     if complete:
         yield "scores", _brief(manifest["pseudo_labels"])
     yield "made by", f"{manifest['program']} {manifest['version']}"
@@ -70,8 +69,15 @@ def _model(manifest: dict[str, Any]) -> str:
     model = manifest["model"]
     if model is None:
         return f"unknown: {Path(manifest['inputs']['similarities']).name} was imported"
-    weights = model["pretrained"] or f"random weights, seed {model['seed']}"
+    named = model["pretrained"] not in (None, "none")
+    weights = model["pretrained"] if named else f"random weights, seed {model['seed']}"
     return f"{model['architecture']}, {weights}, {model['image_size_px']} px, {model['precision']}"
+
+
+def _views(store: dict[str, Any], settings: dict[str, Any]) -> str:
+    if settings.get("kind") == "patches":
+        return f"the whole picture and its {store['views'] - 1} patches, fit {settings['fit']}"
+    return f"{store['views']}: " + _brief({**store, **settings}, _VIEWS)
 
 
 def _brief(settings: dict[str, Any], names: tuple[str, ...] | None = None) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
+# Percent; a narrower axis would show what the figures beside it round away.
+LEAST_SPAN = 1.0
 INK, FAINT, GRID, ACCENT, BASE = "#222", "#777", "#ddd", "#1f5fa8", "#b0b0b0"
 FONT = "font-family='DejaVu Sans, Verdana, sans-serif'"
 
@@ -90,5 +92,7 @@ def round_step(least: float) -> float:
 def fit_axis(values: Sequence[float], start: float, end: float) -> Axis:
     """An axis with round ends that has room for every value."""
     low, high = min(values), max(values)
-    step = round_step(max(high - low, 1e-3) / 6)
+    missing = max(0.0, LEAST_SPAN - (high - low))
+    low, high = low - missing / 2, high + missing / 2
+    step = round_step((high - low) / 6)
     return Axis(math.floor(low / step) * step, (math.floor(high / step) + 1) * step, start, end)

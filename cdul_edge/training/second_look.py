@@ -7,6 +7,7 @@ only when the epoch comes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -95,13 +96,15 @@ class SecondLook:
         Raises:
             CdulEdgeError: CLIP or a picture cannot be read any more.
         """
-        scorer = self.clip.open(trainer.device)
-        best = np.zeros(tuple(regions.wanted.shape), np.float32)
-        cut = self._cut_ahead(self._boxes(trainer, regions), trainer.preprocess, scorer.preprocess)
-        for owners, crops, done in _gather(cut, scorer.batch_crops):
-            if len(crops):
-                np.maximum.at(best, owners, scorer.score(crops))
-            tick(done)
+        with _current(trainer.device):
+            scorer = self.clip.open(trainer.device)
+            best = np.zeros(tuple(regions.wanted.shape), np.float32)
+            boxes = self._boxes(trainer, regions)
+            cut = self._cut_ahead(boxes, trainer.preprocess, scorer.preprocess)
+            for owners, crops, done in _gather(cut, scorer.batch_crops):
+                if len(crops):
+                    np.maximum.at(best, owners, scorer.score(crops))
+                tick(done)
         return torch.from_numpy(best)
 
     def _boxes(self, trainer: Trainer, regions: Regions) -> Iterator[tuple[int, Boxes]]:
@@ -142,6 +145,11 @@ class SecondLook:
         places = {to_pixels(tuple(box), shown, *picture.size) for box in boxes.tolist()}
         crops = [clip.apply(picture.crop(place)) for place in sorted(filter(None, places))]
         return number, np.stack(crops) if crops else empty
+
+
+def _current(device: torch.device) -> AbstractContextManager[object]:
+    """Make it the current GPU: the one that CLIP means by "cuda"."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def prepare_second_look(

@@ -247,3 +247,6 @@ def test_the_command_labels_by_patches(pictures: Path, classes: Path, tiny_vit: 
     assert result.exit_code == 0, result.output
     assert "7 pictures labelled" in result.stderr
     assert PseudoLabels.read(out).provenance["aggregation"]["strategy"] == "patches"
+    shown = CliRunner().invoke(app, ["info", str(out)]).stdout
+    assert "the whole picture and its 16 patches, fit squash" in shown
+    assert "random weights, seed 0" in shown
