@@ -31,7 +31,7 @@ METHOD_NAMES = (
 )
 # Those that were made for labels of which a part is known, and what they are held against.
 OBSERVED_METHODS = (
-    *("fixed", "cdul", "partial-bce", "role", "em", "em-apl", "ll-r", "ll-ct", "ll-cp"),
+    *("fixed", "cdul", "partial-bce", "role", "em", "em-apl", "ll-r"),
     *("vlpl", "plmcl", "g2netpl", "pu-mlc"),
 )
 # 96 px is what the drawn things need: the same work spent at 48 to 80 px on more pictures or
