@@ -41,14 +41,20 @@ def measure(folder: Path) -> dict[str, Any]:
             "grid": views.grid,
             "overlap": views.overlap,
             "forwards": 1 + views.rows * views.columns,
-            # a snippet's side against the picture's
-            "side": round((1 + 2 * views.overlap) / views.rows, 3),
+            "side": round(largest_side(views), 3),
             **{f"map_{name}": round(float(np.mean(maps)), 2) for name, maps in found.items()},
             **{f"map_{name}_of_seeds": maps for name, maps in found.items()},
         }
         rows.append(row)
         print({key: value for key, value in row.items() if "seeds" not in key})
     return {"pictures": PICTURES, "seeds": SEEDS, "grids": rows}
+
+
+def largest_side(views: Views) -> float:
+    """Of any snippet, against the picture's: those at its border do not reach beyond it."""
+    size_px = 3600
+    _, *snippets = views.boxes(size_px, size_px)
+    return max(right - left for left, _, right, _ in snippets) / size_px
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ class PseudoLabels:
         root: the folder that `paths` are relative to.
         paths: N POSIX paths, unique.
         classes: names of the C columns.
-        scores: (N, C) float32 in [0, 1]; rows do not sum to 1.
+        scores: (N, C) float32 in [0, 1]; rows need not sum to 1.
         thresholds: (C,) float32; a score at or above it counts as positive.
         provenance: what made them: program version, settings, inputs' digests.
         cosines: (N, C) float32 cosines of the whole pictures, up to a constant a picture; None

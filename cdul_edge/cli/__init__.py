@@ -1,7 +1,7 @@
 """The command line: one thin file a command; heavy imports stay inside the command.
 
-Exit codes: 0 done, 1 a verification failed, 2 something the user can mend, 130 interrupted.
-stdout carries results, stderr talk.
+Exit codes: 0 done, 1 a verification or a cell of a study failed, 2 something the user can mend, 130
+interrupted. stdout carries results, stderr talk.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def _describe_parquet(file: Path) -> Facts:
         raise CdulEdgeError(f"{file} is not a readable Parquet file ({error})") from error
     ours = (parquet.schema_arrow.metadata or {}).get(b"cdul_edge")
     columns = parquet.schema_arrow.names
-    kind = "pseudo-labels" if columns == ["path", "scores"] else "similarity part"
+    kind = "pseudo-labels" if "scores" in columns else "similarity part"
     about = _summarise(json_module.loads(ours)) if ours else {}
     kind = kind if ours else "Parquet file of another program"
     return {"kind": kind, "rows": parquet.metadata.num_rows, "columns": columns, **about}

@@ -215,7 +215,7 @@ def _show(summary: LabelSummary) -> None:
         talk.print(f"… and {len(summary.skipped) - 10} more; the store has them all")
     if summary.unseen:
         talk.print(
-            f"warning: no picture shows: {', '.join(summary.unseen)} (no score reaches 0.5)",
+            f"warning: no picture shows: {', '.join(summary.unseen)} (no threshold)",
             style="yellow",
         )
     speed = summary.pictures_per_s

@@ -85,7 +85,7 @@ class Aggregation:
             snippets: what the other rows are.
 
         Returns:
-            (N, C) float32 in [0, 1]; rows do not sum to 1.
+            (N, C) float32 in [0, 1]; rows need not sum to 1.
         """
         assert self.strategy not in ("evidence", "patches"), "a picture alone is not enough"
         if self.strategy == "cosine-mean":

@@ -41,7 +41,7 @@ class LabelSummary:
     Attributes:
         scored: pictures that went through CLIP in this run.
         pictures_per_s: of those, from the first decoded to the last stored; None without any.
-        unseen: classes that no picture shows: none of their scores reaches 0.5.
+        unseen: classes that no picture shows: they have no threshold.
     """
 
     out: str

@@ -42,8 +42,10 @@ def test_labels_are_known_with_their_rows(tmp_path: Path) -> None:
     file = tmp_path / "pseudo_labels.parquet"
     scores = np.full((2, 2), 0.5, np.float32)
     classes = ClassList(("cat", "dog"))
-    PseudoLabels(tmp_path, ("a", "b"), classes, scores, scores[0]).write(file)
-    assert facts(file)["kind"] == "pseudo-labels"
+    for cosines in (None, scores):  # labels of `cdul-edge label` have them
+        labels = PseudoLabels(tmp_path, ("a", "b"), classes, scores, scores[0], cosines=cosines)
+        labels.write(file)
+        assert facts(file)["kind"] == "pseudo-labels"
     assert facts(file)["rows"] == 2
     assert facts(file)["classes"] == ["cat", "dog"]
 

@@ -176,7 +176,7 @@ def test_an_axis_has_room_for_every_value_and_maps_its_ends() -> None:
     one = fit_axis([50.0], 0, 1)
     assert one.low <= 50 < one.high
     # A point at least, as narrower ticks would all read the same.
-    assert (one.low, one.high) == (pytest.approx(49.4), pytest.approx(50.6))
+    assert [one.low, one.high] == pytest.approx([49.4, 50.6])
 
 
 def test_means_lie_where_the_axis_says_and_the_best_is_on_top() -> None:

@@ -4,7 +4,7 @@ Acknowledging the unknown for multi-label learning with single positive labels (
 2022). An unknown class is not taken for absent: its score p = sigmoid(z) is held away from 0 and 1.
 
     L = mean over pictures and classes of   -log p         where the class is known to be there
-                                            -log(1 - p)    where it is known to be absent
+                                            -w log(1 - p)  where it is known to be absent
                                             -alpha H(p)    where it is unknown
 
 The entropy's gradient is dH/dz = -z p (1 - p): the pull on an unknown is to z = 0, at most
