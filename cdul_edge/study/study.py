@@ -10,11 +10,13 @@ results.json, table.md, ...    the report
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from cdul_edge.study.cell_run import DONE, FAILED, CellRun, Outcome, failed, run_cell
 from cdul_edge.study.cells import Cell
@@ -29,6 +31,8 @@ from cdul_edge_runtime.files import read_json
 from cdul_edge_runtime.machine import usable_cores
 
 Say = Callable[[str], None]
+
+LOCK = ".lock"
 
 _MEND = "choose another --out, or remove that file"
 
@@ -46,9 +50,31 @@ def run_study(settings: StudySettings, say: Say) -> list[Outcome]:
         An outcome a cell, in the order of the cells.
 
     Raises:
-        CdulEdgeError: data that cannot be read, or finished cells of other settings.
+        CdulEdgeError: data that cannot be read, finished cells of other settings, or another
+            process at work in the folder.
     """
     settle_folder(settings)
+    with _only_writer(settings.out):
+        return _run_cells(settings, say)
+
+
+@contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    """Hold the folder: two processes would train in the same run folders."""
+    lock = FileLock(folder / LOCK)  # the system frees it when the process ends, however it ends
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise CdulEdgeError(
+            f"another process is at work on the study {folder}: wait for it, or stop it"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _run_cells(settings: StudySettings, say: Say) -> list[Outcome]:
     say("preparing pictures, truth and labels")
     datasets = prepare_datasets(settings)
     labels = _label(settings, datasets, say)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
 from cdul_edge.study import cell_run
 from cdul_edge.study.settings import DrawnWorld, Photographs, StudySettings
-from cdul_edge.study.study import run_study
+from cdul_edge.study.study import LOCK, run_study
 from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -157,6 +158,12 @@ def test_a_cell_of_a_variant_that_has_changed_is_refused(
     monkeypatch.setitem(STRATEGIES, "default", {"strategy": "global"})
     with pytest.raises(CdulEdgeError, match=r"seed-0.json .*: labels \w{8} \(now \w{8}\)"):
         run_study(tiny(study), quiet)
+
+
+def test_two_processes_never_work_on_one_study(study: Path, tiny: Tiny, quiet: Say) -> None:
+    with FileLock(study / LOCK), pytest.raises(CdulEdgeError, match="another process is at work"):
+        run_study(tiny(study), quiet)
+    assert len(run_study(tiny(study), quiet)) == 4  # and it may go on when the other has ended
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(
