@@ -18,13 +18,13 @@ from rich.console import Console
 
 from benchmarks.record import record
 from cdul_edge.demo.world import World, paint_world
-from cdul_edge.labelling.label import label_pictures
-from cdul_edge.labelling.options import LabelRequest, Scoring
-from cdul_edge.labelling.talk import Talk as LabelTalk
+from cdul_edge.labelling.encode.console import Talk as LabelTalk
+from cdul_edge.labelling.request import LabelRequest, Scoring
+from cdul_edge.labelling.run import label_pictures
 from cdul_edge.training.evaluation import EvaluationOptions
 from cdul_edge.training.presets import PRESETS, Preset, make_config
 from cdul_edge.training.progress import Talk
-from cdul_edge.training.student import train_student
+from cdul_edge.training.train import train_student
 
 # Each changes the demo's preset; "cdul" is the default method as the demo runs it.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -54,7 +54,7 @@ def main() -> None:
             for seed in options.seeds
             for name in options.variants
         ]
-    figures = {"runs": runs, "means": summarise(runs), "against_fixed": compare(runs)}
+    figures = {"runs": runs, "means": summarize(runs), "against_fixed": compare(runs)}
     record("alignment_vs_fixed", figures, threads=options.threads)
 
 
@@ -101,7 +101,7 @@ def prepare_world(folder: Path, seed: int) -> tuple[World, Path]:
     return world, folder / "labels"
 
 
-def summarise(runs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+def summarize(runs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Mean over the seeds, and the spread of the held-out mAP."""
     means = {}
     for name in dict.fromkeys(run["variant"] for run in runs):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchmarks.networks import export_random
 from benchmarks.record import record
-from cdul_edge_runtime.files import read_json
+from cdul_edge_runtime.host.files import read_json
 
 NETWORK, SIZE_PX = "resnet50", 448
 LIMIT_MIB = 3 * 1024

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--supervised", action="store_true", help="train the upper bound too")
     options = parser.parse_args()
     runs = [run_demo(seed, options.supervised) for seed in options.seeds]
-    record("demo", {**summarise(runs), "runs": runs}, threads=options.threads)
+    record("demo", {**summarize(runs), "runs": runs}, threads=options.threads)
 
 
 def run_demo(seed: int, supervised: bool) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def run_demo(seed: int, supervised: bool) -> dict[str, Any]:
     return {"seed": seed, **{name: report[name] for name in kept}}
 
 
-def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
+def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Means and standard deviations over the seeds, beside the limits."""
     accuracy = {name: [run["map"][name] for run in runs] for name in runs[0]["map"]}
     means = {name: mean(values) for name, values in accuracy.items()}

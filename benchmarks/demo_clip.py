@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.record import record
-from cdul_edge.clip_models import LoadedClip, load_clip
+from cdul_edge.clip.models import LoadedClip, load_clip
 from cdul_edge.demo.world import CLASS_NAMES, paint_single, paint_world, picture_seed
-from cdul_edge_runtime.classes import ClassList
-from cdul_edge_runtime.images import open_image
-from cdul_edge_runtime.metrics import evaluate_scores
-from cdul_edge_runtime.truth import read_truth
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.metrics.metrics import evaluate_scores
+from cdul_edge_runtime.metrics.truth import read_truth
+from cdul_edge_runtime.pictures.images import open_image
 
 PROMPT = "a photo of a {}"
 GRID = 3
@@ -44,9 +44,9 @@ def score_views(clip: LoadedClip, texts: torch.Tensor, views: list[Image.Image])
     size = (clip.image_size_px, clip.image_size_px)
     squares = [np.asarray(view.resize(size, Image.Resampling.BICUBIC)) for view in views]
     pixels = np.stack(squares).astype(np.float32) / 255
-    standardised = (pixels - np.array(clip.mean, np.float32)) / np.array(clip.std, np.float32)
+    standardized = (pixels - np.array(clip.mean, np.float32)) / np.array(clip.std, np.float32)
     encode: Any = clip.model.encode_image
-    features = encode(torch.from_numpy(standardised).permute(0, 3, 1, 2), normalize=True)
+    features = encode(torch.from_numpy(standardized).permute(0, 3, 1, 2), normalize=True)
     logits = clip.logit_scale * features @ texts.T
     return np.asarray(logits.softmax(dim=1), dtype=np.float32)
 

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from rich.console import Console
 
 from cdul_edge.demo.world import paint_world
-from cdul_edge.labelling.label import label_pictures
-from cdul_edge.labelling.options import LabelRequest, Scoring
-from cdul_edge.labelling.talk import Talk
-from cdul_edge.labelling.views import Views
-from cdul_edge.pseudo_labels import PseudoLabels
-from cdul_edge_runtime.metrics import evaluate_scores
-from cdul_edge_runtime.truth import read_truth
+from cdul_edge.labelling.encode.console import Talk
+from cdul_edge.labelling.encode.views import Views
+from cdul_edge.labelling.request import LabelRequest, Scoring
+from cdul_edge.labelling.run import label_pictures
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.metrics.metrics import evaluate_scores
+from cdul_edge_runtime.metrics.truth import read_truth
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Three sides take turns on the same pictures:
 
 * `cdul-edge label`'s own path: decoding processes, batches across pictures, encoder, store;
-* the bare forward: open_clip's `encode_image` on the same views, already in memory as normalised
+* the bare forward: open_clip's `encode_image` on the same views, already in memory as normalized
   float32 in channels_last, in the batch size that is fastest for it, on all threads;
 * the plain loop that most scripts use: open a picture, ten crops, open_clip's preprocess, one
   forward a picture.
@@ -27,22 +27,22 @@ import torch
 from PIL import Image
 
 from benchmarks.record import interleave, median_ratio, record
-from cdul_edge.clip_models import load_clip
+from cdul_edge.clip.models import load_clip
 from cdul_edge.demo.world import CLASS_NAMES, paint_world
-from cdul_edge.labelling.decoding import DecodingPlan, decode_batch
-from cdul_edge.labelling.encoder import ClipEncoder
-from cdul_edge.labelling.prompts import Prompts
-from cdul_edge.labelling.scoring import (
+from cdul_edge.labelling.encode.decoding import DecodingPlan, decode_batch
+from cdul_edge.labelling.encode.encoder import ClipEncoder
+from cdul_edge.labelling.encode.prompts import Prompts
+from cdul_edge.labelling.encode.views import Views
+from cdul_edge.labelling.store.parts import slice_parts
+from cdul_edge.labelling.store.similarities import (
     ErrorLimit,
     ScoringJob,
     choose_batch_pictures,
     score_pictures,
 )
-from cdul_edge.labelling.store import slice_parts
-from cdul_edge.labelling.views import Views
-from cdul_edge_runtime.classes import ClassList
-from cdul_edge_runtime.images import PictureList, find_images
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.pictures.images import PictureList, find_images
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "data" / "photos"
 VIEWS = Views()

@@ -27,11 +27,11 @@ import torch
 
 from benchmarks.record import interleave, median_ratio, record
 from cdul_edge.training.config import METHODS, TrainConfig
-from cdul_edge.training.dataset import StoredPictures
+from cdul_edge.training.data.dataset import StoredPictures
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods import Method, Supervision, make_method
 from cdul_edge.training.methods.base import Step
-from cdul_edge.training.network import create_network
+from cdul_edge.training.networks.network import create_network
 
 SIZE_PX = 96
 CLASSES = 80
@@ -196,7 +196,7 @@ def make_config(name: str, *, epochs: int) -> TrainConfig:
     return TrainConfig(
         network="clip:demo", weights="none", height_px=SIZE_PX, width_px=SIZE_PX, method=name,
         method_settings={"relabel": False} if name == "ccd" else {}, epochs=epochs,
-        batch_size=BATCH, learning_rate=1e-6, precision="fp32", shift=0.125, colour=0.4,
+        batch_size=BATCH, learning_rate=1e-6, precision="fp32", shift=0.125, color=0.4,
     )  # fmt: skip
 
 

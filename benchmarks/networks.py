@@ -10,14 +10,14 @@ import torch
 import torchvision
 
 from cdul_edge_calibration.accuracy import measure_accuracy
-from cdul_edge_calibration.quantize import quantize_for_cpu
-from cdul_edge_calibration.ranges import measure_ranges
+from cdul_edge_calibration.data.ranges import measure_ranges
+from cdul_edge_calibration.graphs.quantize import quantize_for_cpu
 from cdul_edge_export.onnx_export import export_bundle
-from cdul_edge_runtime.bundle import Bundle, record_file
-from cdul_edge_runtime.classes import ClassList
-from cdul_edge_runtime.manifest import Precision
-from cdul_edge_runtime.precision_record import Limits, PrecisionRecord
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.bundle.bundle import Bundle, record_file
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.bundle.precision_record import Limits, PrecisionRecord
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 CLASSES = ClassList(tuple(f"class {n}" for n in range(20)))
 

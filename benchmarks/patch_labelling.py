@@ -22,21 +22,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.record import interleave, median_ratio, record
-from cdul_edge.clip_models import load_clip
+from cdul_edge.clip.models import load_clip
 from cdul_edge.demo.world import CLASS_NAMES
-from cdul_edge.labelling.aggregation import Aggregation
-from cdul_edge.labelling.decoding import DecodingPlan
-from cdul_edge.labelling.encoder import ClipEncoder
-from cdul_edge.labelling.patch_encoder import PatchEncoder
-from cdul_edge.labelling.patch_scores import PatchScoring, score_patches
-from cdul_edge.labelling.prompts import Prompts
-from cdul_edge.labelling.scoring import (
-    ErrorLimit,
-    ScoringJob,
-    choose_batch_pictures,
-    score_pictures,
-)
-from cdul_edge.labelling.store import (
+from cdul_edge.labelling.encode.decoding import DecodingPlan
+from cdul_edge.labelling.encode.encoder import ClipEncoder
+from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
+from cdul_edge.labelling.encode.prompts import Prompts
+from cdul_edge.labelling.encode.views import Views
+from cdul_edge.labelling.score.aggregation import Aggregation
+from cdul_edge.labelling.score.patch_scores import PatchScoring, score_patches
+from cdul_edge.labelling.store.parts import (
     EMBEDDINGS_FOLDER,
     Part,
     part_name,
@@ -44,10 +39,15 @@ from cdul_edge.labelling.store import (
     slice_parts,
     write_part,
 )
+from cdul_edge.labelling.store.similarities import (
+    ErrorLimit,
+    ScoringJob,
+    choose_batch_pictures,
+    score_pictures,
+)
 from cdul_edge.labelling.task import PART_PICTURES
-from cdul_edge.labelling.views import Views
-from cdul_edge_runtime.classes import ClassList
-from cdul_edge_runtime.images import PictureList, find_images
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.pictures.images import PictureList, find_images
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "data" / "photos"
 CLIP = "ViT-B-16"

@@ -23,12 +23,12 @@ import torch
 
 from benchmarks.networks import export_random
 from benchmarks.record import interleave, median_ratio, record
-from cdul_edge_calibration.quantize import quantize_for_cpu
-from cdul_edge_calibration.ranges import measure_ranges
+from cdul_edge_calibration.data.ranges import measure_ranges
+from cdul_edge_calibration.graphs.quantize import quantize_for_cpu
 from cdul_edge_export.deploy import Deploy
-from cdul_edge_runtime.backends.ort import OrtBackend
-from cdul_edge_runtime.manifest import Precision
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.backends.ort.backend import OrtBackend
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 # (network, side in px, least speed-up of int8-cpu over ONNX Runtime's FP32)
 CASES = (

@@ -17,9 +17,9 @@ import numpy as np
 
 from benchmarks.networks import add_int8_cpu, export_random
 from benchmarks.record import record
+from cdul_edge_runtime.bench.latency import measure_latency
+from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
-from cdul_edge_runtime.latency import measure_latency
-from cdul_edge_runtime.manifest import Precision
 
 # (network, side in px, largest allowed ratio of the medians)
 CASES = (("resnet18", 224, 1.25), ("resnet50", 224, 1.25), ("resnet50", 448, 1.15))

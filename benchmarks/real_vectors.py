@@ -22,19 +22,19 @@ import numpy as np
 
 from benchmarks.drawn_stores import DrawnStore, judge, judge_scores, mean_of, paint_sets, quiet
 from benchmarks.record import record
-from cdul_edge.labelling.evidence import EvidenceScoring, score_evidence
-from cdul_edge.labelling.import_similarities import ImportRequest, label_from_similarities
-from cdul_edge.labelling.options import Scoring
-from cdul_edge.labelling.set_views import SetViews, gather_views, read_store
-from cdul_edge.labelling.store import Part
-from cdul_edge.labels_folder import read_manifest
-from cdul_edge.pseudo_labels import PseudoLabels
-from cdul_edge_runtime.thresholds import (
+from cdul_edge.labelling.imported.label_imported import ImportRequest, label_from_similarities
+from cdul_edge.labelling.request import Scoring
+from cdul_edge.labelling.score.evidence import EvidenceScoring, score_evidence
+from cdul_edge.labelling.score.set_statistics import SetViews, gather_views, read_store
+from cdul_edge.labelling.store.parts import Part
+from cdul_edge.labels.folder import read_manifest
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.bundle.thresholds import (
     DEFAULT_RULE,
     UNLABELLED_RULES,
     unlabelled_thresholds,
 )
-from cdul_edge_runtime.truth import read_truth
+from cdul_edge_runtime.metrics.truth import read_truth
 
 VOC = Path(__file__).parents[2] / "shared/data/voc2012-clip-rn50x64/similarities.npz"
 PICTURES, SEEDS = 1500, 3

@@ -11,8 +11,8 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from cdul_edge_runtime.files import write_json
-from cdul_edge_runtime.machine import describe_machine, installed_versions
+from cdul_edge_runtime.host.files import write_json
+from cdul_edge_runtime.host.machine import describe_machine, installed_versions
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (

@@ -79,12 +79,12 @@ def main() -> None:
         settings.to_dict(), run_study(settings, lambda line: print(line, flush=True))
     )
     report.write(options.work)
-    record("study", summarise(report), threads=options.threads)
+    record("study", summarize(report), threads=options.threads)
     if options.docs:
         draw_docs(report, options.work)
 
 
-def summarise(report: Report) -> dict[str, Any]:
+def summarize(report: Report) -> dict[str, Any]:
     """What is kept: the report without each cell's settings, curves and classes."""
     figures = report.to_dict()
     dropped = ("settings", "curve", "labels_curve", "ap", "labels_digest")

@@ -16,15 +16,15 @@ import torch
 import torchvision
 
 from benchmarks.record import record
-from cdul_edge_calibration.fp16 import to_fp16
-from cdul_edge_calibration.layers import name_nodes
-from cdul_edge_calibration.quantize import quantize_for_tensorrt
-from cdul_edge_calibration.ranges import measure_ranges
-from cdul_edge_calibration.tensorrt_rules import count_int8_convolutions, find_violations
+from cdul_edge_calibration.data.ranges import measure_ranges
+from cdul_edge_calibration.graphs.fp16 import to_fp16
+from cdul_edge_calibration.graphs.layers import name_nodes
+from cdul_edge_calibration.graphs.quantize import quantize_for_tensorrt
+from cdul_edge_calibration.graphs.tensorrt_rules import count_int8_convolutions, find_violations
 from cdul_edge_export.deploy import Deploy
 from cdul_edge_export.onnx_export import to_onnx
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 RESNETS = tuple(f"resnet{depth}" for depth in (18, 34, 50, 101, 152))
 # One of each family that docs/bundle-format.md names.
@@ -36,7 +36,7 @@ SIZE_PX = 224
 
 
 def check_network(network: torch.nn.Module, size_px: int) -> dict[str, Any]:
-    """Export, quantise for TensorRT, and count."""
+    """Export, quantize for TensorRT, and count."""
     preprocess = Preprocess(size_px, size_px)
     model, _ = to_onnx(Deploy(network.eval(), preprocess), preprocess)
     name_nodes(model)
@@ -45,9 +45,9 @@ def check_network(network: torch.nn.Module, size_px: int) -> dict[str, Any]:
         path = Path(folder, "fp32.onnx")
         onnx.save(model, path)
         ranges = measure_ranges(path, lambda: iter([inputs]))
-    quantised = quantize_for_tensorrt(model, ranges)
-    int8, convolutions = count_int8_convolutions(quantised)
-    violations = find_violations(quantised)
+    quantized = quantize_for_tensorrt(model, ranges)
+    int8, convolutions = count_int8_convolutions(quantized)
+    violations = find_violations(quantized)
     return {
         "opset": model.opset_import[0].version,
         "convolutions": convolutions,

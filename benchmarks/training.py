@@ -5,10 +5,10 @@ Sides that take turns, resnet18 at 224 px, batches of 32:
 * `first_epoch`: decode every picture into the cache, then one epoch of `cdul-edge train`;
 * `later_epochs`: one epoch from the cache, as every epoch but the first;
 * `uncached`: one epoch that decodes anew (`--cache none`);
-* `bare`: forward, loss and backward on one batch already in memory, without an optimiser.
+* `bare`: forward, loss and backward on one batch already in memory, without an optimizer.
 
 A run of E epochs has the speed of one `first_epoch` and E - 1 `later_epochs`; `run_over_bare` is
-that for 10 epochs. Augmentation is flip, shift and colour: everything that `train` can do.
+that for 10 epochs. Augmentation is flip, shift and color: everything that `train` can do.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from torchvision.models import resnet18
 from benchmarks.record import interleave, median_ratio, record
 from cdul_edge.demo.pictures import paint_scene
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.dataset import DataOptions, Pictures, open_pictures
+from cdul_edge.training.data.dataset import DataOptions, Pictures, open_pictures
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods import Supervision, make_method
-from cdul_edge.training.network import create_network
-from cdul_edge.training.optimisation import autocast, resolve_precision
-from cdul_edge_runtime.images import PictureList, find_images, open_image
+from cdul_edge.training.networks.network import create_network
+from cdul_edge.training.optimization import autocast, resolve_precision
+from cdul_edge_runtime.pictures.images import PictureList, find_images, open_image
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "data" / "photos"
 CLASSES = 20
@@ -78,7 +78,7 @@ def measure(pictures: PictureList, precision: Any, threads: int, repeats: int) -
     """Pictures a second of each side, and how each compares with the bare side in the same turn."""
     config = TrainConfig(
         network="resnet18", weights="none", precision=precision, batch_size=BATCH, epochs=1000,
-        learning_rate=1e-5, shift=0.125, colour=0.4,
+        learning_rate=1e-5, shift=0.125, color=0.4,
     )  # fmt: skip
     trainer, open_anew = make_trainer(pictures, config, threads)
     cached, uncached = open_anew("memory"), open_anew("none")

@@ -12,14 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cdul_edge_runtime.bundle import Bundle
+    from cdul_edge_runtime.bundle.bundle import Bundle
     from cdul_edge_runtime.classifier import Classifier
     from cdul_edge_runtime.prediction import Prediction
 
 __all__ = ["Bundle", "Classifier", "Prediction"]
 __version__ = "0.1.0"
 
-_HOMES = {name: f"cdul_edge_runtime.{name.lower()}" for name in __all__}
+_HOMES = {
+    "Bundle": "cdul_edge_runtime.bundle.bundle",
+    "Classifier": "cdul_edge_runtime.classifier",
+    "Prediction": "cdul_edge_runtime.prediction",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cdul_edge_runtime.bundle import MANIFEST, REFERENCE, Reference, record_file
-from cdul_edge_runtime.classes import ClassList
-from cdul_edge_runtime.files import write_json
-from cdul_edge_runtime.manifest import METADATA_KEY, Graph, Manifest, Parity, Precision
-from cdul_edge_runtime.precision_record import Accuracy, Limits, PrecisionRecord
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.bundle.bundle import MANIFEST, REFERENCE, Reference, record_file
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Graph, Manifest, Parity, Precision
+from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits, PrecisionRecord
+from cdul_edge_runtime.host.files import write_json
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 Inputs = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float32]
 
-COLOURS = ClassList(("red", "green", "blue"))
+COLORS = ClassList(("red", "green", "blue"))
 
 
 def expected_scores(inputs: Inputs) -> Scores:
@@ -31,7 +31,7 @@ def expected_scores(inputs: Inputs) -> Scores:
 
 
 def build_graph(properties: dict[str, str] | None = None, *, classes: int = 3) -> Any:
-    """The tiny graph: mean of each colour channel, then one linear layer and a sigmoid."""
+    """The tiny graph: mean of each color channel, then one linear layer and a sigmoid."""
     onnx = pytest.importorskip("onnx")
     helper, tensor = onnx.helper, onnx.TensorProto
     weights = 8 / 255 * np.eye(3, classes, dtype=np.float32)
@@ -61,7 +61,7 @@ def write_bundle(folder: Path, **changes: Any) -> Path:
     onnx = pytest.importorskip("onnx")
     folder.mkdir(parents=True)
     manifest = Manifest(
-        classes=COLOURS,
+        classes=COLORS,
         thresholds=np.array([0.5, 0.5, np.inf], np.float32),
         preprocess=Preprocess(8, 8),
         graph=Graph(opset=17, ir_version=8),
@@ -73,7 +73,7 @@ def write_bundle(folder: Path, **changes: Any) -> Path:
     onnx.save(build_graph({METADATA_KEY: manifest.to_json()}), folder / "model.fp32.onnx")
     inputs = np.zeros((3, 8, 8, 3), np.uint8)
     inputs[0, ..., 0], inputs[1, ..., 1], inputs[2, :4] = 255, 200, 90
-    Reference(inputs, expected_scores(inputs), ("red", "green", "grey")).write(folder / REFERENCE)
+    Reference(inputs, expected_scores(inputs), ("red", "green", "gray")).write(folder / REFERENCE)
     files = {name: record_file(folder / name) for name in ("model.fp32.onnx", REFERENCE)}
     write_json(folder / MANIFEST, replace(manifest, files=files).to_dict())
     return folder

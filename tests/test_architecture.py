@@ -17,9 +17,9 @@ ON_THE_WORKSTATION = tuple(
 )
 CALIBRATION = "cdul_edge_calibration"  # needs onnx, and no torch either
 NEED_THE_TRAIN_EXTRA = {
-    "cdul_edge.clip_checkpoints",
-    "cdul_edge.clip_models",
-    "cdul_edge.pseudo_labels",
+    "cdul_edge.clip.checkpoints",
+    "cdul_edge.clip.models",
+    "cdul_edge.labels.pseudo_labels",
     "cdul_edge.cli.__main__",  # runs the command line when imported
     "cdul_edge_export.deploy",
     "cdul_edge_export.graph",

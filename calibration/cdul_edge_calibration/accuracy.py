@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge_runtime.backends.ort import OrtBackend
-from cdul_edge_runtime.manifest import Precision
-from cdul_edge_runtime.metrics import mean_average_precision
-from cdul_edge_runtime.precision_record import Accuracy, Limits
-from cdul_edge_runtime.verify_pictures import find_flips
+from cdul_edge_runtime.backends.ort.backend import OrtBackend
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits
+from cdul_edge_runtime.metrics.metrics import mean_average_precision
+from cdul_edge_runtime.verify.pictures import find_flips
 
 Scores = npt.NDArray[np.float32]
 Inputs = npt.NDArray[np.uint8]

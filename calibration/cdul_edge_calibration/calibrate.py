@@ -14,17 +14,17 @@ import onnx
 
 from cdul_edge_calibration.accuracy import SOFT_TRUTH
 from cdul_edge_calibration.collect import Collected, collect
-from cdul_edge_calibration.layers import list_layers, name_nodes
-from cdul_edge_calibration.pictures import BATCH
+from cdul_edge_calibration.console import Talk
+from cdul_edge_calibration.data.pictures import BATCH
+from cdul_edge_calibration.graphs.layers import list_layers, name_nodes
 from cdul_edge_calibration.precisions import Maker, Outcome
 from cdul_edge_calibration.sensitivity import PICTURES, LayerSensitivity, measure_sensitivity
 from cdul_edge_calibration.settings import CalibrationSettings, Check
-from cdul_edge_calibration.talk import Talk
-from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import PROGRAM, Precision, program_version
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.files import write_json
-from cdul_edge_runtime.images import PictureList
-from cdul_edge_runtime.manifest import PROGRAM, Precision, program_version
+from cdul_edge_runtime.host.files import write_json
+from cdul_edge_runtime.pictures.images import PictureList
 
 SENSITIVITY = "sensitivity.json"
 

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_calibration.accuracy import score_batches
-from cdul_edge_calibration.calibration_record import (
+from cdul_edge_calibration.console import Talk
+from cdul_edge_calibration.data.calibration_record import (
     CalibrationKey,
     CalibrationRecord,
     pool_digest,
 )
-from cdul_edge_calibration.pictures import (
+from cdul_edge_calibration.data.pictures import (
     FEW,
     PER_CLASS,
     Choice,
@@ -22,13 +23,12 @@ from cdul_edge_calibration.pictures import (
     choose_pictures,
     prepare_pictures,
 )
-from cdul_edge_calibration.ranges import Method, clip_ranges, measure_ranges
+from cdul_edge_calibration.data.ranges import Method, clip_ranges, measure_ranges
 from cdul_edge_calibration.settings import CalibrationSettings, Check
-from cdul_edge_calibration.talk import Talk
-from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.images import PictureList
+from cdul_edge_runtime.pictures.images import PictureList
 
 _SHOWN = 3  # unreadable pictures that are named; the rest are counted
 

@@ -12,18 +12,18 @@ import onnx
 
 from cdul_edge_calibration.accuracy import broken_limits, measure_accuracy, score_batches
 from cdul_edge_calibration.collect import Collected
-from cdul_edge_calibration.fp16 import find_fp16_hazards, to_fp16
-from cdul_edge_calibration.quantize import quantize_for_cpu, quantize_for_tensorrt
+from cdul_edge_calibration.console import Talk
+from cdul_edge_calibration.graphs.fp16 import find_fp16_hazards, to_fp16
+from cdul_edge_calibration.graphs.quantize import quantize_for_cpu, quantize_for_tensorrt
+from cdul_edge_calibration.graphs.tensorrt_rules import OPSET, find_violations
 from cdul_edge_calibration.sensitivity import Fit, LayerSensitivity, fit_budget
 from cdul_edge_calibration.settings import CalibrationSettings
 from cdul_edge_calibration.speed import measure_speed_up
-from cdul_edge_calibration.talk import Talk
-from cdul_edge_calibration.tensorrt_rules import OPSET, find_violations
-from cdul_edge_runtime.bundle import Bundle, record_file
+from cdul_edge_runtime.bundle.bundle import Bundle, record_file
+from cdul_edge_runtime.bundle.manifest import FileRecord, Precision
+from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits, PrecisionRecord
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.files import atomic_write
-from cdul_edge_runtime.manifest import FileRecord, Precision
-from cdul_edge_runtime.precision_record import Accuracy, Limits, PrecisionRecord
+from cdul_edge_runtime.host.files import atomic_write
 
 # A device rounds otherwise than the CPU that measured: `verify` allows twice the largest error
 # seen here, and at least this.
@@ -91,11 +91,11 @@ class Maker:
         return Fit(graph, self._measure(graph, Precision.FP16), tuple(hazards)), reason
 
     def _fit_int8(self, precision: Precision) -> tuple[Fit, str]:
-        quantise = quantize_for_cpu if precision is Precision.INT8_CPU else quantize_for_tensorrt
+        quantize = quantize_for_cpu if precision is Precision.INT8_CPU else quantize_for_tensorrt
         full, best = fit_budget(
             [row.layer for row in self.ranked],
             self._limits,
-            lambda layers: quantise(self.model, self.collected.record.ranges, layers),
+            lambda layers: quantize(self.model, self.collected.record.ranges, layers),
             lambda graph: self._measure(graph, precision),
         )
         fit = best or full

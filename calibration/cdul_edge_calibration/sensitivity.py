@@ -12,12 +12,12 @@ import numpy.typing as npt
 import onnx
 
 from cdul_edge_calibration.accuracy import broken_limits, score_batches
-from cdul_edge_calibration.layers import Layer, list_layers
-from cdul_edge_calibration.quantize import quantize_for_tensorrt, restore_float
-from cdul_edge_calibration.ranges import Ranges
-from cdul_edge_calibration.talk import Advance
-from cdul_edge_runtime.manifest import Precision
-from cdul_edge_runtime.precision_record import Accuracy, Limits
+from cdul_edge_calibration.console import Advance
+from cdul_edge_calibration.data.ranges import Ranges
+from cdul_edge_calibration.graphs.layers import Layer, list_layers
+from cdul_edge_calibration.graphs.quantize import quantize_for_tensorrt, restore_float
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits
 
 Scores = npt.NDArray[np.float32]
 Inputs = npt.NDArray[np.uint8]
@@ -60,7 +60,7 @@ def measure_sensitivity(
     thresholds: Scores,
     advance: Advance = lambda steps: None,
 ) -> tuple[LayerSensitivity, ...]:
-    """Quantise one convolution at a time and look at the scores.
+    """Quantize one convolution at a time and look at the scores.
 
     Args:
         model: FP32.
@@ -89,7 +89,7 @@ def measure_sensitivity(
 def fit_budget(
     ranked: Sequence[str],
     limits: Limits,
-    quantise: Callable[[Sequence[str]], onnx.ModelProto],
+    quantize: Callable[[Sequence[str]], onnx.ModelProto],
     measure: Callable[[onnx.ModelProto], Accuracy],
 ) -> tuple[Fit, Fit | None]:
     """Give the most sensitive layers back to floating point, until the budget holds.
@@ -99,7 +99,7 @@ def fit_budget(
     Args:
         ranked: layers, the most sensitive first.
         limits: the budget.
-        quantise: makes the INT8 graph with these layers in floating point.
+        quantize: makes the INT8 graph with these layers in floating point.
         measure: what a graph costs.
 
     Returns:
@@ -109,7 +109,7 @@ def fit_budget(
 
     def attempt(count: int) -> Fit:
         layers = tuple(ranked[:count])
-        graph = quantise(layers)
+        graph = quantize(layers)
         return Fit(graph, measure(graph), layers)
 
     def holds(fit: Fit) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdul_edge_calibration.ranges import Method
+from cdul_edge_calibration.data.ranges import Method
+from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.images import PictureList
-from cdul_edge_runtime.manifest import Precision
-from cdul_edge_runtime.truth import TruthTable
+from cdul_edge_runtime.metrics.truth import TruthTable
+from cdul_edge_runtime.pictures.images import PictureList
 
 REDUCED = (Precision.FP16, Precision.INT8, Precision.INT8_CPU)
 

@@ -8,8 +8,8 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge_runtime.backends.ort import OrtBackend
-from cdul_edge_runtime.latency import measure_latency
+from cdul_edge_runtime.backends.ort.backend import OrtBackend
+from cdul_edge_runtime.bench.latency import measure_latency
 
 _TURNS = 3  # FP32 and INT8 in turn, so that a busy moment does not decide
 _CALLS = 20

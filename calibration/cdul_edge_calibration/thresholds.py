@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from cdul_edge_runtime.bundle.thresholds import prevalence_thresholds
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.thresholds import prevalence_thresholds
 
 Floats = npt.NDArray[np.floating[Any]]
 Truth = npt.NDArray[np.int8]
@@ -186,7 +186,7 @@ def _f1_threshold(scores: Floats, positive: npt.NDArray[np.bool_]) -> float:
         return max(float(values[best]) - _EDGE, 0.0)
     upper, lower = float(values[best]), float(values[best + 1])
     middle = float(np.float32(_sigmoid((_logit(upper) + _logit(lower)) / 2)))
-    # Saturated or neighbouring scores leave no room: the upper one itself decides the same.
+    # Saturated or neighboring scores leave no room: the upper one itself decides the same.
     return middle if lower < middle <= upper else upper
 
 

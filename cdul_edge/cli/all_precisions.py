@@ -9,8 +9,8 @@ from rich.console import Console
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
-    from cdul_edge_runtime.bundle import Bundle
-    from cdul_edge_runtime.images import PictureList
+    from cdul_edge_runtime.bundle.bundle import Bundle
+    from cdul_edge_runtime.pictures.images import PictureList
 
 
 def find_obstacle() -> CdulEdgeError | None:

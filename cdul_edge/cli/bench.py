@@ -14,7 +14,7 @@ from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
-    from cdul_edge_runtime.bench import BenchReport
+    from cdul_edge_runtime.bench.bench import BenchReport
 
 
 def bench(
@@ -35,9 +35,9 @@ def bench(
     ] = None,
 ) -> None:
     """Time a bundle on its reference pictures: latency, pictures a second, memory, clocks."""
-    from cdul_edge_runtime.bench import Effort, bench_bundle
-    from cdul_edge_runtime.bundle import Bundle
-    from cdul_edge_runtime.combinations import Combinations
+    from cdul_edge_runtime.bench.bench import Effort, bench_bundle
+    from cdul_edge_runtime.bench.combinations import Combinations
+    from cdul_edge_runtime.bundle.bundle import Bundle
 
     report = bench_bundle(
         Bundle.load(bundle),

@@ -12,7 +12,7 @@ from rich.console import Console
 from cdul_edge.cli.summary import write_summary
 
 if TYPE_CHECKING:
-    from cdul_edge_runtime.engine_stamp import StampedEngine
+    from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
 
 
 class EnginePrecision(str, Enum):
@@ -49,9 +49,9 @@ def build(
     """Build TensorRT engines from a bundle, for this machine; needs no PyTorch."""
     from cdul_edge_export.engine import build_engines, buildable_precisions
     from cdul_edge_export.engine_config import BuildSettings
-    from cdul_edge_runtime.bundle import Bundle
-    from cdul_edge_runtime.engine_stamp import Profile
-    from cdul_edge_runtime.manifest import Precision
+    from cdul_edge_runtime.backends.trt.engine_stamp import Profile
+    from cdul_edge_runtime.bundle.bundle import Bundle
+    from cdul_edge_runtime.bundle.manifest import Precision
 
     loaded = Bundle.load(bundle)
     chosen = [Precision(choice.value) for choice in dict.fromkeys(precision or ())]

@@ -15,7 +15,7 @@ from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:
     from cdul_edge_calibration.precisions import Outcome
-    from cdul_edge_runtime.bundle import Bundle
+    from cdul_edge_runtime.bundle.bundle import Bundle
 
 
 class ReducedChoice(str, Enum):
@@ -83,12 +83,12 @@ def calibrate(
     """
     with extra_imports("calibrate", "calibration"):
         from cdul_edge_calibration.calibrate import calibrate_bundle
-        from cdul_edge_calibration.ranges import Method
+        from cdul_edge_calibration.data.ranges import Method
         from cdul_edge_calibration.settings import REDUCED, CalibrationSettings, Check
-    from cdul_edge_runtime.bundle import Bundle
-    from cdul_edge_runtime.images import find_images
-    from cdul_edge_runtime.manifest import Precision
-    from cdul_edge_runtime.truth import read_truth
+    from cdul_edge_runtime.bundle.bundle import Bundle
+    from cdul_edge_runtime.bundle.manifest import Precision
+    from cdul_edge_runtime.metrics.truth import read_truth
+    from cdul_edge_runtime.pictures.images import find_images
 
     settings = CalibrationSettings(
         precisions=tuple(Precision(p.value) for p in precision) if precision else REDUCED,
@@ -138,7 +138,7 @@ def report_outcomes(
         CdulEdgeError: a precision was refused.
     """
     if json is not None:
-        write_summary(json, _summarise(bundle, outcomes))
+        write_summary(json, _summarize(bundle, outcomes))
     console = Console(stderr=to_stderr or str(json) == "-", highlight=False)
     first = outcomes[0].accuracy
     title = f"{bundle.folder}: mAP on {first.pictures} pictures, truth: {first.truth}"
@@ -170,7 +170,7 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def _summarise(bundle: Bundle, outcomes: tuple[Outcome, ...]) -> dict[str, Any]:
+def _summarize(bundle: Bundle, outcomes: tuple[Outcome, ...]) -> dict[str, Any]:
     from dataclasses import asdict
 
     rows = [

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import extra_imports
-from cdul_edge_runtime.files import write_json
+from cdul_edge_runtime.host.files import write_json
 
 ACCURACY = {
     "global": ("CLIP, whole picture", "training pictures"),

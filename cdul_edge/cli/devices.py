@@ -11,8 +11,8 @@ from rich.console import Console
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
+    from cdul_edge_runtime.bench.combinations import Unavailable
     from cdul_edge_runtime.classifier import Classifier
-    from cdul_edge_runtime.combinations import Unavailable
 
 
 class DeviceChoice(str, Enum):

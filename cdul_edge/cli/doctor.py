@@ -36,7 +36,7 @@ def doctor(
 
 def examine_machine() -> dict[str, Any]:
     """Plain values; nothing here fails, whatever is missing or broken."""
-    from cdul_edge_runtime.machine import describe_machine, installed_versions
+    from cdul_edge_runtime.host.machine import describe_machine, installed_versions
 
     gpu, torch_facts = _ask_driver(), _ask_torch()
     providers = _ask_onnxruntime()
@@ -61,7 +61,7 @@ def _name_versions(versions: dict[str, str]) -> dict[str, str]:
 
 def _ask_driver() -> dict[str, Any]:
     """What the driver says; a value that begins with "none" is no GPU."""
-    from cdul_edge_runtime.machine import nvidia_driver_there
+    from cdul_edge_runtime.host.machine import nvidia_driver_there
 
     loaded = nvidia_driver_there()
     if jetson := _read_text(Path("/etc/nv_tegra_release")):

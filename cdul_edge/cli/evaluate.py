@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from cdul_edge.scored_pictures import ScoredPictures
+    from cdul_edge.labels.scored_pictures import ScoredPictures
     from cdul_edge_calibration.thresholds import ThresholdRule
-    from cdul_edge_runtime.metrics import Truth
+    from cdul_edge_runtime.metrics.metrics import Truth
 
 FIT_HELP = "f1, precision=P or recall=R: chosen on pictures with truth; rate=R: without."
 
@@ -70,11 +70,11 @@ def evaluate(
     json: Annotated[Path | None, typer.Option(help="Report as JSON; - is stdout.")] = None,
 ) -> None:
     """Average precision by class, mAP, CF1, OF1, Hamming loss, calibration error; in percent."""
-    from cdul_edge.scored_pictures import read_scored_pictures
-    from cdul_edge_runtime.files import refuse_existing
-    from cdul_edge_runtime.metrics import evaluate_scores
-    from cdul_edge_runtime.thresholds import write_thresholds as write_file
-    from cdul_edge_runtime.truth import read_truth
+    from cdul_edge.labels.scored_pictures import read_scored_pictures
+    from cdul_edge_runtime.bundle.thresholds import write_thresholds as write_file
+    from cdul_edge_runtime.host.files import refuse_existing
+    from cdul_edge_runtime.metrics.metrics import evaluate_scores
+    from cdul_edge_runtime.metrics.truth import read_truth
 
     rule = _read_rule(fit_thresholds, threshold, fit_pictures, write_thresholds)
     if write_thresholds is not None:
@@ -154,8 +154,8 @@ def _details(found: ScoredPictures, decided: Decided) -> dict[str, Any]:
 
     Scores outside [0, 1] are no soft labels: their quality is None.
     """
-    from cdul_edge.label_quality import measure_label_quality
-    from cdul_edge_runtime.thresholds import thresholds_to_json
+    from cdul_edge.labels.quality import measure_label_quality
+    from cdul_edge_runtime.bundle.thresholds import thresholds_to_json
 
     values = dict(zip(found.classes, thresholds_to_json(decided.thresholds), strict=True))
     soft = bool(((found.scores >= 0) & (found.scores <= 1)).all())

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from cdul_edge_runtime.metrics import MetricsReport
+    from cdul_edge_runtime.metrics.metrics import MetricsReport
 
 
 def show_report(report: MetricsReport, pictures: int, console: Console) -> None:

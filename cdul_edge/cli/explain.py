@@ -34,7 +34,7 @@ def explain(
     if classes and top is not None:
         raise CdulEdgeError("--class and --top exclude each other: a named class is always shown")
     with extra_imports("train", "explaining a run"):
-        from cdul_edge.training.explain import INDEX, ExplainRequest, explain_run
+        from cdul_edge.training.attention.explain import INDEX, ExplainRequest, explain_run
         from cdul_edge.training.progress import Talk
     talk = Talk()
     asked = ExplainRequest(run, images, out, tuple(classes or ()), top or 3, limit, device, force)

@@ -14,9 +14,9 @@ from cdul_edge.cli.threshold_option import say_never
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:
-    from cdul_edge.training.run import TrainedRun
+    from cdul_edge.training.run_folder import TrainedRun
     from cdul_edge_calibration.thresholds import ThresholdRule
-    from cdul_edge_runtime.bundle import Bundle
+    from cdul_edge_runtime.bundle.bundle import Bundle
 
 THRESHOLDS_HELP = (
     "run: as the run found them without labels; f1, precision=P or recall=R (such as recall=0.9): "
@@ -57,11 +57,11 @@ def export(
     Without them it says so at once, makes the ONNX files all the same, and ends with exit code 2.
     """
     with extra_imports("train", "exporting"):
-        from cdul_edge.training.run import load_run
+        from cdul_edge.training.run_folder import load_run
         from cdul_edge_export.onnx_export import export_bundle
         from cdul_edge_export.reference import choose_reference
-    from cdul_edge_runtime.files import refuse_existing
-    from cdul_edge_runtime.images import find_images
+    from cdul_edge_runtime.host.files import refuse_existing
+    from cdul_edge_runtime.pictures.images import find_images
 
     refuse_existing(out, force=force)
     obstacle = find_obstacle() if trt else None
@@ -94,7 +94,7 @@ def _thresholds(
     trained: TrainedRun, wanted: str, images: Path | None, truth: Path | None
 ) -> tuple[Any, dict[str, Any]]:
     from cdul_edge_calibration.thresholds import ThresholdRule
-    from cdul_edge_runtime.thresholds import read_thresholds
+    from cdul_edge_runtime.bundle.thresholds import read_thresholds
 
     rule = ThresholdRule.parse(wanted) if ThresholdRule.is_meant(wanted) else None
     if bool(images) != bool(rule) or bool(truth) != bool(rule and rule.needs_truth):
@@ -118,8 +118,8 @@ def _chosen_thresholds(
     """(C,) thresholds, and on how many pictures they were chosen."""
     from cdul_edge_calibration.thresholds import choose_thresholds
     from cdul_edge_export.deploy import score_pictures
-    from cdul_edge_runtime.images import find_images
-    from cdul_edge_runtime.truth import read_truth
+    from cdul_edge_runtime.metrics.truth import read_truth
+    from cdul_edge_runtime.pictures.images import find_images
 
     table = read_truth(truth) if truth else None
     scores, paths, unreadable = score_pictures(

@@ -16,8 +16,8 @@ from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:
-    from cdul_edge_runtime.bundle import Bundle
-    from cdul_edge_runtime.manifest import Precision
+    from cdul_edge_runtime.bundle.bundle import Bundle
+    from cdul_edge_runtime.bundle.manifest import Precision
 
 Facts = dict[str, Any]
 LABELS = "labels folder"
@@ -61,7 +61,7 @@ def _describe_folder(folder: Path) -> Facts:
 
 
 def _describe_json(file: Path) -> Facts:
-    from cdul_edge_runtime.files import read_json
+    from cdul_edge_runtime.host.files import read_json
 
     content = read_json(file)
     if not isinstance(content, dict) or content.get("program") != "cdul-edge":
@@ -71,12 +71,12 @@ def _describe_json(file: Path) -> Facts:
     if file.name == "manifest.json":
         return {**content, "kind": LABELS}
     if content.get("stage") == "train":
-        return {"kind": "training run", **_summarise(content), **_run_state(file.parent)}
-    return {"kind": str(content.get("stage", "JSON")) + " report", **_summarise(content)}
+        return {"kind": "training run", **_summarize(content), **_run_state(file.parent)}
+    return {"kind": str(content.get("stage", "JSON")) + " report", **_summarize(content)}
 
 
 def _describe_bundle(folder: Path) -> Facts:
-    from cdul_edge_runtime.bundle import Bundle
+    from cdul_edge_runtime.bundle.bundle import Bundle
 
     bundle = Bundle.load(folder)
     facts = {"kind": "bundle, every file as its manifest says", **bundle.manifest.to_dict()}
@@ -87,7 +87,7 @@ def _describe_bundle(folder: Path) -> Facts:
 
 def _describe_precision(bundle: Bundle, precision: Precision) -> str:
     """One line; raises `BundleError` where the file is not its record's."""
-    from cdul_edge_runtime.manifest import Precision
+    from cdul_edge_runtime.bundle.manifest import Precision
 
     size = f"{bundle.model_path(precision).stat().st_size} bytes"
     if precision is Precision.FP32:
@@ -138,7 +138,7 @@ def _describe_parquet(file: Path) -> Facts:
     ours = (parquet.schema_arrow.metadata or {}).get(b"cdul_edge")
     columns = parquet.schema_arrow.names
     kind = "pseudo-labels" if "scores" in columns else "similarity part"
-    about = _summarise(json_module.loads(ours)) if ours else {}
+    about = _summarize(json_module.loads(ours)) if ours else {}
     kind = kind if ours else "Parquet file of another program"
     return {"kind": kind, "rows": parquet.metadata.num_rows, "columns": columns, **about}
 
@@ -188,7 +188,7 @@ def _run_state(folder: Path) -> Facts:
     return {"epochs_done": epochs, "finished": (folder / "summary.json").is_file()}
 
 
-def _summarise(content: Facts) -> Facts:
+def _summarize(content: Facts) -> Facts:
     """Long lists, such as the skipped pictures, are counted; class names stay."""
     keep = ("classes", "thresholds")
     return {

@@ -16,7 +16,7 @@ from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import extra_imports
 
 if TYPE_CHECKING:
-    from cdul_edge.labelling.finish import LabelSummary
+    from cdul_edge.labelling.write_labels import LabelSummary
 
 
 class StrategyChoice(str, Enum):
@@ -186,8 +186,8 @@ def label(
     """Score pictures against class names with CLIP, and make pseudo-labels from the scores."""
     given = {k: v.value if isinstance(v, Enum) else v for k, v in locals().items()}
     with extra_imports("train", "labelling"):
-        from cdul_edge.labelling.front import run_label
-        from cdul_edge.labelling.talk import Talk
+        from cdul_edge.labelling.encode.console import Talk
+        from cdul_edge.labelling.from_options import run_label
     summary = run_label(given, Talk())
     _show(summary)
     if json is not None:

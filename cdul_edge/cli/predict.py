@@ -21,7 +21,7 @@ from cdul_edge.cli.threshold_option import THRESHOLD_HELP, read_given
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
-    from cdul_edge_runtime.classes import ClassList
+    from cdul_edge_runtime.bundle.classes import ClassList
     from cdul_edge_runtime.prediction import Prediction
 
 WriteRow = Callable[[str, "Prediction"], None]
@@ -84,7 +84,7 @@ def predict(
 
 
 def _find_paths(sources: list[str]) -> Iterator[str]:
-    from cdul_edge_runtime.images import find_images, require_utf8
+    from cdul_edge_runtime.pictures.images import find_images, require_utf8
 
     for source in map(require_utf8, sources):
         if source == "-":
@@ -99,7 +99,7 @@ def _find_paths(sources: list[str]) -> Iterator[str]:
 
 @contextmanager
 def _open_output(out: Path | None, force: bool) -> Iterator[TextIO]:
-    from cdul_edge_runtime.files import atomic_write, refuse_existing
+    from cdul_edge_runtime.host.files import atomic_write, refuse_existing
 
     if out is None:
         yield sys.stdout

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cdul_edge_runtime.files import write_json
+from cdul_edge_runtime.host.files import write_json
 
 
 def write_summary(target: Path, content: dict[str, Any]) -> None:

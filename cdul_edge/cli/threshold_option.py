@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from cdul_edge_runtime.classes import ClassList
+    from cdul_edge_runtime.bundle.classes import ClassList
 
 THRESHOLD_HELP = "One number for all classes, or a JSON file {class: number, or null for never}"
 
 
 def read_given(given: str, classes: ClassList) -> npt.NDArray[np.float32]:
     """(C,) thresholds; a number outside [0, 1] or a faulty file is a `CdulEdgeError`."""
-    from cdul_edge_runtime.thresholds import read_thresholds, same_threshold
+    from cdul_edge_runtime.bundle.thresholds import read_thresholds, same_threshold
 
     try:
         number = float(given)

@@ -16,7 +16,7 @@ from cdul_edge.training.presets import Preset, make_config
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 
-class OptimiserChoice(str, Enum):
+class OptimizerChoice(str, Enum):
     """What turns gradients into steps."""
 
     ADAMW = "adamw"
@@ -93,8 +93,8 @@ def train(
         int | None, _option("Times each picture is shown.", default="20", panel=FIT)
     ] = None,
     batch_size: Annotated[int | None, _option("Pictures a step.", default="32", panel=FIT)] = None,
-    optimiser: Annotated[
-        OptimiserChoice | None, _option("Of the weights.", default="adamw", panel=FIT)
+    optimizer: Annotated[
+        OptimizerChoice | None, _option("Of the weights.", default="adamw", panel=FIT)
     ] = None,
     learning_rate: Annotated[
         float | None, _option("Of the trunk.", "--learning-rate", "--lr", default="1e-4", panel=FIT)
@@ -130,12 +130,12 @@ def train(
         float | None,
         _option("Move by up to this share of the side, 0 to 0.25.", default="0", panel=FIT),
     ] = None,
-    colour: Annotated[
+    color: Annotated[
         float | None,
         _option("Brightness, contrast and saturation, 0 to 1.", default="0", panel=FIT),
     ] = None,
-    shuffle_colours: Annotated[
-        float | None, _option("Chance that the colour channels swap.", default="0", panel=FIT)
+    shuffle_colors: Annotated[
+        float | None, _option("Chance that the color channels swap.", default="0", panel=FIT)
     ] = None,
     seed: Annotated[int | None, _option("Of all random choices.", default="0", panel=FIT)] = None,
     method: Annotated[
@@ -192,12 +192,12 @@ def train(
     """Train a classifier on pseudo-labels; truth is only reported against, or simulated from."""
     given = {k: v.value if isinstance(v, Enum) else v for k, v in locals().items()}
     with extra_imports("train", "training"):
-        from cdul_edge.labelling.crop_scoring import ClipOfLabels
-        from cdul_edge.training.dataset import DataOptions
+        from cdul_edge.labelling.encode.crop_scorer import ClipOfLabels
+        from cdul_edge.training.data.dataset import DataOptions
+        from cdul_edge.training.data.observed import ObservedOptions
         from cdul_edge.training.evaluation import EvaluationOptions
-        from cdul_edge.training.observed import ObservedOptions
         from cdul_edge.training.progress import Talk
-        from cdul_edge.training.student import train_student
+        from cdul_edge.training.train import train_student
     config = make_config(preset, **_settings(given))
     data = DataOptions(images, given["cache"], cache_budget, workers)
     evaluation = EvaluationOptions(val, truth, train_truth, given["difficult"])

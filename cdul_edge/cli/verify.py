@@ -16,7 +16,7 @@ from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.backends import Backend
-    from cdul_edge_runtime.bundle import Bundle
+    from cdul_edge_runtime.bundle.bundle import Bundle
 
 
 def verify(
@@ -46,10 +46,10 @@ def verify(
 
     Exit code 1 when a limit is broken. The report lands beside the bundle and replaces the last.
     """
-    from cdul_edge_runtime.bench import Effort
-    from cdul_edge_runtime.bundle import Bundle
-    from cdul_edge_runtime.combinations import Combinations
-    from cdul_edge_runtime.verify import default_report_path, verify_bundle
+    from cdul_edge_runtime.bench.bench import Effort
+    from cdul_edge_runtime.bench.combinations import Combinations
+    from cdul_edge_runtime.bundle.bundle import Bundle
+    from cdul_edge_runtime.verify.verify import default_report_path, verify_bundle
 
     if truth and not images:
         raise CdulEdgeError("--truth needs --images: the pictures that it describes")
@@ -72,8 +72,8 @@ def verify(
 
 
 def _read_pictures(bundle: Bundle, images: Path | None, truth: Path | None) -> tuple[Any, Any]:
-    from cdul_edge_runtime.images import find_images
-    from cdul_edge_runtime.truth import read_truth
+    from cdul_edge_runtime.metrics.truth import read_truth
+    from cdul_edge_runtime.pictures.images import find_images
 
     if images is None:
         return None, None
@@ -85,7 +85,7 @@ def _read_pictures(bundle: Bundle, images: Path | None, truth: Path | None) -> t
 
 def _open_run(run: Path, bundle: Bundle) -> Backend:
     with extra_imports("train", "verify --run"):
-        from cdul_edge.training.run import load_run
+        from cdul_edge.training.run_folder import load_run
         from cdul_edge_export.torch_backend import TorchBackend
     trained = load_run(run)
     backend = TorchBackend(trained.network, trained.preprocess, len(trained.classes))

@@ -11,8 +11,8 @@ from cdul_edge.cli.devices import say_unavailable
 from cdul_edge.cli.speed_tables import show_speed, table
 
 if TYPE_CHECKING:
-    from cdul_edge_runtime.verify import VerifyReport
-    from cdul_edge_runtime.verify_row import VerifyRow
+    from cdul_edge_runtime.verify.row import VerifyRow
+    from cdul_edge_runtime.verify.verify import VerifyReport
 
 # The checks that a backend's answers are held against its own other answers with.
 SELF_TESTS = {

@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw
 from cdul_edge.demo.shapes import Ink, Shape
 
 Pixels = NDArray[np.uint8]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
-COLOURS: dict[str, Colour] = {
+COLORS: dict[str, Color] = {
     "red": (205, 45, 45),
     "orange": (235, 135, 35),
     "yellow": (235, 210, 60),
@@ -27,7 +27,7 @@ COLOURS: dict[str, Colour] = {
     "gray": (135, 135, 140),
     "cyan": (70, 190, 205),
 }
-COLOUR_NAMES = tuple(COLOURS)
+COLOR_NAMES = tuple(COLORS)
 BACKGROUNDS = ("plain", "gradient", "striped", "checkered", "spotted", "noisy")
 
 # Painted at twice the size and box-filtered down, so that edges are smooth as in a photograph.
@@ -55,7 +55,7 @@ class Canvas:
         self._painted_px: list[int] = []
 
     def add_object(
-        self, shape: Shape, colour: str, centre: tuple[float, float], radius: float
+        self, shape: Shape, color: str, center: tuple[float, float], radius: float
     ) -> None:
         """Paint one specimen over whatever is there; its owner number is the count of objects."""
         rng = self._rng
@@ -64,11 +64,11 @@ class Canvas:
         flip = -1.0 if rng.random() < 0.5 else 1.0
         turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         pose = turn * np.array([flip * rng.uniform(0.85, 1.1), 1.0]) * radius
-        colours = _palette(rng, colour)
+        colors = _palette(rng, color)
         owner = len(self._painted_px) + 1
         for points, ink in parts:
-            outline = points @ pose.T + centre
-            self._brush.polygon((outline * self._side).ravel().tolist(), fill=colours[ink])
+            outline = points @ pose.T + center
+            self._brush.polygon((outline * self._side).ravel().tolist(), fill=colors[ink])
             self._owner_brush.polygon((outline * self.size_px).ravel().tolist(), fill=owner)
         self._painted_px.append(int((np.asarray(self._owners) == owner).sum()))
 
@@ -76,26 +76,26 @@ class Canvas:
         """Sticks, blobs, splinters and boxes: things of no class, painted over what is there."""
         rng, side = self._rng, self._side
         for _ in range(count):
-            colour = _any_colour(rng)
+            color = _any_color(rng)
             x, y = rng.uniform(0, side, 2)
             radius, squash = side * rng.uniform(0.02, 0.09), rng.uniform(0.4, 1)
             kind = rng.integers(4)
             frame = (x - radius, y - radius * squash, x + radius, y + radius * squash)
             if kind == 0:
-                self._add_stick(colour, length=rng.uniform(0.08, 0.3), is_occluder=False)
+                self._add_stick(color, length=rng.uniform(0.08, 0.3), is_occluder=False)
             elif kind == 1:
-                self._brush.ellipse(frame, fill=colour)
+                self._brush.ellipse(frame, fill=color)
             elif kind == 2:
                 splinter = np.array([x, y]) + rng.normal(0, radius, (3, 2))
-                self._brush.polygon(splinter.ravel().tolist(), fill=colour)
+                self._brush.polygon(splinter.ravel().tolist(), fill=color)
             else:
-                self._brush.rectangle(frame, fill=colour)
+                self._brush.rectangle(frame, fill=color)
 
     def add_occluders(self, count: int) -> None:
         """Bars in front of everything; what they cover is no longer visible."""
         for _ in range(count):
             length = self._rng.uniform(0.1, 0.4)
-            self._add_stick(_any_colour(self._rng), length=length, is_occluder=True)
+            self._add_stick(_any_color(self._rng), length=length, is_occluder=True)
 
     def visible_fractions(self) -> list[float]:
         """For each object in painting order, the part of it that nothing covers, in [0, 1].
@@ -115,44 +115,44 @@ class Canvas:
         size = (self.size_px, self.size_px)
         return np.asarray(self._image.resize(size, Image.Resampling.BOX))
 
-    def _add_stick(self, colour: Colour, *, length: float, is_occluder: bool) -> None:
+    def _add_stick(self, color: Color, *, length: float, is_occluder: bool) -> None:
         rng = self._rng
         angle, width = rng.uniform(0, math.pi), rng.uniform(0.012, 0.035)
         start = rng.uniform(0, 1, 2)
         end = start + length * np.array([math.cos(angle), math.sin(angle)])
         line = np.concatenate([start, end])
-        self._brush.line((line * self._side).tolist(), colour, max(2, round(width * self._side)))
+        self._brush.line((line * self._side).tolist(), color, max(2, round(width * self._side)))
         if is_occluder:
             width_px = max(1, round(width * self.size_px))
             self._owner_brush.line((line * self.size_px).tolist(), 0, width_px)
 
 
-def _any_colour(rng: np.random.Generator) -> Colour:
+def _any_color(rng: np.random.Generator) -> Color:
     red, green, blue = rng.integers(20, 240, 3).tolist()
     return red, green, blue
 
 
-def _near(rng: np.random.Generator, colour: Colour, spread: float) -> Colour:
-    red, green, blue = np.clip(rng.normal(colour, spread), 0, 255).astype(int).tolist()
+def _near(rng: np.random.Generator, color: Color, spread: float) -> Color:
+    red, green, blue = np.clip(rng.normal(color, spread), 0, 255).astype(int).tolist()
     return red, green, blue
 
 
-def _palette(rng: np.random.Generator, main: str) -> dict[Ink, Colour]:
-    others = [name for name in COLOUR_NAMES if name != main]
+def _palette(rng: np.random.Generator, main: str) -> dict[Ink, Color]:
+    others = [name for name in COLOR_NAMES if name != main]
     second = others[rng.integers(len(others))]
     return {
-        Ink.MAIN: _near(rng, COLOURS[main], 18),
-        Ink.SECOND: _near(rng, COLOURS[second], 18),
+        Ink.MAIN: _near(rng, COLORS[main], 18),
+        Ink.SECOND: _near(rng, COLORS[second], 18),
         Ink.LIGHT: _near(rng, (232, 235, 240), 10),
         Ink.DARK: _near(rng, (60, 50, 45), 12),
-        Ink.LEAF: _near(rng, COLOURS["green"], 18),
+        Ink.LEAF: _near(rng, COLORS["green"], 18),
         Ink.FLAME: _near(rng, (240, 150, 40), 18),
     }
 
 
 def _background(rng: np.random.Generator, size_px: int, kind: str) -> Pixels:
-    """A (size_px, size_px, 3) blend of two muted colours by a pattern, with film grain."""
-    first, second = (np.array(COLOURS[COLOUR_NAMES[k]]) for k in rng.integers(len(COLOURS), size=2))
+    """A (size_px, size_px, 3) blend of two muted colors by a pattern, with film grain."""
+    first, second = (np.array(COLORS[COLOR_NAMES[k]]) for k in rng.integers(len(COLORS), size=2))
     first = 0.55 * first + 0.45 * rng.uniform(60, 230, 3)
     second = 0.5 * (first + second)
     blend = _pattern(rng, size_px, kind)[..., np.newaxis]
@@ -162,7 +162,7 @@ def _background(rng: np.random.Generator, size_px: int, kind: str) -> Pixels:
 
 
 def _pattern(rng: np.random.Generator, size_px: int, kind: str) -> NDArray[np.float64]:
-    """(size_px, size_px) shares of the second colour, in [0, 1]; the pattern is turned freely."""
+    """(size_px, size_px) shares of the second color, in [0, 1]; the pattern is turned freely."""
     if kind == "plain":
         return np.zeros((size_px, size_px))
     if kind == "noisy":

@@ -31,14 +31,14 @@ BIG, SMALL = "big", "small"
 
 
 def write_caption(
-    rng: np.random.Generator, *, name: str, colour: str, background: str, radius: float
+    rng: np.random.Generator, *, name: str, color: str, background: str, radius: float
 ) -> str:
-    """Describe the dominant thing of a picture; colour, size and background are often left out.
+    """Describe the dominant thing of a picture; color, size and background are often left out.
 
     Args:
         radius: of the thing, as a fraction of the picture's side; the extremes earn a size word.
     """
-    words = f"{colour} {name}" if rng.random() < 0.6 else name
+    words = f"{color} {name}" if rng.random() < 0.6 else name
     size = BIG if radius > 0.38 else SMALL if radius < 0.26 else ""
     if size and rng.random() < 0.35:
         words = f"{size} {words}"

@@ -62,7 +62,7 @@ def paint_clip_pictures(
 
 
 def augment(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Flip half of them, shift all by up to 4 px, change contrast and brightness; standardised."""
+    """Flip half of them, shift all by up to 4 px, change contrast and brightness; standardized."""
     count = len(pixels)
     images = pixels.float() / 255
     flipped = torch.rand(count, 1, 1, 1, generator=generator) < 0.5
@@ -71,15 +71,15 @@ def augment(pixels: Tensor, generator: torch.Generator) -> Tensor:
     images = images.roll((down, right), (2, 3))
     contrast, brightness = torch.rand(2, count, 1, 1, 1, generator=generator) - 0.5
     images = images * (1 + 0.3 * contrast) + 0.2 * brightness
-    return _standardise(images.clamp(0, 1))
+    return _standardize(images.clamp(0, 1))
 
 
 def network_input(pixels: Tensor) -> Tensor:
     """(N, 3, H, W) uint8 to what the image tower takes: float32, by CLIP's mean and deviation."""
-    return _standardise(pixels.float() / 255)
+    return _standardize(pixels.float() / 255)
 
 
-def _standardise(images: Tensor) -> Tensor:
+def _standardize(images: Tensor) -> Tensor:
     mean = torch.tensor(open_clip.OPENAI_DATASET_MEAN).view(3, 1, 1)
     std = torch.tensor(open_clip.OPENAI_DATASET_STD).view(3, 1, 1)
     return ((images - mean) / std).contiguous(memory_format=torch.channels_last)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from cdul_edge_runtime.files import atomic_write
-from cdul_edge_runtime.images import open_image
+from cdul_edge_runtime.host.files import atomic_write
+from cdul_edge_runtime.pictures.images import open_image
 
 CELL_PX = 200
 LINE_PX = 17
@@ -30,7 +30,7 @@ class Sample:
 def draw_contact_sheet(samples: Sequence[Sample], out: Path, *, columns: int = 5) -> None:
     """Write a PNG: under each picture its predictions, right ones green, wrong ones red.
 
-    A class that is there and was not predicted stands in grey with a minus.
+    A class that is there and was not predicted stands in gray with a minus.
     """
     rows = -(-len(samples) // columns)
     cell_height = CELL_PX + LINES * LINE_PX + MARGIN_PX
@@ -44,9 +44,9 @@ def draw_contact_sheet(samples: Sequence[Sample], out: Path, *, columns: int = 5
         top = 2 * MARGIN_PX + LINE_PX + index // columns * cell_height
         picture = open_image(sample.picture).resize((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
         sheet.paste(picture, (left, top))
-        for line, (text, colour) in enumerate(_captions(sample)[:LINES]):
+        for line, (text, color) in enumerate(_captions(sample)[:LINES]):
             place = (left + 2, top + CELL_PX + 2 + line * LINE_PX)
-            draw.text(place, text, fill=colour, font=font)
+            draw.text(place, text, fill=color, font=font)
     with atomic_write(out) as temporary:
         sheet.save(temporary, format="PNG")
 
@@ -59,8 +59,8 @@ def _legend(draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.
         ("predicted, not there", WRONG),
         ("- there, not predicted", MISSED),
     ]
-    for text, colour in words:
-        draw.text((left, MARGIN_PX), text, fill=colour, font=font)
+    for text, color in words:
+        draw.text((left, MARGIN_PX), text, fill=color, font=font)
         left += draw.textlength(text, font=font) + 16
 
 

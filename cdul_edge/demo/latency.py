@@ -9,7 +9,7 @@ from time import perf_counter
 
 import torch
 
-from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.classifier import Classifier
 
 WARM_UP = 10
@@ -22,7 +22,7 @@ def compare_latency(network: torch.nn.Module, bundle: Path, repeats: int = 100) 
     small network's latency threefold, and says nothing about the two.
 
     Args:
-        network: float32 normalised NCHW -> logits, in eval mode.
+        network: float32 normalized NCHW -> logits, in eval mode.
         bundle: the bundle that was exported from it.
         repeats: turns, after `WARM_UP` that are not counted.
 

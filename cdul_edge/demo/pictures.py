@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cdul_edge.demo.canvas import COLOUR_NAMES, Canvas, Pixels
+from cdul_edge.demo.canvas import COLOR_NAMES, Canvas, Pixels
 from cdul_edge.demo.captions import write_caption, write_empty_caption
 from cdul_edge.demo.shapes import SHAPES
 
@@ -73,9 +73,9 @@ def paint_scene(seed: int, size_px: int = 144) -> Scene:
     classes = rng.choice(len(CLASS_NAMES), count, replace=False, p=chances)
     # Small things are painted first: they stand behind, as if far away.
     radii = np.sort(np.exp(rng.uniform(*_LOG_RADII, count)))
-    centres = _scatter(rng, radii)
-    for index, radius, centre in zip(classes, radii, centres, strict=True):
-        canvas.add_object(SHAPES[CLASS_NAMES[index]], _colour(rng), centre, radius)
+    centers = _scatter(rng, radii)
+    for index, radius, center in zip(classes, radii, centers, strict=True):
+        canvas.add_object(SHAPES[CLASS_NAMES[index]], _color(rng), center, radius)
     if rng.random() < 0.5:
         canvas.add_occluders(int(rng.integers(1, 4)))
     labels = np.zeros(len(CLASS_NAMES), dtype=np.uint8)
@@ -95,26 +95,26 @@ def paint_single(
     rng = np.random.default_rng(seed)
     canvas = Canvas(rng, size_px)
     index = int(rng.integers(len(CLASS_NAMES)))
-    colour, radius = _colour(rng), rng.uniform(0.14, 0.5)
+    color, radius = _color(rng), rng.uniform(0.14, 0.5)
     canvas.add_clutter(int(rng.integers(0, 7)))
     if rng.random() < companion_chance:
         for _ in range(int(rng.integers(1, 3))):
             companion = SHAPES[CLASS_NAMES[rng.integers(len(CLASS_NAMES))]]
             x, y = rng.uniform(0.05, 0.95, 2)
             small = max(0.06, radius * rng.uniform(0.3, 0.6))
-            canvas.add_object(companion, _colour(rng), (x, y), small)
+            canvas.add_object(companion, _color(rng), (x, y), small)
     if rng.random() < 0.7:
         reach = 0.7 * max(0.1, 0.5 - radius)
     else:  # close-ups run out of the frame
         reach, radius = 0.34, radius * rng.uniform(1.0, 1.5)
     x, y = 0.5 + rng.uniform(-reach, reach, 2)
-    canvas.add_object(SHAPES[CLASS_NAMES[index]], colour, (x, y), radius)
+    canvas.add_object(SHAPES[CLASS_NAMES[index]], color, (x, y), radius)
     if rng.random() < 0.25:
         canvas.add_clutter(int(rng.integers(1, 3)))
     caption = write_caption(
         rng,
         name=CLASS_NAMES[index],
-        colour=colour,
+        color=color,
         background=canvas.background,
         radius=radius,
     )
@@ -134,21 +134,21 @@ def paint_empty(seed: int, size_px: int = 64) -> CaptionedPicture:
     return CaptionedPicture(canvas.picture(), NO_CLASS, caption)
 
 
-def _colour(rng: np.random.Generator) -> str:
-    return COLOUR_NAMES[rng.integers(len(COLOUR_NAMES))]
+def _color(rng: np.random.Generator) -> str:
+    return COLOR_NAMES[rng.integers(len(COLOR_NAMES))]
 
 
 def _scatter(rng: np.random.Generator, radii: NDArray[np.float64]) -> list[tuple[float, float]]:
-    """Centres for things of these radii: apart where twelve tries find room, else overlapping."""
-    centres: list[tuple[float, float]] = []
+    """Centers for things of these radii: apart where twelve tries find room, else overlapping."""
+    centers: list[tuple[float, float]] = []
     for radius in radii:
         for _ in range(12):
             x, y = rng.uniform(0.7 * radius, 1 - 0.7 * radius, 2)
             apart = (
                 math.hypot(x - other_x, y - other_y) > 0.75 * (radius + other)
-                for (other_x, other_y), other in zip(centres, radii, strict=False)
+                for (other_x, other_y), other in zip(centers, radii, strict=False)
             )
             if all(apart):
                 break
-        centres.append((x, y))
-    return centres
+        centers.append((x, y))
+    return centers

@@ -14,11 +14,11 @@ import numpy as np
 
 from cdul_edge.demo.contact_sheet import Sample, draw_contact_sheet
 from cdul_edge.demo.world import World, paint_world
-from cdul_edge.pseudo_labels import PseudoLabels
-from cdul_edge_runtime.files import read_json, refuse_existing
-from cdul_edge_runtime.images import find_images
-from cdul_edge_runtime.machine import describe_machine
-from cdul_edge_runtime.truth import read_truth
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.host.files import read_json, refuse_existing
+from cdul_edge_runtime.host.machine import describe_machine
+from cdul_edge_runtime.metrics.truth import read_truth
+from cdul_edge_runtime.pictures.images import find_images
 
 # The tiny CLIP's own trunk, as no other pretrained weights exist here, and the settings that feed
 # it within minutes on two cores (cdul_edge/training/presets.py).
@@ -197,7 +197,7 @@ def _supervised_bound(world: World, out: Path, seed: int, run: RunCommand) -> fl
 
 def _latency(out: Path) -> dict[str, float]:
     from cdul_edge.demo.latency import compare_latency
-    from cdul_edge.training.run import load_run
+    from cdul_edge.training.run_folder import load_run
 
     return compare_latency(load_run(out / "run").network, out / "bundle")
 

@@ -2,7 +2,7 @@
 
 A shape is drawn afresh each time: proportions, details and the number of parts vary, so that a
 class is a family and not a stamp. Coordinates: x to the right, y down, the thing within about
-[-1, 1]; the canvas turns, flips, scales and colours it.
+[-1, 1]; the canvas turns, flips, scales and colors it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FULL_TURN = 2 * math.pi
 
 
 class Ink(IntEnum):
-    """The role of a part's colour; the canvas chooses the colour itself."""
+    """The role of a part's color; the canvas chooses the color itself."""
 
     MAIN = 0
     SECOND = 1

@@ -39,7 +39,7 @@ from cdul_edge.demo.clip_pictures import (
 from cdul_edge.demo.pictures import CLASS_NAMES
 from cdul_edge.demo.vocabulary import cut_vocabulary
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.files import atomic_write, new_directory, write_json
+from cdul_edge_runtime.host.files import atomic_write, new_directory, write_json
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
@@ -151,13 +151,13 @@ def _train(
     }
     prompts = tokenizer([PROMPT.format(name) for name in CLASS_NAMES])
     model.visual.to(memory_format=torch.channels_last)
-    optimiser = _optimiser(model, settings)
-    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(_rate_at, settings))
+    optimizer = _optimizer(model, settings)
+    rate = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_rate_at, settings))
     generator = torch.Generator().manual_seed(settings.seed)
     for epoch in range(settings.epochs):
         loss = _train_epoch(
             model,
-            optimiser=optimiser,
+            optimizer=optimizer,
             rate=rate,
             pictures=pictures,
             generator=generator,
@@ -175,7 +175,7 @@ def _train(
 def _train_epoch(
     model: open_clip.CLIP,
     *,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     rate: torch.optim.lr_scheduler.LRScheduler,
     pictures: ClipPictures,
     generator: torch.Generator,
@@ -188,13 +188,13 @@ def _train_epoch(
     for step in range(settings.epoch_steps):
         batch = order[step * settings.batch_size : (step + 1) * settings.batch_size]
         images = augment(pictures.pixels[batch], generator)
-        total += _step(model, optimiser, images, pictures.tokens[batch])
+        total += _step(model, optimizer, images, pictures.tokens[batch])
         rate.step()
     return total / settings.epoch_steps
 
 
 def _step(
-    model: open_clip.CLIP, optimiser: torch.optim.Optimizer, images: Tensor, tokens: Tensor
+    model: open_clip.CLIP, optimizer: torch.optim.Optimizer, images: Tensor, tokens: Tensor
 ) -> float:
     with torch.autocast("cpu", torch.bfloat16):
         image_features = model.encode_image(images)
@@ -202,9 +202,9 @@ def _step(
     loss = ClipLoss()(
         normalize(image_features.float(), dim=-1), text_features, model.logit_scale.exp()
     )
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     loss.backward()
-    optimiser.step()
+    optimizer.step()
     with torch.no_grad():
         model.logit_scale.clamp_(0, math.log(100))  # CLIP's own bounds
     return float(loss.detach())
@@ -220,7 +220,7 @@ def _accuracy(model: open_clip.CLIP, prompts: Tensor, check: ClipPictures) -> fl
     return round(float((guesses == check.classes).float().mean()), 4)
 
 
-def _optimiser(model: open_clip.CLIP, settings: Settings) -> torch.optim.Optimizer:
+def _optimizer(model: open_clip.CLIP, settings: Settings) -> torch.optim.Optimizer:
     """AdamW as CLIP has it: gains, biases and the logit scale are not decayed."""
     matrices = [value for value in model.parameters() if value.ndim > 1]
     vectors = [value for value in model.parameters() if value.ndim <= 1]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from open_clip.tokenizer import SimpleTokenizer
 
-from cdul_edge.demo.canvas import BACKGROUNDS, COLOUR_NAMES
+from cdul_edge.demo.canvas import BACKGROUNDS, COLOR_NAMES
 from cdul_edge.demo.captions import BIG, EMPTY_TEMPLATES, SMALL, TEMPLATES
 from cdul_edge.demo.shapes import SHAPES
 
@@ -31,7 +31,7 @@ PROMPT_WORDS = (
 def words() -> list[str]:
     """Every word that must be one token (or as few as open_clip's full vocabulary needs)."""
     spoken = " ".join(TEMPLATES + EMPTY_TEMPLATES).replace("{bare}", "").replace("{}", "").split()
-    named = [*SHAPES, *COLOUR_NAMES, *BACKGROUNDS, BIG, SMALL, "a", "an", "on", "background"]
+    named = [*SHAPES, *COLOR_NAMES, *BACKGROUNDS, BIG, SMALL, "a", "an", "on", "background"]
     return sorted({*spoken, *named, *PROMPT_WORDS})
 
 

@@ -23,7 +23,7 @@ from cdul_edge.demo.pictures import (
 )
 from cdul_edge.demo.workers import spread, worthwhile_workers
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.files import atomic_write, read_json, refuse_existing, write_json
+from cdul_edge_runtime.host.files import atomic_write, read_json, refuse_existing, write_json
 
 __all__ = [
     "CLASS_NAMES",

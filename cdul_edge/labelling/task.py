@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cdul_edge.labelling.options import Kind, LabelRequest
-from cdul_edge.labelling.prompts import Prompts, read_prompts
-from cdul_edge.labelling.resume import read_pictures
-from cdul_edge.labelling.settings import (
+from cdul_edge.labelling.encode.prompts import Prompts, read_prompts
+from cdul_edge.labelling.request import Kind, LabelRequest
+from cdul_edge.labelling.store.resume import read_pictures
+from cdul_edge.labelling.store.settings import (
     differing,
     digest_paths,
     require_same_pictures,
     require_same_settings,
 )
 from cdul_edge_runtime.errors import LabelsError
-from cdul_edge_runtime.images import PictureList, find_images
+from cdul_edge_runtime.pictures.images import PictureList, find_images
 
 Manifest = dict[str, Any]
 

@@ -11,21 +11,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cdul_edge.labelling.crop_scoring import ClipOfLabels
-from cdul_edge.pseudo_labels import PseudoLabels
+from cdul_edge.labelling.encode.crop_scorer import ClipOfLabels
+from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.study.cells import Cell
 from cdul_edge.study.variants import NOTHING_OBSERVED
 from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.dataset import DataOptions
+from cdul_edge.training.data.dataset import DataOptions
+from cdul_edge.training.data.observed import simulate
 from cdul_edge.training.evaluation import EvaluationOptions
-from cdul_edge.training.observed import simulate
 from cdul_edge.training.progress import Talk
-from cdul_edge.training.run import FIRST_EPOCH, METRICS
-from cdul_edge.training.student import train_student
+from cdul_edge.training.run_folder import FIRST_EPOCH, METRICS
+from cdul_edge.training.train import train_student
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.files import write_json
-from cdul_edge_runtime.truth import read_truth
+from cdul_edge_runtime.host.files import write_json
+from cdul_edge_runtime.metrics.truth import read_truth
 
 Outcome = dict[str, Any]
 

@@ -44,8 +44,8 @@ def draw_spreads(
     picture.text(_MARGIN_PX, 24, title, size=14, bold=True)
     for tick in axis.ticks(8):
         picture.line([(axis.at(tick), _TOP_PX - 8), (axis.at(tick), bottom)], GRID)
-        picture.text(axis.at(tick), bottom + 16, f"{tick:g}", anchor="middle", colour=FAINT)
-    picture.text(left + _PLOT_PX / 2, bottom + 34, unit, anchor="middle", colour=FAINT)
+        picture.text(axis.at(tick), bottom + 16, f"{tick:g}", anchor="middle", color=FAINT)
+    picture.text(left + _PLOT_PX / 2, bottom + 34, unit, anchor="middle", color=FAINT)
     if baseline in spreads:
         here = axis.at(spreads[baseline].mean)
         picture.line([(here, _TOP_PX - 8), (here, bottom)], BASE, width=2, dashed=True)
@@ -64,7 +64,7 @@ def draw_spreads(
 
 
 def draw_curves(title: str, curves: Mapping[str, Curves], baseline: str) -> str:
-    """A panel a method: held-out mAP by epoch, the baseline's behind it in grey.
+    """A panel a method: held-out mAP by epoch, the baseline's behind it in gray.
 
     Labels that move are a dashed line. All panels have the same axes; means over the seeds.
     """
@@ -78,9 +78,9 @@ def draw_curves(title: str, curves: Mapping[str, Curves], baseline: str) -> str:
     picture = Drawing(max(width, 640), _TOP_PX + rows * (_PANEL_HEIGHT_PX + _GAP_PX) + 8)
     picture.text(_MARGIN_PX, 24, title, size=14, bold=True)
     legend = (
-        f"blue: held-out mAP; grey: that of {baseline}; dashed: mAP of the labels, if they move"
+        f"blue: held-out mAP; gray: that of {baseline}; dashed: mAP of the labels, if they move"
     )
-    picture.text(_MARGIN_PX, 40, legend, size=11, colour=FAINT)
+    picture.text(_MARGIN_PX, 40, legend, size=11, color=FAINT)
     for index, (name, (heldout, labels)) in enumerate(means.items()):
         left = _GAP_PX + index % columns * (_PANEL_PX + _GAP_PX)
         top = _TOP_PX + 16 + index // columns * (_PANEL_HEIGHT_PX + _GAP_PX)
@@ -89,22 +89,22 @@ def draw_curves(title: str, curves: Mapping[str, Curves], baseline: str) -> str:
         for tick in axis.ticks(4):
             here = axis.at(tick)
             picture.line([(left, here), (left + _PANEL_PX, here)], GRID)
-            picture.text(left - 5, here + 4, f"{tick:g}", anchor="end", size=10, colour=FAINT)
+            picture.text(left - 5, here + 4, f"{tick:g}", anchor="end", size=10, color=FAINT)
         drawn = [(means[baseline][0], BASE, False)] if baseline in means else []
         drawn += [(labels, ACCENT, True)] if moving[name] else []
-        for values, colour, dashed in [*drawn, (heldout, ACCENT, False)]:
+        for values, color, dashed in [*drawn, (heldout, ACCENT, False)]:
             step = _PANEL_PX / max(1, len(values) - 1)
             points = [(left + i * step, axis.at(value)) for i, value in enumerate(values)]
-            picture.line(points, colour, width=1.8, dashed=dashed)
+            picture.line(points, color, width=1.8, dashed=dashed)
     return picture.to_svg()
 
 
 def _frame(picture: Drawing, name: str, left: float, top: float, epochs: int) -> None:
     bottom = top + _PANEL_HEIGHT_PX
     picture.text(left, top - 5, name, size=11, bold=True)
-    picture.text(left, bottom + 12, "1", anchor="middle", size=10, colour=FAINT)
+    picture.text(left, bottom + 12, "1", anchor="middle", size=10, color=FAINT)
     picture.text(
-        left + _PANEL_PX, bottom + 12, f"epoch {epochs}", anchor="end", size=10, colour=FAINT
+        left + _PANEL_PX, bottom + 12, f"epoch {epochs}", anchor="end", size=10, color=FAINT
     )
 
 

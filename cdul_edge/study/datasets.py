@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from cdul_edge.demo.world import paint_world
-from cdul_edge.labelling.prompts import DEFAULT_TEMPLATE, read_prompts
+from cdul_edge.labelling.encode.prompts import DEFAULT_TEMPLATE, read_prompts
 from cdul_edge.study.settings import DrawnWorld, Photographs, StudySettings
-from cdul_edge_runtime.classes import ClassList
-from cdul_edge_runtime.files import atomic_write
-from cdul_edge_runtime.images import find_images
-from cdul_edge_runtime.truth import read_truth
-from cdul_edge_runtime.truth_formats import Difficult
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.host.files import atomic_write
+from cdul_edge_runtime.metrics.truth import read_truth
+from cdul_edge_runtime.metrics.truth_formats import Difficult
+from cdul_edge_runtime.pictures.images import find_images
 
 
 @dataclass(frozen=True)

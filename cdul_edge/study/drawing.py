@@ -23,31 +23,31 @@ class Drawing:
 
     def text(
         self, x: float, y: float, words: str, *, anchor: str = "start", size: int = 12,
-        colour: str = INK, bold: bool = False,
+        color: str = INK, bold: bool = False,
     ) -> None:  # fmt: skip
-        """Words whose baseline starts, is centred ("middle") or ends at a point."""
+        """Words whose baseline starts, is centered ("middle") or ends at a point."""
         weight = " font-weight='bold'" if bold else ""
         self.shapes.append(
             f"<text x='{x:.1f}' y='{y:.1f}' text-anchor='{anchor}' font-size='{size}' "
-            f"fill='{colour}'{weight}>{escape(words)}</text>"
+            f"fill='{color}'{weight}>{escape(words)}</text>"
         )
 
     def line(
-        self, points: Sequence[tuple[float, float]], colour: str = INK, *, width: float = 1,
+        self, points: Sequence[tuple[float, float]], color: str = INK, *, width: float = 1,
         dashed: bool = False,
     ) -> None:  # fmt: skip
         """A line through two points or more."""
         where = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         dashes = " stroke-dasharray='4 3'" if dashed else ""
         self.shapes.append(
-            f"<polyline points='{where}' fill='none' stroke='{colour}' "
+            f"<polyline points='{where}' fill='none' stroke='{color}' "
             f"stroke-width='{width}'{dashes}/>"
         )
 
-    def dot(self, x: float, y: float, radius: float, colour: str, *, opacity: float = 1) -> None:
+    def dot(self, x: float, y: float, radius: float, color: str, *, opacity: float = 1) -> None:
         """A filled circle."""
         self.shapes.append(
-            f"<circle cx='{x:.1f}' cy='{y:.1f}' r='{radius}' fill='{colour}' "
+            f"<circle cx='{x:.1f}' cy='{y:.1f}' r='{radius}' fill='{color}' "
             f"fill-opacity='{opacity}'/>"
         )
 

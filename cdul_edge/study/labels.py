@@ -10,11 +10,11 @@ from typing import Any
 
 from rich.console import Console
 
-from cdul_edge.labelling.label import label_pictures
-from cdul_edge.labelling.options import LabelRequest, Scoring
-from cdul_edge.labelling.talk import Talk
-from cdul_edge.labelling.views import Views, parse_grid
-from cdul_edge.pseudo_labels import PseudoLabels
+from cdul_edge.labelling.encode.console import Talk
+from cdul_edge.labelling.encode.views import Views, parse_grid
+from cdul_edge.labelling.request import LabelRequest, Scoring
+from cdul_edge.labelling.run import label_pictures
+from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.study.datasets import Dataset
 from cdul_edge.study.variants import STRATEGIES
 from cdul_edge_runtime.errors import CdulEdgeError

@@ -11,10 +11,10 @@ from cdul_edge import __version__
 from cdul_edge.study.cell_run import DONE, Outcome
 from cdul_edge.study.charts import Curves, draw_curves, draw_spreads
 from cdul_edge.study.claims import Finding, check_claims
-from cdul_edge.study.summary import Summary, summarise
+from cdul_edge.study.summary import Summary, summarize
 from cdul_edge.study.tables import classes_to_csv, tabulate_classes, tabulate_study
 from cdul_edge.study.variants import BASELINE, DEFAULT_STRATEGY, NOTHING_OBSERVED
-from cdul_edge_runtime.files import atomic_write, write_json
+from cdul_edge_runtime.host.files import atomic_write, write_json
 
 _UNIT = "mAP, % (mean, deviation and every seed)"
 
@@ -100,6 +100,6 @@ class Report:
 
 
 def make_report(settings: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Report:
-    """Summarise outcomes, and hold the published claims against them."""
-    summaries = summarise(outcomes)
+    """Summarize outcomes, and hold the published claims against them."""
+    summaries = summarize(outcomes)
     return Report(settings, outcomes, summaries, check_claims(summaries))

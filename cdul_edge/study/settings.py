@@ -16,11 +16,11 @@ from cdul_edge.study.variants import (
     check_names,
 )
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.observed import parse_simulation
+from cdul_edge.training.data.observed import parse_simulation
 from cdul_edge.training.presets import Preset, make_config
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.files import read_json, write_json
-from cdul_edge_runtime.truth_formats import Difficult
+from cdul_edge_runtime.host.files import read_json, write_json
+from cdul_edge_runtime.metrics.truth_formats import Difficult
 
 FORMAT = 1
 RECORD = "study.json"

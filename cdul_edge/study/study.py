@@ -27,8 +27,8 @@ from cdul_edge.study.workers import Death, run_in_workers
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.methods import resolve_settings
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.files import read_json
-from cdul_edge_runtime.machine import usable_cores
+from cdul_edge_runtime.host.files import read_json
+from cdul_edge_runtime.host.machine import usable_cores
 
 Say = Callable[[str], None]
 

@@ -80,14 +80,14 @@ class Summary:
         return plain
 
 
-def summarise(outcomes: Sequence[Outcome]) -> list[Summary]:
+def summarize(outcomes: Sequence[Outcome]) -> list[Summary]:
     """A row for each strategy, method and level, in the order of the cells."""
     rows: dict[Row, list[Outcome]] = {}
     for outcome in outcomes:
         rows.setdefault(_row(outcome), []).append(outcome)
     heldout = {row: _by_seed(_done(found), "heldout_map") for row, found in rows.items()}
     return [
-        _summarise_row(row, found, heldout[row], heldout.get((row[0], BASELINE, row[2]), {}))
+        _summarize_row(row, found, heldout[row], heldout.get((row[0], BASELINE, row[2]), {}))
         for row, found in rows.items()
     ]
 
@@ -97,7 +97,7 @@ def differences(better: dict[int, float], worse: dict[int, float]) -> dict[int, 
     return {seed: better[seed] - worse[seed] for seed in better if seed in worse}
 
 
-def _summarise_row(
+def _summarize_row(
     row: Row, found: list[Outcome], mine: dict[int, float], baseline: dict[int, float]
 ) -> Summary:
     done = _done(found)

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.files import atomic_write
+from cdul_edge_runtime.host.files import atomic_write
 
 FORMAT = 1
 FILE_NAME = "checkpoint.pt"
@@ -24,8 +24,8 @@ class Checkpoint:
 
     Attributes:
         epoch: epochs done.
-        step: optimiser steps done; the learning rate follows from it.
-        network, optimiser, method: their state dicts.
+        step: optimizer steps done; the learning rate follows from it.
+        network, optimizer, method: their state dicts.
         ema: running mean of the weights, or None.
         scaler: state of fp16's loss scale; empty in other formats.
         rng: "torch" and "draws" (shuffling, augmentation) generator states, and "cuda" on a GPU.
@@ -38,7 +38,7 @@ class Checkpoint:
     epoch: int
     step: int
     network: dict[str, Tensor]
-    optimiser: dict[str, Any]
+    optimizer: dict[str, Any]
     method: dict[str, Any]
     ema: dict[str, Tensor] | None
     scaler: dict[str, Any]

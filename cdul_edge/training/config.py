@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:  # the command line shows these settings without loading numpy
-    from cdul_edge_runtime.preprocess import Resize
+    from cdul_edge_runtime.pictures.preprocess import Resize
 
 # Every training method: module and class in `cdul_edge.training.methods`, which need torch.
 METHODS = {
@@ -22,7 +22,7 @@ METHODS = {
     "asl": "asymmetric:AsymmetricLoss",
     "partial-bce": "partial_bce:PartialBce",
     "role": "role:OnlineLabelEstimation",
-    "em": "entropy:EntropyMaximisation",
+    "em": "entropy:EntropyMaximization",
     "em-apl": "entropy_apl:AsymmetricPseudoLabels",
     "ll-r": "large_loss:RejectLargeLosses",
     "ll-ct": "large_loss:CorrectForNow",
@@ -35,14 +35,14 @@ METHODS = {
 }
 
 LabelKind = Literal["soft", "hard"]
-Optimiser = Literal["adamw", "sgd"]
+Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "constant"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _CHOICES = {
     "method": tuple(METHODS),
     "labels": ("soft", "hard"),
-    "optimiser": ("adamw", "sgd"),
+    "optimizer": ("adamw", "sgd"),
     "schedule": ("cosine", "constant"),
     "precision": ("auto", "fp32", "bf16", "fp16"),
     "resize": ("squash", "letterbox", "center"),
@@ -62,8 +62,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "gradient_clip": (0, 1e12),
     "ema_decay": (0, 0.999999),
     "shift": (0, 0.25),
-    "colour": (0, 1),
-    "shuffle_colours": (0, 1),
+    "color": (0, 1),
+    "shuffle_colors": (0, 1),
     "seed": (0, 2**31 - 1),
 }
 
@@ -84,11 +84,11 @@ class TrainConfig:
         rate_warmup_steps: linear rise of the rate; None is a tenth of all steps.
         gradient_clip: largest norm of the whole gradient; 0 is off.
         ema_decay: of the running mean of the weights, which is then the result; 0 is off.
-        precision: of the forward pass; losses, weights and optimiser stay float32.
+        precision: of the forward pass; losses, weights and optimizer stay float32.
         flip: mirror half of the pictures.
         shift: up to this share of the side, the gap filled by reflection.
-        colour: strength of brightness, contrast and saturation changes.
-        shuffle_colours: chance that a picture's colour channels change places.
+        color: strength of brightness, contrast and saturation changes.
+        shuffle_colors: chance that a picture's color channels change places.
 
     Raises:
         CdulEdgeError: a value outside its range; all faults are named together.
@@ -105,7 +105,7 @@ class TrainConfig:
     labels: LabelKind = "soft"
     epochs: int = 20
     batch_size: int = 32
-    optimiser: Optimiser = "adamw"
+    optimizer: Optimizer = "adamw"
     learning_rate: float = 1e-4
     weight_decay: float = 0.05
     momentum: float = 0.9
@@ -117,8 +117,8 @@ class TrainConfig:
     precision: Precision = "auto"
     flip: bool = True
     shift: float = 0.0
-    colour: float = 0.0
-    shuffle_colours: float = 0.0
+    color: float = 0.0
+    shuffle_colors: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:

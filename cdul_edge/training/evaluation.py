@@ -15,17 +15,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from cdul_edge.training.augmentation import to_network
 from cdul_edge.training.config import Precision
-from cdul_edge.training.dataset import DataOptions, Pictures, open_pictures
-from cdul_edge.training.optimisation import autocast
-from cdul_edge_runtime.classes import ClassList
+from cdul_edge.training.data.augmentation import to_network
+from cdul_edge.training.data.dataset import DataOptions, Pictures, open_pictures
+from cdul_edge.training.optimization import autocast
+from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.images import find_images
-from cdul_edge_runtime.metrics import Truth, evaluate_scores
-from cdul_edge_runtime.preprocess import Preprocess
-from cdul_edge_runtime.truth import read_truth
-from cdul_edge_runtime.truth_formats import Difficult
+from cdul_edge_runtime.metrics.metrics import Truth, evaluate_scores
+from cdul_edge_runtime.metrics.truth import read_truth
+from cdul_edge_runtime.metrics.truth_formats import Difficult
+from cdul_edge_runtime.pictures.images import find_images
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 Scores = npt.NDArray[np.float32]
 

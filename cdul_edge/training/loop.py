@@ -12,16 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from cdul_edge.training.augmentation import move_pixels, recolour
 from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.dataset import Pictures, Tick
+from cdul_edge.training.data.augmentation import move_pixels, recolor
+from cdul_edge.training.data.dataset import Pictures, Tick
 from cdul_edge.training.evaluation import predict_logits
 from cdul_edge.training.methods import Method
 from cdul_edge.training.methods.base import Step, binary_entropy
-from cdul_edge.training.optimisation import autocast, make_optimiser, rate_factor, set_rate
+from cdul_edge.training.optimization import autocast, make_optimizer, rate_factor, set_rate
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 # A look at the loss waits for the GPU; on the CPU it is free.
 _STEPS_BETWEEN_LOOKS = {"cpu": 1}
@@ -32,7 +32,7 @@ class EpochLog:
     """What one epoch of steps did.
 
     Attributes:
-        loss: mean of what was minimised.
+        loss: mean of what was minimized.
         bce: mean binary cross-entropy of logits and targets, in nats.
         kl: mean Bernoulli KL(targets || scores): `bce` minus the targets' entropy.
         rate: learning rate of the trunk at the last step.
@@ -63,7 +63,7 @@ class Trainer:
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.method, self.pictures = method, pictures
         self.preprocess, self.config, self.device = preprocess, config, device
-        self.optimiser = make_optimiser(self.network, config)
+        self.optimizer = make_optimizer(self.network, config)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         average = (
             get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
@@ -142,7 +142,7 @@ class Trainer:
             "epoch": self.epoch,
             "step": self.step,
             "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "method": self.method.state_dict(),
             "ema": self.ema.module.state_dict() if self.ema is not None else None,
             "scaler": self.scaler.state_dict(),
@@ -153,7 +153,7 @@ class Trainer:
         """Go on from a checkpoint, which holds what `state` gave."""
         self.epoch, self.step = saved.epoch, saved.step
         self.network.load_state_dict(saved.network)
-        self.optimiser.load_state_dict(saved.optimiser)
+        self.optimizer.load_state_dict(saved.optimizer)
         self.method.load_state_dict(saved.method)
         if self.ema is not None and saved.ema is not None:
             self.ema.module.load_state_dict(saved.ema)
@@ -169,9 +169,9 @@ class Trainer:
         return self.steps_per_epoch * self.config.epochs
 
     def _take_step(self, images: Tensor, indices: Tensor) -> Tensor:
-        """One optimiser step; returns (loss, binary cross-entropy), (2,) on the device."""
+        """One optimizer step; returns (loss, binary cross-entropy), (2,) on the device."""
         config = self.config
-        set_rate(self.optimiser, rate_factor(self.step, self._all_steps, config))
+        set_rate(self.optimizer, rate_factor(self.step, self._all_steps, config))
         prepared = self._augment(images)
         step = Step(
             logits=self._forward(prepared),
@@ -183,12 +183,12 @@ class Trainer:
             draws=self.draws,
         )
         loss = self.method.loss(step)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if config.gradient_clip > 0:
-            self.scaler.unscale_(self.optimiser)
+            self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
-        self.scaler.step(self.optimiser)
+        self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.ema is not None:
             self.ema.update_parameters(self.network)
@@ -200,7 +200,7 @@ class Trainer:
     def _augment(self, images: Tensor) -> Tensor:
         """(B, H, W, 3) uint8 to what the network is shown, (B, 3, H, W) on the device."""
         moved = move_pixels(images, self.config, self.draws).to(self.device, non_blocking=True)
-        return recolour(moved, self.preprocess, self.config, self.draws)
+        return recolor(moved, self.preprocess, self.config, self.draws)
 
     def _forward(self, prepared: Tensor) -> Tensor:
         with autocast(self.device, self.config.precision):

@@ -49,7 +49,7 @@ _PAPER: dict[str, Any] = {
     "width_px": 448,
     "resize": "squash",
     "epochs": 20,
-    "optimiser": "adamw",
+    "optimizer": "adamw",
     "learning_rate": 1e-5,
     "weight_decay": 0.0,
     "head_rate_multiplier": 1.0,
@@ -59,8 +59,8 @@ _PAPER: dict[str, Any] = {
     "ema_decay": 0.0,
     "flip": True,
     "shift": 0.0,
-    "colour": 0.0,
-    "shuffle_colours": 0.0,
+    "color": 0.0,
+    "shuffle_colors": 0.0,
 }
 
 # PU-MLC as its authors' code trains it with a tenth of the labels known; batches of two GPUs
@@ -71,7 +71,7 @@ _PAPER: dict[str, Any] = {
 # gated graph; only the first two can be had, by --network and --local-global.
 _PU_MLC: dict[str, Any] = {
     "method": "pu-mlc",
-    "optimiser": "adamw",
+    "optimizer": "adamw",
     "weight_decay": 1e-4,
     "head_rate_multiplier": 1.0,
 }
@@ -105,8 +105,8 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "learning_rate": 2e-3,
         "head_rate_multiplier": 1.0,
         "shift": 0.125,
-        "colour": 0.4,
-        "shuffle_colours": 0.5,
+        "color": 0.4,
+        "shuffle_colors": 0.5,
     },
 }
 

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from cdul_edge.training.dataset import Tick
+from cdul_edge.training.data.dataset import Tick
 
 
 class Talk:

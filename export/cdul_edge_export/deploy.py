@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
-from cdul_edge_runtime.images import PictureList, open_image
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.pictures.images import PictureList, open_image
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 
 class Deploy(nn.Module):
-    """A trained network with its normalisation before it and the sigmoid after it.
+    """A trained network with its normalization before it and the sigmoid after it.
 
     Takes (N, H, W, 3) uint8 RGB, gives (N, C) float32 scores. The given network is copied.
     """
@@ -43,7 +43,7 @@ def torch_scores(
 ) -> torch.Tensor:
     """Scores of the network as it was trained, which the exported graph must repeat.
 
-    Normalises the way training does, and shares no code with `Deploy`.
+    Normalizes the way training does, and shares no code with `Deploy`.
 
     Args:
         images: (K, H, W, 3) uint8 RGB.

@@ -20,9 +20,8 @@ from cdul_edge_export.engine_config import (
     parse_onnx,
 )
 from cdul_edge_export.timing_cache import attach_cache, keep_cache
-from cdul_edge_runtime.bundle import Bundle
-from cdul_edge_runtime.cudart import CudaRuntime
-from cdul_edge_runtime.engine_stamp import (
+from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
+from cdul_edge_runtime.backends.trt.engine_stamp import (
     ENGINES,
     EngineStamp,
     GpuPlatform,
@@ -32,11 +31,7 @@ from cdul_edge_runtime.engine_stamp import (
     list_engines,
     source_sha256,
 )
-from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
-from cdul_edge_runtime.files import atomic_write
-from cdul_edge_runtime.machine import peak_memory_mib, reset_peak_memory
-from cdul_edge_runtime.manifest import Precision
-from cdul_edge_runtime.tensorrt_module import (
+from cdul_edge_runtime.backends.trt.library import (
     Messages,
     TensorRT,
     collect_messages,
@@ -46,6 +41,11 @@ from cdul_edge_runtime.tensorrt_module import (
     log_text,
     starting,
 )
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
+from cdul_edge_runtime.host.files import atomic_write
+from cdul_edge_runtime.host.machine import peak_memory_mib, reset_peak_memory
 
 Talk = Callable[[str], None]
 
@@ -165,7 +165,7 @@ def _build_plan(
     messages: Messages,
     talk: Talk,
 ) -> tuple[bytes, bool]:
-    """The serialised engine, and whether it is strongly typed."""
+    """The serialized engine, and whether it is strongly typed."""
     preprocess = bundle.manifest.preprocess
     with starting(messages):
         builder = trt.Builder(messages)

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdul_edge_runtime import tensorrt_api as api
-from cdul_edge_runtime.engine_stamp import Profile
+from cdul_edge_runtime.backends.trt import api as api
+from cdul_edge_runtime.backends.trt.engine_stamp import Profile
+from cdul_edge_runtime.backends.trt.library import TensorRT
+from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.manifest import Precision
-from cdul_edge_runtime.tensorrt_module import TensorRT
 
 PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)  # INT8_CPU is for x86 CPUs
 _INPUT = "images"  # the graph's contract; see `manifest.Graph`

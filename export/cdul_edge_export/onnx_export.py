@@ -21,12 +21,10 @@ from torch.nn import functional
 
 from cdul_edge_export.deploy import Deploy, torch_scores
 from cdul_edge_export.graph import check_graph, let_cast_alone_read_pixels, lower_opset
-from cdul_edge_runtime.backends.ort import OrtBackend
-from cdul_edge_runtime.bundle import MANIFEST, REFERENCE, Bundle, Reference, record_file
-from cdul_edge_runtime.classes import ClassList
-from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.files import new_directory, write_json
-from cdul_edge_runtime.manifest import (
+from cdul_edge_runtime.backends.ort.backend import OrtBackend
+from cdul_edge_runtime.bundle.bundle import MANIFEST, REFERENCE, Bundle, Reference, record_file
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.manifest import (
     METADATA_KEY,
     Graph,
     Manifest,
@@ -34,7 +32,9 @@ from cdul_edge_runtime.manifest import (
     Precision,
     program_version,
 )
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.files import new_directory, write_json
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 PARITY_LIMIT = 1e-4  # absolute, in scores: what float32 leaves after a hundred layers, with room
 _EXPORTER_OPSET = 18  # the lowest that torch's exporter makes without converting back
@@ -56,7 +56,7 @@ def export_bundle(
     """Export a network, compare it with PyTorch, and write the bundle as a whole or not at all.
 
     Args:
-        network: eval mode, on the CPU, float32; (N, 3, H, W) normalised -> (N, C) logits.
+        network: eval mode, on the CPU, float32; (N, 3, H, W) normalized -> (N, C) logits.
         out: the bundle's folder.
         thresholds: (C,); +inf for a class that is never predicted.
         reference_inputs: (K, H, W, 3) uint8 from `preprocess`, real pictures, K >= 1.

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
-from cdul_edge_runtime.images import PictureList, open_image
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.pictures.images import PictureList, open_image
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 REFERENCE_COUNT = 16
 _TRIES_PER_PICTURE = 10  # so that a lost folder of a million pictures is noticed at once

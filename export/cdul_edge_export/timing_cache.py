@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cdul_edge_runtime import tensorrt_api as api
+from cdul_edge_runtime.backends.trt import api as api
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.files import atomic_write
+from cdul_edge_runtime.host.files import atomic_write
 
 
 def attach_cache(

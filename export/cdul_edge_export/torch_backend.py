@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from cdul_edge_export.deploy import torch_scores
+from cdul_edge_runtime.bundle.manifest import Manifest
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.manifest import Manifest
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 
 class TorchBackend:
@@ -25,7 +25,7 @@ class TorchBackend:
     device_memory_mib: float | None = None
 
     def __init__(self, network: nn.Module, preprocess: Preprocess, class_count: int) -> None:
-        """Take a network in evaluation mode: float32 normalised (N, 3, H, W) to logits (N, C)."""
+        """Take a network in evaluation mode: float32 normalized (N, 3, H, W) to logits (N, C)."""
         self._network: nn.Module | None = network
         self._preprocess = preprocess
         self.input_shape = (preprocess.height_px, preprocess.width_px)

@@ -13,14 +13,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from cdul_edge_runtime.backends import Backend, Device
-from cdul_edge_runtime.backends.ort import OrtBackend
-from cdul_edge_runtime.bundle import Bundle
-from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.backends.ort.backend import OrtBackend
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Manifest, Precision
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
-from cdul_edge_runtime.images import open_image, upright_rgb
-from cdul_edge_runtime.manifest import METADATA_KEY, Manifest, Precision
+from cdul_edge_runtime.pictures.images import open_image, upright_rgb
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 from cdul_edge_runtime.prediction import Prediction
-from cdul_edge_runtime.preprocess import Preprocess
 from cdul_edge_runtime.selection import (
     Auto,
     Selection,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.bundle.classes import ClassList
 
 
 @dataclass(frozen=True, eq=False)

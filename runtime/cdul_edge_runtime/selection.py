@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 
 from cdul_edge_runtime.backends import DEVICES, Backend, Device
-from cdul_edge_runtime.bundle import Bundle
-from cdul_edge_runtime.engine_stamp import ENGINES, damaged_stamps, list_engines
+from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES, damaged_stamps, list_engines
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
-from cdul_edge_runtime.machine import describe_machine, nvidia_driver_there
-from cdul_edge_runtime.manifest import Precision
+from cdul_edge_runtime.host.machine import describe_machine, nvidia_driver_there
 
 Auto = Literal["auto"]
 Pair = tuple[Device, Precision]
@@ -150,11 +150,11 @@ def open_backend(
         CdulEdgeError: the bundle does not have it, or the device does not start.
     """
     if device == "tensorrt":
-        from cdul_edge_runtime.backends.trt import TrtBackend
-        from cdul_edge_runtime.engine_stamp import find_engine
+        from cdul_edge_runtime.backends.trt.backend import TrtBackend
+        from cdul_edge_runtime.backends.trt.engine_stamp import find_engine
 
         return TrtBackend(find_engine(bundle, precision))
-    from cdul_edge_runtime.backends.ort import OrtBackend
+    from cdul_edge_runtime.backends.ort.backend import OrtBackend
 
     model = bundle.model_path(precision)
     # ONNX Runtime's engine cache takes a graph with new weights for the old one: a folder each.

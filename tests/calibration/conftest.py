@@ -9,9 +9,9 @@ import onnx
 import pytest
 from rich.console import Console
 
-from cdul_edge_calibration.ranges import Ranges, measure_ranges
-from cdul_edge_calibration.talk import Talk
-from tests.residual_network import build_residual, pictures, write_residual_bundle
+from cdul_edge_calibration.console import Talk
+from cdul_edge_calibration.data.ranges import Ranges, measure_ranges
+from tests.fakes.residual_network import build_residual, pictures, write_residual_bundle
 
 
 class RecordedTalk(Talk):

@@ -14,9 +14,9 @@ from cdul_edge_calibration.accuracy import (
     measure_accuracy,
     score_batches,
 )
+from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.precision_record import Accuracy, Limits
-from tests.residual_network import pictures, run
+from tests.fakes.residual_network import pictures, run
 
 FP32 = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], np.float32)
 REDUCED = np.array([[0.9, 0.1], [0.4, 0.4], [0.2, 0.7]], np.float32)

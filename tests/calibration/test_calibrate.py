@@ -15,19 +15,19 @@ from PIL import Image
 
 from cdul_edge_calibration import collect
 from cdul_edge_calibration.calibrate import SENSITIVITY, calibrate_bundle
-from cdul_edge_calibration.calibration_record import CALIBRATION
+from cdul_edge_calibration.console import Talk
+from cdul_edge_calibration.data.calibration_record import CALIBRATION
+from cdul_edge_calibration.data.ranges import Method
+from cdul_edge_calibration.graphs.tensorrt_rules import count_int8_convolutions, find_violations
 from cdul_edge_calibration.precisions import Outcome
-from cdul_edge_calibration.ranges import Method
 from cdul_edge_calibration.settings import CalibrationSettings, Check
-from cdul_edge_calibration.talk import Talk
-from cdul_edge_calibration.tensorrt_rules import count_int8_convolutions, find_violations
-from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.images import PictureList, find_images
-from cdul_edge_runtime.manifest import Precision
-from cdul_edge_runtime.truth import TruthTable
-from tests.residual_network import (
+from cdul_edge_runtime.metrics.truth import TruthTable
+from cdul_edge_runtime.pictures.images import PictureList, find_images
+from tests.fakes.residual_network import (
     CLASSES,
     LAYERS,
     build_residual,

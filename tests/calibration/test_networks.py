@@ -14,17 +14,17 @@ import torch
 import torchvision
 from torch import nn
 
-from cdul_edge.training.clip_trunk import ClipTrunk
+from cdul_edge.training.networks.clip_trunk import ClipTrunk
 from cdul_edge_calibration.accuracy import score_batches
-from cdul_edge_calibration.fp16 import find_fp16_hazards, to_fp16
-from cdul_edge_calibration.layers import name_nodes
-from cdul_edge_calibration.quantize import quantize_for_cpu, quantize_for_tensorrt
-from cdul_edge_calibration.ranges import measure_ranges
-from cdul_edge_calibration.tensorrt_rules import count_int8_convolutions, find_violations
+from cdul_edge_calibration.data.ranges import measure_ranges
+from cdul_edge_calibration.graphs.fp16 import find_fp16_hazards, to_fp16
+from cdul_edge_calibration.graphs.layers import name_nodes
+from cdul_edge_calibration.graphs.quantize import quantize_for_cpu, quantize_for_tensorrt
+from cdul_edge_calibration.graphs.tensorrt_rules import count_int8_convolutions, find_violations
 from cdul_edge_export.deploy import Deploy
 from cdul_edge_export.onnx_export import to_onnx
-from cdul_edge_runtime.manifest import Precision
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 SIZES = {"maxvit_t": 224, "vit_b_32": 224, "vgg11_bn": 224}  # others: 64 px
 FAMILIES = [

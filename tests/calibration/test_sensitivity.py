@@ -8,10 +8,10 @@ import onnx
 import pytest
 
 from cdul_edge_calibration import sensitivity
-from cdul_edge_calibration.ranges import Ranges
+from cdul_edge_calibration.data.ranges import Ranges
 from cdul_edge_calibration.sensitivity import Fit, fit_budget, measure_sensitivity
-from cdul_edge_runtime.precision_record import Accuracy, Limits
-from tests.residual_network import LAYERS, constant, pictures, set_constant
+from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits
+from tests.fakes.residual_network import LAYERS, constant, pictures, set_constant
 
 LIMITS = Limits(0.5, 0.02, 1.0)
 HALF = np.full(3, 0.5, np.float32)
@@ -24,7 +24,7 @@ class Laboratory:
         self.needed = needed
         self.tried: list[int] = []
 
-    def quantise(self, layers: Sequence[str]) -> onnx.ModelProto:
+    def quantize(self, layers: Sequence[str]) -> onnx.ModelProto:
         return onnx.ModelProto(doc_string=str(len(layers)))
 
     def measure(self, graph: onnx.ModelProto) -> Accuracy:
@@ -34,7 +34,7 @@ class Laboratory:
 
     def fit(self, layers: int) -> tuple[Fit, Fit | None]:
         ranked = [f"layer{n}" for n in range(layers)]
-        return fit_budget(ranked, LIMITS, self.quantise, self.measure)
+        return fit_budget(ranked, LIMITS, self.quantize, self.measure)
 
 
 @pytest.mark.parametrize("layers", [2, 3, 7, 20, 104])

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from cdul_edge_calibration.settings import REDUCED, CalibrationSettings
+from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.manifest import Precision
 
 
 def test_by_default_all_but_fp32_are_made_on_512_pictures() -> None:

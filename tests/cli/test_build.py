@@ -9,13 +9,13 @@ from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
 from cdul_edge_export import engine
-from cdul_edge_runtime import tensorrt_module
-from cdul_edge_runtime.bundle import Bundle
-from cdul_edge_runtime.cudart import CudaRuntime
-from cdul_edge_runtime.engine_stamp import EngineStamp, Profile
-from cdul_edge_runtime.manifest import Precision
-from tests.engine_machine import Machine, add_precision
-from tests.fake_cuda import FakeLibcudart
+from cdul_edge_runtime.backends.trt import library
+from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
+from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp, Profile
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import Precision
+from tests.fakes.engine_machine import Machine, add_precision
+from tests.fakes.fake_cuda import FakeLibcudart
 
 
 def build(*words: object) -> Result:
@@ -112,7 +112,7 @@ def test_without_tensorrt_the_command_says_how_to_get_it(
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name=name)
 
-    monkeypatch.setattr(tensorrt_module, "import_module", missing)
+    monkeypatch.setattr(library, "import_module", missing)
     result = build(bundle)
     assert result.exit_code == 2
     assert "TensorRT is not installed: on a Jetson" in result.stderr

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge_runtime.bundle import Bundle
-from cdul_edge_runtime.manifest import Precision
-from tests.residual_network import pictures, write_pictures, write_residual_bundle
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import Precision
+from tests.fakes.residual_network import pictures, write_pictures, write_residual_bundle
 
 WIDE = ("--max-map-drop", "5", "--max-flip-rate", "0.1", "--pictures", "32")
 BEFORE = {"manifest.json", "model.fp32.onnx", "reference.npz"}

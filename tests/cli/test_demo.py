@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="the demo trains a network")
 pytest.importorskip("open_clip", reason="the demo labels with a tiny CLIP")
 
 from cdul_edge.cli import app
-from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.bundle.bundle import Bundle
 
 
 @pytest.fixture(scope="module")

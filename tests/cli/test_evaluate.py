@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge.pseudo_labels import PseudoLabels
-from cdul_edge_runtime.classes import ClassList
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.bundle.classes import ClassList
 
 PATHS = ("a.jpg", "b.jpg", "c.jpg", "d.jpg")
 # cat is ranked right but for one pair: AP (1 + 2/3) / 2; dog perfectly

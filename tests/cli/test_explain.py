@@ -14,18 +14,18 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge.pseudo_labels import PseudoLabels
-from cdul_edge.training.augmentation import to_network
-from cdul_edge.training.run import load_run
-from cdul_edge_runtime.classes import ClassList
-from cdul_edge_runtime.images import open_image
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.training.data.augmentation import to_network
+from cdul_edge.training.run_folder import load_run
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.pictures.images import open_image
 
 NAMES = ("red", "green", "blue")
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two epochs on eight pictures, each with some of three coloured squares."""
+    """Two epochs on eight pictures, each with some of three colored squares."""
     root = tmp_path_factory.mktemp("explained")
     (root / "pictures").mkdir()
     present = (np.arange(8)[:, None] >> np.arange(3)) % 2 == 1

@@ -11,13 +11,13 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge.pseudo_labels import PseudoLabels
-from cdul_edge.training.run import load_run
-from cdul_edge_calibration.tensorrt_rules import find_violations
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.training.run_folder import load_run
+from cdul_edge_calibration.graphs.tensorrt_rules import find_violations
 from cdul_edge_export.deploy import score_pictures
-from cdul_edge_runtime.bundle import Bundle
-from cdul_edge_runtime.classes import ClassList
-from cdul_edge_runtime.images import find_images
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.pictures.images import find_images
 
 EXPORT = sys.modules["cdul_edge.cli.export"]  # the command of that name hides its module
 NAMES = ("red", "green", "blue")
@@ -29,14 +29,14 @@ def invoke(*words: object) -> Result:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six pictures, two of each colour, and their truth beside them."""
+    """Six pictures, two of each color, and their truth beside them."""
     folder = tmp_path_factory.mktemp("world") / "pictures"
     folder.mkdir()
     rows = ["image_path," + ",".join(NAMES)]
     for n in range(6):
-        colour = [0, 0, 0]
-        colour[n % 3] = 120 + 20 * n
-        Image.new("RGB", (40, 30), tuple(colour)).save(folder / f"{n}.png")
+        color = [0, 0, 0]
+        color[n % 3] = 120 + 20 * n
+        Image.new("RGB", (40, 30), tuple(color)).save(folder / f"{n}.png")
         rows.append(f"{n}.png," + ",".join(str(int(c == n % 3)) for c in range(3)))
     (folder.parent / "truth.csv").write_text("\n".join(rows) + "\n")
     return folder

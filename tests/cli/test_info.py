@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
-from cdul_edge_runtime.files import read_json, write_json
+from cdul_edge_runtime.host.files import read_json, write_json
 
 
 def facts(path: Path) -> dict[str, object]:
@@ -36,8 +36,8 @@ def test_a_table_for_people_is_the_default(bundle: Path) -> None:
 
 def test_labels_are_known_with_their_rows(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    from cdul_edge.pseudo_labels import PseudoLabels
-    from cdul_edge_runtime.classes import ClassList
+    from cdul_edge.labels.pseudo_labels import PseudoLabels
+    from cdul_edge_runtime.bundle.classes import ClassList
 
     file = tmp_path / "pseudo_labels.parquet"
     scores = np.full((2, 2), 0.5, np.float32)

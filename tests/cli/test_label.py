@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge.pseudo_labels import PseudoLabels
+from cdul_edge.labels.pseudo_labels import PseudoLabels
 
 NAMES = ["star", "house", "tree"]
 
@@ -178,8 +178,8 @@ def test_without_open_clip_one_line_says_what_to_install(
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("cdul_edge.labelling")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "cdul_edge.clip_models", raising=False)
-    monkeypatch.delitem(sys.modules, "cdul_edge.clip_checkpoints", raising=False)
+    monkeypatch.delitem(sys.modules, "cdul_edge.clip.models", raising=False)
+    monkeypatch.delitem(sys.modules, "cdul_edge.clip.checkpoints", raising=False)
     monkeypatch.setitem(sys.modules, "open_clip", None)
     assert 'pip install "cdul-edge[train]"' in complaint(label(world))
     assert not (world / "labels").exists()

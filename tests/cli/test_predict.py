@@ -11,17 +11,17 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge_runtime.manifest import Precision
+from cdul_edge_runtime.bundle.manifest import Precision
 
-COLOURS = {"a/red.png": (255, 0, 0), "green.png": (0, 255, 0), "ünïcode.png": (0, 0, 0)}
+COLORS = {"a/red.png": (255, 0, 0), "green.png": (0, 255, 0), "ünïcode.png": (0, 0, 0)}
 
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
-    for name, colour in COLOURS.items():
+    for name, color in COLORS.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (20, 10), colour).save(folder / name)
+        Image.new("RGB", (20, 10), color).save(folder / name)
     return folder
 
 
@@ -38,7 +38,7 @@ def test_a_folder_gives_one_json_line_a_picture_in_sorted_order(
     bundle: Path, pictures: Path
 ) -> None:
     found = rows(predict(bundle, pictures))
-    assert [row["path"] for row in found] == [str(pictures / name) for name in sorted(COLOURS)]
+    assert [row["path"] for row in found] == [str(pictures / name) for name in sorted(COLORS)]
     assert [row["labels"] for row in found] == [["red"], ["green"], []]
     assert list(found[0]["scores"]) == ["red", "green", "blue"]  # type: ignore[call-overload]
 
@@ -46,7 +46,7 @@ def test_a_folder_gives_one_json_line_a_picture_in_sorted_order(
 def test_a_bare_onnx_file_and_paths_on_stdin_give_the_same_lines(
     bundle: Path, pictures: Path
 ) -> None:
-    stdin = "\n".join(str(pictures / name) for name in sorted(COLOURS)) + "\n\n"
+    stdin = "\n".join(str(pictures / name) for name in sorted(COLORS)) + "\n\n"
     piped = predict(bundle / "model.fp32.onnx", "-", stdin=stdin)
     assert rows(piped) == rows(predict(bundle, pictures))
 

@@ -18,12 +18,12 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge.pseudo_labels import PseudoLabels
-from cdul_edge_runtime.classes import ClassList
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.bundle.classes import ClassList
 
 TINY = (
     "--network clip:demo --weights none --image-size 32 --batch-size 4 --precision fp32 "
-    "--set label_warmup=1 --shift 0.1 --colour 0.2"
+    "--set label_warmup=1 --shift 0.1 --color 0.2"
 ).split()
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
 from cdul_edge.demo.world import World, paint_world
-from cdul_edge.pseudo_labels import PseudoLabels
+from cdul_edge.labels.pseudo_labels import PseudoLabels
 
 SMALL = "--network clip:demo --image-size 64 --batch-size 8 --epochs 3 --method ccd".split()
 

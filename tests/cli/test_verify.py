@@ -16,14 +16,14 @@ from typer.testing import CliRunner, Result
 from cdul_edge.cli import app
 from cdul_edge.cli.speed_tables import WIDTH
 from cdul_edge.cli.verify_tables import SELF_TESTS, show_report
-from cdul_edge_runtime.bench import Speed
-from cdul_edge_runtime.bundle import MANIFEST
-from cdul_edge_runtime.combinations import Unavailable
-from cdul_edge_runtime.files import read_json, write_json
-from cdul_edge_runtime.latency import Latency
-from cdul_edge_runtime.manifest import Precision
-from cdul_edge_runtime.verify import VerifyReport
-from cdul_edge_runtime.verify_row import Check, VerifyRow
+from cdul_edge_runtime.bench.bench import Speed
+from cdul_edge_runtime.bench.combinations import Unavailable
+from cdul_edge_runtime.bench.latency import Latency
+from cdul_edge_runtime.bundle.bundle import MANIFEST
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.host.files import read_json, write_json
+from cdul_edge_runtime.verify.row import Check, VerifyRow
+from cdul_edge_runtime.verify.verify import VerifyReport
 
 
 def verify(*words: object) -> Result:

@@ -5,16 +5,16 @@ from PIL import Image
 from cdul_edge.demo.contact_sheet import CELL_PX, MISSED, RIGHT, WRONG, Sample, draw_contact_sheet
 
 
-def colours_below(sheet: Image.Image, column: int) -> set[tuple[int, ...]]:
-    """Full-strength text colours under the picture in `column` of a one-row sheet."""
+def colors_below(sheet: Image.Image, column: int) -> set[tuple[int, ...]]:
+    """Full-strength text colors under the picture in `column` of a one-row sheet."""
     left = 10 + column * (CELL_PX + 10)
     top = 37 + CELL_PX
     strip = sheet.crop((left, top, left + CELL_PX, sheet.height))
-    found = {colour for _, colour in strip.getcolors(maxcolors=100_000) or []}
+    found = {color for _, color in strip.getcolors(maxcolors=100_000) or []}
     return {c for c in found if c in {RIGHT, WRONG, MISSED}}
 
 
-def test_right_wrong_and_missed_classes_have_their_colours(tmp_path: Path) -> None:
+def test_right_wrong_and_missed_classes_have_their_colors(tmp_path: Path) -> None:
     picture = tmp_path / "p.png"
     Image.new("RGB", (20, 10), (0, 0, 255)).save(picture)
     samples = [
@@ -26,6 +26,6 @@ def test_right_wrong_and_missed_classes_have_their_colours(tmp_path: Path) -> No
     with Image.open(tmp_path / "sheet.png") as opened:
         sheet = opened.convert("RGB")
     assert sheet.getpixel((10 + CELL_PX // 2, 37 + CELL_PX // 2)) == (0, 0, 255)
-    assert colours_below(sheet, 0) == {RIGHT}
-    assert colours_below(sheet, 1) == {WRONG, MISSED}
-    assert colours_below(sheet, 2) == {RIGHT}  # nothing said, and nothing there
+    assert colors_below(sheet, 0) == {RIGHT}
+    assert colors_below(sheet, 1) == {WRONG, MISSED}
+    assert colors_below(sheet, 2) == {RIGHT}  # nothing said, and nothing there

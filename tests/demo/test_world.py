@@ -21,10 +21,10 @@ from cdul_edge.demo.world import (
     paint_world,
     picture_seed,
 )
-from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.images import open_image
-from cdul_edge_runtime.truth import read_truth
+from cdul_edge_runtime.metrics.truth import read_truth
+from cdul_edge_runtime.pictures.images import open_image
 
 SQUARE = Shape(lambda rng: [Part(box(-1, -1, 1, 1), Ink.MAIN)], max_turn_rad=0.0)
 
@@ -110,7 +110,7 @@ def test_a_caption_names_the_dominant_thing_and_no_other_class() -> None:
 
 def test_captions_use_the_size_word_only_for_the_extremes() -> None:
     rng = np.random.default_rng(0)
-    about = {"name": "cup", "colour": "red", "background": "plain"}
+    about = {"name": "cup", "color": "red", "background": "plain"}
     captions = {
         radius: " ".join(write_caption(rng, **about, radius=radius) for _ in range(50))
         for radius in (0.2, 0.3, 0.4)
@@ -136,7 +136,7 @@ def test_a_painted_world_holds_the_scenes_that_paint_scene_paints(tmp_path: Path
         np.testing.assert_array_equal(written, np.stack([scene.labels for scene in scenes]))
         for name, scene in zip(names, scenes, strict=True):
             read = np.asarray(open_image(folder / name), dtype=np.float64)
-            assert np.abs(read - scene.image).mean() < 15  # JPEG halves the colours' resolution
+            assert np.abs(read - scene.image).mean() < 15  # JPEG halves the colors' resolution
 
 
 def test_the_splits_of_a_world_and_worlds_of_other_seeds_share_no_picture(tmp_path: Path) -> None:

@@ -9,16 +9,16 @@ import pytest
 from cdul_edge_export import engine
 from cdul_edge_export.engine import build_engines, buildable_precisions, require_tensorrt
 from cdul_edge_export.engine_config import BuildSettings
-from cdul_edge_runtime import tensorrt_module
-from cdul_edge_runtime.bundle import MANIFEST, Bundle
-from cdul_edge_runtime.cudart import CudaRuntime
-from cdul_edge_runtime.engine_stamp import EngineStamp, Profile, find_engine
+from cdul_edge_runtime.backends.trt import library
+from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
+from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp, Profile, find_engine
+from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle
+from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
-from cdul_edge_runtime.files import read_json, write_json
-from cdul_edge_runtime.manifest import Precision
-from tests.engine_machine import Machine, add_precision
-from tests.fake_cuda import FakeLibcudart
-from tests.fake_tensorrt import VERSIONS
+from cdul_edge_runtime.host.files import read_json, write_json
+from tests.fakes.engine_machine import Machine, add_precision
+from tests.fakes.fake_cuda import FakeLibcudart
+from tests.fakes.fake_tensorrt import VERSIONS
 
 NAME = "fp32-orin-sm87-16mp-trt10.3.0"
 
@@ -93,7 +93,7 @@ def test_a_build_adds_to_the_bundle_and_changes_nothing_in_it(
     assert (bundle / "engines" / f"{NAME}.log").read_text() == "[info] building\n"
 
 
-def test_the_optimisation_level_is_tensorrts_own_unless_it_is_asked_for(
+def test_the_optimization_level_is_tensorrts_own_unless_it_is_asked_for(
     bundle: Path, machine: Machine
 ) -> None:
     machine.build(bundle)
@@ -271,10 +271,10 @@ def test_what_a_build_needs_can_be_asked_for_before_anything_long_begins(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "import_tensorrt", lambda: machine.trt)
-    monkeypatch.setattr(tensorrt_module, "CudaRuntime", lambda: machine.cuda)
+    monkeypatch.setattr(library, "CudaRuntime", lambda: machine.cuda)
     assert require_tensorrt() == machine.platform
     no_driver = FakeLibcudart(driver=0)
-    monkeypatch.setattr(tensorrt_module, "CudaRuntime", lambda: CudaRuntime(no_driver))
+    monkeypatch.setattr(library, "CudaRuntime", lambda: CudaRuntime(no_driver))
     with pytest.raises(CdulEdgeError, match="no NVIDIA driver answers"):
         require_tensorrt()
 

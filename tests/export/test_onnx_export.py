@@ -15,17 +15,17 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from cdul_edge.training.local_global import LocalGlobalConv
-from cdul_edge_calibration.tensorrt_rules import find_violations
+from cdul_edge.training.networks.local_global import LocalGlobalConv
+from cdul_edge_calibration.graphs.tensorrt_rules import find_violations
 from cdul_edge_export.deploy import Deploy, score_pictures, torch_scores
 from cdul_edge_export.onnx_export import export_bundle, to_onnx
 from cdul_edge_export.reference import choose_reference
-from cdul_edge_runtime.bundle import Bundle
-from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.images import PictureList
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.pictures.images import PictureList
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 CLASSES = ClassList(("cat", "dog", "hen"))
 PHOTOS = Path(__file__).parents[2].parent / "shared" / "data" / "photos"
@@ -61,7 +61,7 @@ def small_network(seed: int = 0) -> nn.Module:
 
 
 def warm(network: nn.Module, size_px: int) -> nn.Module:
-    """Give batch normalisation statistics that are not 0 and 1."""
+    """Give batch normalization statistics that are not 0 and 1."""
     torch.manual_seed(0)
     network.train()
     with torch.no_grad():

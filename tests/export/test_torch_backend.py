@@ -10,9 +10,9 @@ pytest.importorskip("torch")
 import torch
 
 from cdul_edge_export.torch_backend import TorchBackend
-from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 
 class Means(torch.nn.Module):
@@ -22,7 +22,7 @@ class Means(torch.nn.Module):
         return pictures.mean((2, 3))
 
 
-def test_it_normalises_and_gives_scores_whatever_the_memory_order() -> None:
+def test_it_normalizes_and_gives_scores_whatever_the_memory_order() -> None:
     backend = TorchBackend(Means(), Preprocess(8, 8, mean=(0.5, 0, 0), std=(0.25, 1, 1)), 3)
     pictures = np.zeros((2, 8, 8, 3), np.uint8)
     pictures[1, ..., 0] = 255

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from cdul_edge.clip_models import LoadedClip, load_clip
-from cdul_edge.labelling.label import label_pictures
-from cdul_edge.labelling.options import LabelRequest
-from cdul_edge.labelling.talk import Talk
+from cdul_edge.clip.models import LoadedClip, load_clip
+from cdul_edge.labelling.encode.console import Talk
+from cdul_edge.labelling.request import LabelRequest
+from cdul_edge.labelling.run import label_pictures
 
 CONFIG = {
     "embed_dim": 16,
@@ -57,7 +57,7 @@ def clip(tiny_clip: Path) -> Callable[[], LoadedClip]:
 
 
 def _paint(folder: Path, count: int, seed: int = 0) -> list[str]:
-    """Write `count` small JPEGs of coloured noise; returns their names in order."""
+    """Write `count` small JPEGs of colored noise; returns their names in order."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"{index:03}.jpg" for index in range(count)]

@@ -18,8 +18,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
-from cdul_edge.labelling.store import part_name
-from cdul_edge.labelling.talk import Advance
+from cdul_edge.labelling.encode.console import Advance
+from cdul_edge.labelling.store.parts import part_name
 
 PICTURES = 400
 PART = 20

@@ -14,17 +14,17 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
-from cdul_edge.clip_models import load_clip
-from cdul_edge.labelling.options import Scoring
-from cdul_edge.labelling.patch_encoder import PatchEncoder
-from cdul_edge.labelling.patch_scores import PatchScoring, score_patches
-from cdul_edge.labelling.prompts import read_prompts
-from cdul_edge.labelling.store import EMBEDDINGS_FOLDER, part_name, read_part
-from cdul_edge.labelling.talk import Advance
-from cdul_edge.labelling.views import Views, cut_views
-from cdul_edge.pseudo_labels import PseudoLabels
+from cdul_edge.clip.models import load_clip
+from cdul_edge.labelling.encode.console import Advance
+from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
+from cdul_edge.labelling.encode.prompts import read_prompts
+from cdul_edge.labelling.encode.views import Views, cut_views
+from cdul_edge.labelling.request import Scoring
+from cdul_edge.labelling.score.patch_scores import PatchScoring, score_patches
+from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, part_name, read_part
+from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
-from cdul_edge_runtime.images import open_image
+from cdul_edge_runtime.pictures.images import open_image
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_other_scores_need_no_clip_and_no_picture(
     before, first = files(patches.out), PseudoLabels.read(patches.out)
     for file in pictures.iterdir():
         file.write_bytes(b"")
-    monkeypatch.delitem(sys.modules, "cdul_edge.labelling.filling")
+    monkeypatch.delitem(sys.modules, "cdul_edge.labelling.fill_store")
     monkeypatch.setitem(sys.modules, "open_clip", None)
     assert patches(scoring=Scoring("patches", temperature="0.2")).scored == 0
     assert "CLIP is not run" in patches.said.getvalue()

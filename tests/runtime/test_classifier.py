@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.manifest import METADATA_KEY
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, ImageError, MissingExtraError
-from cdul_edge_runtime.manifest import METADATA_KEY
-from cdul_edge_runtime.preprocess import Preprocess
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 RED = np.zeros((20, 30, 3), np.uint8)
 RED[..., 0] = 255
@@ -207,7 +207,7 @@ def test_the_front_door_loads_without_what_a_device_lacks() -> None:
         "import sys\n"
         "for name in ('torch', 'onnx', 'pyarrow', 'onnxruntime'): sys.modules[name] = None\n"
         "from cdul_edge import Bundle, Classifier, Prediction\n"
-        "import cdul_edge_runtime.verify, cdul_edge_runtime.truth\n"
+        "import cdul_edge_runtime.verify.verify, cdul_edge_runtime.metrics.truth\n"
         "assert Classifier.load and Bundle.load and Prediction\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

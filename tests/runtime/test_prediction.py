@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from cdul_edge_runtime.classes import ClassList
+from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.prediction import Prediction
 
 PREDICTION = Prediction(

@@ -11,12 +11,12 @@ import pytest
 
 from cdul_edge_runtime import selection
 from cdul_edge_runtime.backends import Backend, Device
-from cdul_edge_runtime.bundle import Bundle
+from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
-from cdul_edge_runtime.engine_stamp import ENGINES
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.files import write_json
-from cdul_edge_runtime.manifest import Precision
+from cdul_edge_runtime.host.files import write_json
 
 AddPrecision = Callable[..., None]
 
@@ -290,7 +290,8 @@ def test_a_cpu_machine_pays_nothing_for_gpus(bundle: Path) -> None:
         "import sys\n"
         "from cdul_edge_runtime.classifier import Classifier\n"
         f"Classifier.load({str(bundle)!r})\n"
-        "loaded = {'tensorrt', 'cdul_edge_runtime.backends.trt', 'cdul_edge_runtime.cudart'}\n"
+        "trt = 'cdul_edge_runtime.backends.trt.'\n"
+        "loaded = {'tensorrt', trt + 'backend', trt + 'cudart'}\n"
         "assert not loaded & set(sys.modules), loaded & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -14,7 +14,7 @@ from cdul_edge.study.charts import Curves, draw_curves, draw_spreads
 from cdul_edge.study.claims import Claim, check_claims, judge
 from cdul_edge.study.drawing import Axis, fit_axis, round_step
 from cdul_edge.study.report import make_report
-from cdul_edge.study.summary import Spread, summarise
+from cdul_edge.study.summary import Spread, summarize
 from cdul_edge.study.tables import render, tabulate_classes, tabulate_study
 
 Outcomes = list[dict[str, Any]]
@@ -28,7 +28,7 @@ def test_the_deviation_is_that_of_a_sample() -> None:
 
 
 def test_a_row_is_the_mean_over_seeds_and_gains_are_seed_by_seed(outcomes: Outcomes) -> None:
-    fixed, cdul, glob = summarise(outcomes)
+    fixed, cdul, glob = summarize(outcomes)
     assert [one.row for one in (fixed, cdul, glob)] == [
         ("default", "fixed", "none"),
         ("default", "cdul", "none"),
@@ -42,7 +42,7 @@ def test_a_row_is_the_mean_over_seeds_and_gains_are_seed_by_seed(outcomes: Outco
 
 
 def test_gains_are_over_the_baseline_of_the_same_level(cell: Callable[..., Any]) -> None:
-    found = summarise(
+    found = summarize(
         [
             cell("default", "fixed", 0, 70.0),
             cell("default", "fixed", 0, 76.0, observed="10%"),
@@ -55,11 +55,11 @@ def test_gains_are_over_the_baseline_of_the_same_level(cell: Callable[..., Any])
 
 def test_a_failed_cell_leaves_the_other_seeds_and_its_reason(outcomes: Outcomes) -> None:
     outcomes[1] = {"cell": outcomes[1]["cell"], "status": "failed", "reason": "it needs cosines"}
-    cdul = summarise(outcomes)[1]
+    cdul = summarize(outcomes)[1]
     assert cdul.spread("heldout_map") == Spread(74.0, None)
     assert cdul.gains == {1: 2.0}
     assert cdul.failures == ("it needs cosines",)
-    assert "- default, cdul, none: it needs cosines" in tabulate_study(summarise(outcomes), [])
+    assert "- default, cdul, none: it needs cosines" in tabulate_study(summarize(outcomes), [])
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_claims_compare_the_named_sides_in_the_named_measure(outcomes: Outcomes)
         Claim("alignment", "method", "cdul", "fixed", "heldout_map"),
         Claim("absent", "method", "vlpl", "vlpl+negatives", "heldout_map"),
     )
-    labels, alignment, absent = check_claims(summarise(outcomes), claims)
+    labels, alignment, absent = check_claims(summarize(outcomes), claims)
     assert labels.gains == {0: 15.0, 1: 15.0}
     assert alignment.gains == {0: 1.0, 1: 2.0}
     assert (labels.verdict, alignment.verdict, absent.verdict) == ("holds", "holds", "not run")
@@ -129,7 +129,7 @@ def test_levels_are_columns_and_what_was_not_run_is_a_dash(cell: Callable[..., A
 
 
 def test_the_best_of_a_class_is_bold(outcomes: Outcomes) -> None:
-    table = tabulate_classes(summarise(outcomes))
+    table = tabulate_classes(summarize(outcomes))
     assert "**73.5**" in table  # cat: cdul's mean of 72 and 75
     assert table.count("**") == 4
 

@@ -1,4 +1,4 @@
-"""Twelve labelled and eight held-out pictures of coloured squares, three classes."""
+"""Twelve labelled and eight held-out pictures of colored squares, three classes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cdul_edge.pseudo_labels import PseudoLabels
+from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.progress import Talk
-from cdul_edge.training.student import train_student
-from cdul_edge_runtime.classes import ClassList
+from cdul_edge.training.train import train_student
+from cdul_edge_runtime.bundle.classes import ClassList
 
 CLASSES = ClassList(("red", "green", "blue"))
 SIDE = 32
@@ -34,7 +34,7 @@ class Squares:
 
 
 def paint(present: NDArray[np.bool_], rng: np.random.Generator) -> Image.Image:
-    """A grey picture with one 10 px square a present class, in that class's colour."""
+    """A gray picture with one 10 px square a present class, in that class's color."""
     pixels = np.full((SIDE, SIDE, 3), 90, np.uint8)
     for channel in np.flatnonzero(present):
         left, top = int(channel) * 11, int(rng.integers(0, 22))
@@ -89,7 +89,7 @@ SMALL: dict[str, Any] = {
     "learning_rate": 1e-3,
     "precision": "fp32",
     "shift": 0.1,
-    "colour": 0.2,
+    "color": 0.2,
     "method_settings": {"label_warmup": 1, "freeze_after": 1.0},
 }
 

@@ -54,7 +54,7 @@ def test_the_papers_presets_hold_the_papers_numbers(preset: Preset, batch_size: 
     assert (settings["eta"], settings["sigma"], settings["anchor"]) == (1.0, 1.0, 0.0)
     assert (settings["label_warmup"], settings["guard"]) == (1, False)
     assert (config.schedule, config.rate_warmup_steps) == ("constant", 0)
-    assert (config.shift, config.colour, config.resize) == (0.0, 0.0, "squash")
+    assert (config.shift, config.color, config.resize) == (0.0, 0.0, "squash")
 
 
 @pytest.mark.parametrize(

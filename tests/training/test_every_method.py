@@ -18,12 +18,12 @@ from torch import Tensor
 
 from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.config import METHODS, TrainConfig
-from cdul_edge.training.dataset import StoredPictures
+from cdul_edge.training.data.dataset import StoredPictures
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods import Method, find_method, make_method
-from cdul_edge.training.network import create_network
-from cdul_edge_runtime.metrics import mean_average_precision
-from tests.method_inputs import know, take
+from cdul_edge.training.networks.network import create_network
+from cdul_edge_runtime.metrics.metrics import mean_average_precision
+from tests.fakes.method_inputs import know, take
 from tests.training.conftest import CLASSES, paint
 
 Small = Callable[..., TrainConfig]
@@ -115,7 +115,7 @@ def start_training(small: Small, method: str, count: int, **changes: Any) -> Tra
     settings = {**changes.pop("method_settings", {})}
     if method == "ccd":
         settings["relabel"] = False  # there is no CLIP here to look again with
-    config = small(method=method, method_settings=settings, shift=0.0, colour=0.0, **changes)
+    config = small(method=method, method_settings=settings, shift=0.0, color=0.0, **changes)
     pictures, present = paint_squares(count, (1, 2, 3, 4, 5, 6, 7), 0)
     some = torch.rand(present.shape, generator=torch.Generator().manual_seed(0))
     scores = torch.where(torch.from_numpy(present), 0.8, 0.1) + 0.1 * some

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import cast
 
 from cdul_edge.training.config import METHODS, TrainConfig
-from cdul_edge.training.method_settings import MethodSettings
 from cdul_edge.training.methods.base import Method, Supervision
+from cdul_edge.training.methods.settings import MethodSettings
 
 __all__ = ["Method", "Supervision", "find_method", "make_method", "resolve_settings"]
 

@@ -6,8 +6,8 @@ With the positives P as targets t, p_m = max(p - m, 0), focusing weights without
 
 A negative with p <= m has no gradient at all. g+ = 0, g- = 4 and m = 0.05 are the paper's.
 
-The sum is B C times the mean that the other methods minimise. AdamW's steps do not depend on that
-factor, so the default optimiser learns at its default rate; --gradient-clip then cuts nearly every
+The sum is B C times the mean that the other methods minimize. AdamW's steps do not depend on that
+factor, so the default optimizer learns at its default rate; --gradient-clip then cuts nearly every
 step, and SGD steps B C times as far as with a mean: for these two take reduction=mean, whose
 gradients are then small for another reason, the focusing weights.
 """
@@ -21,8 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.method_settings import MethodSettings, choice, number
 from cdul_edge.training.methods.base import Method, Step, Supervision, require_positives
+from cdul_edge.training.methods.settings import MethodSettings, choice, number
 
 
 def asymmetric_loss(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from cdul_edge.training.method_settings import MethodSettings
+from cdul_edge.training.methods.settings import MethodSettings
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
@@ -52,7 +52,7 @@ class Step:
         logits: (B, C) float32, on the training device, with their graph.
         indices: (B,) int64 picture numbers on the CPU.
         epoch: the epoch that runs, from 1.
-        images: (B, 3, H, W) what the network was shown: augmented and normalised.
+        images: (B, 3, H, W) what the network was shown: augmented and normalized.
         network: another pass in training mode, (B', 3, H, W) to (B', C) float32 with gradients.
         another_view: the same pictures, augmented anew; (B, 3, H, W).
         draws: generator for the method's own random choices.
@@ -112,7 +112,7 @@ class Method:
         self.targets = supervision.targets
 
     def loss(self, step: Step) -> Tensor:
-        """A scalar to minimise."""
+        """A scalar to minimize."""
         raise NotImplementedError
 
     def wants_logits(self, epoch: int) -> bool:

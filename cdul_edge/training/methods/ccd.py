@@ -34,7 +34,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.method_settings import MethodSettings, choice, number
 from cdul_edge.training.methods.base import (
     Method,
     Regions,
@@ -43,6 +42,7 @@ from cdul_edge.training.methods.base import (
     harden,
     keep_observed,
 )
+from cdul_edge.training.methods.settings import MethodSettings, choice, number
 from cdul_edge_runtime.errors import CdulEdgeError
 
 _FIRST_THRESHOLD, _THRESHOLD_STEP = 0.05, 0.001

@@ -1,6 +1,6 @@
 """CDUL's gradient alignment: network and pseudo-labels approach each other by turns.
 
-The network step minimises the Bernoulli KL(y || p) with the labels y fixed; its gradient with
+The network step minimizes the Bernoulli KL(y || p) with the labels y fixed; its gradient with
 respect to a logit is (p - y) / (B C), that of the soft binary cross-entropy. The label step is
 eq. 7 and 8 of the paper: the gradient of the same KL with respect to y, which is u - z for the
 latent u = logit(y) and the logit z, is applied to the latent, weighted by a Gaussian psi(y) that
@@ -22,7 +22,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.method_settings import RefinementSettings, choice, number
 from cdul_edge.training.methods.base import (
     Method,
     Step,
@@ -30,6 +29,7 @@ from cdul_edge.training.methods.base import (
     binary_entropy,
     keep_observed,
 )
+from cdul_edge.training.methods.settings import RefinementSettings, choice, number
 
 # The guard's limits: how far the labels may drift before they are taken back.
 _MAX_PREVALENCE_CHANGE = 0.5

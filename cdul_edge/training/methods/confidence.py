@@ -1,6 +1,6 @@
 """What PLMCL and G2NetPL share: labels with a latent and an anchor, and sure labels first.
 
-The network minimises, over all B C entries,
+The network minimizes, over all B C entries,
 
     L = mean( 1[o != 0] BCE(z, t) + 1[o = 0] w BCE(z, y) )        w_ic = 1[ |2 y_ic - 1| >= thr_c ]
 
@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.method_settings import RefinementSettings, number
 from cdul_edge.training.methods.base import Method, Step, Supervision, binary_entropy, keep_observed
+from cdul_edge.training.methods.settings import RefinementSettings, number
 
 
 def margins(labels: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class ConfidenceSettings(RefinementSettings):
 
 
 class ConfidentLabels(Method):
-    """Labels y = sigmoid(u) that are learnt sure ones first; how u moves is for others to say."""
+    """Labels y = sigmoid(u) that are learned sure ones first; how u moves is for others to say."""
 
     state: ClassVar[tuple[str, ...]] = ("latents", "anchors", "mean_margins")
     settings: ConfidenceSettings

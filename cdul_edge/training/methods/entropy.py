@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.method_settings import MethodSettings, number
 from cdul_edge.training.methods.base import Method, Step, Supervision, require_positives
+from cdul_edge.training.methods.settings import MethodSettings, number
 
 
 def score_entropy(logits: Tensor) -> Tensor:
@@ -60,8 +60,8 @@ class EntropySettings(MethodSettings):
     absent: float = number(0.2, 0, 1e6)
 
 
-class EntropyMaximisation(Method):
-    """Positives are learnt; unknown entries keep their scores as labels, which nothing learns."""
+class EntropyMaximization(Method):
+    """Positives are learned; unknown entries keep their scores as labels, which nothing learns."""
 
     Settings = EntropySettings
     undecided = True

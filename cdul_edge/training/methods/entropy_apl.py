@@ -1,4 +1,4 @@
-"""EM+APL: entropy maximisation, then soft pseudo-labels for what is surely absent.
+"""EM+APL: entropy maximization, then soft pseudo-labels for what is surely absent.
 
 Asymmetric pseudo-labelling (Zhou et al., ECCV 2022, as in the authors' code). At the end of the
 warm-up, and of every epoch from then on, each class takes those of its unknown entries that the
@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.method_settings import RefinementSettings, number
 from cdul_edge.training.methods.base import Method, Step, Supervision
 from cdul_edge.training.methods.entropy import entropy_loss, know_positives
+from cdul_edge.training.methods.settings import RefinementSettings, number
 
 
 def lowest_of_each_class(scores: Tensor, free: Tensor, counts: Tensor) -> Tensor:

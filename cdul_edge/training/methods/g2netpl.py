@@ -1,6 +1,6 @@
 """G2NetPL: network and pseudo-labels as two players with different costs.
 
-The label player minimises J(y) = H(y) + eta D(y, p): labels of 0 and 1, and a price on leaving the
+The label player minimizes J(y) = H(y) + eta D(y, p): labels of 0 and 1, and a price on leaving the
 network's scores. The restatement prints y log y + (1 - y) log(1 - y), which is -H and would drive
 labels to a half, and one min-max for both players, which is not the non-zero-sum game of the
 abstract; we follow the abstract. dJ/dy is applied to the latent u = logit(y):
@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cdul_edge.training.method_settings import choice, number
 from cdul_edge.training.methods.confidence import ConfidenceSettings, ConfidentLabels
+from cdul_edge.training.methods.settings import choice, number
 from cdul_edge_runtime.errors import CdulEdgeError
 
 

@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.method_settings import MethodSettings, number
 from cdul_edge.training.methods.base import (
     Method,
     Step,
@@ -22,6 +21,7 @@ from cdul_edge.training.methods.base import (
     keep_observed,
     require_positives,
 )
+from cdul_edge.training.methods.settings import MethodSettings, number
 
 
 def smooth(labels: Tensor, flip_mass: float) -> Tensor:

@@ -1,7 +1,7 @@
 """LL-R, LL-Ct, LL-Cp: a large loss on an assumed negative says that it is a positive.
 
 Large loss matters in weakly supervised multi-label classification (Kim et al., CVPR 2022). Training
-starts as with `an`: a positive is learnt as 1, all else as 0. Networks learn clean
+starts as with `an`: a positive is learned as 1, all else as 0. Networks learn clean
 labels before noisy ones, so from the second epoch on the k largest losses of each batch among the
 entries that are only assumed to be absent are taken for wrong labels:
 
@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.method_settings import MethodSettings, number
 from cdul_edge.training.methods.base import Method, Step, Supervision, require_positives
+from cdul_edge.training.methods.settings import MethodSettings, number
 
 
 def count_large(entries: int, percent: float, growth: int) -> int:

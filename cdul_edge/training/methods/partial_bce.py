@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.method_settings import RefinementSettings, number
 from cdul_edge.training.methods.base import Method, Step, Supervision, require_positives
+from cdul_edge.training.methods.settings import RefinementSettings, number
 from cdul_edge_runtime.errors import CdulEdgeError
 
 

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cdul_edge.training.method_settings import choice, number
 from cdul_edge.training.methods.base import Supervision
 from cdul_edge.training.methods.cdul import gaussian_weight
 from cdul_edge.training.methods.confidence import ConfidenceSettings, ConfidentLabels
+from cdul_edge.training.methods.settings import choice, number
 from cdul_edge_runtime.errors import CdulEdgeError
 
 

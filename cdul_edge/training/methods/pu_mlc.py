@@ -33,8 +33,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from cdul_edge.training.method_settings import MethodSettings, choice, number
 from cdul_edge.training.methods.base import Method, Step, Supervision, require_positives
+from cdul_edge.training.methods.settings import MethodSettings, choice, number
 
 # Below it "auto" skips classes without a positive in the batch: most are absent, and the loss
 # would only push them down.

@@ -8,7 +8,7 @@ observed ones, the expected number k of positives a picture, and sgrad stopping 
     L'(a|b) = mean 1[P] (-log a)  +  mean (-b log a - (1 - b) log(1 - a))  +  R(a)
     L       = (L'(p | sgrad(e)) + L'(e | sgrad(p))) / 2
 
-The network minimises the first half. The second has a gradient for the latents alone; per picture,
+The network minimizes the first half. The second has a gradient for the latents alone; per picture,
 times C, it is the step below. The published code leaves that step to a dense Adam over all latents,
 whose momentum keeps moving a picture's row for hundreds of steps after it was shown; here a row
 moves once each time its picture is shown, and its count term is the picture's own, an approximation
@@ -27,7 +27,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.method_settings import MethodSettings, number
 from cdul_edge.training.methods.base import (
     Method,
     Step,
@@ -35,6 +34,7 @@ from cdul_edge.training.methods.base import (
     keep_observed,
     require_positives,
 )
+from cdul_edge.training.methods.settings import MethodSettings, number
 
 _FLOOR = 1e-3  # latents stay within those of labels in [floor, 1 - floor]
 _LIMIT = math.log(1.0 / _FLOOR - 1.0)

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from cdul_edge.training.method_settings import MethodSettings, number
 from cdul_edge.training.methods.base import Method, Step, Supervision, keep_observed
 from cdul_edge.training.methods.entropy import entropy_loss
+from cdul_edge.training.methods.settings import MethodSettings, number
 from cdul_edge_runtime.errors import CdulEdgeError
 
 

@@ -15,7 +15,7 @@ from cdul_edge.training.methods import Method, make_method
 from cdul_edge.training.methods.label_smoothing import smooth
 from cdul_edge.training.methods.weak_negative import entry_weights
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.method_inputs import know, take
+from tests.fakes.method_inputs import know, take
 
 NAMES = ("an", "ls", "wan")
 # Positives: the first two of picture 0; the best class of picture 1, which reaches 0.5 nowhere.

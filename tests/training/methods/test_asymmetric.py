@@ -13,7 +13,7 @@ from torch import Tensor
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.methods import Method, make_method, resolve_settings
 from cdul_edge.training.methods.asymmetric import AsymmetricSettings, asymmetric_loss
-from tests.method_inputs import know, take
+from tests.fakes.method_inputs import know, take
 
 
 def make(scores: Tensor, observed: Tensor | None = None, **settings: Any) -> Method:

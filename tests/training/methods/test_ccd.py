@@ -19,7 +19,7 @@ from cdul_edge.training.methods.ccd import (
     find_threshold,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.method_inputs import know, take
+from tests.fakes.method_inputs import know, take
 
 SCORES = torch.tensor([[0.8, 0.1, 0.1], [0.6, 0.2, 0.0], [0.1, 0.5, 0.2], [0.3, 0.3, 0.3]])
 

@@ -19,7 +19,7 @@ from cdul_edge.training.methods.cdul import (
     gaussian_weight,
     match_histogram,
 )
-from tests.method_inputs import know, take
+from tests.fakes.method_inputs import know, take
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from cdul_edge.training.methods.confidence import ConfidentLabels, ease, margins
 from cdul_edge.training.methods.g2netpl import G2netplSettings, LabelGame
 from cdul_edge.training.methods.plmcl import MomentumCurriculum, PlmclSettings
-from tests.method_inputs import know, take
+from tests.fakes.method_inputs import know, take
 
 Kind = type[ConfidentLabels]
 BOTH = pytest.mark.parametrize("kind", [MomentumCurriculum, LabelGame])

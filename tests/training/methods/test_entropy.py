@@ -1,4 +1,4 @@
-"""EM: known entries are learnt, unknown ones are held undecided."""
+"""EM: known entries are learned, unknown ones are held undecided."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 
 from cdul_edge.training.methods.entropy import (
-    EntropyMaximisation,
+    EntropyMaximization,
     EntropySettings,
     entropy_loss,
     score_entropy,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.method_inputs import know, take
+from tests.fakes.method_inputs import know, take
 
 
-def make(scores: Tensor, observed: Tensor | None = None, **settings: Any) -> EntropyMaximisation:
-    return EntropyMaximisation(know(scores, observed), EntropySettings(**settings))
+def make(scores: Tensor, observed: Tensor | None = None, **settings: Any) -> EntropyMaximization:
+    return EntropyMaximization(know(scores, observed), EntropySettings(**settings))
 
 
-def gradient_of(method: EntropyMaximisation, logits: Tensor) -> Tensor:
+def gradient_of(method: EntropyMaximization, logits: Tensor) -> Tensor:
     """Of the summed loss: the mean's, times the number of entries."""
     z = logits.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(method.loss(take(z)) * z.numel(), z)

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from cdul_edge.training.methods.entropy import EntropyMaximisation, EntropySettings
+from cdul_edge.training.methods.entropy import EntropyMaximization, EntropySettings
 from cdul_edge.training.methods.entropy_apl import (
     AplSettings,
     AsymmetricPseudoLabels,
     lowest_of_each_class,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.method_inputs import know, take
+from tests.fakes.method_inputs import know, take
 
 
 def make(
@@ -125,7 +125,7 @@ def test_the_gradient_on_a_pseudo_negative_is_beta_p_minus_its_label() -> None:
 
 def test_before_the_warm_up_ends_it_is_em() -> None:
     scores, logits = torch.sigmoid(draw(6, 4)), draw(6, 4, seed=1)
-    em = EntropyMaximisation(know(scores), EntropySettings(alpha=0.3))
+    em = EntropyMaximization(know(scores), EntropySettings(alpha=0.3))
     assert float(make(scores, alpha=0.3).loss(take(logits))) == float(em.loss(take(logits)))
 
 

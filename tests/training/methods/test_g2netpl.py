@@ -13,7 +13,7 @@ from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.methods import make_method
 from cdul_edge.training.methods.g2netpl import G2netplSettings, LabelGame, sharpen, stick
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.method_inputs import know
+from tests.fakes.method_inputs import know
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

@@ -15,7 +15,7 @@ from cdul_edge.training.methods import make_method, resolve_settings
 from cdul_edge.training.methods.base import Method
 from cdul_edge.training.methods.large_loss import count_large, find_large
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.method_inputs import know, take
+from tests.fakes.method_inputs import know, take
 
 ALL = ("ll-r", "ll-ct", "ll-cp")
 
@@ -96,7 +96,7 @@ def test_rejected_losses_are_zero_and_still_count_in_the_mean() -> None:
 
 
 @pytest.mark.parametrize("name", ["ll-ct", "ll-cp"])
-def test_corrected_entries_are_learnt_as_positives(name: str) -> None:
+def test_corrected_entries_are_learned_as_positives(name: str) -> None:
     gradient = gradient_of(make(name, SCORES, delta_percent=20.0), LOGITS, 2)
     for row, column in ((0, 1), (1, 2)):
         p = 1 / (1 + math.exp(-float(LOGITS[row, column])))
@@ -123,7 +123,7 @@ def test_how_many_losses_are_large_in_each_epoch(name: str, by_epoch: list[int])
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_positives_and_observed_absences_are_learnt_as_they_are_even_when_all_else_is_large(
+def test_positives_and_observed_absences_are_learned_as_they_are_even_when_all_else_is_large(
     name: str,
 ) -> None:
     observed = torch.tensor([[0, -1, 0], [1, 0, 0]])

@@ -17,7 +17,7 @@ from cdul_edge.training.methods.partial_bce import (
     partial_loss,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.method_inputs import know, take
+from tests.fakes.method_inputs import know, take
 
 # Positives: (0, 0) and (1, 1). Of the rest 0.005 and 0.01 are up to theta_neg = 0.01.
 SCORES = torch.tensor([[0.8, 0.3, 0.005, 0.2], [0.01, 0.6, 0.3, 0.4]])

@@ -14,7 +14,7 @@ from cdul_edge.training.methods import make_method
 from cdul_edge.training.methods.cdul import align
 from cdul_edge.training.methods.plmcl import MomentumCurriculum, PlmclSettings, coast, push
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.method_inputs import know
+from tests.fakes.method_inputs import know
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

@@ -22,7 +22,7 @@ from cdul_edge.training.methods.pu_mlc import (
     variational_losses,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.method_inputs import know, take
+from tests.fakes.method_inputs import know, take
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

@@ -17,7 +17,7 @@ from cdul_edge.training.methods.role import (
     half_loss,
     move_latents,
 )
-from tests.method_inputs import know, take
+from tests.fakes.method_inputs import know, take
 
 
 def make(scores: Tensor, observed: Tensor | None = None, **settings: Any) -> OnlineLabelEstimation:

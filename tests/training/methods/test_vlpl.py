@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from cdul_edge.training.methods.entropy import EntropyMaximisation, EntropySettings
+from cdul_edge.training.methods.entropy import EntropyMaximization, EntropySettings
 from cdul_edge.training.methods.vlpl import (
     VisionLanguagePseudoLabels,
     VlplSettings,
     pseudo_labels,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.method_inputs import know, take
+from tests.fakes.method_inputs import know, take
 
 # Two pictures, four classes; at theta 0.3 one pseudo-positive, and two.
 SIMILARITIES = torch.tensor([[0.60, 0.25, 0.10, 0.05], [0.38, 0.32, 0.26, 0.04]])
@@ -32,7 +32,7 @@ def make(
     return VisionLanguagePseudoLabels(know(scores, observed, cosines=cosines), chosen)
 
 
-def gradient_of(method: VisionLanguagePseudoLabels | EntropyMaximisation, logits: Tensor) -> Tensor:
+def gradient_of(method: VisionLanguagePseudoLabels | EntropyMaximization, logits: Tensor) -> Tensor:
     """Of the summed loss: the mean's, times the number of entries."""
     z = logits.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(method.loss(take(z)) * z.numel(), z)
@@ -123,14 +123,14 @@ def test_without_pseudo_labels_it_is_em() -> None:
     logits = torch.tensor([[0.3, -1.0, 2.0, 0.1], [1.0, 0.0, -0.5, 3.0]])
     for settings in ({"theta": 1.0}, {"theta": 1.0, "beta": 0.0}):
         method = make(SIMILARITIES, observed, **settings)
-        em = EntropyMaximisation(
+        em = EntropyMaximization(
             know(torch.where(observed > 0, 0.9, 0.1), observed), EntropySettings()
         )
         torch.testing.assert_close(gradient_of(method, logits), gradient_of(em, logits))
         assert float(method.loss(take(logits))) == float(em.loss(take(logits)))
 
 
-def test_without_beta_a_pseudo_positive_is_neither_learnt_nor_held_undecided() -> None:
+def test_without_beta_a_pseudo_positive_is_neither_learned_nor_held_undecided() -> None:
     gradient = gradient_of(make(SIMILARITIES[:1], beta=0.0), torch.full((1, 4), 2.0))
     assert gradient[0, 0] == 0.0
     assert (gradient[0, 1:] > 0).all()

@@ -1,0 +1,1 @@
+"""Calibration pictures and the activation ranges seen on them."""

@@ -1,0 +1,102 @@
+"""calibration.json: which pictures a bundle was calibrated on, and the ranges they gave."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cdul_edge_calibration.data.ranges import Method, Ranges
+from cdul_edge_runtime.bundle.manifest import PROGRAM, program_version
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
+from cdul_edge_runtime.pictures.images import PictureList
+
+CALIBRATION = "calibration.json"
+FORMAT = 1
+
+Digests = dict[str, str]  # SHA-256 by path in the pool
+
+
+@dataclass(frozen=True)
+class CalibrationKey:
+    """What ranges depend on: a calibration with the same key, on unchanged files, is the same.
+
+    Attributes:
+        source_sha256: of the model.fp32.onnx.
+        pool_sha256: of the pool's list of paths.
+        method, seed, count, check_count: the settings.
+    """
+
+    source_sha256: str
+    pool_sha256: str
+    method: Method
+    seed: int
+    count: int
+    check_count: int
+
+
+@dataclass(frozen=True)
+class CalibrationRecord:
+    """One calibration, of which every INT8 and FP16 file of the bundle was made.
+
+    Attributes:
+        key: what it depends on.
+        calibration, check: the pictures, by path in the pool, with the digests of their files.
+        check_is_separate: whether accuracy was measured on other pictures than ranges.
+        predicted: calibration pictures in which each class is predicted.
+        extremes: lowest and highest value of each tensor.
+        ranges: what is quantized: the extremes, or percentiles.
+        version: of the program that made it.
+    """
+
+    key: CalibrationKey
+    calibration: Digests
+    check: Digests
+    check_is_separate: bool
+    predicted: dict[str, int]
+    extremes: Ranges
+    ranges: Ranges
+    version: str = field(default_factory=program_version)
+
+    @property
+    def pictures_sha256(self) -> str:
+        """One digest for all calibration pictures, in their order."""
+        return hashlib.sha256("".join(self.calibration.values()).encode()).hexdigest()
+
+    def write(self, bundle: Path) -> None:
+        """Write it into the bundle, atomically."""
+        about = {"format": FORMAT, "program": PROGRAM, "stage": "calibration"}
+        content = asdict(self)
+        content["key"]["method"] = self.key.method.value
+        write_json(bundle / CALIBRATION, {**about, **content})
+
+    @classmethod
+    def read(cls, bundle: Path) -> CalibrationRecord | None:
+        """What `write` wrote; None where there is none that this version can read."""
+        try:
+            content = read_json(bundle / CALIBRATION)
+            about = (content.pop("program"), content.pop("format"), content.pop("stage"))
+            if about != (PROGRAM, FORMAT, "calibration"):
+                return None
+            key = {**content["key"], "method": Method(content["key"]["method"])}
+            content["key"] = CalibrationKey(**key)
+            for name in ("extremes", "ranges"):
+                content[name] = {t: (low, high) for t, (low, high) in content[name].items()}
+            return cls(**content)
+        except (CdulEdgeError, KeyError, TypeError, ValueError, AttributeError):
+            return None
+
+    def fits(self, key: CalibrationKey, pool: PictureList) -> bool:
+        """Whether the key is the same and every picture's file is still what it was."""
+        files: dict[str, Any] = {**self.calibration, **self.check}
+        return self.key == key and all(
+            (pool.root / path).is_file() and sha256_file(pool.root / path) == digest
+            for path, digest in files.items()
+        )
+
+
+def pool_digest(pool: PictureList) -> str:
+    """SHA-256 of the list of paths; the files themselves are known by their own digests."""
+    return hashlib.sha256("\n".join(pool.paths).encode("utf-8", "surrogateescape")).hexdigest()

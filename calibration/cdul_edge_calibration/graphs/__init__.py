@@ -1,0 +1,1 @@
+"""ONNX graphs in, ONNX graphs of lower precision out."""

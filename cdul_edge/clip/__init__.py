@@ -1,0 +1,1 @@
+"""Loading a CLIP model by name, tag or local files."""

@@ -1,0 +1,1 @@
+"""From pictures and class names to CLIP embeddings."""

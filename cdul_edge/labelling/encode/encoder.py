@@ -1,0 +1,165 @@
+"""CLIP's two towers as plain functions from pixels and prompts to unit vectors."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn.functional import normalize
+
+from cdul_edge.clip.models import LoadedClip
+from cdul_edge.labelling.encode.decoding import Decoded
+from cdul_edge.labelling.encode.fold_batch_norm import fold_batch_norm
+from cdul_edge.labelling.encode.prompts import Prompts
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.machine import usable_cores
+from cdul_edge_runtime.pictures.preprocess import Preprocess, Resize
+
+Floats = npt.NDArray[np.floating[Any]]
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+# Each stream holds a batch's activations; beyond eight they cost memory and win nothing.
+MAX_STREAMS = 8
+TEXT_BATCH = 256
+
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class ClipEncoder:
+    """Takes a CLIP over: moves it to the device and folds its batch normalization.
+
+    On a CPU several batches are encoded side by side, each on one thread: faster than one batch
+    on all threads, whose every barrier waits for a core that a decoding process has taken.
+    """
+
+    def __init__(
+        self,
+        clip: LoadedClip,
+        device: Device = "auto",
+        precision: Precision = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self.device = _choose_device(device)
+        self.precision = _choose_precision(precision, self.device)
+        self._clip = clip
+        visual: Any = clip.model.visual
+        fold_batch_norm(visual)
+        self._model: Any = clip.model.to(self.device)
+        visual.to(memory_format=torch.channels_last)
+        channels = (1, 3, 1, 1)
+        self._mean = torch.tensor(clip.mean, device=self.device).view(channels) * 255
+        self._scale = 1 / (torch.tensor(clip.std, device=self.device).view(channels) * 255)
+        threads = threads or usable_cores()
+        self.streams = 1 if self.device == "cuda" else min(threads, MAX_STREAMS)
+        self._threads_a_stream = max(1, threads // self.streams)
+
+    @property
+    def vectors_a_view(self) -> int:
+        """How many vectors `embed_views` gives for each view."""
+        return 1
+
+    @property
+    def image_size_px(self) -> int:
+        """Side of the square input."""
+        return self._clip.image_size_px
+
+    def preprocess(self, fit: Resize) -> Preprocess:
+        """How a view becomes the encoder's input; mean and deviation are applied in here."""
+        side = self._clip.image_size_px
+        return Preprocess(side, side, fit, "bicubic", self._clip.mean, self._clip.std)
+
+    def embed_texts(self, prompts: Prompts) -> Floats:
+        """Unit vectors (C, D): each class's sentences are embedded, averaged, renormalized."""
+        texts = [prompts.texts(index) for index in range(len(prompts.classes))]
+        sentences = [sentence for listed in texts for sentence in listed]
+        with torch.inference_mode():
+            tokens = self._clip.tokenize(sentences)
+            embedded = torch.cat(
+                [
+                    normalize(self._model.encode_text(some.to(self.device)).float(), dim=-1)
+                    for some in torch.split(tokens, TEXT_BATCH)
+                ]
+            )
+            grouped = torch.split(embedded, [len(listed) for listed in texts])
+            means = [rows.mean(dim=0) for rows in grouped]
+            return _checked(normalize(torch.stack(means), dim=-1))
+
+    def embed_views(self, pixels: npt.NDArray[np.uint8]) -> Floats:
+        """Unit vectors (M, V x `vectors_a_view`, D) of views (M, V, S, S, 3) uint8."""
+        pictures, views, side, _, _ = pixels.shape
+        if not pictures:
+            return np.empty((0, views * self.vectors_a_view, 0), np.float32)
+        flat = torch.from_numpy(pixels.reshape(pictures * views, side, side, 3))
+        with torch.inference_mode(), self._autocast():
+            # NHWC bytes seen as NCHW are channels_last already: no copy
+            images = flat.to(self.device).permute(0, 3, 1, 2).float()
+            images.sub_(self._mean).mul_(self._scale)
+            vectors = self._encode(images).float()
+        return _checked(normalize(vectors, dim=-1)).reshape(pictures, -1, vectors.shape[-1])
+
+    def stream(self, batches: Iterable[Decoded]) -> Iterator[tuple[Decoded, Floats]]:
+        """Embed batches in order, at most `streams` at a time beside the one just given out."""
+        before = torch.get_num_threads()
+        pending: deque[tuple[Decoded, Future[Floats]]] = deque()
+        pool = ThreadPoolExecutor(self.streams, "encode", self._start_thread)
+        try:
+            for batch in batches:
+                pending.append((batch, pool.submit(self.embed_views, batch.pixels)))
+                if len(pending) > self.streams:
+                    done, future = pending.popleft()
+                    yield done, future.result()
+            while pending:
+                done, future = pending.popleft()
+                yield done, future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            torch.set_num_threads(before)
+
+    def _encode(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, D) of views (B, 3, S, S), or (B, `vectors_a_view`, D)."""
+        vectors: torch.Tensor = self._model.encode_image(images)
+        return vectors
+
+    def _start_thread(self) -> None:
+        if self.device == "cpu":
+            torch.set_num_threads(self._threads_a_stream)
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device, _TYPES[self.precision])
+
+
+def _checked(vectors: torch.Tensor) -> Floats:
+    if not bool(torch.isfinite(vectors).all()):
+        raise CdulEdgeError(
+            "CLIP's embeddings hold NaN or infinity: its weights are damaged, or the precision is "
+            "too low for it; try --precision fp32"
+        )
+    found: Floats = vectors.cpu().numpy()
+    return found
+
+
+def _choose_device(device: Device) -> Literal["cpu", "cuda"]:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise CdulEdgeError(
+            "no CUDA device is available: use --device cpu, or see cdul-edge doctor"
+        )
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+def _choose_precision(precision: Precision, device: str) -> Literal["fp32", "bf16", "fp16"]:
+    if precision == "auto":  # half: what OpenAI trained CLIP in; three bits finer than bf16
+        return "fp16" if device == "cuda" else "fp32"
+    if precision == "fp16" and device == "cpu":
+        raise CdulEdgeError("fp16 is for CUDA devices: use --precision fp32 or bf16 on a CPU")
+    return precision

@@ -1,0 +1,42 @@
+"""The encoder of `--strategy patches`: a picture's own vector, and one for each of its patches."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cdul_edge.clip.models import LoadedClip
+from cdul_edge.labelling.encode.dense_tokens import embed_tokens, require_plain_vit
+from cdul_edge.labelling.encode.encoder import ClipEncoder, Device, Floats, Precision
+
+
+class PatchEncoder(ClipEncoder):
+    """Sees whole pictures only, each in one forward pass.
+
+    Raises:
+        CdulEdgeError: the CLIP is no plain ViT.
+    """
+
+    def __init__(
+        self,
+        clip: LoadedClip,
+        device: Device = "auto",
+        precision: Precision = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self._vit = require_plain_vit(clip.model.visual, clip.description["architecture"])
+        super().__init__(clip, device, precision, threads)
+
+    @property
+    def vectors_a_view(self) -> int:
+        """The whole picture, then its patches row by row."""
+        rows, columns = self._vit.grid_size
+        return 1 + int(rows * columns)
+
+    def embed_views(self, pixels: npt.NDArray[np.uint8]) -> Floats:
+        """As `ClipEncoder` does, in float16: two hundred vectors a picture are stored."""
+        return super().embed_views(pixels).astype(np.float16)
+
+    def _encode(self, images: torch.Tensor) -> torch.Tensor:
+        return embed_tokens(self._vit, images)

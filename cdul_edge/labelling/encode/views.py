@@ -1,0 +1,107 @@
+"""What CLIP sees of a picture: the whole of it, and the snippets of a grid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.pictures.preprocess import Preprocess, Resize
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Views:
+    """View 0 is the whole picture; then the snippets, row by row.
+
+    Attributes:
+        rows, columns: of the grid; without overlap its tiles partition the picture. Both 0 is the
+            whole picture only.
+        overlap: share of a tile's size by which it grows on every side, in [0, 0.5].
+        fit: how a view becomes a square; "squash" shows all of it.
+
+    Raises:
+        CdulEdgeError: a grid below 1x1 or an overlap outside [0, 0.5].
+    """
+
+    rows: int = 3
+    columns: int = 3
+    overlap: float = 0.0
+    fit: Resize = "squash"
+
+    def __post_init__(self) -> None:
+        if min(self.rows, self.columns) < 1 and (self.rows, self.columns) != (0, 0):
+            raise CdulEdgeError(_no_tiles(self.grid))
+        if not 0 <= self.overlap <= 0.5:
+            raise CdulEdgeError(f"the overlap {self.overlap} is not in [0, 0.5]")
+
+    @property
+    def count(self) -> int:
+        """Number of views of a picture, 1 + R."""
+        return 1 + self.rows * self.columns
+
+    @property
+    def grid(self) -> str:
+        """As `parse_grid` reads it."""
+        return f"{self.rows}x{self.columns}"
+
+    def boxes(self, width_px: int, height_px: int) -> list[Box]:
+        """Left, top, right, bottom of every view; right and bottom are outside.
+
+        A picture with fewer pixels than tiles along a side is its own snippet everywhere.
+        """
+        whole = (0, 0, width_px, height_px)
+        if not self.rows or width_px < self.columns or height_px < self.rows:
+            return [whole] * self.count
+        across = _edges(width_px, self.columns, self.overlap)
+        down = _edges(height_px, self.rows, self.overlap)
+        return [whole, *((x0, y0, x1, y1) for y0, y1 in down for x0, x1 in across)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a manifest."""
+        return asdict(self)
+
+
+def parse_grid(text: str) -> tuple[int, int]:
+    """Rows and columns of "3x3", "2x4" or "3"; raises `CdulEdgeError` for anything else."""
+    first, _, second = text.lower().partition("x")
+    try:
+        rows, columns = int(first), int(second or first)
+    except ValueError as error:
+        raise CdulEdgeError(f"the grid {text!r} is not ROWSxCOLUMNS, such as 3x3") from error
+    if min(rows, columns) < 1:
+        raise CdulEdgeError(_no_tiles(text))
+    return rows, columns
+
+
+def cut_views(
+    image: Image.Image, views: Views, preprocess: Preprocess, out: npt.NDArray[np.uint8]
+) -> None:
+    """Cut an RGB picture and fit every view into `out`, (1 + R, S, S, 3) uint8.
+
+    A snippet is cut first and resized then, so it knows nothing of its neighbors' pixels.
+    """
+    whole, *snippets = views.boxes(image.width, image.height)
+    out[0] = preprocess.apply(image)
+    for place, box in enumerate(snippets, start=1):
+        out[place] = out[0] if box == whole else preprocess.apply(image.crop(box))
+
+
+def _no_tiles(grid: str) -> str:
+    return f"the grid {grid} has no tiles: give at least 1x1"
+
+
+def _edges(size_px: int, tiles: int, overlap: float) -> list[tuple[int, int]]:
+    cuts = [math.floor(k * size_px / tiles + 0.5) for k in range(tiles + 1)]
+    grown = overlap * size_px / tiles
+    return [
+        (max(0, math.floor(start - grown + 0.5)), min(size_px, math.floor(end + grown + 0.5)))
+        for start, end in pairwise(cuts)
+    ]

@@ -1,0 +1,1 @@
+"""Similarities that someone else computed."""

@@ -1,0 +1,197 @@
+"""From stored patch tokens to one score a class (PIAA, arXiv 2605.25821); numpy only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge.labelling.score.patch_classifier import (
+    PatchClassifier,
+    fit_gaussians,
+    refit_gaussians,
+    softmax,
+)
+from cdul_edge.labelling.score.patch_selection import Patches, merge_patches, select_patches
+from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, Floats, Part, part_name, read_part
+from cdul_edge_runtime.errors import CdulEdgeError
+
+Scores = npt.NDArray[np.float32]
+
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class PatchScoring:
+    """How patches become scores; the defaults are those of PIAA's paper and code for VOC.
+
+    Attributes:
+        temperature: of the model, 1 / logit_scale; 0.01 for OpenAI's.
+        selection: times `temperature`, of the softmax that sorts patches by entropy; 1 / 60 there.
+        patches_a_class: K, how many patches a class keeps.
+        gaussian: temperature of the classifier's logits, a dimension of the embedding: 500 for the
+            512 of ViT-B/16. Squared distances are sums over the dimensions.
+        contrast: tau, by which a picture's best shares are multiplied before the softmax over the
+            classes, times sqrt(C / 20). PIAA has 200 for 20 classes, 400 for 80 and for 81.
+        whole: times `temperature`, of the whole picture's softmax; 1 / 80 there (1 / 10 for
+            NUS-WIDE).
+        whole_weight: of the whole picture in the score; the patches have the rest.
+
+    Raises:
+        CdulEdgeError: a value out of its range.
+    """
+
+    temperature: float
+    selection: float = 100 / 60
+    patches_a_class: int = 512
+    gaussian: float = 500 / 512
+    contrast: float = 200.0
+    whole: float = 100 / 80
+    whole_weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "selection", "gaussian", "contrast", "whole"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise CdulEdgeError(f"{name} of the patch scores is {value}, not above 0")
+        if self.patches_a_class < 1:
+            raise CdulEdgeError("a class must keep at least one patch")
+        if not 0 <= self.whole_weight <= 1:
+            raise CdulEdgeError(f"the whole picture's weight {self.whole_weight} is not in [0, 1]")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a manifest."""
+        return {"strategy": "patches", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class PatchScores:
+    """What the patches of a store say.
+
+    Attributes:
+        paths: of the N readable pictures.
+        scores: (N, C) in [0, 1]; rows sum to 1 where every class has patches.
+        cosines: (N, C) of the whole pictures.
+        skipped: path and reason of the other pictures.
+        notes: what did not go as in the paper, for the user; one line each.
+    """
+
+    paths: tuple[str, ...]
+    scores: Scores
+    cosines: Scores
+    skipped: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+
+def score_patches(
+    folder: Path, parts: int, scoring: PatchScoring, classes: Sequence[str]
+) -> PatchScores:
+    """Learn the classifier from a finished store, and score every picture of it.
+
+    The store is read twice, part by part: memory holds a part, the kept patches, and the scores.
+
+    Args:
+        folder: the labels folder.
+        parts: how many parts its store has.
+        scoring: the settings.
+        classes: the C names, for the notes.
+    """
+    paths: list[str] = []
+    skipped: list[tuple[str, str]] = []
+    wholes = [np.empty((0, len(classes)), np.float32)]
+    kept: list[Patches] = []
+    place = 0
+    for cosines, embeddings in _read_parts(folder, parts):
+        paths += cosines.labelled
+        skipped += cosines.skipped
+        wholes.append(np.asarray(cosines.values[:, 0], np.float32))
+        found = select_patches(
+            embeddings.values[:, 1:],
+            cosines.values[:, 1:],
+            temperature=scoring.selection * scoring.temperature,
+            a_class=scoring.patches_a_class,
+            first=place,
+        )
+        kept = [merge_patches([*kept, found], scoring.patches_a_class)]
+        place += embeddings.values.shape[0] * (embeddings.values.shape[1] - 1)
+    whole = np.concatenate(wholes)
+    if not paths:
+        return PatchScores((), whole, whole, tuple(skipped), ())
+    classifier, notes = learn_classifier(kept[0], scoring, classes)
+    best = np.concatenate(
+        [
+            best_shares(classifier, embeddings.values[:, 1:], scoring)
+            for _, embeddings in _read_parts(folder, parts)
+        ]
+    )
+    scores = combine_scores(whole, best, classifier.present, scoring)
+    return PatchScores(tuple(paths), scores, whole, tuple(skipped), notes)
+
+
+def learn_classifier(
+    patches: Patches, scoring: PatchScoring, classes: Sequence[str]
+) -> tuple[PatchClassifier, tuple[str, ...]]:
+    """Fit twice; and say of which classes, or of what, it could not be done."""
+    width = patches.embeddings.shape[1]
+    first = fit_gaussians(patches)
+    classifier, lost = refit_gaussians(first, patches, scoring.gaussian * width)
+    notes = []
+    absent = sorted(set(range(len(classes))) - set(classifier.present.tolist()))
+    if absent:
+        notes.append(
+            f"no patch shows {_names(classes, absent)} most: scored by the whole picture alone"
+        )
+    if lost:
+        notes.append(
+            f"no patch of {_names(classes, lost)} stood out: kept as the first fit left them"
+        )
+    if not classifier.spread:
+        notes.append("the patches of each class are all alike: plain distances are used")
+    return classifier, tuple(notes)
+
+
+def best_shares(classifier: PatchClassifier, embeddings: Floats, scoring: PatchScoring) -> Floats:
+    """Highest share of every class over the patches of a picture: (M, P, D) to (M, G)."""
+    shares = classifier.shares(embeddings, scoring.gaussian * embeddings.shape[-1])
+    best: Floats = shares.max(axis=1)
+    return best
+
+
+def combine_scores(
+    whole: Floats, best: Floats, present: Sequence[int] | Any, scoring: PatchScoring
+) -> Scores:
+    """Whole picture and patches; a class without patches has the whole picture's share.
+
+    Args:
+        whole: (N, C) cosines of the whole pictures.
+        best: (N, G) best shares of the classes that have patches.
+        present: (G,) their columns.
+        scoring: the settings.
+
+    Returns:
+        (N, C) in [0, 1].
+    """
+    scores = softmax(whole.astype(np.float64) / (scoring.whole * scoring.temperature))
+    contrast = scoring.contrast * math.sqrt(whole.shape[1] / 20)
+    patches = softmax(best.astype(np.float64) * contrast)
+    weight = scoring.whole_weight
+    scores[:, present] = weight * scores[:, present] + (1 - weight) * patches
+    return np.clip(scores, 0.0, 1.0).astype(np.float32)  # rounding may reach 1 + 1e-16
+
+
+def _read_parts(folder: Path, parts: int) -> Iterator[tuple[Part, Part]]:
+    """Cosines and embeddings, part by part."""
+    for index in range(parts):
+        cosines = read_part(folder / part_name(index), "cosines")
+        file = folder / part_name(index, EMBEDDINGS_FOLDER)
+        yield cosines, read_part(file, "embeddings", cosines.paths)
+
+
+def _names(classes: Sequence[str], columns: Sequence[int]) -> str:
+    named = ", ".join(classes[column] for column in columns[:NAMED])
+    return f"{named} and {len(columns) - NAMED} more classes" if len(columns) > NAMED else named

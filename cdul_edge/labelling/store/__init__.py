@@ -1,0 +1,1 @@
+"""The similarity store: one Parquet part after another, resumable."""

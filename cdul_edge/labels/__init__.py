@@ -1,0 +1,1 @@
+"""Pseudo-labels: the file and folder in which labelling and training meet."""

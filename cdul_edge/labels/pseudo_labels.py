@@ -1,0 +1,142 @@
+"""The pseudo-labels of a set of pictures: the file in which labelling and training meet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cdul_edge.labels.folder import check_labels_folder
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.thresholds import thresholds_from_json, thresholds_to_json
+from cdul_edge_runtime.errors import LabelsError
+from cdul_edge_runtime.host.files import atomic_write
+
+FORMAT = 1
+FILE_NAME = "pseudo_labels.parquet"
+_KEY = b"cdul_edge"  # pandas, DuckDB and Spark carry unknown schema metadata along
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """Soft labels of N pictures, immutable; refined labels are a new file.
+
+    Attributes:
+        root: the folder that `paths` are relative to.
+        paths: N POSIX paths, unique.
+        classes: names of the C columns.
+        scores: (N, C) float32 in [0, 1]; rows need not sum to 1.
+        thresholds: (C,) float32; a score at or above it counts as positive.
+        provenance: what made them: program version, settings, inputs' digests.
+        cosines: (N, C) float32 cosines of the whole pictures, up to a constant a picture; None
+            where they are not known.
+
+    Raises:
+        LabelsError: shapes that do not fit, a path twice, a score outside [0, 1], or a cosine that
+            is not finite.
+    """
+
+    root: Path
+    paths: tuple[str, ...]
+    classes: ClassList
+    scores: npt.NDArray[np.float32]
+    thresholds: npt.NDArray[np.float32]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    cosines: npt.NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        shape = (len(self.paths), len(self.classes))
+        if self.scores.shape != shape or self.thresholds.shape != shape[1:]:
+            raise LabelsError(
+                f"{len(self.paths)} paths and {len(self.classes)} classes do not fit scores "
+                f"{self.scores.shape} and thresholds {self.thresholds.shape}"
+            )
+        if len(set(self.paths)) != len(self.paths):
+            raise LabelsError("the pseudo-labels name a picture twice: label the folder anew")
+        if not ((self.scores >= 0) & (self.scores <= 1)).all():  # NaN fails both comparisons
+            raise LabelsError("the pseudo-labels hold scores outside [0, 1]: label the folder anew")
+        if self.cosines is not None and (
+            self.cosines.shape != shape or not np.isfinite(self.cosines).all()
+        ):
+            raise LabelsError(
+                f"the pseudo-labels hold cosines {self.cosines.shape} that do not fit scores "
+                f"{shape}, or are not finite: label the folder anew"
+            )
+
+    def write(self, path: Path) -> None:
+        """Write one Parquet file with `path`, `scores` and, where known, `cosines`; atomically."""
+        about = {
+            "format": FORMAT,
+            "root": str(self.root),
+            "classes": list(self.classes),
+            "thresholds": thresholds_to_json(self.thresholds),
+            "provenance": self.provenance,
+        }
+        columns = {"path": pa.array(self.paths, pa.string()), "scores": _column(self.scores)}
+        if self.cosines is not None:
+            columns["cosines"] = _column(self.cosines)
+        metadata = {_KEY: json.dumps(about, ensure_ascii=False).encode()}
+        table = pa.table(columns).replace_schema_metadata(metadata)
+        with atomic_write(path) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+
+    @classmethod
+    def read(cls, path: Path) -> PseudoLabels:
+        """Read a Parquet file, or the one of a labels folder.
+
+        Raises:
+            LabelsError: no such file, a damaged one, one of another format, or a labels folder
+                that is not finished or lacks a part.
+        """
+        file = path / FILE_NAME if path.is_dir() else path
+        if path.is_dir():
+            check_labels_folder(path)
+        if not file.is_file():
+            raise LabelsError(f"{file} does not exist: make it with `cdul-edge label`")
+        try:
+            table = pq.read_table(file)
+        except (pa.ArrowException, OSError) as error:
+            raise LabelsError(
+                f"{file} is damaged ({error}): run `cdul-edge label` again with the same --out"
+            ) from error
+        about = _read_about(table, file)
+        known = "cosines" in table.column_names
+        return cls(
+            root=Path(about["root"]),
+            paths=tuple(table.column("path").to_pylist()),
+            classes=ClassList(tuple(about["classes"])),
+            scores=_matrix(table, "scores"),
+            thresholds=thresholds_from_json(about["thresholds"]),
+            provenance=about["provenance"],
+            cosines=_matrix(table, "cosines") if known else None,
+        )
+
+
+def _column(values: npt.NDArray[np.float32]) -> pa.FixedSizeListArray:
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1), pa.float32())
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+
+
+def _matrix(table: pa.Table, name: str) -> npt.NDArray[np.float32]:
+    column = table.column(name).combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    return np.asarray(flat.reshape(table.num_rows, column.type.list_size))
+
+
+def _read_about(table: pa.Table, file: Path) -> dict[str, Any]:
+    raw = (table.schema.metadata or {}).get(_KEY)
+    if raw is None or not {"path", "scores"} <= set(table.column_names):
+        raise LabelsError(f"{file} is not a pseudo-label file of cdul-edge")
+    about: dict[str, Any] = json.loads(raw)
+    if about.get("format") != FORMAT:
+        raise LabelsError(
+            f"{file} has format {about.get('format')}, this program reads {FORMAT}: "
+            "label again, or use the program that made it"
+        )
+    return about

@@ -1,0 +1,231 @@
+"""Pictures of where a network looks, early in training and at its end."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import nn
+
+from cdul_edge import __version__
+from cdul_edge.training.attention.cam import ActivationMaps, find_activation_maps
+from cdul_edge.training.attention.panels import Cell, Column, draw_panel
+from cdul_edge.training.attention.regions import shown_frame
+from cdul_edge.training.data.augmentation import to_network
+from cdul_edge.training.optimization import choose_device
+from cdul_edge.training.progress import Talk
+from cdul_edge.training.run_folder import TrainedRun, load_first_epoch, load_run
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.errors import CdulEdgeError, ImageError
+from cdul_edge_runtime.host.files import new_directory, read_json, refuse_existing, write_json
+from cdul_edge_runtime.pictures.images import PictureList, find_images, open_image
+from cdul_edge_runtime.pictures.preprocess import Preprocess
+
+Floats = npt.NDArray[np.float32]
+Entry = dict[str, Any]
+
+FORMAT = 1
+INDEX = "index.json"
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class ExplainRequest:
+    """What `cdul-edge explain` can be asked for.
+
+    Attributes:
+        run: a finished run.
+        images: as `label` takes pictures.
+        out: a new folder.
+        classes: those to show; empty is each picture's predicted ones, or else its best.
+        top: at most so many of the predicted ones, the highest scores.
+        limit: only the first pictures.
+        force: replace an earlier explanation in `out`.
+    """
+
+    run: Path
+    images: Path
+    out: Path
+    classes: tuple[str, ...] = ()
+    top: int = 3
+    limit: int | None = None
+    device: str = "auto"
+    force: bool = False
+
+
+def explain_run(request: ExplainRequest, talk: Talk) -> dict[str, Any]:
+    """Draw a panel a picture, and write an index of them.
+
+    Returns:
+        The index: what each panel shows, with scores.
+
+    Raises:
+        CdulEdgeError: no finished run, a network without class activation maps, an unknown class,
+            a picture that cannot be read, or a folder in the way. Nothing is written then.
+    """
+    _refuse_others(request.out, request.force)
+    run = load_run(request.run)
+    explainer = _make_explainer(request, run)
+    if len(explainer.stages) == 1 and run.provenance["epochs"] > 1:
+        talk.say("this run kept no weights of its first epoch: only the last ones are shown")
+    pictures = find_images(request.images)
+    pictures = replace(pictures, paths=pictures.paths[: request.limit])
+    entries: list[Entry] = []
+    with new_directory(request.out, force=request.force) as folder:
+        with talk.progress("drawing", len(pictures)) as tick:
+            for start in range(0, len(pictures), _BATCH):
+                numbers = range(start, min(start + _BATCH, len(pictures)))
+                entries += explainer.draw(folder, pictures, numbers)
+                tick(len(numbers))
+        index = {**_head(request, run, explainer), "pictures": entries}
+        write_json(folder / INDEX, index)
+    return index
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A network at one time of its training."""
+
+    title: str
+    network: nn.Module
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a stage says of B pictures: scores (B, C) and maps (B, C, h, w)."""
+
+    scores: Floats
+    maps: Floats
+
+
+@dataclass(frozen=True)
+class _Explainer:
+    """Networks, where their maps are, and which classes are asked for."""
+
+    run: TrainedRun
+    stages: tuple[_Stage, ...]
+    maps: ActivationMaps
+    chosen: tuple[int, ...]
+    top: int
+    device: torch.device
+
+    def draw(self, folder: Path, pictures: PictureList, numbers: Sequence[int]) -> list[Entry]:
+        """Panels of some pictures, and their entries in the index."""
+        opened = [_open(pictures.absolute(number)) for number in numbers]
+        pixels = np.stack([self.run.preprocess.apply(picture) for picture in opened])
+        answers = [self._ask(stage, pixels) for stage in self.stages]
+        return [
+            self._draw_one(folder, pictures.paths[number], number, picture, [
+                _Answer(answer.scores[place], answer.maps[place]) for answer in answers
+            ])
+            for place, (number, picture) in enumerate(zip(numbers, opened, strict=True))
+        ]  # fmt: skip
+
+    def _ask(self, stage: _Stage, pixels: npt.NDArray[np.uint8]) -> _Answer:
+        prepared = to_network(torch.from_numpy(pixels).to(self.device), self.run.preprocess)
+        logits, maps = self.maps.read(stage.network, prepared)
+        return _Answer(logits.sigmoid().cpu().numpy(), maps.cpu().numpy())
+
+    def _draw_one(
+        self, folder: Path, path: str, number: int, picture: Image.Image, answers: list[_Answer]
+    ) -> Entry:
+        scores, thresholds = answers[-1].scores, self.run.thresholds
+        names = list(self.run.classes)
+        chosen = self.chosen or _best(scores, thresholds, self.top)
+        predicted = scores >= thresholds
+        columns = [
+            Column(
+                names[c],
+                "predicted" if predicted[c] else "not predicted",
+                tuple(Cell(answer.maps[c], float(answer.scores[c])) for answer in answers),
+            )
+            for c in chosen
+        ]
+        rows = [stage.title for stage in self.stages]
+        seen = _what_is_shown(picture, self.run.preprocess)
+        panel = f"{number:05d}-{Path(path).stem}.png"
+        draw_panel(seen, Path(path).name, rows, columns).save(folder / panel)
+        shown = [
+            {
+                "name": names[c],
+                "predicted": bool(predicted[c]),
+                "scores": [round(float(answer.scores[c]), 6) for answer in answers],
+            }
+            for c in chosen
+        ]
+        return {"path": path, "panel": panel, "classes": shown}
+
+
+def _make_explainer(request: ExplainRequest, run: TrainedRun) -> _Explainer:
+    device, shown = choose_device(request.device), run.preprocess
+    chosen = tuple(_column(name, run.classes) for name in request.classes)
+    name = run.provenance["settings"]["network"]
+    maps = find_activation_maps(run.network, name, shown.height_px, shown.width_px)
+    first = copy.deepcopy(run.network)
+    last = _Stage(f"after epoch {run.provenance['epochs']}", run.network.to(device))
+    stages: tuple[_Stage, ...] = (last,)
+    if run.provenance["epochs"] > 1 and load_first_epoch(request.run, first):
+        stages = (_Stage("after epoch 1", first.to(device)), last)
+    return _Explainer(run, stages, maps, chosen, request.top, device)
+
+
+def _head(request: ExplainRequest, run: TrainedRun, explainer: _Explainer) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "program": "cdul-edge",
+        "version": __version__,
+        "stage": "explain",
+        "run": str(request.run),
+        "checkpoint_sha256": run.provenance["checkpoint_sha256"],
+        "network": run.provenance["settings"]["network"],
+        "rows": [stage.title for stage in explainer.stages],
+    }
+
+
+def _refuse_others(out: Path, force: bool) -> None:
+    """Replace an earlier explanation only, never somebody's folder."""
+    refuse_existing(out, force=force)
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    index = read_json(out / INDEX) if (out / INDEX).is_file() else None
+    if not isinstance(index, dict) or index.get("stage") != "explain":
+        raise CdulEdgeError(f"{out} holds something else than explanations: choose another --out")
+
+
+def _column(name: str, classes: ClassList) -> int:
+    names = list(classes)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 3, 0.5) or names[:8]
+        raise CdulEdgeError(f"the run knows no class {name!r}: it has {', '.join(near)}")
+    return names.index(name)
+
+
+def _best(scores: Floats, thresholds: Floats, top: int) -> tuple[int, ...]:
+    """The predicted classes with the highest scores; the best class where none is predicted."""
+    order = np.argsort(-scores, kind="stable")
+    predicted = [int(c) for c in order if scores[c] >= thresholds[c]]
+    return tuple(predicted[:top]) or (int(order[0]),)
+
+
+def _what_is_shown(picture: Image.Image, preprocess: Preprocess) -> Image.Image:
+    """What the network's input shows of a picture, padding too, in the picture's proportions."""
+    left, top, width, height = (round(edge) for edge in shown_frame(preprocess, *picture.size))
+    padding = tuple(round(255 * value) for value in preprocess.mean)
+    shown = Image.new("RGB", (width, height), padding)
+    shown.paste(picture, (-left, -top))
+    return shown
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return open_image(path)
+    except ImageError as error:
+        raise CdulEdgeError(f"{path} {error.reason}: mend it, or take it out") from error

@@ -1,0 +1,225 @@
+"""A second look with CLIP: at the regions where the network sees something.
+
+Training knows no CLIP of labels: who starts a run hands in where one is to be had, and it is opened
+only when the epoch comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from cdul_edge.training.attention.cam import ActivationMaps, find_activation_maps
+from cdul_edge.training.attention.regions import region_boxes, to_pixels
+from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.data.augmentation import to_network
+from cdul_edge.training.data.dataset import Tick
+from cdul_edge.training.data.prefetch import work_ahead
+from cdul_edge.training.loop import Trainer
+from cdul_edge.training.methods.base import Method, Regions
+from cdul_edge.training.networks.network import NetworkPlan
+from cdul_edge.training.optimization import autocast
+from cdul_edge.training.progress import Talk
+from cdul_edge_runtime.errors import CdulEdgeError, ImageError
+from cdul_edge_runtime.host.machine import usable_cores
+from cdul_edge_runtime.pictures.images import PictureList, open_image
+from cdul_edge_runtime.pictures.preprocess import Preprocess
+
+Pixels = npt.NDArray[np.uint8]
+Boxes = npt.NDArray[np.float32]
+CutPicture = tuple[int, Pixels]
+
+# Pictures that may lie cut and unscored.
+_AHEAD = 32
+_MEND = "it could be read when it was labelled; restore it, and the same command goes on"
+
+
+class CropScorer(Protocol):
+    """A CLIP that tells what a piece of a picture shows.
+
+    Attributes:
+        preprocess: how a piece becomes its square input of S px.
+        batch_crops: how many it takes at once.
+    """
+
+    @property
+    def preprocess(self) -> Preprocess: ...
+
+    @property
+    def batch_crops(self) -> int: ...
+
+    def score(self, crops: Pixels) -> npt.NDArray[np.float32]:
+        """(K, C) softmax over the classes of (K, S, S, 3) uint8 RGB."""
+        ...
+
+
+class ClipSource(Protocol):
+    """Where the CLIP that made some pseudo-labels is to be had."""
+
+    def check(self) -> None:
+        """Raise `CdulEdgeError` where there is none; builds no model."""
+        ...
+
+    def open(self, device: torch.device) -> CropScorer:
+        """Load it."""
+        ...
+
+
+@dataclass(frozen=True)
+class SecondLook:
+    """What a second look needs besides the network: a CLIP, the maps' place, the pictures."""
+
+    clip: ClipSource
+    maps: ActivationMaps
+    pictures: PictureList
+
+    def look(self, trainer: Trainer, regions: Regions, tick: Tick) -> Tensor:
+        """Let CLIP score the regions that the network's maps point at.
+
+        Args:
+            trainer: its resulting network, on unaugmented pictures.
+            regions: which classes of which pictures, and how a map becomes a box.
+            tick: called with 1 for each picture done.
+
+        Returns:
+            (N, C) float32: of each class the best softmax value over the picture's regions; a row
+            of zeros where no region was wanted.
+
+        Raises:
+            CdulEdgeError: CLIP or a picture cannot be read any more.
+        """
+        with _current(trainer.device):
+            scorer = self.clip.open(trainer.device)
+            best = np.zeros(tuple(regions.wanted.shape), np.float32)
+            boxes = self._boxes(trainer, regions)
+            cut = self._cut_ahead(boxes, trainer.preprocess, scorer.preprocess)
+            for owners, crops, done in _gather(cut, scorer.batch_crops):
+                if len(crops):
+                    np.maximum.at(best, owners, scorer.score(crops))
+                tick(done)
+        return torch.from_numpy(best)
+
+    def _boxes(self, trainer: Trainer, regions: Regions) -> Iterator[tuple[int, Boxes]]:
+        """Number and (K, 4) boxes of each picture."""
+        preprocess, wanted = trainer.preprocess, regions.wanted
+        batches = torch.split(torch.arange(len(wanted)), trainer.config.batch_size)
+        for numbers, images in zip(batches, trainer.pictures.batches(batches), strict=True):
+            prepared = to_network(images.to(trainer.device), preprocess)
+            with autocast(trainer.device, trainer.config.precision):
+                _, maps = self.maps.read(trainer.result, prepared)
+            chosen = maps[wanted[numbers].to(maps.device)]
+            boxes = region_boxes(
+                chosen, preprocess.height_px, preprocess.width_px,
+                share=regions.share, grow=regions.grow,
+            )  # fmt: skip
+            counts = wanted[numbers].sum(dim=1).tolist()
+            of_pictures = torch.split(boxes.cpu(), counts)
+            for number, own in zip(numbers.tolist(), of_pictures, strict=True):
+                yield number, own.numpy()
+
+    def _cut_ahead(
+        self, boxes: Iterable[tuple[int, Boxes]], shown: Preprocess, clip: Preprocess
+    ) -> Iterator[CutPicture]:
+        """Read and cut pictures in threads, in order, a few before they are asked for."""
+        tasks = (partial(self._cut, number, own, shown, clip) for number, own in boxes)
+        return work_ahead(tasks, workers=usable_cores(), ahead=_AHEAD)
+
+    def _cut(self, number: int, boxes: Boxes, shown: Preprocess, clip: Preprocess) -> CutPicture:
+        """A picture's regions as CLIP takes them, (K, S, S, 3)."""
+        empty = np.empty((0, clip.height_px, clip.width_px, 3), np.uint8)
+        if not len(boxes):
+            return number, empty
+        path = self.pictures.absolute(number)
+        try:
+            picture = open_image(path)
+        except ImageError as error:
+            raise CdulEdgeError(f"{path} {error.reason}: {_MEND}") from error
+        places = {to_pixels(tuple(box), shown, *picture.size) for box in boxes.tolist()}
+        crops = [clip.apply(picture.crop(place)) for place in sorted(filter(None, places))]
+        return number, np.stack(crops) if crops else empty
+
+
+def _current(device: torch.device) -> AbstractContextManager[object]:
+    """Make it the current GPU: the one that CLIP means by "cuda"."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def prepare_second_look(
+    method: Method,
+    clip: ClipSource | None,
+    network: torch.nn.Module,
+    plan: NetworkPlan,
+    config: TrainConfig,
+    pictures: PictureList,
+    *,
+    done: int,
+) -> SecondLook | None:
+    """What the method's second look will need; None where it wants none, or has had it.
+
+    Args:
+        done: epochs that lie behind.
+
+    Raises:
+        CdulEdgeError: there is no CLIP to be had, or the network has no class activation maps.
+    """
+    if method.look_epoch is None or done >= method.look_epoch:
+        return None
+    if clip is None:
+        raise CdulEdgeError(
+            f"the method {config.method} shows CLIP regions of the pictures, and no CLIP was given"
+        )
+    try:
+        clip.check()
+        maps = find_activation_maps(network, config.network, config.height_px, config.width_px)
+    except CdulEdgeError as error:
+        raise CdulEdgeError(
+            f"the method {config.method} shows CLIP regions of the pictures: {error}"
+        ) from error
+    return SecondLook(clip, maps, pictures)
+
+
+def look_again(
+    look: SecondLook | None, trainer: Trainer, logits: Tensor | None, talk: Talk
+) -> dict[str, float | str]:
+    """Let the method have its second look, if it is due after the epoch that just ended.
+
+    Args:
+        logits: (N, C) of the whole training set, as `after_epoch` gets them.
+
+    Returns:
+        What the method logs.
+    """
+    method = trainer.method
+    if look is None or logits is None or trainer.epoch != method.look_epoch:
+        return {}
+    regions = method.choose_regions(logits)
+    count = int(regions.wanted.sum())
+    talk.say(f"CLIP looks at {count} regions, {count / len(logits):.1f} a picture")
+    with talk.progress("looking again", len(logits)) as tick:
+        return method.take_look(look.look(trainer, regions, tick))
+
+
+def _gather(
+    cut: Iterable[CutPicture], size: int
+) -> Iterator[tuple[npt.NDArray[np.int64], Pixels, int]]:
+    """Crops of several pictures together: whose they are, (K, S, S, 3), and pictures done."""
+    owners: list[int] = []
+    waiting: list[Pixels] = []
+    done = 0
+    for number, crops in cut:
+        owners += [number] * len(crops)
+        waiting.append(crops)
+        done += 1
+        if len(owners) >= size:
+            yield np.array(owners, np.int64), np.concatenate(waiting), done
+            owners, waiting, done = [], [], 0
+    if done:
+        yield np.array(owners, np.int64), np.concatenate(waiting), done

@@ -1,0 +1,1 @@
+"""Pictures, labels and augmentation for training."""

@@ -1,0 +1,80 @@
+"""Changes to whole batches that leave every picture whole, or nearly so."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from cdul_edge.training.config import TrainConfig
+from cdul_edge_runtime.pictures.preprocess import Preprocess
+
+# ITU-R BT.601 luma: what gray a color is.
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def move_pixels(images: Tensor, config: TrainConfig, draws: Generator) -> Tensor:
+    """Mirror and shift each picture on its own.
+
+    A shift is at most `config.shift` of the side, and the gap shows the picture's own reflection:
+    at least (1 - shift)^2 of every picture stays, so that its labels stay true.
+
+    Args:
+        images: (B, H, W, 3) uint8.
+        draws: CPU generator.
+    """
+    if config.shift == 0 and not config.flip:
+        return images
+    count, height, width, _ = images.shape
+    mirrored = torch.rand(count, generator=draws) < 0.5
+    offsets = config.shift * (2 * torch.rand(count, 2, generator=draws) - 1)
+    rows = _shifted(height, (offsets[:, 0] * height).round().long())
+    columns = _shifted(width, (offsets[:, 1] * width).round().long())
+    if config.flip:
+        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+    return images[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def to_network(images: Tensor, preprocess: Preprocess) -> Tensor:
+    """(B, H, W, 3) uint8 to normalized float32 (B, 3, H, W), channels last in memory."""
+    return _normalize(images.to(torch.float32), preprocess)
+
+
+def recolor(
+    images: Tensor, preprocess: Preprocess, config: TrainConfig, draws: Generator
+) -> Tensor:
+    """`to_network`, with brightness, contrast, saturation and channel order changed at random.
+
+    All of it is one affine map of each picture's RGB values, which are then cut to their range.
+
+    Args:
+        images: (B, H, W, 3) uint8, on any device.
+        draws: CPU generator.
+    """
+    if config.color == 0 and config.shuffle_colors == 0:
+        return to_network(images, preprocess)
+    count = len(images)
+    strength = 0.5 * config.color * (2 * torch.rand(count, 3, generator=draws) - 1)
+    brightness, contrast, saturation = strength.view(count, 3, 1, 1).unbind(1)
+    order = torch.rand(count, 3, generator=draws).argsort(dim=1)
+    shuffled = torch.rand(count, 1, generator=draws) < config.shuffle_colors
+    swap = torch.eye(3)[torch.where(shuffled, order, torch.arange(3))]  # (B, 3, 3)
+    # Saturation s moves a color away from its gray: (1 + s) x - s luma(x).
+    saturate = torch.eye(3) * (1 + saturation) - saturation * torch.tensor(_LUMA).expand(3, 3)
+    matrix = (1 + contrast) * (saturate @ swap)
+    shift = 255 * 0.5 * (brightness - contrast).expand(count, 1, 3)
+    pixels = images.to(torch.float32).flatten(1, 2)  # (B, H W, 3)
+    changed = torch.baddbmm(shift.to(pixels.device), pixels, matrix.mT.to(pixels.device))
+    return _normalize(changed.clamp_(0, 255).view(images.shape), preprocess)
+
+
+def _shifted(side: int, offsets: Tensor) -> Tensor:
+    """(B, side) source positions of each shifted line, reflected at both ends."""
+    positions = (torch.arange(side)[None, :] + offsets[:, None]).abs()
+    return (side - 1) - ((side - 1) - positions).abs()
+
+
+def _normalize(pixels: Tensor, preprocess: Preprocess) -> Tensor:
+    """(B, H, W, 3) float32 values of 0 to 255, changed in place."""
+    mean = torch.tensor(preprocess.mean, device=pixels.device)
+    std = torch.tensor(preprocess.std, device=pixels.device)
+    return pixels.mul_(1 / (255 * std)).sub_(mean / std).permute(0, 3, 1, 2)

@@ -1,0 +1,196 @@
+"""The pictures of a run as uint8 batches, decoded once where there is room to keep them."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from cdul_edge.training.data.prefetch import work_ahead
+from cdul_edge_runtime.errors import CdulEdgeError, ImageError
+from cdul_edge_runtime.host.files import atomic_write
+from cdul_edge_runtime.host.machine import usable_cores
+from cdul_edge_runtime.pictures.images import PictureList, open_image
+from cdul_edge_runtime.pictures.preprocess import Preprocess
+
+CacheKind = Literal["auto", "memory", "disk", "none"]
+Tick = Callable[[int], None]
+
+_MIB = 1 << 20
+# Pictures that may lie decoded and unused; more would only take memory.
+_AHEAD = 128
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """How pictures are read; none of this changes a result.
+
+    Attributes:
+        images: where the pictures lie now, when not where they were labelled.
+        cache: where decoded pictures are kept: "memory", "disk" (a file in the run folder), "none"
+            (decoded anew each epoch), or "auto": the first of these that has room.
+        cache_budget_mib: memory that "auto" may take.
+        workers: threads that decode; 0 is one a core.
+        cache_folder: folder of "disk" in place of the run's, for several runs to share; it stays.
+    """
+
+    images: Path | None = None
+    cache: CacheKind = "auto"
+    cache_budget_mib: int = 2048
+    workers: int = 0
+    cache_folder: Path | None = None
+
+
+class Pictures(Protocol):
+    """N decoded pictures, read in batches."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+        """For each (B,) int64 batch of picture numbers, (B, H, W, 3) uint8 RGB on the CPU."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Decoder:
+    """Decodes pictures in threads: Pillow works outside the interpreter's lock."""
+
+    pictures: PictureList
+    preprocess: Preprocess
+    workers: int
+    mend: str
+
+    def in_order(self, numbers: Iterable[int]) -> Iterator[npt.NDArray[np.uint8]]:
+        """(H, W, 3) uint8 of each picture, at most `_AHEAD` decoded before they are taken."""
+        tasks = (partial(self._decode, number) for number in numbers)
+        return work_ahead(tasks, workers=self.workers, ahead=_AHEAD)
+
+    def _decode(self, number: int) -> npt.NDArray[np.uint8]:
+        path = self.pictures.absolute(number)
+        try:
+            return self.preprocess.apply(open_image(path))
+        except ImageError as error:
+            raise CdulEdgeError(f"{path} {error.reason}: {self.mend}") from error
+
+
+class StoredPictures:
+    """Pictures that lie decoded in memory, or in a file mapped into it."""
+
+    def __init__(self, pixels: Tensor) -> None:
+        self.pixels = pixels  # (N, H, W, 3) uint8
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def batches(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+        return (self.pixels[indices] for indices in batches)
+
+
+class DecodedPictures:
+    """Pictures that are decoded anew whenever they are asked for, ahead of the network."""
+
+    def __init__(self, decoder: _Decoder) -> None:
+        self.decoder = decoder
+
+    def __len__(self) -> int:
+        return len(self.decoder.pictures)
+
+    def batches(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+        numbers = (int(index) for indices in batches for index in indices)
+        decoded = self.decoder.in_order(numbers)
+        for indices in batches:
+            yield torch.from_numpy(np.stack(list(islice(decoded, len(indices)))))
+
+
+def locate_pictures(
+    root: Path, paths: tuple[str, ...], override: Path | None = None
+) -> PictureList:
+    """Find the labelled pictures on this machine.
+
+    Args:
+        root: the folder that the labels name.
+        override: the folder where the pictures lie now.
+
+    Raises:
+        CdulEdgeError: some are not there; training goes on with no fewer than were labelled.
+    """
+    pictures = PictureList(override or root, paths)
+    missing = [path for index, path in enumerate(paths) if not pictures.absolute(index).is_file()]
+    if missing:
+        raise CdulEdgeError(
+            f"{len(missing)} of {len(paths)} labelled pictures are not in {pictures.root}, such as "
+            f"{missing[0]!r}: give the folder they lie in now as --images"
+        )
+    return pictures
+
+
+def open_pictures(
+    pictures: PictureList,
+    preprocess: Preprocess,
+    options: DataOptions,
+    *,
+    scratch: Path,
+    mend: str,
+    tick: Tick = lambda count: None,
+) -> Pictures:
+    """Decode the pictures into the cache that `options` choose, or get ready to decode them.
+
+    Args:
+        scratch: folder for the "disk" cache; a complete file there is used again.
+        mend: what to do about a picture that cannot be read, for the message.
+        tick: called with 1 for each picture decoded now.
+
+    Raises:
+        CdulEdgeError: a picture that cannot be read.
+    """
+    decoder = _Decoder(pictures, preprocess, options.workers or usable_cores(), mend)
+    shape = (len(pictures), preprocess.height_px, preprocess.width_px, 3)
+    kind = options.cache
+    if kind == "auto":
+        kind = _roomiest(int(np.prod(shape)), options.cache_budget_mib * _MIB, scratch)
+    if kind == "none":
+        return DecodedPictures(decoder)
+    decoded = decoder.in_order(range(len(pictures)))
+    if kind == "memory":
+        pixels = torch.empty(shape, dtype=torch.uint8)
+        for row, picture in zip(pixels.numpy(), decoded, strict=True):
+            row[:] = picture
+            tick(1)
+        return StoredPictures(pixels)
+    file = scratch / f"pictures-{_digest(pictures, preprocess)}.uint8"
+    if not file.is_file():
+        # Plain writes, not a mapped file: a full disk is then an error and no crash.
+        with atomic_write(file) as temporary, temporary.open("wb") as sink:
+            for picture in decoded:
+                sink.write(picture.tobytes())
+                tick(1)
+    size = int(np.prod(shape))
+    mapped = torch.from_file(str(file), shared=False, size=size, dtype=torch.uint8)
+    return StoredPictures(mapped.view(shape))
+
+
+def _roomiest(size: int, budget: int, scratch: Path) -> CacheKind:
+    if size <= budget:
+        return "memory"
+    scratch.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(scratch).free
+    return "disk" if free >= 1.2 * size + 1024 * _MIB else "none"  # room for the run itself
+
+
+def _digest(pictures: PictureList, preprocess: Preprocess) -> str:
+    """Changes with any picture's size or time, the list, or the preprocessing."""
+    digest = hashlib.sha256(repr((str(pictures.root), preprocess)).encode())
+    for index, path in enumerate(pictures.paths):
+        status = pictures.absolute(index).stat()
+        digest.update(repr((path, status.st_size, status.st_mtime_ns)).encode())
+    return digest.hexdigest()[:16]

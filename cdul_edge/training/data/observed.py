@@ -1,0 +1,240 @@
+"""What people saw: known labels from a file, or drawn from truth to study how few suffice.
+
+Both give (N, C) int8 in the order of the pseudo-labels: 1 seen to be there, -1 seen not to be
+there, 0 unknown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.metrics.truth import find_rows, fold_class, read_truth
+from cdul_edge_runtime.metrics.truth_formats import Difficult, RawTruth, read_csv, read_npz
+
+Observed = npt.NDArray[np.int8]
+
+_NOTHING = "nothing is known in it: drop the option, or give some labels"
+
+
+@dataclass(frozen=True)
+class ObservedOptions:
+    """Where observed labels come from; nowhere, unless `file` or `simulate` is given.
+
+    Attributes:
+        file: as `read_observed` takes it.
+        simulate: as `simulate` takes its kind.
+        truth: what a simulation draws from.
+        difficult: what VOC's difficult objects in `truth` count as.
+
+    Raises:
+        CdulEdgeError: both sources, or a simulation without truth.
+    """
+
+    file: Path | None = None
+    simulate: str | None = None
+    truth: Path | None = None
+    difficult: Difficult = "negative"
+
+    def __post_init__(self) -> None:
+        if self.file is not None and self.simulate is not None:
+            raise CdulEdgeError("--observed and --simulate exclude each other: give one of them")
+        if self.simulate is not None and self.truth is None:
+            raise CdulEdgeError(
+                f"--simulate {self.simulate} draws from the truth of the labelled pictures: "
+                "give --train-truth"
+            )
+
+    def open(self, labels_path: Path, seed: int) -> tuple[Observed | None, str | None]:
+        """The observed labels of these pseudo-labels, and one line on where they come from."""
+        if self.file is None and self.simulate is None:
+            return None, None
+        labels = PseudoLabels.read(labels_path)
+        if self.file is not None:
+            observed, source = (
+                read_observed(self.file, labels.paths, labels.classes),
+                str(self.file),
+            )
+        else:
+            assert self.truth is not None
+            assert self.simulate is not None
+            table = read_truth(self.truth, difficult=self.difficult)
+            truth = table.for_paths(labels.paths, labels.classes)
+            observed = simulate(truth, self.simulate, seed=seed, paths=labels.paths)
+            source = f"{self.simulate} of {self.truth}, simulated with seed {seed}"
+        there, absent = int((observed > 0).sum()), int((observed < 0).sum())
+        return observed, f"{source}: {there} present, {absent} absent, of {observed.size} labels"
+
+
+def read_observed(file: Path, labels_paths: Sequence[str], classes: ClassList) -> Observed:
+    """Read known labels, in one of three forms.
+
+    * CSV multi-hot: `image_path,<class>,<class>…` with 1, 0, and -1 or nothing for unknown; a class
+      without a column is unknown;
+    * NPZ with the arrays `names`, `classes`, `labels`, of the same values;
+    * CSV `image_path,label`: names joined by commas, `dog` for one that is there and `-dog` for one
+      that is not; what is not named is unknown. A picture may have several rows.
+
+    Pictures and classes are matched as truth is: by path, else file name, else stem; whatever the
+    names' case, spaces and hyphens.
+
+    Args:
+        labels_paths: N paths of the pseudo-labels.
+        classes: of the C columns.
+
+    Returns:
+        (N, C) 1, -1, or 0.
+
+    Raises:
+        CdulEdgeError: no such file or another format, pictures that are not labelled, unknown
+            classes, a label both ways, or nothing known at all.
+    """
+    raw = _read(file)
+    columns, values = _signed(raw, classes, file)
+    rows = _rows(raw.paths, labels_paths, file)
+    seen = np.zeros((2, len(labels_paths), len(classes)), dtype=np.bool_)
+    for layer, sign in enumerate((1, -1)):
+        pictures, names = np.nonzero(values == sign)
+        seen[layer, rows[pictures], columns[names]] = True
+    both = np.argwhere(seen[0] & seen[1])
+    if len(both):
+        row, column = both[0]
+        raise CdulEdgeError(
+            f"{file} contradicts itself on {len(both)} label(s): {classes.names[column]!r} is both "
+            f"there and not there in {labels_paths[row]!r}: keep one of the two"
+        )
+    observed: Observed = seen[0].astype(np.int8) - seen[1].astype(np.int8)
+    if not observed.any():
+        raise CdulEdgeError(f"{file}: {_NOTHING}")
+    return observed
+
+
+class Simulation(NamedTuple):
+    """What is drawn from truth: one positive a picture, or a share of all entries or positives."""
+
+    what: Literal["one positive", "entries", "positives"]
+    share: float
+
+
+def parse_simulation(text: str) -> Simulation:
+    """Read `single-positive`, `10%` or `0.1` of all labels, or `positives=30%` of the positives."""
+    if text == "single-positive":
+        return Simulation("one positive", 1.0)
+    what, equals, amount = text.rpartition("=")
+    try:
+        share = float(amount.removesuffix("%")) / (100.0 if amount.endswith("%") else 1.0)
+    except ValueError:
+        share = 0.0
+    if (what, equals) not in {("", ""), ("positives", "=")} or not 0 < share <= 1:
+        raise CdulEdgeError(
+            f"--simulate {text!r}: expected single-positive, a share of all labels such as 10% or "
+            "0.1, or positives=30%"
+        )
+    return Simulation("positives" if what else "entries", share)
+
+
+def simulate(truth: Observed, kind: str, *, seed: int, paths: Sequence[str]) -> Observed:
+    """Reveal a part of the truth, as studies of weak supervision do.
+
+    * `single-positive`: one of each picture's positives, each as likely; nothing of a picture
+      without any, which stays in the set.
+    * `10%`, `0.1`: each known entry, positive or negative, independently.
+    * `positives=30%`: each positive independently; no negative.
+
+    The draws of a picture depend on seed and path alone, so that neither the order of the pictures
+    nor leaving some out changes what is seen of the others; a larger share shows what a smaller one
+    does, and more.
+
+    Args:
+        truth: (N, C) 1 present, 0 absent, -1 unknown.
+        kind: as `parse_simulation` reads it.
+        paths: N names of the pictures, unique.
+
+    Returns:
+        (N, C) 1, -1, or 0 for what is not revealed.
+
+    Raises:
+        CdulEdgeError: another kind, or nothing revealed.
+    """
+    what, share = parse_simulation(kind)
+    draws = np.stack([_draw(seed, path, truth.shape[1]) for path in paths])
+    if what == "one positive":
+        best = np.where(truth == 1, draws, -1.0).argmax(axis=1)
+        shown = (np.arange(truth.shape[1]) == best[:, None]) & (truth == 1)
+    else:
+        shown = (draws < share) & (truth == 1 if what == "positives" else truth >= 0)
+    observed = np.where(shown, np.where(truth == 1, 1, -1), 0).astype(np.int8)
+    if not observed.any():
+        raise CdulEdgeError(f"--simulate {kind} reveals nothing of this truth: ask for more of it")
+    return observed
+
+
+def _read(file: Path) -> RawTruth:
+    readers: dict[str, Callable[[Path], RawTruth]] = {".csv": read_csv, ".npz": read_npz}
+    if not file.is_file():
+        raise CdulEdgeError(f"the observed labels {file} are not a file: check the path")
+    if file.suffix.lower() not in readers:
+        raise CdulEdgeError(f"{file} holds no observed labels: expected .csv or .npz")
+    raw = readers[file.suffix.lower()](file)
+    if raw.labels.shape != (len(raw.paths), len(raw.classes)):
+        raise CdulEdgeError(
+            f"{file}: {len(raw.paths)} names and {len(raw.classes)} classes do not fit labels "
+            f"{raw.labels.shape}"
+        )
+    return raw
+
+
+def _signed(
+    raw: RawTruth, classes: ClassList, file: Path
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int8]]:
+    """(K,) our column of each of the file's columns, and (M, K) values 1, -1, 0 of its rows."""
+    names = raw.classes
+    if raw.names_present_only:  # a class's own name may begin with a hyphen, too
+        absent = [name.startswith("-") and name not in classes.names for name in names]
+        names = tuple(name[minus:] for name, minus in zip(names, absent, strict=True))
+        values = np.where(absent, -raw.labels, raw.labels)
+    else:
+        values = np.where(raw.labels < 0, 0, 2 * raw.labels - 1).astype(np.int8)
+    where = {fold_class(name): column for column, name in enumerate(classes)}
+    unknown = sorted({name for name in names if fold_class(name) not in where})
+    if unknown:
+        raise CdulEdgeError(
+            f"{file} names {', '.join(map(repr, unknown[:3]))}, which "
+            f"{'is no class' if len(unknown) == 1 else 'are no classes'} of the labels: they have "
+            f"{', '.join(classes)}"
+        )
+    return np.array([where[fold_class(name)] for name in names], dtype=np.intp), values
+
+
+def _rows(pictures: Sequence[str], labels_paths: Sequence[str], file: Path) -> npt.NDArray[np.intp]:
+    """(M,) the row of the pseudo-labels for each of the file's."""
+    unique = list(dict.fromkeys(pictures))
+    try:
+        rows, found = find_rows(labels_paths, unique, whose="the label file")
+    except CdulEdgeError as error:
+        raise CdulEdgeError(f"{file}: {error}") from error
+    if not found.all():
+        strange = [path for path, known in zip(unique, found, strict=True) if not known]
+        raise CdulEdgeError(
+            f"{file} names {len(strange)} picture(s) that are not among the {len(labels_paths)} "
+            f"labelled ones (such as {strange[0]!r}): take them out, or label them"
+        )
+    row = dict(zip(unique, rows, strict=True))
+    return np.array([row[path] for path in pictures], dtype=np.intp)
+
+
+def _draw(seed: int, path: str, count: int) -> npt.NDArray[np.float64]:
+    """(count,) uniform numbers in [0, 1) that depend on seed and path alone."""
+    drawn = hashlib.shake_256(f"{seed}\n{path}".encode()).digest(8 * count)
+    # The upper 53 bits: as many as a float64 holds.
+    uniform: npt.NDArray[np.float64] = (np.frombuffer(drawn, "<u8") >> np.uint64(11)) * 2.0**-53
+    return uniform

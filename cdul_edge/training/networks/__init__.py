@@ -1,0 +1,1 @@
+"""The networks that learn from pseudo-labels."""

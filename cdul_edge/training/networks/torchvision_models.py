@@ -1,0 +1,115 @@
+"""torchvision's classifiers by name, and weights for their trunks."""
+
+from __future__ import annotations
+
+import difflib
+import pickle
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision import models
+
+from cdul_edge.training.networks.local_global import BRANCH
+from cdul_edge_runtime.errors import CdulEdgeError
+
+_UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError)
+# These two normalize anew what arrives with ImageNet's mean, and have heads for training only.
+_OWN_SETTINGS: dict[str, dict[str, Any]] = {
+    "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": True},
+    "inception_v3": {"aux_logits": False, "transform_input": True, "init_weights": True},
+}
+_TRAINING_HEADS = ("aux1.", "aux2.", "AuxLogits.")
+
+
+def build_torchvision(name: str, height_px: int, width_px: int) -> nn.Module:
+    """A torchvision classifier with random weights and its own 1000 classes.
+
+    Raises:
+        CdulEdgeError: no such network, with near matches.
+    """
+    known = models.list_models(module=models)
+    if name not in known:
+        near = difflib.get_close_matches(name.lower(), [*known, "clip:demo", "clip:RN50"], 4, 0.5)
+        hint = f"did you mean {', '.join(near)}?" if near else "give a torchvision classifier"
+        raise CdulEdgeError(f"no network {name!r}: {hint} (or clip:NAME for a CLIP image tower)")
+    settings = dict(_OWN_SETTINGS.get(name, {}))
+    if name.startswith("vit_") and height_px == width_px and height_px % 32 == 0:
+        settings["image_size"] = height_px
+    network: nn.Module = models.get_model(name, weights=None, **settings)
+    return network
+
+
+def load_trunk_weights(network: nn.Module, name: str, weights: str, head: str) -> None:
+    """Load everything but the layer `head`.
+
+    Args:
+        weights: "default", a torchvision tag such as "IMAGENET1K_V1", or a file with a state
+            dict (.pt, .pth, .safetensors) or a run's checkpoint.pt.
+
+    Raises:
+        CdulEdgeError: no such tag or file, a failed download, or weights of another network.
+    """
+    file = Path(weights)
+    is_file = file.is_file() or file.suffix in (".pt", ".pth", ".safetensors")
+    state = _read_file(file) if is_file else _download(name, weights)
+    wanted = network.state_dict()
+    kept = {
+        key: value
+        for key, value in state.items()
+        if not key.startswith((f"{head}.", *_TRAINING_HEADS))
+    }
+    trunk = {key for key in wanted if not key.startswith(f"{head}.")}
+    if not any(BRANCH in key for key in kept):  # a plain network's weights go beside new branches
+        trunk = {key for key in trunk if BRANCH not in key}
+    strange = sorted(trunk ^ set(kept))
+    strange += sorted(k for k in trunk & set(kept) if kept[k].shape != wanted[k].shape)
+    if strange:
+        raise CdulEdgeError(
+            f"the weights {weights} do not fit {name} at this input size: {len(strange)} of "
+            f"{len(trunk)} tensors differ, such as {strange[0]}: give weights of this network"
+        )
+    network.load_state_dict(kept, strict=False)
+
+
+def _download(name: str, tag: str) -> dict[str, Tensor]:
+    known = models.get_model_weights(name)
+    tags = [entry.name for entry in known]
+    if tag != "default" and tag not in tags:
+        near = difflib.get_close_matches(tag, tags, 3, 0.3) or tags
+        raise CdulEdgeError(
+            f"no weights {tag!r} for {name}: give default, none, a file, or {', '.join(near)}"
+        )
+    chosen = known.DEFAULT if tag == "default" else known[tag]
+    try:
+        state: dict[str, Tensor] = models.get_model(name, weights=chosen).state_dict()
+    except (URLError, OSError, RuntimeError) as error:
+        raise CdulEdgeError(
+            f"the weights of {name} could not be downloaded from {chosen.url} ({error}): fetch "
+            "that file on another machine and give it as --weights FILE, or --weights none"
+        ) from error
+    return state
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CdulEdgeError(f"the weights {path} do not exist: check --weights")
+    try:
+        if path.suffix == ".safetensors":
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (*_UNREADABLE, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise CdulEdgeError(f"the weights {path} cannot be read ({reason})") from error
+    for wrapper in ("network", "state_dict", "model"):  # checkpoints that wrap a state dict
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    tensors = isinstance(content, dict) and all(isinstance(v, Tensor) for v in content.values())
+    if not content or not tensors:
+        raise CdulEdgeError(f"{path} holds no state dict of tensors: give weights of a network")
+    return {key.removeprefix("module."): value for key, value in content.items()}

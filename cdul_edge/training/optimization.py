@@ -1,0 +1,105 @@
+"""Optimizer, learning rate and number format of a run."""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from cdul_edge.training.config import Precision, TrainConfig
+from cdul_edge.training.networks.heads import find_head
+from cdul_edge_runtime.errors import CdulEdgeError
+
+_FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW or SGD with Nesterov momentum; biases and norms do not decay, the head learns faster.
+
+    Each group's own full rate stands in `base_rate`.
+    """
+    head = {id(p) for p in network.get_submodule(find_head(network)).parameters()}
+    groups = []
+    for in_head in (False, True):
+        for decays in (False, True):
+            chosen = [
+                p
+                for p in network.parameters()
+                if p.requires_grad and (id(p) in head) == in_head and (p.ndim > 1) == decays
+            ]
+            rate = config.learning_rate * (config.head_rate_multiplier if in_head else 1.0)
+            decay = config.weight_decay if decays else 0.0
+            if chosen:
+                groups.append(
+                    {"params": chosen, "lr": rate, "base_rate": rate, "weight_decay": decay}
+                )
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0)
+    return torch.optim.AdamW(groups)
+
+
+def rate_factor(step: int, steps: int, config: TrainConfig) -> float:
+    """Share of the full rate at `step` of `steps`, in (0, 1]: a linear rise, then the schedule."""
+    warmup = config.rate_warmup_steps
+    if warmup is None:
+        warmup = math.ceil(0.1 * steps)
+    if step < warmup:
+        return (step + 1) / warmup
+    if config.schedule == "constant":
+        return 1.0
+    progress = (step - warmup) / max(1, steps - warmup)
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group to `factor` times its own full rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_rate"] * factor
+
+
+def choose_device(name: str) -> torch.device:
+    """ "auto" is a CUDA device where there is one.
+
+    Raises:
+        CdulEdgeError: a device that this machine, or this PyTorch, does not have.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise CdulEdgeError(
+            f"device {name!r} cannot be used ({reason}): try --device cpu"
+        ) from error
+    return device
+
+
+def resolve_precision(wanted: Precision, device: torch.device) -> Precision:
+    """What "auto" means: bf16 where the hardware has it, else fp16 on CUDA and fp32 on a CPU."""
+    if wanted == "fp16" and device.type == "cpu":
+        raise CdulEdgeError("fp16 training needs a GPU: choose --precision bf16 or fp32")
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16() else "fp32"
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
+    """The forward pass in `precision`; fp32 is as if it were not there."""
+    enabled = precision in _FORMATS
+    number_format = _FORMATS.get(precision, torch.bfloat16)
+    return torch.autocast(device.type, number_format, enabled=enabled)
+
+
+def _cpu_multiplies_bf16() -> bool:
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -1,0 +1,204 @@
+"""ONNX Runtime on CPU, CUDA or TensorRT. It is imported when a session is made, not before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge_runtime.backends import Device
+from cdul_edge_runtime.backends.ort.providers import (
+    PROVIDERS,
+    Providers,
+    check_listed,
+    cpu_providers,
+    cuda_providers,
+    explain_failure,
+    explain_fallback,
+    free_memory_mib,
+    ready_for_gpu,
+    run_errors,
+    session_errors,
+    tensorrt_providers,
+    wants_memory,
+)
+from cdul_edge_runtime.backends.trt.engine_stamp import Profile
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError, extra_imports
+
+# Tuned for one picture, which is what a camera gives; the reference of a bundle has 16.
+DEFAULT_PROFILE = Profile(min=1, best=1, max=16)
+_HARMFUL_OPTIMISERS = {
+    # It would quantize the biases, which TensorRT keeps in floating point.
+    Precision.INT8: "WeightBiasQuantization",
+    # onnxruntime 1.31 dies in it when it loads a vision transformer in FP16 on the CPU.
+    Precision.FP16: "MatmulTransposeFusion",
+}
+
+
+class OrtBackend:
+    """One ONNX Runtime session; `infer` is safe to call from several threads.
+
+    Attributes:
+        metadata: the model's `metadata_props`.
+        input_shape: (height, width) px of the graph's input.
+        class_count: width of the graph's output.
+        max_batch: the profile's, on "ort-tensorrt".
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        device: Device = "cpu",
+        precision: Precision = Precision.FP32,
+        threads: int | None = None,
+        inter_threads: int = 1,
+        cache_dir: Path | None = None,
+        profile: Profile = DEFAULT_PROFILE,
+    ) -> None:
+        """Load a model.
+
+        Args:
+            model: an ONNX file.
+            device: "cpu", "cuda" or "ort-tensorrt".
+            precision: what the file holds.
+            threads: threads within one operator; None lets ONNX Runtime take every core.
+            inter_threads: operators run side by side; 1 suits graphs without branches.
+            cache_dir: where "ort-tensorrt" keeps its engines; None is beside the model.
+            profile: batch sizes of "ort-tensorrt".
+
+        Raises:
+            MissingExtraError: ONNX Runtime is not installed.
+            CdulEdgeError: an unknown device, one that does not start, or a bad thread count.
+            BundleError: no such file, or one that ONNX Runtime cannot load or that breaks the
+                contract of the graph.
+        """
+        with extra_imports("cpu", "running a model"):
+            import onnxruntime
+        if device not in PROVIDERS:
+            raise CdulEdgeError(f"unknown device {device!r}: expected {', '.join(PROVIDERS)}")
+        if (threads is not None and threads < 1) or inter_threads < 1:
+            raise CdulEdgeError(f"threads {threads}/{inter_threads}: expected at least 1")
+        if not model.is_file():
+            raise BundleError(f"{model} does not exist: check the path")
+        check_listed(device)
+        self._version: str = onnxruntime.__version__
+        self._device = device
+        self._precision = precision
+        self._threads = (threads or 0, inter_threads)  # 0: ONNX Runtime counts the cores itself
+        self.max_batch: int | None = None
+        self._free_before_mib = free_memory_mib(device)
+        providers = cuda_providers() if device == "cuda" else cpu_providers()
+        if device == "ort-tensorrt":
+            # Its profile needs the size, which only a session tells; the CPU's is cheap.
+            session = self._start(model, cpu_providers())
+            size, _ = _check_contract(session, model)
+            folder = cache_dir or model.with_suffix(".engines")
+            folder.mkdir(parents=True, exist_ok=True)
+            providers = tensorrt_providers(precision, folder, size, profile)
+            self.max_batch = profile.max
+        session = self._start(model, providers)
+        # ONNX Runtime falls back to the CPU without an error when a provider cannot start.
+        running = session.get_providers()[0]
+        if running != PROVIDERS[device]:
+            raise explain_fallback(device, running)
+        self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+        self.input_shape, self.class_count = _check_contract(session, model)
+        self._session: Any = session  # None once it is closed
+
+    @property
+    def name(self) -> str:
+        return f"onnxruntime {self._version}, {PROVIDERS[self._device]}"
+
+    @property
+    def device_memory_mib(self) -> float | None:
+        """How much less is free on the GPU than before; other programs there blur it."""
+        free_mib = free_memory_mib(self._device)
+        if self._free_before_mib is None or free_mib is None:
+            return None
+        return max(self._free_before_mib - free_mib, 0.0)
+
+    def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        if self.max_batch is not None and len(images) > self.max_batch:
+            raise CdulEdgeError(
+                f"a batch of {len(images)} pictures: {self.name} was started for at most "
+                f"{self.max_batch}; give fewer at once"
+            )
+        session = self._session  # read once: a run keeps it, though another thread may close it
+        if session is None:
+            raise CdulEdgeError("this ONNX Runtime session was closed: load it again")
+        try:
+            if self._device == "cpu":
+                scores: npt.NDArray[np.float32] = session.run(None, {"images": images})[0]
+                return scores
+            return _infer_bound(session, images)
+        except run_errors() as error:
+            raise explain_failure(self.name, images.shape, error) from error
+
+    def close(self) -> None:
+        self._session = None  # what it holds goes when the last run has ended
+
+    def _start(self, model: Path, providers: Providers) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = self._threads
+        options.log_severity_level = 3
+        more: dict[str, Any] = {"enable_fallback": 0}  # it would go on elsewhere, and print so
+        if self._precision in _HARMFUL_OPTIMISERS:
+            more["disabled_optimizers"] = [_HARMFUL_OPTIMISERS[self._precision]]
+        on_cpu = providers[0][0] == PROVIDERS["cpu"]
+        try:
+            with ready_for_gpu("cpu" if on_cpu else self._device):
+                return onnxruntime.InferenceSession(
+                    str(model), sess_options=options, providers=providers, **more
+                )
+        except session_errors() as error:
+            reason = " ".join(str(error).split())
+            if on_cpu:
+                raise BundleError(
+                    f"{model} is not a model that ONNX Runtime can load ({reason})"
+                ) from error
+            kind = DeviceError if wants_memory(reason) else CdulEdgeError
+            raise kind(
+                f"{providers[0][0]} cannot start with {model} ({reason[:500]}): "
+                "`cdul-edge doctor` shows what is here"
+            ) from error
+
+
+def _infer_bound(session: Any, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """One copy to the device and one back; a binding a call, so that threads do not share."""
+    import onnxruntime
+
+    pixels = np.ascontiguousarray(images)
+    binding = session.io_binding()
+    on_device = onnxruntime.OrtValue.ortvalue_from_numpy(pixels, "cuda", 0)
+    binding.bind_ortvalue_input("images", on_device)
+    binding.bind_output("scores", "cpu")
+    session.run_with_iobinding(binding)
+    scores: npt.NDArray[np.float32] = binding.copy_outputs_to_cpu()[0]
+    return scores
+
+
+def _check_contract(session: Any, model: Path) -> tuple[tuple[int, int], int]:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    found = [f"{t.name}: {t.type}{t.shape}" for t in (*inputs, *outputs)]
+    if (
+        [t.name for t in inputs] != ["images"]
+        or [t.name for t in outputs] != ["scores"]
+        or inputs[0].type != "tensor(uint8)"
+        or len(inputs[0].shape) != 4
+        or inputs[0].shape[3] != 3
+        or outputs[0].type != "tensor(float)"
+        or len(outputs[0].shape) != 2
+        or not all(isinstance(n, int) for n in (*inputs[0].shape[1:], outputs[0].shape[1]))
+    ):
+        raise BundleError(
+            f"{model} has {'; '.join(found)}: expected images: tensor(uint8)[N, H, W, 3] and "
+            "scores: tensor(float)[N, C], as `cdul-edge export` makes them"
+        )
+    _, height, width, _ = inputs[0].shape
+    return (height, width), outputs[0].shape[1]

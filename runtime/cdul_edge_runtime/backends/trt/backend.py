@@ -1,0 +1,283 @@
+"""A TensorRT engine, run without ONNX Runtime and without PyTorch.
+
+Neither TensorRT nor CUDA is touched before an engine is loaded. One path serves 8.6 to 11.x: named
+tensors and `execute_async_v3`. Source: "Performing inference" in NVIDIA's TensorRT documentation.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from weakref import finalize
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge_runtime.backends.trt import api as api
+from cdul_edge_runtime.backends.trt.cuda_graph import RecordedBatch
+from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
+from cdul_edge_runtime.backends.trt.device_tensors import DeviceTensor
+from cdul_edge_runtime.backends.trt.engine_stamp import Profile, StampedEngine
+from cdul_edge_runtime.backends.trt.library import (
+    LeanTensorRT,
+    Messages,
+    collect_messages,
+    gpu_platform,
+    import_tensorrt,
+    last_errors,
+    starting,
+)
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError
+
+_IMAGES, _SCORES = "images", "scores"  # the graph's contract; see `manifest.Graph`
+
+
+@dataclass
+class _Loaded:
+    """What TensorRT made; its parts refer to one another, the last needs all before it."""
+
+    logger: Messages
+    runtime: api.Runtime
+    engine: api.ICudaEngine
+    context: api.IExecutionContext
+
+    def drop(self) -> None:
+        """Let go from the last to the first; TensorRT frees what nothing refers to."""
+        del self.context, self.engine, self.runtime, self.logger
+
+
+class TrtBackend:
+    """One engine with one execution context; a lock lets one thread in at a time.
+
+    Threads that should run side by side take a backend each. A batch size that comes twice in a
+    row is recorded as a CUDA graph and replayed from then on, which spares the launch of every
+    layer; another size drops the graph, because TensorRT allows no change of the context that a
+    graph was recorded from. `graph_fault` says why there is none where recording failed.
+
+    A batch smaller than the profile's smallest is filled up with its last picture. What `close`
+    gives back is given back as well when the backend is dropped without it.
+
+    Attributes:
+        input_shape: (height, width) px.
+        class_count: C.
+        profile: the batch sizes that it takes.
+        device_memory_mib: of the engine's activations and of the two buffers; the weights, about
+            the size of the engine file, come on top.
+    """
+
+    def __init__(
+        self,
+        engine: StampedEngine,
+        *,
+        use_graph: bool = True,
+        trt: LeanTensorRT | None = None,
+        cuda: CudaRuntime | None = None,
+    ) -> None:
+        """Load an engine.
+
+        Args:
+            engine: as `find_engine` gives it.
+            use_graph: record CUDA graphs; without, every batch is launched layer by layer.
+            trt, cuda: by default the installed TensorRT and its CUDA runtime.
+
+        Raises:
+            MissingExtraError: TensorRT is not installed.
+            BundleError: the engine was built elsewhere, was changed, or breaks the contract.
+            DeviceError: TensorRT refuses it, or is out of memory, said with the numbers.
+            CdulEdgeError: no GPU.
+        """
+        if trt is None:
+            lean = engine.stamp.version_compatible
+            trt = import_tensorrt(lean=True) if lean else import_tensorrt()
+        self._cuda = cuda or CudaRuntime()
+        self._version, self._precision = trt.__version__, engine.stamp.precision.value
+        self._lock = Lock()
+        self._batch = 0  # the size that the context is set to; 0 where that is not known
+        with ExitStack() as held:
+            self._stream = self._cuda.create_stream()
+            held.callback(self._cuda.destroy_stream, self._stream)
+            loaded = _load(trt, self._cuda, engine)
+            self.input_shape, self.class_count, self.profile = _check_contract(
+                trt, loaded.engine, engine
+            )
+            self._images = self._tensor((*self.input_shape, 3), np.uint8, held)
+            self._scores = self._tensor((self.class_count,), np.float32, held)
+            self.device_memory_mib = self._memory_mib(loaded.engine)
+            self._loaded = loaded
+            held.callback(loaded.drop)
+            self._graph = RecordedBatch(self._cuda, self._stream, wanted=use_graph)
+            held.callback(self._graph.drop)
+            held.callback(self._cuda.synchronize, self._stream)
+            self._set_addresses()
+            # nothing held may refer to this object, or it would never be dropped
+            self._release = finalize(self, _give_back, held.pop_all())
+            self._release.atexit = False  # the driver does it, and a thread may still be running
+
+    @property
+    def name(self) -> str:
+        """Such as "TensorRT 10.3.0, fp16 engine, CUDA graphs"."""
+        graphs = "CUDA graphs" if self._graph.wanted else "no CUDA graphs"
+        if self.graph_fault is not None:
+            graphs = "no CUDA graphs (recording failed)"
+        return f"TensorRT {self._version}, {self._precision} engine, {graphs}"
+
+    @property
+    def graph_fault(self) -> str | None:
+        """None, or why batches are run layer by layer although graphs were wanted."""
+        return self._graph.fault
+
+    @property
+    def max_batch(self) -> int | None:
+        return self.profile.max
+
+    def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Score (N, H, W, 3) uint8 RGB pictures: (N, C) float32 in [0, 1].
+
+        Raises:
+            DeviceError: the GPU failed.
+            CdulEdgeError: N is over the profile, the pictures are of another size or type, or the
+                backend was closed.
+        """
+        self._check_images(images)
+        count = len(images)
+        rows = max(count, self.profile.min)
+        with self._lock:
+            if not self._release.alive:
+                raise CdulEdgeError("this TensorRT engine was closed: load it again")
+            self._images.host[:count] = images
+            self._images.host[count:rows] = images[-1]
+            self._run(rows)
+            scores: npt.NDArray[np.float32] = self._scores.host[:count].copy()
+        return scores
+
+    def close(self) -> None:
+        """Give everything back: graph, context, engine, buffers, stream. Again does nothing.
+
+        A run in another thread ends first; one that comes later gets an error.
+        """
+        with self._lock:
+            self._images = self._scores = None  # type: ignore[assignment]  # views of freed memory
+            self._release()
+
+    def _run(self, rows: int) -> None:
+        # until it has ended well, the next run counts as the first of its size
+        first, self._batch = rows != self._batch, 0
+        try:
+            if first:
+                # never recorded at once: the first run of a size may allocate, a graph cannot
+                self._set_batch(rows)
+                self._enqueue(rows)
+            elif self._graph.ready(partial(self._enqueue, rows)):
+                self._graph.launch()
+            else:
+                self._enqueue(rows)
+            self._cuda.synchronize(self._stream)
+        except BaseException:  # an interruption, too, leaves work in the queue
+            with suppress(CdulEdgeError):
+                self._cuda.synchronize(self._stream)  # what was queued still uses the buffers
+            raise
+        self._batch = rows
+
+    def _set_batch(self, rows: int) -> None:
+        self._graph.drop()
+        if not self._loaded.context.set_input_shape(_IMAGES, (rows, *self.input_shape, 3)):
+            raise DeviceError(f"TensorRT refuses a batch of {rows}: {self._last_errors()}")
+
+    def _enqueue(self, rows: int) -> None:
+        self._images.upload(self._cuda, rows, self._stream)
+        if not self._loaded.context.execute_async_v3(self._stream):
+            raise DeviceError(f"TensorRT could not run the engine: {self._last_errors()}")
+        self._scores.download(self._cuda, rows, self._stream)
+
+    def _tensor(
+        self, shape: tuple[int, ...], dtype: npt.DTypeLike, held: ExitStack
+    ) -> DeviceTensor:
+        return DeviceTensor.allocate(self._cuda, (self.profile.max, *shape), dtype, held)
+
+    def _set_addresses(self) -> None:
+        context = self._loaded.context
+        for name, tensor in ((_IMAGES, self._images), (_SCORES, self._scores)):
+            if not context.set_tensor_address(name, tensor.device_address):
+                raise DeviceError(f"TensorRT refuses a buffer for {name}: {self._last_errors()}")
+
+    def _memory_mib(self, engine: api.ICudaEngine) -> float | None:
+        activations: int | None = api.optional(engine, "device_memory_size_v2")
+        if activations is None:  # before 10
+            activations = api.optional(engine, "device_memory_size")
+        if activations is None:
+            return None
+        return (activations + self._images.host.nbytes + self._scores.host.nbytes) / (1 << 20)
+
+    def _last_errors(self) -> str:
+        return last_errors(self._loaded.logger)
+
+    def _check_images(self, images: npt.NDArray[np.uint8]) -> None:
+        if images.dtype != np.uint8 or images.shape[1:] != (*self.input_shape, 3):
+            height, width = self.input_shape
+            raise CdulEdgeError(
+                f"the engine takes uint8 (N, {height}, {width}, 3), got {images.dtype} "
+                f"{images.shape}: prepare the pictures as the bundle's manifest says"
+            )
+        if not 1 <= len(images) <= self.profile.max:
+            raise CdulEdgeError(
+                f"a batch of {len(images)}, this engine takes 1 to {self.profile.max}: give no "
+                "other, or build again with `cdul-edge build --batch-max … --force`"
+            )
+
+
+def _give_back(held: ExitStack) -> None:
+    with suppress(CdulEdgeError):  # a GPU that is lost takes nothing back, and has nothing any more
+        held.close()
+
+
+def _load(trt: LeanTensorRT, cuda: CudaRuntime, stamped: StampedEngine) -> _Loaded:
+    plan = stamped.read(gpu_platform(trt, cuda))
+    logger = collect_messages(trt)
+    with starting(logger):
+        runtime = trt.Runtime(logger)
+    # An engine that other versions may load carries code for the host; `read` has just made sure
+    # that it is the file which was built.
+    runtime.engine_host_code_allowed = stamped.stamp.version_compatible
+    engine = runtime.deserialize_cuda_engine(plan)
+    del plan  # a Jetson's GPU takes its memory from the same pool
+    context = engine.create_execution_context() if engine is not None else None
+    if engine is None or context is None:
+        raise DeviceError(_explain_refusal(stamped, cuda, last_errors(logger)))
+    return _Loaded(logger, runtime, engine, context)
+
+
+def _check_contract(
+    trt: LeanTensorRT, engine: api.ICudaEngine, stamped: StampedEngine
+) -> tuple[tuple[int, int], int, Profile]:
+    """((height, width) px, C, batch sizes) of an engine that keeps the graph's contract."""
+    modes, types = trt.TensorIOMode, trt.DataType
+    names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+    shapes = {name: tuple(engine.get_tensor_shape(name)) for name in names}
+    if (
+        sorted(names) != [_IMAGES, _SCORES]
+        or engine.get_tensor_mode(_IMAGES) != modes.INPUT
+        or engine.get_tensor_mode(_SCORES) != modes.OUTPUT
+        or engine.get_tensor_dtype(_IMAGES) != types.UINT8
+        or engine.get_tensor_dtype(_SCORES) != types.FLOAT
+        or len(shapes[_IMAGES]) != 4
+        or shapes[_IMAGES][3] != 3
+        or len(shapes[_SCORES]) != 2
+        or min(*shapes[_IMAGES][1:], shapes[_SCORES][1]) < 1
+    ):
+        raise BundleError(
+            f"{stamped.path} has the tensors {shapes}: expected uint8 images (N, H, W, 3) and "
+            "float32 scores (N, C): build it again with `cdul-edge build --force`"
+        )
+    low, best, high = (int(shape[0]) for shape in engine.get_tensor_profile_shape(_IMAGES, 0))
+    _, height, width, _ = shapes[_IMAGES]
+    return (height, width), shapes[_SCORES][1], Profile(low, best, high)
+
+
+def _explain_refusal(engine: StampedEngine, cuda: CudaRuntime, reason: str) -> str:
+    free, total = cuda.memory_mib()
+    return (
+        f"TensorRT cannot load {engine.path} ({reason}; {free:.0f} of {total:.0f} MiB are free on "
+        "the GPU): build again here with `cdul-edge build --force`, or end other programs"
+    )

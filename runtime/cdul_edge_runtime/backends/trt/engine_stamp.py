@@ -1,0 +1,283 @@
+"""The stamp beside a TensorRT engine: what it was built from, and the only machine it fits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import PROGRAM, Precision, program_version
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
+
+FORMAT = 2
+ENGINES = "engines"  # folder in a bundle; engines are caches, the bundle is complete without them
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Batch sizes that an engine takes: fewest, the one it is tuned for, and most."""
+
+    min: int
+    best: int
+    max: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min <= self.best <= self.max:
+            raise CdulEdgeError(
+                f"batch sizes min {self.min}, best {self.best}, max {self.max}: "
+                "expected 1 <= min <= best <= max"
+            )
+
+
+@dataclass(frozen=True)
+class GpuPlatform:
+    """What an engine is bound to.
+
+    Attributes:
+        tensorrt: full version, such as "10.3.0".
+        gpu: the device's name.
+        compute_capability: such as "8.7".
+        multiprocessors: how many; every Orin module is an "Orin" of 8.7, and has its own number.
+        system: machine architecture, such as "aarch64".
+    """
+
+    tensorrt: str
+    gpu: str
+    compute_capability: str
+    multiprocessors: int
+    system: str
+
+
+@dataclass(frozen=True)
+class EngineStamp:
+    """Sidecar of an engine file: NAME.engine has NAME.json.
+
+    Attributes:
+        precision: of the ONNX file it was built from.
+        source_sha256: digest of that ONNX file.
+        sha256, bytes: of the engine file.
+        platform: what it was built on.
+        profile: the batch sizes it takes.
+        strongly_typed: whether the precision was taken from the graph alone.
+        version_compatible: whether a newer TensorRT of the majors NVIDIA names may load it.
+        hardware_compatible: whether newer GPUs (Ampere and later) may load it.
+        build: seconds, peak host memory in MiB, workspace in MiB; plain values.
+        version: of the program that built it.
+    """
+
+    precision: Precision
+    source_sha256: str
+    sha256: str
+    bytes: int
+    platform: GpuPlatform
+    profile: Profile
+    strongly_typed: bool
+    version_compatible: bool = False
+    hardware_compatible: bool = False
+    build: dict[str, Any] = field(default_factory=dict)
+    version: str = field(default_factory=program_version)
+
+    def misfits(self, platform: GpuPlatform) -> list[str]:
+        """Why the engine cannot run on `platform`, one short clause a reason; empty when it can.
+
+        A version-compatible engine runs on a newer TensorRT of its own major or of the next one,
+        a hardware-compatible one on every GPU from Ampere (8.0) on. Source: support matrix and
+        "Engine compatibility" in NVIDIA's TensorRT documentation.
+        """
+        built, here = self.platform, platform
+        reasons = []
+        if built.system != here.system:
+            reasons.append(f"built on {built.system}, this is {here.system}")
+        if built.tensorrt != here.tensorrt and not (
+            self.version_compatible and _reads_plans_of(here.tensorrt, built.tensorrt)
+        ):
+            reasons.append(f"built with TensorRT {built.tensorrt}, here is {here.tensorrt}")
+        anywhere = self.hardware_compatible and is_ampere_or_later(here)
+        if _gpu(built) != _gpu(here) and not anywhere:
+            reasons.append(f"built for {_gpu(built)}, here is {_gpu(here)}")
+        return reasons
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `read` reads them back."""
+        about = {"format": FORMAT, "program": PROGRAM, "stage": "build"}
+        return {**about, **asdict(self), "precision": self.precision.value}
+
+    def write(self, path: Path) -> None:
+        """Write the stamp, atomically."""
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def read(cls, path: Path) -> EngineStamp:
+        """Read what `write` wrote; anything else is a `BundleError` that says to build again."""
+        try:
+            content = read_json(path)
+            about = (content.pop("program"), content.pop("format"), content.pop("stage"))
+            if about != (PROGRAM, FORMAT, "build"):
+                raise ValueError(f"it is {about}, expected {(PROGRAM, FORMAT, 'build')}")
+            return cls(
+                **{
+                    **content,
+                    "precision": Precision(content["precision"]),
+                    "platform": GpuPlatform(**content["platform"]),
+                    "profile": Profile(**content["profile"]),
+                }
+            )
+        except (CdulEdgeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BundleError(
+                f"{path} is damaged or of another version ({error}): build again here with "
+                "`cdul-edge build --force`"
+            ) from error
+
+
+@dataclass(frozen=True)
+class StampedEngine:
+    """An engine file with its stamp."""
+
+    path: Path
+    stamp: EngineStamp
+
+    def faults(self, source_sha256: str, platform: GpuPlatform) -> list[str]:
+        """Why this machine cannot run the engine for the bundle whose ONNX file has that digest.
+
+        Built elsewhere or from another file, missing, or changed; empty when it can be run.
+        """
+        found = self.stamp.misfits(platform)
+        if self.stamp.source_sha256 != source_sha256:
+            found.append("built from another ONNX file")
+        if not self.path.is_file():
+            found.append("the engine file is missing")
+        elif not found and sha256_file(self.path) != self.stamp.sha256:
+            found.append("the engine file was changed")
+        return found
+
+    def check(self, source_sha256: str, platform: GpuPlatform) -> None:
+        """Raise `BundleError` where `faults` finds any."""
+        self._refuse(self.faults(source_sha256, platform))
+
+    def read(self, platform: GpuPlatform) -> bytes:
+        """The engine, for TensorRT to load: never anything but what was built for this machine.
+
+        Raises:
+            BundleError: built elsewhere, missing, or changed.
+        """
+        faults = self.stamp.misfits(platform)
+        plan = self.path.read_bytes() if self.path.is_file() else b""
+        if hashlib.sha256(plan).hexdigest() != self.stamp.sha256:
+            faults.append("the engine file is missing or was changed")
+        self._refuse(faults)
+        return plan
+
+    def _refuse(self, faults: list[str]) -> None:
+        if faults:
+            raise BundleError(
+                f"{self.path} does not fit this machine or bundle ({'; '.join(faults)}): "
+                "build again here with `cdul-edge build --force`"
+            )
+
+
+def list_engines(bundle: Path, precision: Precision) -> list[StampedEngine]:
+    """Every engine of that precision in the bundle, for whatever machine, sorted by name.
+
+    A damaged stamp counts as no engine, as it does not say what the engine is; `damaged_stamps`
+    names those.
+    """
+    return [
+        StampedEngine(path.with_suffix(".engine"), stamp)
+        for path, stamp in _read_stamps(bundle)
+        if isinstance(stamp, EngineStamp) and stamp.precision is precision
+    ]
+
+
+def damaged_stamps(bundle: Path) -> list[str]:
+    """What is wrong with each stamp that cannot be read, one sentence a stamp."""
+    return [str(stamp) for _, stamp in _read_stamps(bundle) if isinstance(stamp, BundleError)]
+
+
+def find_engine(
+    bundle: Bundle, precision: Precision, platform: GpuPlatform | None = None
+) -> StampedEngine:
+    """The bundle's engine of that precision that this machine can run.
+
+    One that was built here comes before one that is only compatible.
+
+    Args:
+        bundle: checked, as `Bundle.load` gives it.
+        precision: of the ONNX file that the engine was built from.
+        platform: this machine, as `gpu_platform` gives it; None asks TensorRT and the GPU.
+
+    Raises:
+        BundleError: no engine fits; the message says why each does not, and how to build one.
+        CdulEdgeError: `platform` is None, and there is no TensorRT or no GPU.
+    """
+    if platform is None:
+        # here and not above: only this needs it, and it builds on this module
+        from cdul_edge_runtime.backends.trt.library import gpu_platform
+
+        platform = gpu_platform()
+    source = source_sha256(bundle, precision)
+    reasons = damaged_stamps(bundle.folder)
+    engines = list_engines(bundle.folder, precision)
+    for engine in sorted(engines, key=lambda engine: engine.stamp.platform != platform):
+        faults = engine.faults(source, platform)
+        if not faults:
+            return engine
+        reasons.append(f"{engine.path.name} ({', '.join(faults)})")
+    mend = f"cdul-edge build {bundle.folder} --precision {precision.value}"
+    if reasons:
+        mend += " --force"
+    raise BundleError(
+        f"{bundle.folder} has no {precision.value} engine for TensorRT {platform.tensorrt} on "
+        f"{platform.gpu}{': ' if reasons else ''}{'; '.join(reasons)}: build one here with `{mend}`"
+    )
+
+
+def source_sha256(bundle: Bundle, precision: Precision) -> str:
+    """Digest of the ONNX file that an engine of that precision is built from.
+
+    Raises:
+        BundleError: the bundle has no such file, or it was changed.
+    """
+    bundle.model_path(precision)  # which checks it
+    return bundle.model_sha256(precision)
+
+
+def is_ampere_or_later(platform: GpuPlatform) -> bool:
+    """Whether a hardware-compatible engine can be built or run there."""
+    return float(platform.compute_capability) >= 8.0
+
+
+def _gpu(platform: GpuPlatform) -> str:
+    """In words; what differs in none of them runs the same engines."""
+    return (
+        f"{platform.gpu} (compute capability {platform.compute_capability}, "
+        f"{platform.multiprocessors} multiprocessors)"
+    )
+
+
+def _read_stamps(bundle: Path) -> Iterator[tuple[Path, EngineStamp | BundleError]]:
+    for path in sorted((bundle / ENGINES).glob("*.json")):
+        try:
+            yield path, EngineStamp.read(path)
+        except BundleError as error:
+            yield path, error
+
+
+def _reads_plans_of(here: str, built: str) -> bool:
+    """Whether TensorRT `here` runs version-compatible plans of TensorRT `built`."""
+    majors = (int(built.partition(".")[0]), int(here.partition(".")[0]))
+    newer = version_numbers(here) >= version_numbers(built)
+    return newer and majors in {(8, 8), (8, 10), (10, 10), (10, 11), (11, 11)}
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """(10, 3, 0) of "10.3.0"; what is no number ends it."""
+    numbers = []
+    for part in version.split("."):
+        if not part.isdecimal():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)

@@ -1,0 +1,169 @@
+"""TensorRT itself: importing it, hearing what it says, and naming the platform it runs on."""
+
+from __future__ import annotations
+
+import platform
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, Literal, Protocol, cast, overload
+
+from cdul_edge_runtime.backends.trt import api as api
+from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
+from cdul_edge_runtime.backends.trt.engine_stamp import GpuPlatform, version_numbers
+from cdul_edge_runtime.errors import CdulEdgeError, DeviceError, MissingExtraError
+
+OLDEST = (8, 6)  # the first with everything in tensorrt_api; JetPack 5 has 8.5
+_KEPT_LINES = 10_000  # a backend may live for years, and TensorRT may repeat itself
+_SEVERITIES = ("internal error", "error", "warning", "info", "verbose")
+_ERROR, _INFO = 1, 3
+# TensorRT keeps a bare pointer to the first logger that it is given for as long as the process
+# lives, and to the others for as long as what was made with them: none may ever go.
+_LOGGERS: list[Any] = []
+
+
+class LeanTensorRT(Protocol):
+    """The module `tensorrt_lean`, and what `tensorrt` shares with it."""
+
+    __version__: str
+    ILogger: api.ILogger
+    TensorIOMode: api.TensorIOMode
+    DataType: api.DataType
+
+    def Runtime(self, logger: api.ILogger) -> api.Runtime: ...  # noqa: N802, RUF100
+
+
+class TensorRT(LeanTensorRT, Protocol):
+    """The module `tensorrt`."""
+
+    BuilderFlag: api.BuilderFlag
+    NetworkDefinitionCreationFlag: api.NetworkDefinitionCreationFlag
+    MemoryPoolType: api.MemoryPoolType
+    HardwareCompatibilityLevel: api.HardwareCompatibilityLevel
+
+    def Builder(self, logger: api.ILogger) -> api.Builder: ...  # noqa: N802, RUF100
+    def OnnxParser(  # noqa: N802, RUF100
+        self, network: api.INetworkDefinition, logger: api.ILogger
+    ) -> api.OnnxParser: ...
+
+
+class Messages(api.ILogger, Protocol):
+    """A logger that TensorRT takes, and what it heard.
+
+    Attributes:
+        lines: (severity, text), the oldest first; verbose ones are left out.
+    """
+
+    lines: deque[tuple[int, str]]
+
+
+@overload
+def import_tensorrt() -> TensorRT: ...
+@overload
+def import_tensorrt(*, lean: Literal[True]) -> LeanTensorRT: ...
+def import_tensorrt(*, lean: bool = False) -> LeanTensorRT:
+    """Import TensorRT.
+
+    Args:
+        lean: `tensorrt_lean` will do where `tensorrt` is not installed: it builds nothing, and
+            runs version-compatible engines only.
+
+    Raises:
+        MissingExtraError: it is not installed; the message says how, on a Jetson and elsewhere.
+        CdulEdgeError: it is installed but does not load, or it is older than 8.6.
+    """
+    for name in ("tensorrt", "tensorrt_lean")[: 2 if lean else 1]:
+        try:
+            module = import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise CdulEdgeError(_explain_broken(name, error)) from error
+            continue
+        except (ImportError, OSError) as error:  # its shared libraries are missing
+            raise CdulEdgeError(_explain_broken(name, error)) from error
+        return _checked(module)
+    raise MissingExtraError(
+        "TensorRT is not installed: on a Jetson `sudo apt install python3-libnvinfer` and a venv "
+        'made with --system-site-packages; on x86 pip install "cdul-edge[trt]"'
+    )
+
+
+def gpu_platform(trt: LeanTensorRT | None = None, cuda: CudaRuntime | None = None) -> GpuPlatform:
+    """What an engine that is built or run here is bound to.
+
+    Raises:
+        CdulEdgeError: no TensorRT, or no GPU that answers.
+    """
+    trt = trt or import_tensorrt(lean=True)
+    cuda = cuda or CudaRuntime()
+    return GpuPlatform(
+        tensorrt=trt.__version__,
+        gpu=cuda.device_name(),
+        compute_capability=cuda.compute_capability(),
+        multiprocessors=cuda.multiprocessors(),
+        system=platform.machine(),
+    )
+
+
+def collect_messages(trt: LeanTensorRT) -> Messages:
+    """A logger for TensorRT that keeps what it hears, from now to the end of the process."""
+    base: Any = trt.ILogger
+
+    class Collector(base):  # type: ignore[misc]  # the base is known at run time only
+        def __init__(self) -> None:
+            base.__init__(self)  # pybind11 wants its own, not super()'s, to have run
+            self.lines: deque[tuple[int, str]] = deque(maxlen=_KEPT_LINES)
+
+        def log(self, severity: Any, msg: str) -> None:
+            if int(severity) <= _INFO:
+                self.lines.append((int(severity), msg))
+
+    collector = Collector()
+    _LOGGERS.append(collector)
+    return cast(Messages, collector)
+
+
+@contextmanager
+def starting(messages: Messages) -> Iterator[None]:
+    """Say in one line that TensorRT gave no builder or runtime, as where memory is short.
+
+    Raises:
+        DeviceError: in place of pybind11's TypeError about a null pointer.
+    """
+    try:
+        yield
+    except TypeError as error:
+        if "nullptr" not in str(error):
+            raise
+        raise DeviceError(
+            f"TensorRT does not start on this GPU ({last_errors(messages)}): end other programs, "
+            "and see that TensorRT fits the driver's CUDA (`nvidia-smi`)"
+        ) from error
+
+
+def log_text(messages: Messages) -> str:
+    """Everything that was heard, one message a line, each with its severity."""
+    return "".join(f"[{_SEVERITIES[severity]}] {text}\n" for severity, text in messages.lines)
+
+
+def last_errors(messages: Messages, count: int = 3) -> str:
+    """The last errors that TensorRT told, in one line, for the end of an error message."""
+    errors = [" ".join(text.split()) for severity, text in messages.lines if severity <= _ERROR]
+    return "; ".join(errors[-count:]) or "TensorRT gave no reason"
+
+
+def _checked(module: Any) -> TensorRT:
+    if version_numbers(module.__version__)[:2] < OLDEST:
+        raise CdulEdgeError(
+            f"TensorRT {module.__version__} is older than 8.6: use JetPack 6 or later, or on x86 "
+            'pip install "cdul-edge[trt]"'
+        )
+    return cast(TensorRT, module)
+
+
+def _explain_broken(name: str, error: Exception) -> str:
+    return (
+        f"{name} is installed but does not load ({error}): its libraries are missing or of another "
+        "version; install it anew, on a Jetson with apt, on x86 with pip"
+    )

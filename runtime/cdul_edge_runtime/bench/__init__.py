@@ -1,0 +1,1 @@
+"""Latency and throughput on this machine."""

@@ -1,0 +1,132 @@
+"""The combinations of device and precision that a command goes through, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, TypeVar
+
+from cdul_edge_runtime.backends import DEVICES, Device
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
+from cdul_edge_runtime.host.machine import reset_peak_memory
+from cdul_edge_runtime.selection import RUNS, Auto, parse_device, parse_precision
+
+All = Literal["all"]
+Row = TypeVar("Row")
+Fail = Callable[[str, str, str], Row]  # of device, precision and reason
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """A combination that this machine or bundle does not have; `precision` may be "auto"."""
+
+    device: str
+    precision: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Combinations:
+    """A wish for devices and precisions; each is a name, "auto" or "all".
+
+    "all" is everything that is here, and what is not is only listed; where a device fails, its
+    row says so and the others go on. "auto" is what `Classifier.load` picks. A name must be met at
+    least once, with whatever the other one is.
+    """
+
+    device: Device | Auto | All
+    precision: Precision | Auto | All
+
+    @classmethod
+    def parse(cls, device: str, precision: str) -> Combinations:
+        """Raises `CdulEdgeError` for a name that does not exist."""
+        return cls(
+            "all" if device == "all" else parse_device(device),
+            "all" if precision == "all" else parse_precision(precision),
+        )
+
+    @property
+    def several(self) -> bool:
+        """Whether one that does not run stops none of the others."""
+        return "all" in (self.device, self.precision)
+
+    def measure(
+        self,
+        bundle: Bundle,
+        measure: Callable[[Classifier], Row],
+        fail: Fail[Row],
+        unavailable: list[Unavailable],
+        *,
+        threads: int | None = None,
+    ) -> Iterator[Row]:
+        """A row a combination; each is closed before the next is opened, memory counted anew.
+
+        Args:
+            bundle: what to open.
+            measure: gives the row of an open classifier.
+            fail: gives the row of one whose device failed, where others go on.
+            unavailable: takes what is not here, where others go on.
+            threads: of the CPU.
+
+        Raises:
+            DeviceError: the device of a combination that was asked for by name failed.
+            CdulEdgeError: a named combination, or all of them, cannot be opened.
+        """
+        found = False
+        for device, precision in self._wishes(bundle):
+            name = precision.value if isinstance(precision, Precision) else precision
+            reset_peak_memory()
+            try:
+                classifier = Classifier.load(
+                    bundle, device=device, precision=precision, threads=threads
+                )
+            except CdulEdgeError as error:
+                if not self.several:
+                    raise
+                if isinstance(error, DeviceError):
+                    found = True
+                    yield fail(device, name, str(error))
+                else:
+                    unavailable.append(Unavailable(device, name, str(error)))
+                continue
+            found = True
+            with classifier:
+                row = self.measure_one(partial(measure, classifier), fail, device, name)
+            yield row
+        if not found:
+            reasons = "; ".join(f"{u.device} {u.precision}: {u.reason}" for u in unavailable)
+            raise CdulEdgeError(f"{bundle.folder} cannot run as asked: {reasons}")
+
+    def measure_one(
+        self, measure: Callable[[], Row], fail: Fail[Row], device: str, precision: str
+    ) -> Row:
+        """The row, or that of a failure where others go on."""
+        try:
+            return measure()
+        except DeviceError as error:
+            if not self.several:
+                raise
+            return fail(device, precision, str(error))
+
+    def _wishes(self, bundle: Bundle) -> list[tuple[Device | Auto, Precision | Auto]]:
+        devices = list(DEVICES) if self.device == "all" else [self.device]
+        if self.precision != "all":
+            fits = [d for d in devices if d == "auto" or _fits(d, self.precision)]
+            return [(device, self.precision) for device in fits or devices]
+        if self.device == "auto":
+            devices = [_picked_device(bundle)]
+        return [(d, p) for d in devices if d != "auto" for p in RUNS[d]]
+
+
+def _fits(device: Device, precision: Precision | Auto) -> bool:
+    return precision == "auto" or precision in RUNS[device]
+
+
+def _picked_device(bundle: Bundle) -> Device:
+    with Classifier.load(bundle, warm_up=False) as classifier:
+        assert classifier.selection is not None
+        return classifier.selection.device

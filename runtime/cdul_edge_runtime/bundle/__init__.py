@@ -1,0 +1,1 @@
+"""What a device needs to run and verify a classifier."""

@@ -1,0 +1,190 @@
+"""A bundle: the folder that travels to the device."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge_runtime.bundle.manifest import FileRecord, Manifest, Precision
+from cdul_edge_runtime.bundle.precision_record import PrecisionRecord
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.host.files import atomic_write, read_json, sha256_file
+
+MANIFEST = "manifest.json"
+REFERENCE = "reference.npz"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real pictures with PyTorch's answers, so that a device without PyTorch verifies itself.
+
+    Attributes:
+        inputs: (K, H, W, 3) uint8 RGB, what `Preprocess` made of K pictures.
+        scores: (K, C) float32 sigmoid scores that PyTorch gave.
+        names: K names to tell the pictures by.
+    """
+
+    inputs: npt.NDArray[np.uint8]
+    scores: npt.NDArray[np.float32]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if (
+            self.inputs.dtype != np.uint8
+            or self.inputs.ndim != 4
+            or self.inputs.shape[3] != 3
+            or self.scores.ndim != 2
+            or not len(self.inputs) == len(self.scores) == len(self.names) > 0
+            or not ((self.scores >= 0) & (self.scores <= 1)).all()
+        ):
+            raise BundleError(
+                f"the reference holds inputs {self.inputs.dtype}{self.inputs.shape}, scores "
+                f"{self.scores.shape} and {len(self.names)} names: expected uint8 (K, H, W, 3), "
+                "(K, C) in [0, 1] and K >= 1"
+            )
+
+    def write(self, path: Path) -> None:
+        """Write an NPZ that loads without pickle."""
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(
+                file, inputs=self.inputs, scores=self.scores, names=np.array(self.names, dtype=str)
+            )
+
+    @classmethod
+    def read(cls, path: Path) -> Reference:
+        """Read what `write` wrote; anything else is a `BundleError`."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                names = tuple(map(str, arrays["names"]))
+                return cls(arrays["inputs"], arrays["scores"].astype(np.float32), names)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{path} is not a readable reference ({error})") from error
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder whose files are what its manifest says; files beside them do not matter."""
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Bundle:
+        """Read the manifest and check every file that it names, digests included.
+
+        Raises:
+            BundleError: no bundle there, an unknown format, a missing or changed file, a path that
+                leaves the folder. All faults stand in one message.
+        """
+        folder = Path(folder)
+        manifest = read_manifest(folder)
+        faults = [
+            fault
+            for name, record in manifest.files.items()
+            if (fault := _file_fault(folder, name, record))
+        ]
+        if Precision.FP32.file_name not in manifest.files:
+            faults.append(f"{MANIFEST} names no {Precision.FP32.file_name}")
+        if faults:
+            raise BundleError(
+                f"{folder}: {'; '.join(faults)}: copy the bundle again, or export it anew"
+            )
+        return cls(folder, manifest)
+
+    def model_path(self, precision: Precision = Precision.FP32) -> Path:
+        """Where the ONNX file of that precision lies.
+
+        FP32 was checked by `load`; the others are checked here against their records.
+
+        Raises:
+            BundleError: it has none, it was changed, or it was made from another FP32 file.
+        """
+        if precision is not Precision.FP32:
+            self.record(precision).check(self.folder, self.fp32_sha256)
+        return self.folder / precision.file_name
+
+    def record(self, precision: Precision) -> PrecisionRecord:
+        """What is known of a reduced precision; raises `BundleError` when it has none."""
+        return PrecisionRecord.read(self.folder, precision)
+
+    def precisions(self) -> tuple[Precision, ...]:
+        """FP32 and every precision that has a record; none is checked."""
+        made = (p for p in Precision if (self.folder / p.record_name).is_file())
+        return (Precision.FP32, *made)
+
+    def model_sha256(self, precision: Precision) -> str:
+        """Digest of that precision's ONNX file, as manifest or record have it; nothing is read."""
+        return self.fp32_sha256 if precision is Precision.FP32 else self.record(precision).sha256
+
+    @property
+    def fp32_sha256(self) -> str:
+        """Digest of the FP32 file, by which everything that is made from it knows it again."""
+        return self.manifest.files[Precision.FP32.file_name].sha256
+
+    def reference(self) -> Reference:
+        """The reference pictures with PyTorch's scores.
+
+        Raises:
+            BundleError: there are none, or they do not fit the manifest.
+        """
+        if REFERENCE not in self.manifest.files:
+            raise BundleError(f"{self.folder} has no {REFERENCE}: export it anew")
+        reference = Reference.read(self.folder / REFERENCE)
+        preprocess = self.manifest.preprocess
+        expected = (preprocess.height_px, preprocess.width_px, len(self.manifest.classes))
+        found = (*reference.inputs.shape[1:3], reference.scores.shape[1])
+        if found != expected:
+            raise BundleError(
+                f"{self.folder / REFERENCE} has (height, width, classes) {found}, "
+                f"the manifest says {expected}: export the bundle anew"
+            )
+        return reference
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a bundle's manifest.json without checking the files it names.
+
+    Raises:
+        BundleError: no bundle there, not JSON, an unknown format, or damaged fields.
+    """
+    if not folder.is_dir():
+        raise BundleError(f"{folder} is not a folder: give a bundle that `cdul-edge export` made")
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(
+            f"{folder} has no {MANIFEST}: it is not a bundle; make one with `cdul-edge export`"
+        )
+    try:
+        content = read_json(path)
+    except CdulEdgeError as error:
+        raise BundleError(str(error)) from error
+    try:
+        return Manifest.from_dict(content)
+    except BundleError as error:
+        raise BundleError(f"{path} {error}") from error
+
+
+def record_file(path: Path) -> FileRecord:
+    """Size and digest of a file, as a manifest keeps them."""
+    return FileRecord(sha256_file(path), path.stat().st_size)
+
+
+def _file_fault(folder: Path, name: str, record: FileRecord) -> str | None:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        return f"{name} is a link that leaves the folder"
+    if not path.is_file():
+        return f"{name} is missing"
+    if path.stat().st_size != record.bytes:
+        return f"{name} has {path.stat().st_size} bytes, expected {record.bytes}"
+    digest = sha256_file(path)
+    if digest != record.sha256:
+        return (
+            f"{name} is not the file its manifest names "
+            f"(sha256 {digest[:8]}…, expected {record.sha256[:8]}…)"
+        )
+    return None

@@ -1,0 +1,203 @@
+"""The manifest: everything about a classifier that its weights do not say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.thresholds import thresholds_from_json, thresholds_to_json
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.pictures.preprocess import Preprocess
+
+FORMAT = 1
+PROGRAM = "cdul-edge"
+METADATA_KEY = "cdul_edge"  # in the metadata_props of an ONNX file
+
+
+class Precision(str, Enum):
+    """What the weights are kept in; decides the file's name."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"  # Q/DQ, for TensorRT
+    INT8_CPU = "int8-cpu"  # for x86 CPUs
+
+    @property
+    def file_name(self) -> str:
+        """Name of the ONNX file in a bundle, such as model.fp32.onnx."""
+        return f"model.{self.value}.onnx"
+
+    @property
+    def record_name(self) -> str:
+        """Name of the sidecar that says where a reduced file came from: model.int8.json."""
+        return f"model.{self.value}.json"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The contract of the ONNX graph: pixels in, scores out.
+
+    The input is (N, H, W, 3) uint8 RGB with N free; normalization, layout and sigmoid are inside.
+    The output is (N, C) float32 in [0, 1]. `newer_operators` are why an opset is above 17.
+    """
+
+    opset: int
+    ir_version: int
+    newer_operators: tuple[str, ...] = ()
+    input: str = "images"
+    input_dtype: str = "uint8"
+    input_layout: str = "NHWC"
+    input_color: str = "RGB"
+    output: str = "scores"
+    output_dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far the exported graph was from PyTorch when it was made.
+
+    Attributes:
+        limit: largest absolute score difference allowed, then and in `verify`.
+        max_error, mean_error: measured over all reference pictures and classes.
+        batches: the batch sizes that were compared.
+        against: what ran the graph, such as "onnxruntime 1.31.1".
+    """
+
+    limit: float
+    max_error: float
+    mean_error: float
+    batches: tuple[int, ...]
+    against: str
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """Size and digest of one file of the bundle."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle's manifest.json holds, and an ONNX file's metadata (there without `files`).
+
+    Attributes:
+        classes: names of the C columns.
+        thresholds: (C,) float32; a score at or above it is a label; +inf means never.
+        preprocess: how a picture becomes the graph's input.
+        graph, parity: see there.
+        files: by name relative to the bundle.
+        provenance: run, labels and checkpoint it came from.
+        latency: measured times, filled by later stages.
+        version: of the program that made it.
+
+    Raises:
+        BundleError: thresholds that do not fit the classes, or a path that leaves the folder.
+    """
+
+    classes: ClassList
+    thresholds: npt.NDArray[np.float32]
+    preprocess: Preprocess
+    graph: Graph
+    parity: Parity
+    files: dict[str, FileRecord] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    latency: dict[str, Any] = field(default_factory=dict)
+    version: str = "unknown"
+
+    def __post_init__(self) -> None:
+        faults = []
+        if self.thresholds.shape != (len(self.classes),):
+            faults.append(f"{self.thresholds.size} thresholds for {len(self.classes)} classes")
+        if np.isnan(self.thresholds).any():
+            faults.append("a threshold that is NaN")
+        faults += [
+            f"the path {name!r}, which leaves the folder" for name in filter(_leaves, self.files)
+        ]
+        if faults:
+            raise BundleError(f"has {' and '.join(faults)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` reads them back."""
+        return {
+            "format": FORMAT,
+            "program": PROGRAM,
+            "version": self.version,
+            "classes": list(self.classes),
+            "thresholds": thresholds_to_json(self.thresholds),
+            "preprocess": self.preprocess.to_dict(),
+            "graph": asdict(self.graph),
+            "parity": asdict(self.parity),
+            "files": {name: asdict(record) for name, record in self.files.items()},
+            "provenance": self.provenance,
+            "latency": self.latency,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Any) -> Manifest:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            BundleError: another program's JSON, an unknown format, missing or wrong fields. The
+                message is the end of a sentence that begins with the file's name.
+        """
+        if not isinstance(content, dict) or content.get("program") != PROGRAM:
+            raise BundleError("is not a manifest of cdul-edge: give a folder that `export` made")
+        if content.get("format") != FORMAT:
+            raise BundleError(
+                f"has format {content.get('format')!r}, this program reads {FORMAT}: "
+                "install the version that made it, or export anew"
+            )
+        try:
+            return cls(
+                classes=ClassList(tuple(content["classes"])),
+                thresholds=thresholds_from_json(content["thresholds"]),
+                preprocess=Preprocess.from_dict(content["preprocess"]),
+                graph=_read_graph(content["graph"]),
+                parity=_read_parity(content["parity"]),
+                files={name: FileRecord(**record) for name, record in content["files"].items()},
+                provenance=dict(content["provenance"]),
+                latency=dict(content["latency"]),
+                version=str(content["version"]),
+            )
+        except BundleError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, CdulEdgeError) as error:
+            raise BundleError(
+                f"is damaged ({error}): copy the bundle again, or export anew"
+            ) from error
+
+    def to_json(self) -> str:
+        """One line of JSON, for an ONNX file's metadata."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+
+def program_version() -> str:
+    """Version of the installed program, "unknown" when it runs uninstalled."""
+    from importlib.metadata import PackageNotFoundError, version  # costs more than this module
+
+    try:
+        return version(PROGRAM)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _read_graph(fields: dict[str, Any]) -> Graph:
+    return Graph(**{**fields, "newer_operators": tuple(fields["newer_operators"])})
+
+
+def _read_parity(fields: dict[str, Any]) -> Parity:
+    return Parity(**{**fields, "batches": tuple(fields["batches"])})
+
+
+def _leaves(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not name or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name

@@ -1,0 +1,150 @@
+"""What is known of a bundle's FP16 or INT8 file: where it came from, and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cdul_edge_runtime.bundle.manifest import PROGRAM, Precision, program_version
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far a precision may be from FP32.
+
+    Attributes:
+        max_map_drop: points of mAP.
+        max_flip_rate: share of all decisions (pictures x classes) that may differ, in [0, 1].
+        max_score_error: largest absolute score difference that `verify` allows.
+    """
+
+    max_map_drop: float
+    max_flip_rate: float
+    max_score_error: float
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What a precision was measured to cost against FP32, on pictures it was not calibrated on.
+
+    Attributes:
+        pictures: how many.
+        truth: what mAP was taken against, such as "fp32 scores" or a truth file's name.
+        map_fp32, map: mAP in percent of the FP32 file and of this one.
+        flip_rate: share of decisions at the thresholds that differ, in [0, 1].
+        max_error, mean_error: absolute score differences.
+        against: what ran both files, such as "onnxruntime 1.31.1, CPUExecutionProvider".
+    """
+
+    pictures: int
+    truth: str
+    map_fp32: float
+    map: float
+    flip_rate: float
+    max_error: float
+    mean_error: float
+    against: str
+
+    @property
+    def map_drop(self) -> float:
+        """Points of mAP lost; negative where this precision is better."""
+        return self.map_fp32 - self.map
+
+
+@dataclass(frozen=True)
+class PrecisionRecord:
+    """The sidecar of one reduced-precision file: model.int8.json beside model.int8.onnx.
+
+    Attributes:
+        precision: which file.
+        sha256, bytes: of that file.
+        source_sha256: of the model.fp32.onnx that it was made from.
+        limits: what `verify` holds it to.
+        accuracy: what it was measured to cost when it was made.
+        within_budget: whether that cost was within the limits; false only after `--force`.
+        speed_up: how many times as fast as FP32 it was on the CPU that made it; None where that
+            says nothing, because the file is for another device.
+        float_layers: layers that stayed in floating point, the most sensitive first.
+        calibration: method, count and digest of the pictures, seed.
+        version: of the program that made it.
+    """
+
+    precision: Precision
+    sha256: str
+    bytes: int
+    source_sha256: str
+    limits: Limits
+    accuracy: Accuracy
+    within_budget: bool
+    speed_up: float | None = None
+    float_layers: tuple[str, ...] = ()
+    calibration: dict[str, Any] = field(default_factory=dict)
+    version: str = field(default_factory=program_version)
+
+    def write(self, folder: Path) -> None:
+        """Write the sidecar into the bundle's folder, atomically."""
+        about = {"format": FORMAT, "program": PROGRAM, "stage": "calibrate"}
+        content = {**about, **asdict(self), "precision": self.precision.value}
+        write_json(folder / self.precision.record_name, content)
+
+    @classmethod
+    def read(cls, folder: Path, precision: Precision) -> PrecisionRecord:
+        """Read the sidecar of `precision`.
+
+        Raises:
+            BundleError: there is none, or it is damaged or of another format.
+        """
+        path = folder / precision.record_name
+        if not path.is_file():
+            raise BundleError(
+                f"{folder} has no {precision.value} model: make one with "
+                f"`cdul-edge calibrate {folder} --images PICTURES`"
+            )
+        try:
+            content = read_json(path)
+            about = (content.pop("program"), content.pop("format"), content.pop("stage"))
+            if about != (PROGRAM, FORMAT, "calibrate"):
+                raise ValueError(f"program, format and stage are {about}")
+            if content.pop("precision") != precision.value:
+                raise ValueError("it belongs to another precision")
+            return cls(
+                **{
+                    **content,
+                    "precision": precision,
+                    "limits": Limits(**content["limits"]),
+                    "accuracy": Accuracy(**content["accuracy"]),
+                    "float_layers": tuple(content["float_layers"]),
+                }
+            )
+        except (CdulEdgeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BundleError(
+                f"{path} is damaged ({error}): make it anew with `cdul-edge calibrate`"
+            ) from error
+
+    def check(self, folder: Path, fp32_sha256: str) -> None:
+        """Make sure that the ONNX file is this record's, and was made from this FP32 file.
+
+        Raises:
+            BundleError: it is missing, was changed, or belongs to another model.fp32.onnx.
+        """
+        name = self.precision.file_name
+        path = folder / name
+        if self.source_sha256 != fp32_sha256:
+            raise BundleError(
+                f"{path} was made from another {Precision.FP32.file_name} (sha256 "
+                f"{self.source_sha256[:8]}…, this one is {fp32_sha256[:8]}…): run "
+                "`cdul-edge calibrate --force` again"
+            )
+        if not path.is_file():
+            raise BundleError(f"{path} is missing: run `cdul-edge calibrate --force` again")
+        digest = sha256_file(path)
+        if digest != self.sha256:
+            raise BundleError(
+                f"{path} is not the file its record names (sha256 {digest[:8]}…, expected "
+                f"{self.sha256[:8]}…): copy the bundle again, or calibrate anew with --force"
+            )

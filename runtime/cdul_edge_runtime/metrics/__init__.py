@@ -1,0 +1,1 @@
+"""Multi-label metrics, and the truth they are measured against."""

@@ -1,0 +1,1 @@
+"""A bundle against what PyTorch said, pass or fail."""

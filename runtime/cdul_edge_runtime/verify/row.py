@@ -1,0 +1,266 @@
+"""One device in one precision against PyTorch's stored scores: what is measured, and its limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge_runtime.backends import Backend
+from cdul_edge_runtime.bench.bench import Effort, Speed, measure_speed
+from cdul_edge_runtime.bundle.bundle import Bundle, Reference
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.host.machine import peak_memory_mib
+from cdul_edge_runtime.metrics.metrics import mean_average_precision
+from cdul_edge_runtime.selection import ACCURACY_ONLY
+from cdul_edge_runtime.verify.pictures import (
+    PictureTest,
+    Scores,
+    compare_pictures,
+    count_strange,
+    differences,
+    find_flips,
+    finite,
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure with its limit; `passed` is false for NaN too."""
+
+    name: str
+    value: float
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.value <= self.limit)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; NaN becomes None, which JSON can hold."""
+        return {**asdict(self), "value": finite(self.value), "passed": self.passed}
+
+
+@dataclass(frozen=True)
+class RowLimits:
+    """What a row is held to.
+
+    Attributes:
+        score_error: largest absolute score difference to PyTorch.
+        flip_rate: share of decisions that may clearly differ, in [0, 1].
+        map_drop: points of mAP on pictures; None where the score error is limit enough.
+        parity: FP32's limit: scores that differ by no more than it are the same.
+    """
+
+    score_error: float
+    flip_rate: float
+    map_drop: float | None
+    parity: float
+
+    @classmethod
+    def of(cls, bundle: Bundle, precision: Precision) -> RowLimits:
+        """FP32's are the manifest's, those of the others were set when they were made."""
+        parity = bundle.manifest.parity.limit
+        if precision is Precision.FP32:
+            return cls(parity, 0.0, None, parity)
+        made = bundle.record(precision).limits
+        return cls(made.max_score_error, made.max_flip_rate, made.max_map_drop, parity)
+
+
+@dataclass(frozen=True)
+class VerifyRow:
+    """What was measured of one device in one precision.
+
+    Attributes:
+        device: one of `DEVICES`, or "pytorch".
+        backend: what ran it, with its version.
+        accuracy_only: it is emulated and slow here, so its speed was not measured.
+        checks: figures that must hold.
+        max_error, mean_error: absolute score differences to PyTorch on the reference pictures.
+        worst_picture: the reference picture with the largest difference.
+        flip_rate: share of the decisions on them that clearly differ.
+        borderline: decisions that differ because PyTorch's score lies within the parity limit of
+            its threshold; they are not held against the bundle.
+        map_reference: mAP in percent of these scores with PyTorch's decisions as truth.
+        pictures: what `compare_pictures` found on the given pictures; empty without any.
+        failure: None, or why the device did not get to the end; nothing else was measured then.
+        speed: None where it was not measured.
+        peak_memory_mib: largest resident size of this process, loading included.
+        device_memory_mib: memory on the accelerator, where it tells.
+    """
+
+    device: str
+    precision: str
+    backend: str
+    accuracy_only: bool
+    checks: tuple[Check, ...]
+    max_error: float
+    mean_error: float
+    worst_picture: str
+    flip_rate: float
+    borderline: int
+    map_reference: float | None
+    speed: Speed | None
+    peak_memory_mib: float | None
+    device_memory_mib: float | None
+    pictures: dict[str, Any] = field(default_factory=dict)
+    failure: str | None = None
+
+    @classmethod
+    def failed(cls, device: str, precision: str, reason: str) -> VerifyRow:
+        """The row of a device that failed; NaN stands for what was not measured."""
+        return cls(
+            device=device,
+            precision=precision,
+            backend="",
+            accuracy_only=False,
+            checks=(),
+            max_error=math.nan,
+            mean_error=math.nan,
+            worst_picture="",
+            flip_rate=math.nan,
+            borderline=0,
+            map_reference=None,
+            speed=None,
+            peak_memory_mib=None,
+            device_memory_mib=None,
+            failure=reason,
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was measured, and every check holds."""
+        return self.failure is None and all(check.passed for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; without a speed, latency and throughput are empty."""
+        plain = {**asdict(self), "passed": self.passed}
+        speed = plain.pop("speed") or {"latency": {}, "throughput": {}}
+        checks = [check.to_dict() for check in self.checks]
+        errors = {name: finite(plain[name]) for name in ("max_error", "mean_error", "flip_rate")}
+        return {**plain, **errors, **speed, "checks": checks}
+
+
+def verify_row(
+    bundle: Bundle,
+    classifier: Classifier,
+    *,
+    device: str,
+    precision: Precision,
+    pictures: PictureTest | None = None,
+    batches: Sequence[int] = (),
+    effort: Effort = Effort(),
+) -> VerifyRow:
+    """Repeat the reference, test the graph against itself, measure it on pictures, and time it.
+
+    Scores that are NaN or infinite break checks and nothing else.
+
+    Raises:
+        BundleError: there is no reference, or it does not fit.
+        DeviceError: the device failed.
+    """
+    reference, limits = bundle.reference(), RowLimits.of(bundle, precision)
+    scores = score_all(classifier.backend, reference.inputs)
+    error = differences(scores, reference.scores)
+    flipped, borderline = find_flips(scores, reference.scores, classifier.thresholds, limits.parity)
+    checks = [
+        Check("largest score difference to PyTorch", float(error.max()), limits.score_error),
+        Check("decisions that flip, percent", _percent(flipped), 100 * limits.flip_rate),
+        *_check_itself(classifier.backend, reference, scores, limits),
+    ]
+    on_pictures = compare_pictures(classifier, pictures, limits.parity) if pictures else {}
+    checks += _check_pictures(on_pictures, limits)
+    accuracy_only = any((device, precision) == pair for pair in ACCURACY_ONLY)
+    speed = None
+    if not accuracy_only:
+        speed = measure_speed(classifier, reference.inputs, batches, effort)
+    return VerifyRow(
+        device=device,
+        precision=precision.value,
+        backend=classifier.backend.name,
+        accuracy_only=accuracy_only,
+        checks=tuple(checks),
+        max_error=float(error.max()),
+        mean_error=float(error.mean()),
+        worst_picture=reference.names[int(error.max(axis=1).argmax())],
+        flip_rate=float(flipped.mean()),
+        borderline=int(borderline.sum()),
+        map_reference=_map_against(scores, reference, classifier.thresholds),
+        speed=speed,
+        peak_memory_mib=peak_memory_mib(),
+        device_memory_mib=classifier.backend.device_memory_mib,
+        pictures=on_pictures,
+    )
+
+
+def score_all(backend: Backend, inputs: npt.NDArray[np.uint8]) -> Scores:
+    """Score (K, H, W, 3) inputs in batches as large as the backend takes."""
+    most = backend.max_batch or len(inputs)
+    parts = [backend.infer(inputs[i : i + most]) for i in range(0, len(inputs), most)]
+    return np.concatenate(parts)
+
+
+def _check_itself(
+    backend: Backend, reference: Reference, scores: Scores, limits: RowLimits
+) -> list[Check]:
+    """A picture's scores may not depend on the run, its neighbors or, beyond rounding, on N.
+
+    Where a batch is one picture, no check needs two.
+    """
+    inputs = reference.inputs
+    single = np.concatenate([backend.infer(image[np.newaxis]) for image in inputs])
+    order = np.random.default_rng(0).permutation(len(scores))
+    checks = [
+        Check("scores that are NaN or outside 0 to 1", count_strange(scores), 0.0),
+        # An accelerator takes other kernels for another N, which round FP16 in another place.
+        Check("one by one against a batch", _gap(single, scores), limits.score_error),
+        Check(
+            "rows in another order",
+            _gap(score_all(backend, inputs[order]), scores[order]),
+            limits.parity,
+        ),
+        Check("the same batch again", _gap(score_all(backend, inputs), scores), limits.parity),
+    ]
+    if backend.max_batch != 1:
+        twins = backend.infer(np.ascontiguousarray(inputs[:1].repeat(2, axis=0)))
+        gap = _gap(twins[:1], twins[1:])
+        checks.append(Check("the same picture twice in a batch", gap, limits.parity))
+    return checks
+
+
+def _check_pictures(found: dict[str, Any], limits: RowLimits) -> list[Check]:
+    if not found:
+        return []
+    flips = Check(
+        "decisions that flip on the pictures, percent",
+        100 * found["flip_rate"],
+        100 * limits.flip_rate,
+    )
+    strange = Check(
+        "scores on the pictures that are NaN or outside 0 to 1", found["strange_scores"], 0.0
+    )
+    # Without a single positive there is no mAP that could drop.
+    if limits.map_drop is None or found["map_fp32"] is None:
+        return [strange, flips]
+    drop = found.get("map_drop", float("nan"))
+    return [strange, flips, Check("mAP lost on the pictures, points", drop, limits.map_drop)]
+
+
+def _gap(a: Scores, b: Scores) -> float:
+    return float(differences(a, b).max())
+
+
+def _percent(mask: npt.NDArray[np.bool_]) -> float:
+    return 100 * float(mask.mean())
+
+
+def _map_against(scores: Scores, reference: Reference, thresholds: Scores) -> float | None:
+    if not np.isfinite(scores).all():
+        return None
+    decisions = (reference.scores >= thresholds).astype(np.int8)
+    return finite(mean_average_precision(scores, decisions))

@@ -1,0 +1,63 @@
+"""Two hills in a class's evidence: found where they are, and only there."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from cdul_edge.labelling.score.mixture import Split, fit_split, typical_split
+
+rng = np.random.default_rng(0)
+ABSENT = rng.normal(0, 1, 4000)
+
+
+def sigmoid(odds: float) -> float:
+    return 1 / (1 + math.exp(-odds))
+
+
+def test_log_odds_are_a_line_that_bends_beyond_four() -> None:
+    split = Split(slope=2.0, intercept=-1.0, prevalence=0.1, separation=3.0)
+    found = split.probabilities(np.array([0.5, 2.5, 4.5, -3.5]))
+    # odds 0, 4, 8, -8: beyond 4 they grow by ln(1 + the rest)
+    bent = 4 + math.log(5)
+    assert found == pytest.approx([0.5, sigmoid(4), sigmoid(bent), sigmoid(-bent)])
+
+
+def test_the_surest_pictures_stay_apart_in_single_precision() -> None:
+    split = Split(slope=8.0, intercept=-20.0, prevalence=0.1, separation=8.0)
+    found = split.probabilities(np.linspace(-5, 12, 500)).astype(np.float32)
+    assert (np.diff(found) > 0).all()
+    assert found.min() > 0
+    assert found.max() < 1
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.4, 0.6, 0.9])
+def test_two_normal_distributions_are_found_with_their_share(share: float) -> None:
+    count = int(len(ABSENT) * share / (1 - share))
+    split = fit_split(np.concatenate([ABSENT, rng.normal(5, 1, count)]) - 5 * share)
+    assert split.found
+    assert split.prevalence == pytest.approx(share, abs=0.01)
+    assert split.separation == pytest.approx(5, abs=0.15)
+    # equal odds lie between the means, moved by the log of their shares: slope = 5 / 1^2
+    border = -split.intercept / split.slope + 5 * share
+    assert border == pytest.approx(2.5 + math.log((1 - share) / share) / 5, abs=0.1)
+
+
+def test_one_hill_is_not_split() -> None:
+    assert not fit_split(ABSENT).found
+    assert not fit_split(np.zeros(50)).found
+
+
+def test_the_order_of_the_pictures_does_not_matter() -> None:
+    evidence = np.concatenate([ABSENT, rng.normal(4, 1, 300)])
+    first, second = fit_split(evidence), fit_split(rng.permutation(evidence))
+    assert first.slope == pytest.approx(second.slope, rel=1e-6)
+    assert first.prevalence == pytest.approx(second.prevalence, rel=1e-6)
+
+
+def test_the_typical_split_is_the_median_of_those_that_were_found() -> None:
+    splits = [Split(k, -k, k / 10, k) for k in (1.0, 3.0, 4.0, 9.0)]
+    assert typical_split(splits) == Split(4.0, -4.0, 0.4, 4.0)
+    assert typical_split(splits[:1]) is None

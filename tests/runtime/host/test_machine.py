@@ -1,0 +1,45 @@
+import json
+
+import pytest
+
+from cdul_edge_runtime.host.machine import (
+    describe_machine,
+    installed_versions,
+    peak_memory_mib,
+    reset_peak_memory,
+    usable_cores,
+)
+
+
+def test_the_description_is_plain_json_with_this_machines_cores() -> None:
+    machine = json.loads(json.dumps(describe_machine()))
+    assert machine["cores"] == usable_cores() >= 1
+    assert machine["cpu"]
+
+
+def test_only_what_is_installed_has_a_version() -> None:
+    versions = installed_versions("numpy", "no-such-distribution")
+    assert list(versions) == ["numpy"]
+    assert versions["numpy"][0].isdigit()
+
+
+def test_peak_memory_counts_anew_after_a_reset() -> None:
+    block = bytearray(256 << 20)
+    before = peak_memory_mib()
+    del block
+    if not reset_peak_memory():
+        pytest.skip("this system cannot reset it")
+    after = peak_memory_mib()
+    assert before is not None
+    assert after is not None
+    assert after < before - 200
+
+
+def test_peak_memory_never_falls() -> None:
+    before = peak_memory_mib()
+    block = bytearray(64 << 20)
+    after = peak_memory_mib()
+    assert before is not None
+    assert after is not None
+    assert after >= before >= 5  # an interpreter with numpy is larger than this
+    assert after >= len(block) / (1 << 20)
