@@ -6,15 +6,18 @@ STAMP := $(VENV)/.installed
 THREADS ?= 2
 # Threads that spin while they wait make a small network many times slower on shared cores, where
 # tests and demo often run. On idle cores spinning is a quarter faster: benchmarks keep it.
-demo test: export OMP_WAIT_POLICY ?= PASSIVE
+demo test test-hostile: export OMP_WAIT_POLICY ?= PASSIVE
+# One thread for each of pytest's processes; how many processes: make test JOBS=2.
+JOBS ?= auto
+test test-hostile: export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-hostile check bench clean
 
 demo: $(STAMP)  ## label, train, export, verify and predict on the drawn world
 	$(BIN)/cdul-edge demo --out demo-out --force
 
 test: $(STAMP)  ## the default test suite: no GPU, no network
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(JOBS) --maxprocesses 8 --dist loadfile
 
 check: $(STAMP)  ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -1,7 +1,8 @@
-"""A bundle small enough to check by hand, made without torch."""
+"""A console of one width for every test, and a bundle small enough to check by hand."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,12 @@ from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Graph, Manifest, Par
 from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits, PrecisionRecord
 from cdul_edge_runtime.host.files import write_json
 from cdul_edge_runtime.pictures.preprocess import Preprocess
+
+# What rich, click and typer look at, some of it while they are imported: the output is the same in
+# every terminal and on every build service.
+for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TERMINAL_WIDTH", "TTY_COMPATIBLE"):
+    os.environ.pop(name, None)
+os.environ.update(COLUMNS="200", LINES="50", TERM="dumb", NO_COLOR="1")
 
 Inputs = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float32]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
@@ -139,10 +139,11 @@ def report_outcomes(
     """
     if json is not None:
         write_summary(json, _summarize(bundle, outcomes))
-    console = Console(stderr=to_stderr or str(json) == "-", highlight=False)
+    console = result_console(to_stderr=to_stderr or str(json) == "-")
     first = outcomes[0].accuracy
     title = f"{bundle.folder}: mAP on {first.pictures} pictures, truth: {first.truth}"
-    table = Table(title=title, title_justify="left")
+    console.print(title, style="italic", soft_wrap=True)  # a title of the table's would be wrapped
+    table = Table()
     table.add_column("precision")
     for name in ("mAP, %", "change", "flips, %", "largest error", "MiB", "in FP32"):
         table.add_column(name, justify="right")

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import extra_imports
 from cdul_edge_runtime.host.files import write_json
@@ -74,7 +75,7 @@ def _run_command(arguments: Sequence[str]) -> None:
 
 
 def _print_report(report: dict[str, Any]) -> None:
-    console = Console()
+    console = result_console()
     table = Table(title="What came out", title_justify="left")
     table.add_column("mAP, %", justify="right")
     table.add_column("of")

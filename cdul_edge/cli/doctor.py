@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.summary import write_summary
 
 _PACKAGES = (
@@ -191,4 +191,4 @@ def _show(facts: dict[str, Any]) -> None:
         for key, value in pairs:
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             table.add_row(f"  {key}", text)
-    Console(highlight=False, markup=False).print(table)
+    result_console().print(table)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from cdul_edge.cli.evaluate_tables import say_origin, show_report
+from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.summary import write_summary
 from cdul_edge.cli.threshold_option import THRESHOLD_HELP, read_given, say_never
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -87,7 +87,7 @@ def evaluate(
     report = evaluate_scores(
         found.scores, decided.truth, found.classes, decided.thresholds, convention=ap.value
     )
-    console = Console(stderr=str(json) == "-")
+    console = result_console(to_stderr=str(json) == "-")
     show_report(report, decided.pictures, console)
     say_origin(decided.origin, console)
     if write_thresholds is not None:

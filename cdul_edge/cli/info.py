@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from cdul_edge.cli.labels_view import show_labels
+from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
@@ -34,7 +34,7 @@ def info(
     if json is not None:
         write_summary(json, facts)
     elif facts["kind"] == LABELS:
-        show_labels(facts, Console(highlight=False, markup=False))
+        show_labels(facts, result_console())
     else:
         _show(facts)
 
@@ -213,4 +213,4 @@ def _show(facts: Facts) -> None:
     for key, value in facts.items():
         text = value if isinstance(value, str) else json_module.dumps(value, ensure_ascii=False)
         table.add_row(key, text)
-    Console(highlight=False, markup=False).print(table)
+    result_console().print(table)

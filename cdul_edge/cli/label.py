@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cdul_edge.cli.choices import PrecisionChoice, ResizeChoice
+from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import extra_imports
 
@@ -195,7 +196,7 @@ def label(
 
 
 def _show(summary: LabelSummary) -> None:
-    console = Console(stderr=True)
+    console = result_console(to_stderr=True)
     table = Table(title="Pseudo-labels", title_justify="left")
     table.add_column("class")
     table.add_column("mean score", justify="right")

@@ -11,6 +11,7 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
 
+from cdul_edge.cli.output.result_console import READABLE
 from cdul_edge_runtime.errors import CdulEdgeError
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -37,7 +38,8 @@ def show_labels(manifest: dict[str, Any], console: Console) -> None:
     console.print(table)
     if manifest.get("thresholds"):
         console.print("thresholds (a score at or above is positive)", style="bold")
-        console.print(Columns(_thresholds(manifest), equal=True, padding=(0, 3)))
+        listed = Columns(_thresholds(manifest), equal=True, padding=(0, 3))
+        console.print(listed, width=min(console.width, READABLE))
 
 
 def _rows(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -54,7 +54,7 @@ class Talk:
 
     def show(self, summary: dict[str, Any]) -> None:
         """The table at the end of a run."""
-        last, table = summary["last_epoch"], Table(title=f"{summary['run']}", title_justify="left")
+        last, table = summary["last_epoch"], Table()
         table.add_column("what")
         table.add_column("value", justify="right")
         table.add_row("network", summary["network"])
@@ -66,6 +66,7 @@ class Talk:
         table.add_row("bce, kl at the end", f"{last['bce']:.4f}, {last['kl']:.4f}")
         for row in _accuracy(summary):
             table.add_row(*row)
+        self.say(str(summary["run"]), "italic")  # a title of the table's would be wrapped
         self.console.print(table)
         never = [
             name

@@ -47,7 +47,7 @@ def test_all_three_are_made_and_shown(residual_bundle: Path, pool: Path) -> None
     bundle = Bundle.load(residual_bundle)
     assert bundle.precisions() == tuple(Precision)
     lines = result.stdout.splitlines()
-    assert "mAP on 40 pictures, truth: the FP32 scores" in " ".join(lines[:2])
+    assert lines[0] == f"{residual_bundle}: mAP on 40 pictures, truth: the FP32 scores"
     for precision in ("fp16", "int8", "int8-cpu"):
         assert any(f" {precision} " in line and "0 layers" in line for line in lines)
         bundle.model_path(Precision(precision))
