@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +17,26 @@ REFERENCE_COUNT = 16
 _TRIES_PER_PICTURE = 10  # so that a lost folder of a million pictures is noticed at once
 
 
+@dataclass(frozen=True, eq=False)
+class ReferencePictures:
+    """Pictures as the graph takes them.
+
+    Attributes:
+        inputs: (K, H, W, 3) uint8 RGB, K >= 1.
+        names: what the K pictures are called.
+    """
+
+    inputs: npt.NDArray[np.uint8]
+    names: tuple[str, ...]
+
+
 def choose_reference(
     pictures: PictureList, preprocess: Preprocess, count: int = REFERENCE_COUNT
-) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+) -> ReferencePictures:
     """Prepare up to `count` readable pictures, spread evenly over the list.
 
     Returns:
-        (K, H, W, 3) uint8 inputs and K paths, 1 <= K <= count.
+        1 <= K <= count pictures, named as in the list; an absolute path loses its folders.
 
     Raises:
         CdulEdgeError: no picture can be read.
@@ -38,7 +53,8 @@ def choose_reference(
             fault = str(error)
             continue
         inputs.append(preprocess.apply(image))
-        names.append(pictures.paths[index])
+        path = Path(pictures.paths[index])
+        names.append(path.name if path.is_absolute() else pictures.paths[index])
         if len(inputs) == count:
             break
     if not inputs:
@@ -46,4 +62,4 @@ def choose_reference(
             f"no reference picture can be read ({fault}): the pictures of the run are not where "
             "they were; name a folder of pictures of the same kind with --reference"
         )
-    return np.stack(inputs), tuple(names)
+    return ReferencePictures(np.stack(inputs), tuple(names))

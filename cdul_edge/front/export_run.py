@@ -1,0 +1,154 @@
+"""From a finished training run to a bundle: training, calibration and export wired together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+
+from cdul_edge.training.run_folder import TrainedRun, load_run
+from cdul_edge_calibration.thresholds import ThresholdRule, choose_thresholds
+from cdul_edge_export.bundle_export import PARITY_LIMIT, ExportRequest, ExportResult, export
+from cdul_edge_export.deploy import score_pictures
+from cdul_edge_export.reference import REFERENCE_COUNT, choose_reference
+from cdul_edge_runtime.bundle.thresholds import read_thresholds
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.files import refuse_existing
+from cdul_edge_runtime.metrics.truth import read_truth
+from cdul_edge_runtime.pictures.images import find_images
+
+
+@dataclass(frozen=True)
+class ExportRunRequest:
+    """A finished run to export.
+
+    Attributes:
+        run: folder of a finished training run.
+        out: the bundle's folder.
+        thresholds: "run" (as the run found them without labels); "f1", "precision=P" or
+            "recall=R", chosen on `images` with `truth`; "rate=R", chosen on `images` alone; or a
+            JSON file {class: threshold, or null for never}.
+        images, truth: pictures to choose thresholds on, and what they show.
+        reference: pictures to compare with PyTorch on; None is the run's own.
+        reference_count: how many of them travel with the bundle, at most.
+        parity_limit: largest absolute score difference to PyTorch.
+        force: replace an existing bundle at `out`.
+
+    Raises:
+        CdulEdgeError: a rule of thresholds without what it is chosen on, or the other way round.
+    """
+
+    run: Path
+    out: Path
+    thresholds: str = "run"
+    images: Path | None = None
+    truth: Path | None = None
+    reference: Path | None = None
+    reference_count: int = REFERENCE_COUNT
+    parity_limit: float = PARITY_LIMIT
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        rule = self.rule
+        needs_truth = rule is not None and rule.needs_truth
+        if bool(self.images) != bool(rule) or bool(self.truth) != needs_truth:
+            raise CdulEdgeError(
+                "--images and --truth go together, and with --thresholds f1, precision=P or "
+                "recall=R (rate=R: --images alone): got --thresholds "
+                f"{self.thresholds}, --images {self.images}, --truth {self.truth}"
+            )
+
+    @property
+    def rule(self) -> ThresholdRule | None:
+        """How thresholds are chosen on pictures; None where they are the run's or a file's."""
+        if not ThresholdRule.is_meant(self.thresholds):
+            return None
+        return ThresholdRule.parse(self.thresholds)
+
+
+def export_run(request: ExportRunRequest, console: Console | None = None) -> ExportResult:
+    """Export a finished run to ONNX, compare it with PyTorch, and write a bundle.
+
+    Args:
+        request: which run, and how.
+        console: where to say what was made and skipped; nothing is said without one.
+
+    Raises:
+        CdulEdgeError: no finished run, no readable pictures, options that do not fit, or a graph
+            whose scores are too far from PyTorch's.
+    """
+    refuse_existing(request.out, force=request.force)
+    trained = load_run(request.run)
+    pictures = find_images(request.reference) if request.reference else trained.pictures
+    chosen = choose_run_thresholds(request, trained, console or Console(quiet=True))
+    return export(
+        ExportRequest(
+            network=trained.network,
+            out=request.out,
+            classes=trained.classes,
+            preprocess=trained.preprocess,
+            thresholds=chosen.values,
+            reference=choose_reference(pictures, trained.preprocess, request.reference_count),
+            provenance={"run": trained.provenance, "thresholds": chosen.origin},
+            parity_limit=request.parity_limit,
+            force=request.force,
+        ),
+        console,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenThresholds:
+    """(C,) float32 thresholds, and where they came from, as plain values for the manifest."""
+
+    values: npt.NDArray[np.float32]
+    origin: dict[str, str | int]
+
+
+def choose_run_thresholds(
+    request: ExportRunRequest, trained: TrainedRun, console: Console
+) -> ChosenThresholds:
+    """The thresholds that a bundle of `trained` shall hold; see `ExportRunRequest.thresholds`.
+
+    Raises:
+        CdulEdgeError: a file that does not fit, or pictures or truth that cannot be read.
+    """
+    if request.rule is not None and request.images is not None:
+        return _choose_on_pictures(request, request.rule, request.images, trained, console)
+    if request.thresholds == "run":
+        return ChosenThresholds(trained.thresholds, {"rule": "run"})
+    file = Path(request.thresholds)
+    values = read_thresholds(file, trained.classes)
+    return ChosenThresholds(values, {"rule": "file", "file": file.name})
+
+
+def _choose_on_pictures(
+    request: ExportRunRequest,
+    rule: ThresholdRule,
+    images: Path,
+    trained: TrainedRun,
+    console: Console,
+) -> ChosenThresholds:
+    table = read_truth(request.truth) if request.truth else None
+    scores, paths, unreadable = score_pictures(
+        trained.network, trained.preprocess, find_images(images)
+    )
+    labels = table.for_paths(paths, trained.classes) if table else None
+    values = choose_thresholds(scores, labels, rule)
+    for error in unreadable:
+        console.print(f"skipped {error}", markup=False, highlight=False, soft_wrap=True)
+    never = [name for name, value in zip(trained.classes, values, strict=True) if value > 1]
+    if never:
+        console.print(
+            f"no threshold does what was asked, so never predicted: {', '.join(never)}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    origin: dict[str, str | int] = {"rule": request.thresholds, "pictures": len(paths)}
+    if request.truth:
+        origin["truth"] = request.truth.name
+    return ChosenThresholds(values, origin)
