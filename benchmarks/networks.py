@@ -12,7 +12,8 @@ import torchvision
 from cdul_edge_calibration.accuracy import measure_accuracy
 from cdul_edge_calibration.data.ranges import measure_ranges
 from cdul_edge_calibration.graphs.quantize import quantize_for_cpu
-from cdul_edge_export.onnx_export import export_bundle
+from cdul_edge_export.bundle_export import ExportRequest, export
+from cdul_edge_export.reference import ReferencePictures
 from cdul_edge_runtime.bundle.bundle import Bundle, record_file
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import Precision
@@ -30,14 +31,16 @@ def export_random(name: str, size_px: int, out: Path) -> tuple[Path, torch.nn.Mo
         for _ in range(3):
             network(torch.randn(4, 3, 64, 64))
     inputs = np.random.default_rng(0).integers(0, 256, (2, size_px, size_px, 3), dtype=np.uint8)
-    export_bundle(
-        network.eval(),
-        out,
-        classes=CLASSES,
-        preprocess=Preprocess(size_px, size_px),
-        thresholds=np.full(len(CLASSES), 0.5, np.float32),
-        reference_inputs=inputs,
-        provenance={"by": "benchmarks/networks.py"},
+    export(
+        ExportRequest(
+            network=network.eval(),
+            out=out,
+            classes=CLASSES,
+            preprocess=Preprocess(size_px, size_px),
+            thresholds=np.full(len(CLASSES), 0.5, np.float32),
+            reference=ReferencePictures(inputs, ("0", "1")),
+            provenance={"by": "benchmarks/networks.py"},
+        )
     )
     return out, network
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from cdul_edge.cli.all_precisions import calibrate_and_build, find_obstacle
 from cdul_edge.cli.summary import write_summary
 from cdul_edge_runtime.errors import extra_imports
+from cdul_edge_runtime.host.console import StderrConsole
 
 THRESHOLDS_HELP = (
     "Thresholds of the bundle. run: as the run found them without labels. f1, precision=P or "
@@ -42,15 +42,15 @@ ReferenceCountOption = Annotated[
 ]
 ParityLimitOption = Annotated[
     float,
-    typer.Option(help="Refuse a graph whose scores differ from PyTorch's by more than this.", min=0),
+    typer.Option(
+        help="Refuse a graph whose scores differ from PyTorch's by more than this.", min=0
+    ),
 ]
 TrtOption = Annotated[
     bool,
     typer.Option("--trt", help="Also calibrate, and build TensorRT engines for this machine."),
 ]
-ForceOption = Annotated[
-    bool, typer.Option("--force", help="Replace the bundle that --out holds.")
-]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace the bundle that --out holds.")]
 JsonOption = Annotated[
     Path | None, typer.Option(help="Write a summary as JSON to this file; - is stdout.")
 ]
@@ -90,7 +90,7 @@ def export(
         force=force,
     )
     obstacle = find_obstacle() if trt else None
-    bundle = export_run(request, Console(stderr=True)).bundle
+    bundle = export_run(request, StderrConsole()).bundle
     if json is not None:
         write_summary(json, {"bundle": str(bundle.folder), **bundle.manifest.to_dict()})
     if trt:

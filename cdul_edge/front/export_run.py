@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 
 from cdul_edge.training.run_folder import TrainedRun, load_run
 from cdul_edge_calibration.thresholds import ThresholdRule, choose_thresholds
@@ -16,6 +15,7 @@ from cdul_edge_export.deploy import score_pictures
 from cdul_edge_export.reference import REFERENCE_COUNT, choose_reference
 from cdul_edge_runtime.bundle.thresholds import read_thresholds
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import refuse_existing
 from cdul_edge_runtime.metrics.truth import read_truth
 from cdul_edge_runtime.pictures.images import find_images
@@ -74,16 +74,17 @@ def export_run(request: ExportRunRequest, console: Console | None = None) -> Exp
 
     Args:
         request: which run, and how.
-        console: where to say what was made and skipped; nothing is said without one.
+        console: where to say what was made and skipped; without one, only warnings are issued.
 
     Raises:
         CdulEdgeError: no finished run, no readable pictures, options that do not fit, or a graph
             whose scores are too far from PyTorch's.
     """
+    console = console or LibraryConsole()
     refuse_existing(request.out, force=request.force)
     trained = load_run(request.run)
     pictures = find_images(request.reference) if request.reference else trained.pictures
-    chosen = choose_run_thresholds(request, trained, console or Console(quiet=True))
+    chosen = choose_run_thresholds(request, trained, console)
     return export(
         ExportRequest(
             network=trained.network,
@@ -139,15 +140,10 @@ def _choose_on_pictures(
     labels = table.for_paths(paths, trained.classes) if table else None
     values = choose_thresholds(scores, labels, rule)
     for error in unreadable:
-        console.print(f"skipped {error}", markup=False, highlight=False, soft_wrap=True)
+        console.warn(f"skipped {error}")
     never = [name for name, value in zip(trained.classes, values, strict=True) if value > 1]
     if never:
-        console.print(
-            f"no threshold does what was asked, so never predicted: {', '.join(never)}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        console.warn(f"no threshold does what was asked, so never predicted: {', '.join(never)}")
     origin: dict[str, str | int] = {"rule": request.thresholds, "pictures": len(paths)}
     if request.truth:
         origin["truth"] = request.truth.name

@@ -217,13 +217,12 @@ def load_run(folder: Path) -> TrainedRun:
     plan = NetworkPlan.from_dict(checkpoint.plan)
     network = rebuild_network(plan, len(config.classes))
     network.load_state_dict(checkpoint.result)
-    refined = PseudoLabels.read(folder / REFINED)
     return TrainedRun(
         network=network.eval().requires_grad_(False),
         classes=config.classes,
         preprocess=plan.preprocess,
         thresholds=thresholds_from_json(read_summary(folder)["thresholds"]),
-        pictures=PictureList(refined.root, refined.paths),
+        pictures=read_run_pictures(folder),
         provenance={
             "program": "cdul-edge",
             "version": __version__,
@@ -234,6 +233,16 @@ def load_run(folder: Path) -> TrainedRun:
             "epochs": checkpoint.epoch,
         },
     )
+
+
+def read_run_pictures(folder: Path) -> PictureList:
+    """The training pictures of a finished run, which need not be there any more.
+
+    Raises:
+        CdulEdgeError: the run's labels cannot be read.
+    """
+    refined = PseudoLabels.read(folder / REFINED)
+    return PictureList(refined.root, refined.paths)
 
 
 def load_first_epoch(folder: Path, network: torch.nn.Module) -> bool:

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from rich.console import Console
 from torch import nn
 
 from cdul_edge_export.deploy import Deploy, torch_scores
@@ -29,6 +28,7 @@ from cdul_edge_runtime.bundle.manifest import (
     program_version,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import new_directory, write_json
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
@@ -86,7 +86,7 @@ def export(request: ExportRequest, console: Console | None = None) -> ExportResu
 
     Args:
         request: what to export, and where to.
-        console: where to say what was made; nothing is said without one.
+        console: where to say what was made; without one, only warnings are issued.
 
     Raises:
         CdulEdgeError: `out` exists, the network does not fit the classes, cannot be exported, or
@@ -101,8 +101,7 @@ def export(request: ExportRequest, console: Console | None = None) -> ExportResu
         files = {name: record_file(folder / name) for name in names}
         write_json(folder / MANIFEST, replace(manifest, files=files).to_dict())
     result = ExportResult(Bundle.load(request.out))
-    if console is not None:
-        _report(result, console)
+    _report(result, console or LibraryConsole())
     return result
 
 
@@ -178,20 +177,14 @@ def _compare(
 def _report(result: ExportResult, console: Console) -> None:
     manifest = result.bundle.manifest
     graph, preprocess, parity = manifest.graph, manifest.preprocess, manifest.parity
-    console.print(
+    console.say(
         f"{result.bundle.folder}: {len(manifest.classes)} classes, "
         f"{preprocess.width_px}x{preprocess.height_px} px, {result.size_mib:.1f} MiB, "
         f"opset {graph.opset}; differs from PyTorch by at most {parity.max_error:.1g} "
-        f"(limit {parity.limit:.1g})",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        f"(limit {parity.limit:.1g})"
     )
     if graph.newer_operators:
-        console.print(
+        console.warn(
             f"opset {graph.opset} instead of 17, because of {', '.join(graph.newer_operators)}: "
-            "TensorRT before 10 cannot read it",
-            style="yellow",
-            highlight=False,
-            soft_wrap=True,
+            "TensorRT before 10 cannot read it"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 
@@ -30,5 +31,5 @@ def _last_part(text: str) -> str:
         return PurePosixPath(text).name
     if "://" in text and not text.startswith("file:"):
         return text
-    prefix, colon, rest = text.partition(":")
-    return f"{prefix}:{_last_part(rest)}" if colon else text
+    prefix = re.match(r"[^:@=]*[:@=]", text)  # clip:NAME@FILE
+    return text[: prefix.end()] + _last_part(text[prefix.end() :]) if prefix else text

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 from pathlib import Path
@@ -11,15 +12,16 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
+from cdul_edge.front.export_run import ExportRunRequest, choose_run_thresholds
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.run_folder import load_run
 from cdul_edge_calibration.graphs.tensorrt_rules import find_violations
 from cdul_edge_export.deploy import score_pictures
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.pictures.images import find_images
 
-EXPORT = sys.modules["cdul_edge.cli.export"]  # the command of that name hides its module
 NAMES = ("red", "green", "blue")
 
 
@@ -116,18 +118,20 @@ def test_thresholds_chosen_on_labelled_pictures_and_another_reference(
 
 def test_a_rate_needs_pictures_and_no_truth(run: Path, pictures: Path) -> None:
     trained = load_run(run)
-    values, origin = EXPORT._thresholds(trained, "rate=0.5", pictures, None)
+    request = ExportRunRequest(run, run / "b", thresholds="rate=0.5", images=pictures)
+    chosen = choose_run_thresholds(request, trained, SilentConsole())
     scores, _, _ = score_pictures(trained.network, trained.preprocess, find_images(pictures))
-    assert (scores >= values).sum(axis=0).tolist() == [3, 3, 3]  # half of six pictures
-    assert origin == {"rule": "rate=0.5", "pictures": 6}
+    assert (scores >= chosen.values).sum(axis=0).tolist() == [3, 3, 3]  # half of six pictures
+    assert chosen.origin == {"rule": "rate=0.5", "pictures": 6}
 
 
 def test_thresholds_from_a_file_follow_the_class_names(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "t.json"
     file.write_text('{"blue": null, "green": 0.25, "red": 0.75}')
-    values, origin = EXPORT._thresholds(load_run(run), str(file), None, None)
-    assert values.tolist() == [0.75, 0.25, np.inf]
-    assert origin == {"rule": "file", "file": str(file)}
+    request = ExportRunRequest(run, run / "b", thresholds=str(file))
+    chosen = choose_run_thresholds(request, load_run(run), SilentConsole())
+    assert chosen.values.tolist() == [0.75, 0.25, np.inf]
+    assert chosen.origin == {"rule": "file", "file": "t.json"}
 
 
 @pytest.mark.parametrize(
@@ -200,8 +204,17 @@ def test_trt_without_tensorrt_says_so_at_once_and_keeps_every_onnx_file(
     assert not (out / "engines").exists()
 
 
-def test_the_bundle_remembers_where_its_training_pictures_lie(
+def test_a_bundle_names_no_folder_of_the_machine_that_made_it(
     run: Path, pictures: Path, tmp_path: Path
 ) -> None:
-    assert invoke("export", run, "--out", tmp_path / "b").exit_code == 0
-    assert Bundle.load(tmp_path / "b").manifest.provenance["pictures_root"] == str(pictures)
+    """Not in plain text, nor in the ONNX file's metadata, nor in the packed reference."""
+    labelled = ["--images", pictures, "--truth", pictures.parent / "truth.csv"]
+    out = tmp_path / "b"
+    result = invoke("export", run, "--out", out, "--thresholds", "f1", *labelled)
+    assert result.exit_code == 0, result.output
+    words = [str(tmp_path), str(pictures.parent), str(run), getpass.getuser() + "/"]
+    for file in filter(Path.is_file, out.rglob("*")):
+        content = file.read_bytes()
+        if file.suffix == ".npz":
+            content = repr(Bundle.load(out).reference().names).encode()
+        assert [word for word in words if word.encode() in content] == [], file
