@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from cdul_edge.demo.pictures import CaptionedPicture, paint_empty, paint_single, picture_seed
-from cdul_edge.demo.workers import spread, worthwhile_workers
+from cdul_edge.demo.world import worthwhile_workers
+from cdul_edge_runtime.host.workers import map_in_workers
 
 SIZE_PX = 64
 # Painted smaller or larger and resized: a tile of a scene is soft, a shrunk scene is crisp.
@@ -52,7 +53,8 @@ def paint_clip_pictures(
     """
     seeds = [picture_seed(seed, stream, index) for index in range(count)]
     paint = partial(_paint_one, companion_chance=companion_chance, empty_chance=empty_chance)
-    painted = list(spread(paint, seeds, workers=worthwhile_workers(count), chunk=250))
+    workers = worthwhile_workers(count)
+    painted = list(map_in_workers(paint, seeds, workers=workers, chunk=250))
     pixels = torch.from_numpy(np.stack([picture.image for picture in painted]))
     return ClipPictures(
         pixels=pixels.permute(0, 3, 1, 2).contiguous(),

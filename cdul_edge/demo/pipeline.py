@@ -15,6 +15,9 @@ import numpy as np
 from cdul_edge.demo.contact_sheet import Sample, draw_contact_sheet
 from cdul_edge.demo.world import World, paint_world
 from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.bench.latency import measure_latency
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.host.files import read_json, refuse_existing
 from cdul_edge_runtime.host.machine import describe_machine
 from cdul_edge_runtime.metrics.truth import read_truth
@@ -196,10 +199,33 @@ def _supervised_bound(world: World, out: Path, seed: int, run: RunCommand) -> fl
 
 
 def _latency(out: Path) -> dict[str, float]:
-    from cdul_edge.demo.latency import compare_latency
+    """Median ms of one forward pass at batch 1 in torch and in ONNX Runtime, taking turns.
+
+    Each side has one thread: how torch's threads wait for each other (OMP_WAIT_POLICY) changes a
+    small network's latency threefold, and says nothing about the two.
+    """
+    import torch
+
     from cdul_edge.training.run_folder import load_run
 
-    return compare_latency(load_run(out / "run").network, out / "bundle")
+    network, picture = (
+        load_run(out / "run").network,
+        Bundle.load(out / "bundle").reference().inputs[:1],
+    )
+    tensor = torch.from_numpy(picture).permute(0, 3, 1, 2).float() / 255
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        fp32 = Classifier.load(out / "bundle", device="cpu", precision="fp32", threads=1)
+        with fp32 as classifier, torch.inference_mode():
+            calls: dict[str, Callable[[], object]] = {
+                "torch_ms": lambda: network(tensor),
+                "onnxruntime_ms": lambda: classifier.backend.infer(picture),
+            }
+            found = measure_latency(calls, repeats=100, warm_up=10)
+    finally:
+        torch.set_num_threads(before)
+    return {name: latency.p50_ms for name, latency in found.items()}
 
 
 def _draw_samples(world: World, out: Path, settings: DemoSettings) -> None:

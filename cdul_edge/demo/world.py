@@ -21,9 +21,10 @@ from cdul_edge.demo.pictures import (
     paint_single,
     picture_seed,
 )
-from cdul_edge.demo.workers import spread, worthwhile_workers
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write, read_json, refuse_existing, write_json
+from cdul_edge_runtime.host.machine import usable_cores
+from cdul_edge_runtime.host.workers import map_in_workers
 
 __all__ = [
     "CLASS_NAMES",
@@ -38,8 +39,10 @@ __all__ = [
 ]
 
 JPEG_QUALITY = 92
-# Pictures a part: an interrupted run loses at most this many for each worker.
+# Per part: an interrupted run loses at most this many for each worker.
 PART_PICTURES = 250
+# Below this many, starting a process costs more time than it saves.
+PICTURES_PER_WORKER = 1_000
 _SPLITS = ("train", "heldout")
 _UNFINISHED = ".painting"
 
@@ -142,10 +145,16 @@ def paint_world(
         for start in range(0, pictures, PART_PICTURES)
     ]
     paint = partial(_paint_part, out, settings)
-    for painted in spread(paint, parts, workers=workers or worthwhile_workers(train + heldout)):
+    workers = workers or worthwhile_workers(train + heldout)
+    for painted in map_in_workers(paint, parts, workers=workers):
         on_painted(painted)
     _finish(world, settings)
     return world
+
+
+def worthwhile_workers(pictures: int) -> int:
+    """How many processes painting so many pictures is worth, on the cores that we may use."""
+    return max(1, min(usable_cores(), pictures // PICTURES_PER_WORKER))
 
 
 def _prepare(world: World, settings: WorldSettings, *, force: bool) -> bool:

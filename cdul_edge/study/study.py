@@ -23,12 +23,12 @@ from cdul_edge.study.cells import Cell
 from cdul_edge.study.datasets import Dataset, prepare_datasets
 from cdul_edge.study.labels import Labels, make_labels
 from cdul_edge.study.settings import StudySettings, settle_folder
-from cdul_edge.study.workers import Death, run_in_workers
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.methods import resolve_settings
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json
 from cdul_edge_runtime.host.machine import usable_cores
+from cdul_edge_runtime.host.workers import Death, run_in_workers
 
 Say = Callable[[str], None]
 
@@ -94,7 +94,7 @@ def _run_cells(settings: StudySettings, say: Say) -> list[Outcome]:
         say(f"{finished} of {len(settings.cells)} cells are there already")
     with closing(run_in_workers(run_cell, runs, workers=settings.jobs)) as answers:
         for run, answer in answers:
-            outcome = failed(run.cell, _explain(answer)) if isinstance(answer, Death) else answer
+            outcome = failed(run.cell, str(answer)) if isinstance(answer, Death) else answer
             outcomes[run.cell] = outcome
             say(f"[{len(outcomes)}/{len(settings.cells)}] {_tell(run.cell, outcome)}")
     return [outcomes[cell] for cell in settings.cells]
@@ -159,13 +159,6 @@ def _read_finished(result: Path, config: TrainConfig, labels: Labels) -> Outcome
             f"{result} was made with other settings: {', '.join(different)}: {_MEND}"
         )
     return outcome
-
-
-def _explain(death: Death) -> str:
-    code = death.exit_code
-    if code is not None and code < 0:
-        return f"its process was killed by signal {-code}: too little memory, perhaps"
-    return f"its process ended with exit code {code}; the traceback above says why"
 
 
 def _tell(cell: Cell, outcome: Outcome) -> str:

@@ -28,6 +28,9 @@ class ImageError(CdulEdgeError):
         self.path = path
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
+        return type(self), (self.path, self.reason)  # it crosses from worker processes
+
 
 class BundleError(CdulEdgeError):
     """A bundle that is damaged, incomplete, or of an unknown version."""
