@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from cdul_edge.cli.output.result_console import message_console
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
@@ -63,4 +62,4 @@ def calibrate_and_build(
 
 
 def _say(line: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)
+    message_console().print(line)

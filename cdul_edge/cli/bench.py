@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from cdul_edge.cli.devices import DevicesChoice, FilesChoice, parse_counts, say_unavailable
-from cdul_edge.cli.speed_tables import WIDTH, show_speed
-from cdul_edge.cli.summary import write_summary
+from cdul_edge.cli.options.devices import DevicesChoice, FilesChoice, parse_counts
+from cdul_edge.cli.output.devices import say_unavailable
+from cdul_edge.cli.output.result_console import result_console
+from cdul_edge.cli.output.speed_tables import show_speed
+from cdul_edge.cli.output.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
@@ -48,19 +50,19 @@ def bench(
     )
     if json is not None:
         write_summary(json, report.to_dict())
-    _show(report, Console(stderr=str(json) == "-", width=WIDTH, highlight=False))
+    _show(report, result_console(to_stderr=str(json) == "-"))
     if all(row.failure is not None for row in report.rows):
         raise CdulEdgeError("nothing could be timed: every device that is here failed")
 
 
 def _show(report: BenchReport, console: Console) -> None:
-    console.print(report.bundle, markup=False, soft_wrap=True)
+    console.print(report.bundle)
     show_speed(report.rows, console, [row.threads for row in report.rows])
     console.print()
     say_unavailable(report.unavailable, console)
     for row in report.rows:
         if row.failure is not None:
             line = f"failed: {row.device} {row.precision}: {row.failure}"
-            console.print(line, style="red", markup=False, soft_wrap=True)
+            console.print(line, style="red")
     for name, value in report.power.items():
-        console.print(f"{name.replace('_', ' ')}: {value}", markup=False, soft_wrap=True)
+        console.print(f"{name.replace('_', ' ')}: {value}")

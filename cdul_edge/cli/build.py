@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from cdul_edge.cli.summary import write_summary
+from cdul_edge.cli.output.result_console import message_console
+from cdul_edge.cli.output.summary import write_summary
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
@@ -65,7 +66,7 @@ def build(
         )
         for each in chosen or buildable_precisions(loaded)
     ]
-    talk = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    talk = message_console()
     engines = build_engines(loaded, wanted, force=force, talk=talk.print)
     _report(engines, bundle, talk, json)
 

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from cdul_edge.cli.output.result_console import result_console
-from cdul_edge.cli.summary import write_summary
+from cdul_edge.cli.output.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:
@@ -142,8 +142,7 @@ def report_outcomes(
     console = result_console(to_stderr=to_stderr or str(json) == "-")
     first = outcomes[0].accuracy
     title = f"{bundle.folder}: mAP on {first.pictures} pictures, truth: {first.truth}"
-    console.print(title, style="italic", soft_wrap=True)  # a title of the table's would be wrapped
-    table = Table()
+    table = Table(title=title, title_justify="left")
     table.add_column("precision")
     for name in ("mAP, %", "change", "flips, %", "largest error", "MiB", "in FP32"):
         table.add_column(name, justify="right")

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from cdul_edge.cli.output.result_console import result_console
-from cdul_edge.cli.summary import write_summary
+from cdul_edge.cli.output.result_console import message_console, result_console
+from cdul_edge.cli.output.summary import write_summary
 from cdul_edge_runtime.errors import extra_imports
 from cdul_edge_runtime.host.files import write_json
 
@@ -66,9 +65,7 @@ def demo(
 def _run_command(arguments: Sequence[str]) -> None:
     from cdul_edge.cli import app
 
-    Console(stderr=True, soft_wrap=True).print(
-        f"\n$ cdul-edge {shlex.join(arguments)}", style="bold", markup=False, highlight=False
-    )
+    message_console().print(f"\n$ cdul-edge {shlex.join(arguments)}", style="bold")
     code = app(list(arguments), standalone_mode=False)
     if code:
         raise typer.Exit(code)
@@ -93,7 +90,7 @@ def _print_report(report: dict[str, Any]) -> None:
     stages = ", ".join(f"{name} {value:.0f}" for name, value in report["stage_seconds"].items())
     console.print(f"The whole took {report['seconds']:.0f} s ({stages}).")
     for name, path in report["paths"].items():
-        console.print(f"  {name:14} {path}", highlight=False, soft_wrap=True)
+        console.print(f"  {name:14} {path}")
 
 
 def _tabulate_precisions(precisions: dict[str, dict[str, float | None]]) -> Table:

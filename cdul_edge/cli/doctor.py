@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from cdul_edge.cli.output.result_console import result_console
-from cdul_edge.cli.summary import write_summary
+from cdul_edge.cli.output.summary import write_summary
 
 _PACKAGES = (
     "cdul-edge numpy pillow onnxruntime onnxruntime-gpu tensorrt tensorrt_lean torch torchvision "

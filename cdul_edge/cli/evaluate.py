@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cdul_edge.cli.evaluate_tables import say_origin, show_report
+from cdul_edge.cli.options.thresholds import THRESHOLD_HELP, read_given, say_never
+from cdul_edge.cli.output.evaluate_tables import say_origin, show_report
 from cdul_edge.cli.output.result_console import result_console
-from cdul_edge.cli.summary import write_summary
-from cdul_edge.cli.threshold_option import THRESHOLD_HELP, read_given, say_never
+from cdul_edge.cli.output.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:

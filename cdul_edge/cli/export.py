@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cdul_edge.cli.all_precisions import calibrate_and_build, find_obstacle
-from cdul_edge.cli.summary import write_summary
+from cdul_edge.cli.output.summary import write_summary
 from cdul_edge_runtime.errors import extra_imports
 from cdul_edge_runtime.host.console import StderrConsole
 

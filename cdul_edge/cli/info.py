@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from cdul_edge.cli.labels_view import show_labels
+from cdul_edge.cli.output.labels_view import show_labels
 from cdul_edge.cli.output.result_console import result_console
-from cdul_edge.cli.summary import write_summary
+from cdul_edge.cli.output.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cdul_edge.cli.choices import PrecisionChoice, ResizeChoice
-from cdul_edge.cli.output.result_console import result_console
-from cdul_edge.cli.summary import write_summary
+from cdul_edge.cli.options.choices import PrecisionChoice, ResizeChoice
+from cdul_edge.cli.output.result_console import message_console
+from cdul_edge.cli.output.summary import write_summary
 from cdul_edge_runtime.errors import extra_imports
 
 if TYPE_CHECKING:
@@ -196,7 +195,7 @@ def label(
 
 
 def _show(summary: LabelSummary) -> None:
-    console = result_console(to_stderr=True)
+    console = message_console()
     table = Table(title="Pseudo-labels", title_justify="left")
     table.add_column("class")
     table.add_column("mean score", justify="right")
@@ -209,7 +208,7 @@ def _show(summary: LabelSummary) -> None:
         cells = (row.name, f"{row.mean_score:.4f}", threshold, str(row.above_threshold), examples)
         table.add_row(*map(Text, cells))
     console.print(table)
-    talk = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    talk = message_console()
     for path, reason in summary.skipped[:10]:
         talk.print(f"skipped {path!r}: {reason}")
     if len(summary.skipped) > 10:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
-from rich.console import Console
 
-from cdul_edge.cli.devices import DeviceChoice, FileChoice, say_selection
-from cdul_edge.cli.threshold_option import THRESHOLD_HELP, read_given
+from cdul_edge.cli.options.devices import DeviceChoice, FileChoice
+from cdul_edge.cli.options.thresholds import THRESHOLD_HELP, read_given
+from cdul_edge.cli.output.devices import say_selection
+from cdul_edge.cli.output.result_console import message_console
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
@@ -136,4 +137,4 @@ def _conclude(counts: dict[str, int]) -> None:
         raise CdulEdgeError(f"none of the {counts['pictures']} pictures can be read; see above")
     if counts["unreadable"]:
         text = f"{counts['unreadable']} of {counts['pictures']} pictures cannot be read"
-        Console(stderr=True, soft_wrap=True).print(text, style="yellow")
+        message_console().print(text, style="yellow")

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from cdul_edge.cli.summary import write_summary
+from cdul_edge.cli.output.result_console import message_console, result_console
+from cdul_edge.cli.output.summary import write_summary
 from cdul_edge.cli.train import DifficultChoice
 from cdul_edge.training.presets import Preset
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
@@ -81,12 +81,10 @@ def study(
         from cdul_edge.study.report import make_report
         from cdul_edge.study.study import run_study
     settings = _read_settings(given, preset)
-    talk = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    talk = message_console()
     report = make_report(settings.to_dict(), run_study(settings, talk.print))
     files = report.write(out)
-    Console(stderr=str(json) == "-", soft_wrap=True, highlight=False, markup=False).print(
-        report.table
-    )
+    result_console(to_stderr=str(json) == "-").print(report.table)
     talk.print(f"written: {', '.join(map(str, files))}")
     if json is not None:
         write_summary(json, report.to_dict())

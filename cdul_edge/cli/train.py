@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cdul_edge.cli.choices import MethodChoice, PrecisionChoice, ResizeChoice
-from cdul_edge.cli.summary import write_summary
+from cdul_edge.cli.options.choices import MethodChoice, PrecisionChoice, ResizeChoice
+from cdul_edge.cli.output.summary import write_summary
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.presets import Preset, make_config
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports

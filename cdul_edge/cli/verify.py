@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from cdul_edge.cli.devices import DevicesChoice, FilesChoice, parse_counts
-from cdul_edge.cli.speed_tables import WIDTH
-from cdul_edge.cli.summary import write_summary
-from cdul_edge.cli.verify_tables import show_report
+from cdul_edge.cli.options.devices import DevicesChoice, FilesChoice, parse_counts
+from cdul_edge.cli.output.result_console import result_console
+from cdul_edge.cli.output.summary import write_summary
+from cdul_edge.cli.output.verify_tables import show_report
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def verify(
         effort=Effort(repeats),
     )
     write_summary(json or default_report_path(bundle), report.to_dict())
-    show_report(report, Console(stderr=str(json) == "-", width=WIDTH, highlight=False))
+    show_report(report, result_console(to_stderr=str(json) == "-"))
     if not report.passed:
         raise typer.Exit(1)
 

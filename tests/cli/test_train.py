@@ -218,7 +218,7 @@ def kill_after_two_epochs(labels: Path, out: Path, options: list[str]) -> None:
 
 
 def test_the_command_line_offers_every_method() -> None:
-    from cdul_edge.cli.choices import MethodChoice
+    from cdul_edge.cli.options.choices import MethodChoice
     from cdul_edge.training.config import METHODS
 
     assert [choice.value for choice in MethodChoice] == list(METHODS)

@@ -14,8 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge.cli.speed_tables import WIDTH
-from cdul_edge.cli.verify_tables import SELF_TESTS, show_report
+from cdul_edge.cli.output.verify_tables import SELF_TESTS, show_report
 from cdul_edge_runtime.bench.bench import Speed
 from cdul_edge_runtime.bench.combinations import Unavailable
 from cdul_edge_runtime.bench.latency import Latency
@@ -171,7 +170,7 @@ def make_report(device: str = "ort-tensorrt", **changes: Any) -> VerifyReport:
 
 def printed(report: VerifyReport) -> list[str]:
     out = io.StringIO()
-    show_report(report, Console(file=out, width=WIDTH, highlight=False))
+    show_report(report, Console(file=out, width=80, soft_wrap=True, markup=False, highlight=False))
     return out.getvalue().splitlines()
 
 

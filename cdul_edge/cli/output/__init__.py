@@ -1,1 +1,1 @@
-"""How commands show their results."""
+"""What commands print for people and write for programs."""

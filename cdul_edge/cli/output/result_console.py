@@ -1,4 +1,4 @@
-"""The console that a command's result is drawn on."""
+"""The consoles of the command line: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ READABLE = 80  # for lists that fill their lines
 def result_console(*, to_stderr: bool = False) -> Console:
     """A console as wide as the terminal, and without a limit where there is none.
 
-    Brackets in class names and paths are no markup; styles are given beside the text.
+    Brackets in class names and paths are no markup; styles are given beside the text. Lines are
+    not wrapped, tables fit the terminal.
 
     Args:
         to_stderr: Draw on stderr, because stdout carries JSON.
     """
-    console = Console(stderr=to_stderr, highlight=False, markup=False)
-    if not console.file.isatty():
+    console = Console(stderr=to_stderr, soft_wrap=True, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
         console.width = UNWRAPPED
     return console
+
+
+def message_console() -> Console:
+    """The same on stderr, for what is no result: warnings, errors, and what a command does."""
+    return result_console(to_stderr=True)

@@ -38,8 +38,8 @@ def show_labels(manifest: dict[str, Any], console: Console) -> None:
     console.print(table)
     if manifest.get("thresholds"):
         console.print("thresholds (a score at or above is positive)", style="bold")
-        listed = Columns(_thresholds(manifest), equal=True, padding=(0, 3))
-        console.print(listed, width=min(console.width, READABLE))
+        columns = Columns(_thresholds(manifest), equal=True, padding=(0, 3))
+        console.print(columns, width=min(console.width, READABLE))
 
 
 def _rows(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.text import Text
 
-from cdul_edge.cli.devices import say_unavailable
-from cdul_edge.cli.speed_tables import show_speed, table
+from cdul_edge.cli.output.devices import say_unavailable
+from cdul_edge.cli.output.speed_tables import show_speed, table
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.verify.row import VerifyRow
@@ -24,8 +25,8 @@ SELF_TESTS = {
 
 
 def show_report(report: VerifyReport, console: Console) -> None:
-    """Print the whole report; the console is as wide as the tables need."""
-    console.print(report.bundle, markup=False, soft_wrap=True)
+    """Print the whole report; `console` is a `result_console`."""
+    console.print(report.bundle)
     _show_accuracy(report, console)
     _show_self_tests(report, console)
     console.print()
@@ -39,12 +40,12 @@ def _show_accuracy(report: VerifyReport, console: Console) -> None:
     for name in ("max error", "mean error", "flips %", "mAP", "change", "verdict"):
         accuracy.add_column(name, justify="right", no_wrap=True)
     for row in report.rows:
-        verdict = "[green]ok[/]" if row.passed else "[red]broken[/]"
+        verdict = Text("ok", "green") if row.passed else Text("broken", "red")
         errors = [_error(row.max_error), _error(row.mean_error)]
         accuracy.add_row(row.device, row.precision, *errors, *_costs(row), verdict)
     console.print(accuracy)
     for line in _legend(report):
-        console.print(line, style="dim", soft_wrap=True)
+        console.print(line, style="dim")
 
 
 def _legend(report: VerifyReport) -> list[str]:
@@ -81,17 +82,17 @@ def _show_self_tests(report: VerifyReport, console: Console) -> None:
     for tests, rows in groups.items():
         where = "" if len(groups) == 1 else f" by {', '.join(rows)}"
         line = f"self-tests passed{where}: {tests}"
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line)
 
 
 def _show_remarks(report: VerifyReport, console: Console) -> None:
     slow = [f"{row.device} {row.precision}" for row in report.rows if row.accuracy_only]
     if slow:
         text = f"not timed: {', '.join(slow)}: slow emulation here, for the accuracy only"
-        console.print(text, style="dim", soft_wrap=True)
+        console.print(text, style="dim")
     say_unavailable(report.unavailable, console)
     for warning in report.warnings:
-        console.print(warning, style="yellow", markup=False, soft_wrap=True)
+        console.print(warning, style="yellow")
     for row in report.rows:
         faults = [
             f"{check.name}: {check.value:.3g}, limit {check.limit:.3g}"
@@ -100,9 +101,10 @@ def _show_remarks(report: VerifyReport, console: Console) -> None:
         ]
         for fault in [row.failure, *faults] if row.failure else faults:
             line = f"broken: {row.device} {row.precision}: {fault}"
-            console.print(line, style="red", markup=False, soft_wrap=True)
+            console.print(line, style="red")
     if not report.passed:
-        console.print("[red]verification failed[/]: do not use what is broken on this machine")
+        text = "verification failed: do not use what is broken on this machine"
+        console.print(text, style="red")
 
 
 def _error(value: float) -> str:

@@ -21,9 +21,9 @@ def show_report(report: MetricsReport, pictures: int, console: Console) -> None:
     plain = report.to_dict()
     console.print(_ap_table(plain))
     for name, key, note in _lines(plain):
-        console.print(f"{name:9} {_percent(plain[key]):>5}   ({note})", highlight=False)
+        console.print(f"{name:9} {_percent(plain[key]):>5}   ({note})")
     unknown = f" of {pictures}; the truth of the others is unknown" * (pictures > report.pictures)
-    console.print(f"{report.pictures} pictures{unknown}", highlight=False)
+    console.print(f"{report.pictures} pictures{unknown}")
     if report.classes_without_positive:
         missing = ", ".join(name for name, value in plain["ap"].items() if value is None)
         console.print(Text(f"no positive picture, left out of mAP: {missing}"))
@@ -46,7 +46,7 @@ def say_origin(origin: dict[str, Any], console: Console) -> None:
         )
     else:
         line = f"thresholds: {rule}, from the scores of {count} pictures and no truth"
-    console.print(line, style="yellow" if origin["in_sample"] else None, soft_wrap=True)
+    console.print(line, style="yellow" if origin["in_sample"] else None)
 
 
 def _ap_table(plain: dict[str, Any]) -> Table:

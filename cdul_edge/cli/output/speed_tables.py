@@ -11,7 +11,6 @@ from rich.table import Table
 if TYPE_CHECKING:
     from cdul_edge_runtime.bench.bench import Speed
 
-WIDTH = 80  # of a terminal that does not tell its own; wider ones show the same
 _BATCHES = 5  # as many columns as fit beside the names and the memory
 
 
@@ -37,7 +36,7 @@ def show_speed(
 
     Args:
         rows: one a device and precision.
-        console: at least `WIDTH` wide.
+        console: where it goes.
         threads: of each row; None leaves the column out.
     """
     names = [[row.device, row.precision] for row in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from cdul_edge.cli.output.result_console import message_console
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,4 +32,4 @@ def say_never(thresholds: npt.NDArray[np.float32], classes: ClassList) -> None:
     never = [name for name, value in zip(classes, thresholds.tolist(), strict=True) if value > 1]
     if never:
         line = f"no threshold does what was asked, so never predicted: {', '.join(never)}"
-        Console(stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)
+        message_console().print(line)

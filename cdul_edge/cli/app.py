@@ -1,0 +1,82 @@
+"""The command line as a whole: its commands, and how it ends.
+
+Exit codes: 0 success, 1 a verification or a cell of a study failed, 2 something the user can fix,
+130 interrupted. stdout carries results, stderr everything else.
+"""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from cdul_edge import __version__
+from cdul_edge.cli.bench import bench
+from cdul_edge.cli.build import build
+from cdul_edge.cli.calibrate import calibrate
+from cdul_edge.cli.demo import demo
+from cdul_edge.cli.dispatch import Command, Commands
+from cdul_edge.cli.doctor import doctor
+from cdul_edge.cli.evaluate import evaluate
+from cdul_edge.cli.explain import explain
+from cdul_edge.cli.export import export
+from cdul_edge.cli.info import info
+from cdul_edge.cli.label import label
+from cdul_edge.cli.output.streams import prepare_streams
+from cdul_edge.cli.predict import predict
+from cdul_edge.cli.study import study
+from cdul_edge.cli.train import train
+from cdul_edge.cli.verify import verify
+
+
+class App(typer.Typer):
+    """The application; calling it is the start of the process."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        prepare_streams()
+        return super().__call__(*args, **kwargs)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"cdul-edge {__version__}")
+        raise typer.Exit
+
+
+def main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Turn unlabelled pictures and class names into a verified multi-label classifier."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+app = App(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app.callback()(main)
+for command in (
+    label,
+    evaluate,
+    train,
+    explain,
+    study,
+    export,
+    calibrate,
+    build,
+    predict,
+    verify,
+    bench,
+    demo,
+    info,
+    doctor,
+):
+    app.command(cls=Command)(command)

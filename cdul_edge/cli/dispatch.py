@@ -1,0 +1,78 @@
+"""What happens to every command: before it, its arguments are checked; after it, its errors are."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from cdul_edge.cli.options.aliases import RENAMED_OPTIONS, RENAMED_VALUES, use_current_names
+from cdul_edge.cli.output.complaints import complain, explain, warnings_in_one_line
+from cdul_edge.cli.output.streams import discard_stdout
+from cdul_edge_runtime.errors import CdulEdgeError
+
+
+class Command(TyperCommand):
+    """A command that knows its options' former names, and refuses empty values.
+
+    An empty value is nearly always a shell variable that is not set. As a path it would mean the
+    current folder: `cdul-edge label "$PHOTOS"` must not label what happens to lie there.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        name = self.name or ""
+        args = use_current_names(
+            args,
+            RENAMED_OPTIONS.get(name, {}),
+            RENAMED_VALUES.get(name, {}),
+            lambda line: complain(line, style="yellow"),
+        )
+        if not ctx.resilient_parsing:
+            self._refuse_empty(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def _refuse_empty(self, ctx: Any, args: list[str]) -> None:
+        given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        for param in self.get_params(ctx):
+            value = given.get(param.name)
+            values = value if isinstance(value, (list, tuple)) else [value]
+            if any(isinstance(one, str) and not one.strip() for one in values):
+                name = max(param.opts, key=len)
+                shown = name if name.startswith("-") else name.upper()
+                raise CdulEdgeError(
+                    f"{shown} is empty: give a value (is a shell variable in it not set?)"
+                )
+
+
+class Commands(TyperGroup):
+    """Ends every error that the user can fix in one line and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            with warnings_in_one_line():
+                answer = super().invoke(ctx)
+            sys.stdout.flush()  # a full disk or a closed pipe shows here, and not after the end
+        except KeyboardInterrupt as error:
+            complain("interrupted: finished work is kept, and the same command continues it")
+            raise typer.Exit(130) from error
+        except BrokenPipeError as error:  # `cdul-edge predict … | head`
+            discard_stdout()
+            raise typer.Exit(0) from error
+        except Exception as error:
+            message = explain(error)
+            if message is None:
+                raise
+            _drop_unwritten()
+            complain(message)
+            raise typer.Exit(2) from error
+        return answer
+
+
+def _drop_unwritten() -> None:
+    """What stdout cannot take now it cannot take at the end of the process either."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard_stdout()

@@ -1,0 +1,35 @@
+"""What runs a bundle here, and what does not, in the same words in every command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from cdul_edge.cli.output.result_console import message_console
+
+if TYPE_CHECKING:
+    from cdul_edge_runtime.bench.combinations import Unavailable
+    from cdul_edge_runtime.classifier import Classifier
+
+
+def say_selection(classifier: Classifier) -> None:
+    """One line on stderr: what runs, and why."""
+    if classifier.selection is not None:
+        message_console().print(f"runs {classifier.selection}", style="dim")
+
+
+def say_unavailable(unavailable: Iterable[Unavailable], console: Console) -> None:
+    """A line a reason: what "all" did not find here."""
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for missing in unavailable:
+        # what several devices lack for one reason stands once
+        reason = missing.reason.removeprefix(f"{missing.device} was asked for, and ")
+        reasons.setdefault(reason, {}).setdefault(missing.device, []).append(missing.precision)
+    for reason, found in reasons.items():
+        devices: dict[str, list[str]] = {}
+        for device, precisions in found.items():
+            devices.setdefault("/".join(precisions), []).append(device)
+        where = "; ".join(f"{', '.join(names)} {files}" for files, names in devices.items())
+        console.print(f"not here: {where}: {reason}", style="dim")

@@ -1,0 +1,70 @@
+import errno
+import os
+from importlib import import_module
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cdul_edge.cli import app
+from cdul_edge.cli.output.complaints import explain
+from cdul_edge_runtime.errors import CdulEdgeError
+
+
+def test_every_error_of_the_system_is_one_line_with_its_reason_and_path() -> None:
+    for number in errno.errorcode:
+        line = explain(OSError(number, os.strerror(number), "/out/x"))
+        assert line is not None
+        assert line.startswith(f"/out/x: {os.strerror(number)}: ")
+        assert "\n" not in line
+
+
+def test_both_paths_of_a_rename_are_named_and_control_characters_are_escaped() -> None:
+    error = OSError(errno.EXDEV, "Invalid cross-device link", "/a", None, "/b\n")
+    assert (explain(error) or "").startswith("/a -> /b\\n: Invalid cross-device link: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "not enough memory"),
+        (ImportError("libtorch.so: failed to map segment from shared object"), "not enough memory"),
+        (UnicodeEncodeError("ascii", "caf\xe9", 3, 4, "ordinal"), "'caf\\xe9' cannot be written"),
+        (CdulEdgeError("two\nlines"), "two lines"),
+    ],
+)
+def test_what_the_user_can_fix_is_explained(error: Exception, words: str) -> None:
+    line = explain(error)
+    assert line is not None
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    "bug", [KeyError("x"), RuntimeError("shapes"), ImportError("no name"), OSError("no number")]
+)
+def test_a_bug_is_not_explained_away(bug: Exception) -> None:
+    assert explain(bug) is None
+
+
+def run_doctor_failing_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> Result:
+    def refuse(*args: object) -> None:
+        raise error
+
+    # By its full name: cdul_edge.cli.doctor as an attribute is the function, not the module.
+    monkeypatch.setattr(import_module("cdul_edge.cli.doctor"), "write_summary", refuse)
+    return CliRunner().invoke(app, ["doctor", "--json", "x"])
+
+
+def test_the_command_line_ends_with_the_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    result = run_doctor_failing_with(OSError(errno.ENOTDIR, "Not a directory", "f/x"), monkeypatch)
+    assert (result.exit_code, result.stdout) == (2, "")
+    line, *others = result.stderr.splitlines()
+    assert line.startswith("cdul-edge: f/x: Not a directory: a part of the path is a file")
+    assert not others
+
+
+def test_the_command_line_lets_a_bug_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run_doctor_failing_with(KeyError("a bug"), monkeypatch)
+    assert isinstance(result.exception, KeyError)
