@@ -11,6 +11,8 @@ import numpy.typing as npt
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits
+from cdul_edge_runtime.bundle.verdict import Estimate, Verdict, say_needed
+from cdul_edge_runtime.metrics.bootstrap import estimate_flip_rate, estimate_map_drop
 from cdul_edge_runtime.metrics.metrics import mean_average_precision
 from cdul_edge_runtime.verify.pictures import find_flips
 
@@ -56,26 +58,50 @@ def measure_accuracy(
     soft = fp32_scores if truth is None else truth
     error = np.abs(scores - fp32_scores)
     flipped, _ = find_flips(scores, fp32_scores, thresholds, near)
+    before, after = (mean_average_precision(each, soft) for each in (fp32_scores, scores))
+    loss = estimate_map_drop(fp32_scores, scores, soft, before - after)
+    flips = estimate_flip_rate(flipped)
     return Accuracy(
         pictures=len(scores),
         truth=truth_name,
-        map_fp32=mean_average_precision(fp32_scores, soft),
-        map=mean_average_precision(scores, soft),
-        flip_rate=float(flipped.mean()),
+        map_fp32=before,
+        map=after,
+        flip_rate=flips.value,
         max_error=float(error.max()),
         mean_error=float(error.mean()),
         against=against,
+        map_drop_interval=(loss.low, loss.high),
+        flip_rate_interval=(flips.low, flips.high),
     )
 
 
-def broken_limits(accuracy: Accuracy, limits: Limits) -> list[str]:
-    """Which limits of the budget do not hold, as short clauses; a NaN holds none."""
-    faults = []
-    if not accuracy.map_drop <= limits.max_map_drop:
-        faults.append(f"mAP falls by {accuracy.map_drop:.2f} points, limit {limits.max_map_drop:g}")
-    if not accuracy.flip_rate <= limits.max_flip_rate:
-        faults.append(
-            f"{100 * accuracy.flip_rate:.2f} % of decisions flip, "
-            f"limit {100 * limits.max_flip_rate:g} %"
-        )
-    return faults
+def find_limits(accuracy: Accuracy, limits: Limits, verdict: Verdict) -> list[str]:
+    """The limits of the budget of which the pictures say this, as short clauses.
+
+    Args:
+        verdict: "broken" for those that are exceeded (a NaN exceeds both), "unsure" for those whose
+            95 % interval holds the limit.
+    """
+    loss, most = accuracy.map_loss, 100 * limits.max_flip_rate
+    flips = accuracy.flips if most else accuracy.flips.exact
+    percent = Estimate(100 * flips.value, 100 * flips.low, 100 * flips.high, flips.pictures)
+    clauses = []
+    if loss.judge(limits.max_map_drop) == verdict:
+        falls = f"mAP falls by {loss.value:.2f} points{_between(loss)}"
+        clauses.append(f"{falls}, limit {limits.max_map_drop:g}{_more(loss, limits.max_map_drop)}")
+    if percent.judge(most) == verdict:
+        flip = f"{percent.value:.2f} % of decisions flip{_between(percent)}"
+        clauses.append(f"{flip}, limit {most:g} %{_more(percent, most)}")
+    return clauses
+
+
+def _between(estimate: Estimate) -> str:
+    if not estimate.low < estimate.high:
+        return ""
+    return f" (95 % interval {estimate.low:.2f} to {estimate.high:.2f})"
+
+
+def _more(estimate: Estimate, limit: float) -> str:
+    if estimate.judge(limit) != "unsure":
+        return ""
+    return f": {estimate.pictures} pictures, {say_needed(estimate.pictures_needed(limit))}"

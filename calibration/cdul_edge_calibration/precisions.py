@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from cdul_edge_calibration.accuracy import broken_limits, measure_accuracy, score_batches
+from cdul_edge_calibration.accuracy import find_limits, measure_accuracy, score_batches
 from cdul_edge_calibration.collect import Collected
 from cdul_edge_calibration.console import Talk
 from cdul_edge_calibration.graphs.fp16 import find_fp16_hazards, to_fp16
@@ -22,6 +22,7 @@ from cdul_edge_calibration.speed import measure_speed_up
 from cdul_edge_runtime.bundle.bundle import Bundle, record_file
 from cdul_edge_runtime.bundle.manifest import FileRecord, Precision
 from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits, PrecisionRecord
+from cdul_edge_runtime.bundle.verdict import UNSURE, Verdict
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write
 
@@ -38,14 +39,16 @@ class Outcome:
         precision: which.
         accuracy: what it costs.
         float_layers: what stayed in floating point.
-        broken: the limits it breaks.
+        verdict: whether it holds the budget, as far as the pictures tell.
+        reasons: the limits it breaks, or of which the pictures do not tell; empty where it is ok.
         record: what was written beside its file; None where it was refused.
     """
 
     precision: Precision
     accuracy: Accuracy
     float_layers: tuple[str, ...]
-    broken: tuple[str, ...]
+    verdict: Verdict
+    reasons: tuple[str, ...]
     record: PrecisionRecord | None
 
 
@@ -73,12 +76,15 @@ class Maker:
     def make(self, precision: Precision) -> Outcome:
         """Make, measure and, within the budget or with `force`, write one precision."""
         fit, reason = self._fit_fp16() if precision is Precision.FP16 else self._fit_int8(precision)
-        broken = tuple(broken_limits(fit.accuracy, self._limits))
-        self._explain(precision, fit, reason, broken)
-        if broken and not self.settings.force:
-            return Outcome(precision, fit.accuracy, fit.float_layers, broken, None)
-        record = self._write(precision, fit, broken)
-        return Outcome(precision, fit.accuracy, fit.float_layers, broken, record)
+        verdict = fit.accuracy.judge(self._limits)
+        reasons = () if verdict == "ok" else self._limits_that_are(verdict, fit)
+        self._explain(precision, fit, reason, verdict, reasons)
+        refused = verdict == "broken" and not self.settings.force
+        record = None if refused else self._write(precision, fit, verdict)
+        return Outcome(precision, fit.accuracy, fit.float_layers, verdict, reasons, record)
+
+    def _limits_that_are(self, verdict: Verdict, fit: Fit) -> tuple[str, ...]:
+        return tuple(find_limits(fit.accuracy, self._limits, verdict))
 
     @property
     def _limits(self) -> Limits:
@@ -106,7 +112,7 @@ class Maker:
                 f"the INT8 graph would not run as INT8 in TensorRT ({faults[0]}; {len(faults)} "
                 "faults): make the others with --precision fp16 --precision int8-cpu"
             )
-        return fit, "; ".join(broken_limits(full.accuracy, self._limits))
+        return fit, "; ".join(self._limits_that_are("broken", full))
 
     def _measure(self, graph: onnx.ModelProto, precision: Precision) -> Accuracy:
         path = self.folder / precision.file_name
@@ -134,7 +140,12 @@ class Maker:
         return round(speed_up, 2)
 
     def _explain(
-        self, precision: Precision, fit: Fit, reason: str, broken: tuple[str, ...]
+        self,
+        precision: Precision,
+        fit: Fit,
+        reason: str,
+        verdict: Verdict,
+        reasons: tuple[str, ...],
     ) -> None:
         """Say which layers stayed in floating point and why, and what does not hold."""
         if fit.float_layers:
@@ -143,24 +154,26 @@ class Maker:
                 f"{precision.value}: {len(fit.float_layers)} stay in floating point, the most "
                 f"sensitive first: {shown} ({reason})"
             )
-        if broken:
+        if verdict == "unsure":
+            self.talk.warn(f"{precision.value}: {UNSURE}: {'; '.join(reasons)}")
+        elif verdict == "broken":
             half = "" if precision is Precision.FP16 else ", with half of the layers in FP32 too"
             fate = "written all the same" if self.settings.force else "not written"
-            self.talk.warn(f"{precision.value}: {'; '.join(broken)}{half}: {fate}")
+            self.talk.warn(f"{precision.value}: {'; '.join(reasons)}{half}: {fate}")
 
-    def _write(self, precision: Precision, fit: Fit, broken: tuple[str, ...]) -> PrecisionRecord:
+    def _write(self, precision: Precision, fit: Fit, verdict: Verdict) -> PrecisionRecord:
         """The record goes first and comes last: without it the file beside it does not count."""
         folder = self.bundle.folder
         (folder / precision.record_name).unlink(missing_ok=True)
         with atomic_write(folder / precision.file_name) as temporary:
             onnx.save(fit.model, temporary)
         written = record_file(folder / precision.file_name)
-        record = self._record(precision, fit, broken, written)
+        record = self._record(precision, fit, verdict, written)
         record.write(folder)
         return record
 
     def _record(
-        self, precision: Precision, fit: Fit, broken: tuple[str, ...], file: FileRecord
+        self, precision: Precision, fit: Fit, verdict: Verdict, file: FileRecord
     ) -> PrecisionRecord:
         key, calibration = self.collected.record.key, self.collected.record
         largest = max(2 * fit.accuracy.max_error, _SMALLEST_ERROR_LIMIT)
@@ -171,7 +184,7 @@ class Maker:
             source_sha256=self.bundle.fp32_sha256,
             limits=replace(self._limits, max_score_error=largest),
             accuracy=fit.accuracy,
-            within_budget=not broken,
+            within_budget=verdict != "broken",
             speed_up=self._measure_speed_up(precision),
             float_layers=fit.float_layers,
             calibration={

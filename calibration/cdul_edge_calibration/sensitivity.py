@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from cdul_edge_calibration.accuracy import broken_limits, score_batches
+from cdul_edge_calibration.accuracy import score_batches
 from cdul_edge_calibration.console import Advance
 from cdul_edge_calibration.data.ranges import Ranges
 from cdul_edge_calibration.graphs.layers import Layer, list_layers
@@ -92,7 +92,9 @@ def fit_budget(
     quantize: Callable[[Sequence[str]], onnx.ModelProto],
     measure: Callable[[onnx.ModelProto], Accuracy],
 ) -> tuple[Fit, Fit | None]:
-    """Give the most sensitive layers back to floating point, until the budget holds.
+    """Give the most sensitive layers back to floating point, until no limit is broken.
+
+    A loss that so few pictures cannot tell from the limit gives no layer back: it may be noise.
 
     The number of layers is found by halving, so that a hundred layers cost seven measurements.
 
@@ -103,8 +105,8 @@ def fit_budget(
         measure: what a graph costs.
 
     Returns:
-        All in INT8; and the fit with the fewest float layers that holds the budget: None where
-        even `LARGEST_FLOAT_SHARE` of the layers in float do not.
+        All in INT8; and the fit with the fewest float layers that breaks no limit: None where even
+        `LARGEST_FLOAT_SHARE` of the layers in float do.
     """
 
     def attempt(count: int) -> Fit:
@@ -113,7 +115,7 @@ def fit_budget(
         return Fit(graph, measure(graph), layers)
 
     def holds(fit: Fit) -> bool:
-        return not broken_limits(fit.accuracy, limits)
+        return fit.accuracy.judge(limits) != "broken"
 
     full = attempt(0)
     if holds(full):

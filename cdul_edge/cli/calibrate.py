@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.console import Console
 
 from cdul_edge.cli.output.result_console import result_console
+from cdul_edge.cli.output.speed_tables import table
 from cdul_edge.cli.output.summary import write_summary
+from cdul_edge.cli.output.verify_tables import VERDICTS, show_change, show_percents
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:
@@ -74,12 +76,18 @@ def calibrate(
     force: Annotated[
         bool, typer.Option("--force", help="Replace, and write what breaks the budget.")
     ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit with 1 where pictures are too few to tell."),
+    ] = False,
     json: Annotated[Path | None, typer.Option(help="Summary as JSON; - is stdout.")] = None,
 ) -> None:
     """Make FP16 and INT8 files, measure what each costs, and keep those within the budget.
 
     model.int8.onnx is for TensorRT, model.int8-cpu.onnx for x86 CPUs. Where INT8 costs too much,
-    the layers that suffer most stay in floating point. Exit code 2 when a precision is refused.
+    the layers that suffer most stay in floating point. The budget is held against 95 % intervals: a
+    precision is refused (exit code 2) where it exceeds the budget beyond doubt, and "unsure" where
+    the pictures are too few to tell.
     """
     with extra_imports("calibrate", "calibration"):
         from cdul_edge_calibration.calibrate import calibrate_bundle
@@ -107,7 +115,10 @@ def calibrate(
     )
     loaded = Bundle.load(bundle)
     pool = find_images(images or training_pictures(loaded))
-    report_outcomes(loaded, calibrate_bundle(loaded, pool, settings, check=check), json)
+    outcomes = calibrate_bundle(loaded, pool, settings, check=check)
+    report_outcomes(loaded, outcomes, json)
+    if strict and any(outcome.verdict == "unsure" for outcome in outcomes):
+        raise typer.Exit(1)
 
 
 def training_pictures(bundle: Bundle) -> Path:
@@ -142,32 +153,48 @@ def report_outcomes(
     console = result_console(to_stderr=to_stderr or str(json) == "-")
     first = outcomes[0].accuracy
     title = f"{bundle.folder}: mAP on {first.pictures} pictures, truth: {first.truth}"
-    table = Table(title=title, title_justify="left")
-    table.add_column("precision")
-    for name in ("mAP, %", "change", "flips, %", "largest error", "MiB", "in FP32"):
-        table.add_column(name, justify="right")
-    for outcome in outcomes:
-        table.add_row(*_row(outcome))
-    console.print(table)
+    console.print(title)
+    _show_costs(outcomes, console)
+    _show_files(outcomes, console)
     refused = [outcome for outcome in outcomes if outcome.record is None]
     if refused:
         raise CdulEdgeError(
-            "; ".join(f"{o.precision.file_name} was not written: {o.broken[0]}" for o in refused)
+            "; ".join(f"{o.precision.file_name} was not written: {o.reasons[0]}" for o in refused)
             + ": calibrate on more pictures, try --method percentile, or widen the budget"
         )
 
 
-def _row(outcome: Outcome) -> tuple[str, ...]:
-    accuracy = outcome.accuracy
-    return (
-        outcome.precision.value,
-        f"{accuracy.map:.2f}",
-        f"{round(-accuracy.map_drop, 2) + 0.0:+.2f}",  # no -0.00
-        f"{100 * accuracy.flip_rate:.2f}",
-        f"{accuracy.max_error:.3f}",
-        f"{outcome.record.bytes / 2**20:.1f}" if outcome.record else "refused",
-        f"{len(outcome.float_layers)} layers",
-    )
+def _show_costs(outcomes: tuple[Outcome, ...], console: Console) -> None:
+    costs = table("precision")
+    for name in ("mAP %", "change", "95 % interval", "flips %", "95 % interval", "verdict"):
+        costs.add_column(name, justify="right", no_wrap=True)
+    for outcome in outcomes:
+        accuracy = outcome.accuracy
+        costs.add_row(
+            outcome.precision.value,
+            f"{accuracy.map:.2f}",
+            f"{round(-accuracy.map_drop, 2) + 0.0:+.2f}",  # no -0.00
+            show_change(accuracy.map_drop_interval),
+            f"{100 * accuracy.flip_rate:.2f}",
+            show_percents(accuracy.flip_rate_interval),
+            VERDICTS[outcome.verdict],
+        )
+    console.print(costs)
+
+
+def _show_files(outcomes: tuple[Outcome, ...], console: Console) -> None:
+    files = table("precision")
+    for name in ("largest error", "MiB", "in FP32"):
+        files.add_column(name, justify="right", no_wrap=True)
+    for outcome in outcomes:
+        files.add_row(
+            outcome.precision.value,
+            f"{outcome.accuracy.max_error:.3f}",
+            f"{outcome.record.bytes / 2**20:.1f}" if outcome.record else "refused",
+            f"{len(outcome.float_layers)} layers",
+        )
+    console.print()
+    console.print(files)
 
 
 def _summarize(bundle: Bundle, outcomes: tuple[Outcome, ...]) -> dict[str, Any]:
@@ -177,7 +204,9 @@ def _summarize(bundle: Bundle, outcomes: tuple[Outcome, ...]) -> dict[str, Any]:
         {
             "precision": outcome.precision.value,
             "written": outcome.record is not None,
-            "broken": list(outcome.broken),
+            "verdict": outcome.verdict,
+            "broken": list(outcome.reasons) if outcome.verdict == "broken" else [],
+            "unsure": list(outcome.reasons) if outcome.verdict == "unsure" else [],
             "float_layers": list(outcome.float_layers),
             "accuracy": asdict(outcome.accuracy),
         }

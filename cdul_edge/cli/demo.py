@@ -93,10 +93,10 @@ def _print_report(report: dict[str, Any]) -> None:
         console.print(f"  {name:14} {path}")
 
 
-def _tabulate_precisions(precisions: dict[str, dict[str, float | None]]) -> Table:
+def _tabulate_precisions(precisions: dict[str, dict[str, Any]]) -> Table:
     table = Table(title="The student in each precision, held-out pictures", title_justify="left")
     table.add_column("precision")
-    for name in ("mAP, %", "change", "flips, %", "MiB", "CPU, ms"):
+    for name in ("mAP, %", "change", "95 % interval", "flips, %", "MiB", "CPU, ms"):
         table.add_column(name, justify="right")
     for name, cost in precisions.items():
         latency = cost["latency_ms"]
@@ -104,6 +104,7 @@ def _tabulate_precisions(precisions: dict[str, dict[str, float | None]]) -> Tabl
             name,
             f"{cost['map']:.2f}",
             f"{cost['map_change']:+.2f}",
+            "{:+.2f} to {:+.2f}".format(*cost["map_change_interval"]),
             f"{cost['flips_percent']:.2f}",
             f"{cost['mib']:.1f}",
             "-" if latency is None else f"{latency:.2f}",

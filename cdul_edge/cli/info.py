@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cdul_edge_runtime.bundle.manifest import Precision
 
 Facts = dict[str, Any]
+
+_VERDICTS = {"ok": "", "unsure": ", too few to tell", "broken": ", over its budget"}
 LABELS = "labels folder"
 
 
@@ -97,7 +99,7 @@ def _describe_precision(bundle: Bundle, precision: Precision) -> str:
     change = round(-accuracy.map_drop, 2) + 0.0  # no -0.00
     return (
         f"{size}, {change:+.2f} points of mAP, {100 * accuracy.flip_rate:.2f} % flips "
-        f"on {accuracy.pictures} pictures" + ("" if record.within_budget else ", over its budget")
+        f"on {accuracy.pictures} pictures" + _VERDICTS[record.verdict]
     )
 
 

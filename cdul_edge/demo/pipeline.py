@@ -149,14 +149,14 @@ def _predict(world: World, out: Path, run: RunCommand) -> dict[str, float]:
     return accuracy
 
 
-def _verify(world: World, out: Path, run: RunCommand) -> dict[str, dict[str, float | None]]:
+def _verify(world: World, out: Path, run: RunCommand) -> dict[str, dict[str, Any]]:
     """Every precision on the held-out pictures, on this CPU: what each costs and saves."""
     run(
         ["verify", f"{out / 'bundle'}", "--precision", "all", "--backend", "cpu"]
         + ["--images", f"{world.heldout}", "--truth", f"{world.heldout_truth}"]
         + ["--json", f"{out / 'verify.json'}"]
     )
-    found: dict[str, dict[str, float | None]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for row in read_json(out / "verify.json")["rows"]:
         model = out / "bundle" / f"model.{row['precision']}.onnx"
         # FP16 and TensorRT's INT8 are only emulated on a CPU: no latency stands for them.
@@ -164,7 +164,11 @@ def _verify(world: World, out: Path, run: RunCommand) -> dict[str, dict[str, flo
         found[row["precision"]] = {
             "map": round(row["pictures"]["map"], 2),
             "map_change": round(-row["pictures"]["map_drop"], 2) + 0.0,  # no -0.0
+            "map_change_interval": [
+                round(-end, 2) + 0.0 for end in reversed(row["pictures"]["map_drop_interval"])
+            ],
             "flips_percent": round(100 * row["pictures"]["flip_rate"], 2),
+            "verdict": row["verdict"],
             "mib": round(model.stat().st_size / 2**20, 2),
             "latency_ms": latency,
         }
@@ -247,7 +251,7 @@ def _draw_samples(world: World, out: Path, settings: DemoSettings) -> None:
 def _report(
     settings: DemoSettings,
     accuracy: dict[str, float],
-    precisions: dict[str, dict[str, float | None]],
+    precisions: dict[str, dict[str, Any]],
     latency: dict[str, float],
     watch: Stopwatch,
 ) -> dict[str, Any]:

@@ -240,6 +240,8 @@ def _not_by_itself(bundle: Bundle, precision: Precision) -> str | None:
         return str(error)
     if not record.within_budget:
         return "its accuracy is outside the budget it was made for (calibrate --force)"
+    if record.verdict == "unsure":
+        return "it was made on too few pictures to tell whether its accuracy is within the budget"
     if record.speed_up is not None and record.speed_up < 1:
         return f"no faster than FP32 on the CPU that made it ({record.speed_up:.2f}x)"
     if precision is Precision.INT8_CPU and _FAST_INT8.isdisjoint(describe_machine()["cpu_flags"]):

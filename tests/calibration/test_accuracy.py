@@ -10,7 +10,7 @@ import pytest
 
 from cdul_edge_calibration.accuracy import (
     SOFT_TRUTH,
-    broken_limits,
+    find_limits,
     measure_accuracy,
     score_batches,
 )
@@ -96,8 +96,9 @@ def test_nan_scores_are_an_error_and_never_good() -> None:
 
 
 def test_limits_hold_up_to_and_with_their_value() -> None:
-    assert broken_limits(GOOD, LIMITS) == []
-    assert broken_limits(replace(GOOD, map=95.0), LIMITS) == []  # better than FP32
+    assert GOOD.judge(LIMITS) == "ok"
+    assert find_limits(GOOD, LIMITS, "broken") == []
+    assert replace(GOOD, map=95.0).judge(LIMITS) == "ok"  # better than FP32
 
 
 @pytest.mark.parametrize(
@@ -110,12 +111,33 @@ def test_limits_hold_up_to_and_with_their_value() -> None:
     ],
 )
 def test_a_broken_limit_is_told_with_its_number(change: dict[str, Any], clause: str) -> None:
-    (told,) = broken_limits(replace(GOOD, **change), LIMITS)
+    assert replace(GOOD, **change).judge(LIMITS) == "broken"
+    (told,) = find_limits(replace(GOOD, **change), LIMITS, "broken")
     assert clause in told
 
 
 def test_both_broken_limits_are_told() -> None:
-    assert len(broken_limits(replace(GOOD, map=0.0, flip_rate=1.0), LIMITS)) == 2
+    assert len(find_limits(replace(GOOD, map=0.0, flip_rate=1.0), LIMITS, "broken")) == 2
+
+
+def test_an_interval_that_holds_the_limit_is_neither_within_nor_beyond_it() -> None:
+    unsure = replace(GOOD, pictures=32, map_drop_interval=(-1.5, 2.5))  # 0.5 lost: on the limit
+    assert unsure.judge(LIMITS) == "unsure"
+    assert find_limits(unsure, LIMITS, "broken") == []
+    (told,) = find_limits(unsure, LIMITS, "unsure")
+    assert told == (
+        "mAP falls by 0.50 points (95 % interval -1.50 to 2.50), limit 0.5: 32 pictures, the "
+        "figure lies on the limit"
+    )
+    # 0.25 lost, 1.0 either way: four times the gap takes sixteen times the pictures.
+    (told,) = find_limits(
+        replace(GOOD, pictures=32, map=89.75, map_drop_interval=(-0.75, 1.25)), LIMITS, "unsure"
+    )
+    assert told.endswith("limit 0.5: 32 pictures, about 520 would tell")
+    beyond = replace(GOOD, map=88.0, map_drop_interval=(0.6, 3.4))
+    assert beyond.judge(LIMITS) == "broken"
+    assert replace(beyond, flip_rate_interval=(0.0, 0.1)).judge(LIMITS) == "broken"
+    assert replace(GOOD, flip_rate=0.01, flip_rate_interval=(0.0, 0.1)).judge(LIMITS) == "unsure"
 
 
 def test_scores_of_batches_come_in_order(residual: onnx.ModelProto, tmp_path: Path) -> None:

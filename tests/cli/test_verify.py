@@ -157,6 +157,7 @@ def make_report(device: str = "ort-tensorrt", **changes: Any) -> VerifyReport:
         mean_error=4.5e-5,
         worst_picture="a",
         flip_rate=0.0123,
+        flip_rate_interval=(0.001, 0.0456),
         borderline=0,
         map_reference=99.5,
         speed=speed,
@@ -179,11 +180,12 @@ def test_three_tables_fit_into_80_columns_with_their_headers_whole() -> None:
     assert not any("…" in line for line in lines)
     assert max(len(line) for line in lines if ": " not in line) <= 80  # not the sentences
     text = [line.split() for line in lines]
-    accuracy = "device precision max error mean error flips % mAP change verdict".split()
-    assert accuracy in text
+    assert "device precision max error mean error mAP verdict".split() in text
+    assert "device precision flips % 95 % interval change 95 % interval".split() in text
     wide, slow = ["ort-tensorrt", "int8-cpu"], ["cpu", "int8-cpu"]
-    assert [*wide, "0.0012", "4.5e-05", "1.23", "99.50", "-0.50", "ok"] in text
-    assert [*slow, "0.0012", "4.5e-05", "1.23", "99.50", "-0.50", "broken"] in text
+    assert [*wide, "0.0012", "4.5e-05", "99.50", "ok"] in text
+    assert [*slow, "0.0012", "4.5e-05", "99.50", "broken"] in text
+    assert [*wide, "1.23", *"0.10 to 4.56".split(), "-0.50", "-"] in text
     assert [*(3 * ["network"]), *(3 * ["frame"])] in text
     assert ["device", "precision", *(2 * ["p50", "ms", "p95", "ms", "p99", "ms"])] in text
     assert [*wide, *(6 * ["12345.67"])] in text
@@ -207,19 +209,29 @@ def test_the_self_tests_that_were_passed_are_named_for_each_row() -> None:
 
 def test_on_pictures_flips_and_map_are_those_of_the_pictures() -> None:
     report = make_report()
-    found = {"flip_rate": 0.05, "map": 70.0, "map_drop": 2.5}
+    found = {"flip_rate": 0.05, "flip_rate_interval": [0.01, 0.2], "map": 70.0}
+    found |= {"map_drop": 2.5, "map_drop_interval": [-0.25, 5.25]}
+    none = {"flip_rate": 0.0, "flip_rate_interval": [0.0, 0.3], "map": None}
+    lost = Check("mAP lost on the pictures, points", 2.5, 0.5, (-0.25, 5.25), 9)
     rows = (
-        replace(report.rows[0], pictures=found),
-        replace(report.rows[1], pictures={"flip_rate": 0.0, "map": None}),
+        replace(report.rows[0], pictures=found, checks=(lost,)),
+        replace(report.rows[1], pictures=none),
         VerifyRow.failed("cuda", "fp16", "out of memory"),
     )
     about = {"count": 9, "unreadable": [1], "truth": "fp32 scores"}
     lines = printed(replace(report, rows=rows, pictures=about))
     text = [line.split() for line in lines]
-    assert ["5.00", "70.00", "-2.50", "ok"] in [words[-4:] for words in text]
-    assert ["0.00", "-", "-", "broken"] in [words[-4:] for words in text]
-    assert ["cuda", "fp16", "-", "-", "-", "-", "-", "broken"] in text
-    assert ["cuda", "fp16", *(7 * ["-"])] in text
+    wide = ["ort-tensorrt", "int8-cpu"]
+    assert [*wide, "0.0012", "4.5e-05", "70.00", "unsure"] in text
+    assert [*wide, *"5.00 1.00 to 20.00 -2.50 -5.25 to +0.25".split()] in text
+    assert ["cpu", "int8-cpu", *"0.00 0.00 to 30.00 - -".split()] in text
+    assert ["cuda", "fp16", "-", "-", "-", "broken"] in text
+    assert ["cuda", "fp16", *(4 * ["-"])] in text
+    # 2.75 to the lower end, 2 to the limit: 9 x (2.75 / 2)^2 pictures
+    assert (
+        "unsure: ort-tensorrt int8-cpu: mAP lost on the pictures, points: 2.5 (95 % interval "
+        "-0.25 to 5.25), limit 0.5: not enough pictures to tell: 9 pictures, about 18 would tell"
+    ) in lines
     assert "broken: cuda fp16: out of memory" in lines
     assert any("9 pictures (1 unreadable), mAP against FP32's scores" in line for line in lines)
 

@@ -67,9 +67,9 @@ def quantize_for_tensorrt(
         OpTypesToExcludeOutputQuantization=sorted({n.op_type for n in source.graph.node}),
         QDQOpTypePerChannelSupportToAxis={"Conv": 0},
     )
-    swallowed = _free_main_path(quantized, adds)
-    _raise_vanishing_scales(quantized)
     kept = {layer.node for layer in convolutions if layer.name in float_layers}
+    swallowed = _free_main_path(quantized, adds, kept)
+    _raise_vanishing_scales(quantized)
     restore_float(quantized, kept | {add for add, by in swallowed.items() if by in kept})
     return _finish(quantized, model)
 
@@ -178,12 +178,15 @@ def _insert_pairs(
     return quantized
 
 
-def _free_main_path(model: onnx.ModelProto, adds: Collection[str]) -> dict[str, str]:
+def _free_main_path(
+    model: onnx.ModelProto, adds: Collection[str], kept: Collection[str]
+) -> dict[str, str]:
     """Of each residual Add, leave the pair on the skip alone, in place.
 
     The convolution that ends the main path then swallows the Add; with a pair between them
     TensorRT would round twice and run the Add by itself (NVIDIA in TensorRT issue 1992). Where both
-    operands come from convolutions, the deeper one is the main path, as modelopt has it.
+    operands come from convolutions, the deeper one is the main path, as modelopt has it; but one
+    that stays in floating point (in `kept`) swallows no INT8 Add while the other can.
 
     Returns:
         For each Add the convolution that swallows it.
@@ -202,7 +205,10 @@ def _free_main_path(model: onnx.ModelProto, adds: Collection[str]) -> dict[str, 
                 for position, name in enumerate(sources)
                 if name in makers and makers[name].op_type == "Conv"
             ]
-            main = max(from_conv, key=lambda position: depth[sources[position]])
+            main = max(
+                from_conv,
+                key=lambda place: (makers[sources[place]].name not in kept, depth[sources[place]]),
+            )
             node.input[main] = sources[main]
             swallowed[node.name] = makers[sources[main]].name
     drop_unused(model.graph)

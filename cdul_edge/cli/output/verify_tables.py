@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -10,10 +11,17 @@ from rich.text import Text
 
 from cdul_edge.cli.output.devices import say_unavailable
 from cdul_edge.cli.output.speed_tables import show_speed, table
+from cdul_edge_runtime.bundle.verdict import UNSURE, Verdict, say_needed
 
 if TYPE_CHECKING:
-    from cdul_edge_runtime.verify.row import VerifyRow
+    from cdul_edge_runtime.verify.row import Check, VerifyRow
     from cdul_edge_runtime.verify.verify import VerifyReport
+
+VERDICTS: dict[Verdict, Text] = {
+    "ok": Text("ok", "green"),
+    "unsure": Text("unsure", "yellow"),
+    "broken": Text("broken", "red"),
+}
 
 # The checks that a backend's answers are held against its own other answers with.
 SELF_TESTS = {
@@ -37,13 +45,18 @@ def show_report(report: VerifyReport, console: Console) -> None:
 
 def _show_accuracy(report: VerifyReport, console: Console) -> None:
     accuracy = table("device", "precision")
-    for name in ("max error", "mean error", "flips %", "mAP", "change", "verdict"):
+    for name in ("max error", "mean error", "mAP", "verdict"):
         accuracy.add_column(name, justify="right", no_wrap=True)
+    cost = table("device", "precision")
+    for name in ("flips %", "95 % interval", "change", "95 % interval"):
+        cost.add_column(name, justify="right", no_wrap=True)
     for row in report.rows:
-        verdict = Text("ok", "green") if row.passed else Text("broken", "red")
-        errors = [_error(row.max_error), _error(row.mean_error)]
-        accuracy.add_row(row.device, row.precision, *errors, *_costs(row), verdict)
+        errors = [_error(row.max_error), _error(row.mean_error), _points(_map(row))]
+        accuracy.add_row(row.device, row.precision, *errors, VERDICTS[row.verdict])
+        cost.add_row(row.device, row.precision, *_costs(row))
     console.print(accuracy)
+    console.print()
+    console.print(cost)
     for line in _legend(report):
         console.print(line, style="dim")
 
@@ -62,14 +75,37 @@ def _legend(report: VerifyReport) -> list[str]:
     ]
 
 
+def _map(row: VerifyRow) -> float | None:
+    """On the pictures where they were given."""
+    found: float | None = row.pictures["map"] if row.pictures else row.map_reference
+    return found
+
+
 def _costs(row: VerifyRow) -> list[str]:
-    """Flips, mAP and its change: on the pictures where they were given."""
+    """Flips and the change of mAP, each with its interval: on the pictures where they were given.
+
+    The reference pictures give the change no interval: PyTorch's own decisions are the truth there.
+    """
     if row.pictures:
-        drop = row.pictures.get("map_drop")
+        rate, interval = row.pictures["flip_rate"], row.pictures["flip_rate_interval"]
+        drop, loss = row.pictures.get("map_drop"), row.pictures.get("map_drop_interval")
         change = None if drop is None else -drop
-        return [_percent(row.pictures["flip_rate"]), _points(row.pictures["map"]), _change(change)]
+        return [_percent(rate), show_percents(interval), _change(change), show_change(loss)]
     change = None if row.map_reference is None else row.map_reference - 100
-    return [_percent(row.flip_rate), _points(row.map_reference), _change(change)]
+    return [_percent(row.flip_rate), show_percents(row.flip_rate_interval), _change(change), "-"]
+
+
+def show_percents(rates: Sequence[float] | None) -> str:
+    """An interval of shares in percent."""
+    return "-" if rates is None else f"{100 * rates[0]:.2f} to {100 * rates[1]:.2f}"
+
+
+def show_change(loss: Sequence[float] | None) -> str:
+    """The interval of a change of mAP from that of its loss, the worse end first."""
+    if loss is None:
+        return "-"
+    worse, better = (round(-end, 2) + 0.0 for end in (loss[1], loss[0]))
+    return f"{worse:+.2f} to {better:+.2f}"
 
 
 def _show_self_tests(report: VerifyReport, console: Console) -> None:
@@ -94,17 +130,31 @@ def _show_remarks(report: VerifyReport, console: Console) -> None:
     for warning in report.warnings:
         console.print(warning, style="yellow")
     for row in report.rows:
-        faults = [
-            f"{check.name}: {check.value:.3g}, limit {check.limit:.3g}"
-            for check in row.checks
-            if not check.passed
-        ]
-        for fault in [row.failure, *faults] if row.failure else faults:
-            line = f"broken: {row.device} {row.precision}: {fault}"
-            console.print(line, style="red")
+        if row.failure:
+            _say(console, "broken", row, row.failure)
+        for check in row.checks:
+            if check.verdict != "ok":
+                _say(console, check.verdict, row, _explain(check))
     if not report.passed:
         text = "verification failed: do not use what is broken on this machine"
         console.print(text, style="red")
+
+
+def _say(console: Console, verdict: Verdict, row: VerifyRow, reason: str) -> None:
+    line = f"{verdict}: {row.device} {row.precision}: {reason}"
+    style = "red" if verdict == "broken" else "yellow"
+    console.print(line, style=style)
+
+
+def _explain(check: Check) -> str:
+    limit = f"limit {check.limit:.3g}"
+    if check.interval is None:
+        return f"{check.name}: {check.value:.3g}, {limit}"
+    low, high = check.interval
+    figure = f"{check.name}: {check.value:.3g} (95 % interval {low:.3g} to {high:.3g}), {limit}"
+    if check.verdict != "unsure":
+        return figure
+    return f"{figure}: {UNSURE}: {check.pictures} pictures, {say_needed(check.pictures_needed)}"
 
 
 def _error(value: float) -> str:

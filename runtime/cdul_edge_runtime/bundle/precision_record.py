@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cdul_edge_runtime.bundle.manifest import PROGRAM, Precision, program_version
+from cdul_edge_runtime.bundle.verdict import Estimate, Interval, Verdict, worst
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
 
@@ -39,6 +40,9 @@ class Accuracy:
         flip_rate: share of decisions at the thresholds that differ, in [0, 1].
         max_error, mean_error: absolute score differences.
         against: what ran both files, such as "onnxruntime 1.31.1, CPUExecutionProvider".
+        map_drop_interval: 95 % interval of the points of mAP lost; None in records of versions
+            that did not measure it, whose figures are taken as exact.
+        flip_rate_interval: 95 % interval of the flip rate, likewise.
     """
 
     pictures: int
@@ -49,11 +53,31 @@ class Accuracy:
     max_error: float
     mean_error: float
     against: str
+    map_drop_interval: Interval | None = None
+    flip_rate_interval: Interval | None = None
 
     @property
     def map_drop(self) -> float:
         """Points of mAP lost; negative where this precision is better."""
         return self.map_fp32 - self.map
+
+    @property
+    def map_loss(self) -> Estimate:
+        """Points of mAP lost, with their interval."""
+        return Estimate.of(self.map_drop, self.map_drop_interval, self.pictures)
+
+    @property
+    def flips(self) -> Estimate:
+        """The flip rate with its interval."""
+        return Estimate.of(self.flip_rate, self.flip_rate_interval, self.pictures)
+
+    def judge(self, limits: Limits) -> Verdict:
+        """Whether the cost is within the limits, exceeds one, or pictures were too few to tell.
+
+        Where no decision may flip at all, one that does exceeds the limit and none holds it.
+        """
+        flips = self.flips if limits.max_flip_rate else self.flips.exact
+        return worst((self.map_loss.judge(limits.max_map_drop), flips.judge(limits.max_flip_rate)))
 
 
 @dataclass(frozen=True)
@@ -66,7 +90,8 @@ class PrecisionRecord:
         source_sha256: of the model.fp32.onnx that it was made from.
         limits: what `verify` holds it to.
         accuracy: what it was measured to cost when it was made.
-        within_budget: whether that cost was within the limits; false only after `--force`.
+        within_budget: false where that cost exceeds a limit, which only `--force` writes; `verdict`
+            tells what is within the limits from what too few pictures were there to judge.
         speed_up: how many times as fast as FP32 it was on the CPU that made it; None where that
             says nothing, because the file is for another device.
         float_layers: layers that stayed in floating point, the most sensitive first.
@@ -85,6 +110,11 @@ class PrecisionRecord:
     float_layers: tuple[str, ...] = ()
     calibration: dict[str, Any] = field(default_factory=dict)
     version: str = field(default_factory=program_version)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What its pictures say about its accuracy."""
+        return self.accuracy.judge(self.limits) if self.within_budget else "broken"
 
     def write(self, folder: Path) -> None:
         """Write the sidecar into the bundle's folder, atomically."""
@@ -117,7 +147,7 @@ class PrecisionRecord:
                     **content,
                     "precision": precision,
                     "limits": Limits(**content["limits"]),
-                    "accuracy": Accuracy(**content["accuracy"]),
+                    "accuracy": _read_accuracy(content["accuracy"]),
                     "float_layers": tuple(content["float_layers"]),
                 }
             )
@@ -148,3 +178,13 @@ class PrecisionRecord:
                 f"{path} is not the file its record names (sha256 {digest[:8]}…, expected "
                 f"{self.sha256[:8]}…): copy the bundle again, or calibrate anew with --force"
             )
+
+
+def _read_accuracy(content: dict[str, Any]) -> Accuracy:
+    """Raises TypeError or ValueError where it is none."""
+    intervals: dict[str, Interval] = {}
+    for name in ("map_drop_interval", "flip_rate_interval"):
+        if content.get(name) is not None:
+            low, high = content[name]
+            intervals[name] = (float(low), float(high))
+    return Accuracy(**{**content, **intervals})

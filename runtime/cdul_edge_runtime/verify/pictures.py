@@ -14,6 +14,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
+from cdul_edge_runtime.metrics.bootstrap import estimate_flip_rate, estimate_map_drop
 from cdul_edge_runtime.metrics.metrics import Truth, evaluate_scores, mean_average_precision
 from cdul_edge_runtime.pictures.images import PictureList
 
@@ -87,6 +88,7 @@ def compare_pictures(classifier: Classifier, test: PictureTest, near: float) -> 
     else:
         scores, _, _ = score_pictures(classifier, test.pictures)
     clear, _ = find_flips(scores, test.fp32, classifier.thresholds, near)
+    flips = estimate_flip_rate(clear)
     error = differences(scores, test.fp32)
     truth = test.fp32 if test.truth is None else test.truth
     sound = bool(np.isfinite(scores).all())
@@ -95,14 +97,17 @@ def compare_pictures(classifier: Classifier, test: PictureTest, near: float) -> 
         "labels_per_picture": float((scores >= classifier.thresholds).sum(axis=1).mean()),
         "max_error": finite(float(error.max())),
         "mean_error": finite(float(error.mean())),
-        "flip_rate": float(clear.mean()),
+        "flip_rate": flips.value,
+        "flip_rate_interval": [flips.low, flips.high],
         "strange_scores": count_strange(scores),
         "truth": "fp32 scores" if test.truth is None else "given",
         "map_fp32": _mean_ap(test.fp32, truth),
         "map": _mean_ap(scores, truth),
     }
     if None not in (found["map"], found["map_fp32"]):
-        found["map_drop"] = found["map_fp32"] - found["map"]
+        drop = found["map_fp32"] - found["map"]
+        loss = estimate_map_drop(test.fp32, scores, truth, drop)
+        found |= {"map_drop": drop, "map_drop_interval": [loss.low, loss.high]}
     if test.truth is not None and sound:
         report = evaluate_scores(scores, test.truth, classifier.classes, classifier.thresholds)
         found["metrics"] = report.to_dict()

@@ -14,8 +14,10 @@ from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.bench.bench import Effort, Speed, measure_speed
 from cdul_edge_runtime.bundle.bundle import Bundle, Reference
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.bundle.verdict import Estimate, Interval, Verdict, worst
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.host.machine import peak_memory_mib
+from cdul_edge_runtime.metrics.bootstrap import estimate_flip_rate
 from cdul_edge_runtime.metrics.metrics import mean_average_precision
 from cdul_edge_runtime.selection import ACCURACY_ONLY
 from cdul_edge_runtime.verify.pictures import (
@@ -31,19 +33,53 @@ from cdul_edge_runtime.verify.pictures import (
 
 @dataclass(frozen=True)
 class Check:
-    """One figure with its limit; `passed` is false for NaN too."""
+    """One figure with its limit; NaN breaks any.
+
+    Attributes:
+        name: what was measured.
+        value, limit: the figure, and the most that it may be.
+        interval: its 95 % confidence interval; None where the figure is exact.
+        pictures: how many an interval comes from.
+        guard: it can only break: that the figure is within the limit is told by something else.
+    """
 
     name: str
     value: float
     limit: float
+    interval: Interval | None = None
+    pictures: int = 0
+    guard: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        verdict = self._estimate.judge(self.limit)
+        return "ok" if self.guard and verdict == "unsure" else verdict
 
     @property
     def passed(self) -> bool:
-        return bool(self.value <= self.limit)
+        """Whether the limit is not broken, as far as the pictures tell."""
+        return self.verdict != "broken"
+
+    @property
+    def pictures_needed(self) -> int | None:
+        """About how many pictures would tell; None where these do, or no number would."""
+        if self.verdict != "unsure":
+            return None
+        return self._estimate.pictures_needed(self.limit)
+
+    @property
+    def _estimate(self) -> Estimate:
+        return Estimate.of(self.value, self.interval, self.pictures)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; NaN becomes None, which JSON can hold."""
-        return {**asdict(self), "value": finite(self.value), "passed": self.passed}
+        plain: dict[str, Any] = {"name": self.name, "value": finite(self.value)}
+        plain |= {"limit": self.limit, "passed": self.passed, "verdict": self.verdict}
+        if self.interval is not None:
+            plain |= {"interval": list(self.interval), "pictures": self.pictures}
+        if self.verdict == "unsure":
+            plain["pictures_needed"] = self.pictures_needed
+        return plain
 
 
 @dataclass(frozen=True)
@@ -83,7 +119,8 @@ class VerifyRow:
         checks: figures that must hold.
         max_error, mean_error: absolute score differences to PyTorch on the reference pictures.
         worst_picture: the reference picture with the largest difference.
-        flip_rate: share of the decisions on them that clearly differ.
+        flip_rate: share of the decisions on them that clearly differ; `flip_rate_interval` holds
+            it in 95 of 100 cases.
         borderline: decisions that differ because PyTorch's score lies within the parity limit of
             its threshold; they are not held against the bundle.
         map_reference: mAP in percent of these scores with PyTorch's decisions as truth.
@@ -103,6 +140,7 @@ class VerifyRow:
     mean_error: float
     worst_picture: str
     flip_rate: float
+    flip_rate_interval: Interval | None
     borderline: int
     map_reference: float | None
     speed: Speed | None
@@ -124,6 +162,7 @@ class VerifyRow:
             mean_error=math.nan,
             worst_picture="",
             flip_rate=math.nan,
+            flip_rate_interval=None,
             borderline=0,
             map_reference=None,
             speed=None,
@@ -133,13 +172,18 @@ class VerifyRow:
         )
 
     @property
+    def verdict(self) -> Verdict:
+        """The worst of its checks; "broken" where it failed."""
+        return "broken" if self.failure else worst(check.verdict for check in self.checks)
+
+    @property
     def passed(self) -> bool:
-        """Whether it was measured, and every check holds."""
-        return self.failure is None and all(check.passed for check in self.checks)
+        """Whether it was measured, and no check is broken."""
+        return self.verdict != "broken"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; without a speed, latency and throughput are empty."""
-        plain = {**asdict(self), "passed": self.passed}
+        plain = {**asdict(self), "passed": self.passed, "verdict": self.verdict}
         speed = plain.pop("speed") or {"latency": {}, "throughput": {}}
         checks = [check.to_dict() for check in self.checks]
         errors = {name: finite(plain[name]) for name in ("max_error", "mean_error", "flip_rate")}
@@ -168,9 +212,10 @@ def verify_row(
     scores = score_all(classifier.backend, reference.inputs)
     error = differences(scores, reference.scores)
     flipped, borderline = find_flips(scores, reference.scores, classifier.thresholds, limits.parity)
+    flips = estimate_flip_rate(flipped)
     checks = [
         Check("largest score difference to PyTorch", float(error.max()), limits.score_error),
-        Check("decisions that flip, percent", _percent(flipped), 100 * limits.flip_rate),
+        _check_flips("decisions that flip, percent", flips, limits, guard=True),
         *_check_itself(classifier.backend, reference, scores, limits),
     ]
     on_pictures = compare_pictures(classifier, pictures, limits.parity) if pictures else {}
@@ -188,7 +233,8 @@ def verify_row(
         max_error=float(error.max()),
         mean_error=float(error.mean()),
         worst_picture=reference.names[int(error.max(axis=1).argmax())],
-        flip_rate=float(flipped.mean()),
+        flip_rate=flips.value,
+        flip_rate_interval=(flips.low, flips.high),
         borderline=int(borderline.sum()),
         map_reference=_map_against(scores, reference, classifier.thresholds),
         speed=speed,
@@ -236,27 +282,29 @@ def _check_itself(
 def _check_pictures(found: dict[str, Any], limits: RowLimits) -> list[Check]:
     if not found:
         return []
-    flips = Check(
-        "decisions that flip on the pictures, percent",
-        100 * found["flip_rate"],
-        100 * limits.flip_rate,
-    )
+    count = found["count"]
+    rate = Estimate.of(found["flip_rate"], found["flip_rate_interval"], count)
+    flips = _check_flips("decisions that flip on the pictures, percent", rate, limits)
     strange = Check(
         "scores on the pictures that are NaN or outside 0 to 1", found["strange_scores"], 0.0
     )
     # Without a single positive there is no mAP that could drop.
     if limits.map_drop is None or found["map_fp32"] is None:
         return [strange, flips]
-    drop = found.get("map_drop", float("nan"))
-    return [strange, flips, Check("mAP lost on the pictures, points", drop, limits.map_drop)]
+    drop, interval = found.get("map_drop", math.nan), found.get("map_drop_interval")
+    name = "mAP lost on the pictures, points"
+    return [strange, flips, Check(name, drop, limits.map_drop, interval, count)]
+
+
+def _check_flips(name: str, flips: Estimate, limits: RowLimits, *, guard: bool = False) -> Check:
+    """Where none may flip, one that does breaks the limit and none holds it, on any number."""
+    value, limit = 100 * flips.value, 100 * limits.flip_rate
+    interval = (100 * flips.low, 100 * flips.high) if limit else None
+    return Check(name, value, limit, interval, flips.pictures, guard)
 
 
 def _gap(a: Scores, b: Scores) -> float:
     return float(differences(a, b).max())
-
-
-def _percent(mask: npt.NDArray[np.bool_]) -> float:
-    return 100 * float(mask.mean())
 
 
 def _map_against(scores: Scores, reference: Reference, thresholds: Scores) -> float | None:

@@ -13,6 +13,7 @@ from cdul_edge_runtime.bench.bench import VERSIONS, Effort
 from cdul_edge_runtime.bench.combinations import Combinations, Unavailable
 from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle
 from cdul_edge_runtime.bundle.manifest import PROGRAM, Precision, program_version
+from cdul_edge_runtime.bundle.verdict import Verdict, worst
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.host.files import sha256_file
 from cdul_edge_runtime.host.machine import describe_machine, installed_versions, reset_peak_memory
@@ -48,9 +49,14 @@ class VerifyReport:
     power: dict[str, Any] = field(default_factory=describe_power)
 
     @property
+    def verdict(self) -> Verdict:
+        """The worst of the rows."""
+        return worst(row.verdict for row in self.rows)
+
+    @property
     def passed(self) -> bool:
-        """Whether every check of every row holds."""
-        return all(row.passed for row in self.rows)
+        """Whether no check of any row is broken, as far as the pictures tell."""
+        return self.verdict != "broken"
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -74,6 +80,7 @@ class VerifyReport:
             "version": program_version(),
             "stage": "verify",
             "passed": self.passed,
+            "verdict": self.verdict,
             **asdict(self),
             "rows": [row.to_dict() for row in self.rows],
             "warnings": list(self.warnings),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -227,6 +228,15 @@ def test_a_float_skip_convolution_leaves_the_main_path_swallowing_its_add(
     assert main == "layer2.0.conv2"
     assert paired(quantized, skip) == "layer2.0.downsample.0"
     assert find_violations(quantized) == []
+
+
+def test_whatever_layers_are_float_the_others_fuse_as_tensorrt_wants(
+    residual: onnx.ModelProto, ranges: Ranges
+) -> None:
+    """Also where the main path of a residual is float and its skip is an INT8 convolution."""
+    for count in range(len(LAYERS) + 1):
+        for kept in combinations(LAYERS, count):
+            assert find_violations(quantize_for_tensorrt(residual, ranges, kept)) == [], kept
 
 
 @pytest.mark.parametrize("dead", [0.0, 1e-12, -1e-30])
