@@ -21,7 +21,8 @@ from cdul_edge_runtime.bench.latency import Latency
 from cdul_edge_runtime.bundle.bundle import MANIFEST
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.host.files import read_json, write_json
-from cdul_edge_runtime.verify.row import Check, VerifyRow
+from cdul_edge_runtime.verify.check import Check
+from cdul_edge_runtime.verify.row import VerifyRow
 from cdul_edge_runtime.verify.verify import VerifyReport
 
 

@@ -14,7 +14,8 @@ from cdul_edge.cli.output.speed_tables import show_speed, table
 from cdul_edge_runtime.bundle.verdict import UNSURE, Verdict, say_needed
 
 if TYPE_CHECKING:
-    from cdul_edge_runtime.verify.row import Check, VerifyRow
+    from cdul_edge_runtime.verify.check import Check
+    from cdul_edge_runtime.verify.row import VerifyRow
     from cdul_edge_runtime.verify.verify import VerifyReport
 
 VERDICTS: dict[Verdict, Text] = {

@@ -18,8 +18,9 @@ from cdul_edge_runtime.bundle.precision_record import Limits
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.host.files import write_json
 from cdul_edge_runtime.pictures.images import find_images
+from cdul_edge_runtime.verify.check import Check
 from cdul_edge_runtime.verify.pictures import PictureTest, prepare_pictures
-from cdul_edge_runtime.verify.row import Check, VerifyRow, verify_row
+from cdul_edge_runtime.verify.row import VerifyRow, verify_row
 
 Scores = npt.NDArray[np.float32]
 Inputs = npt.NDArray[np.uint8]
