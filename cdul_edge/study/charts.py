@@ -1,116 +1,146 @@
-"""The charts of a study: a mean with its deviation a row, and a learning curve a panel."""
+"""The charts of a study: a mean with its deviation per row, and a learning curve per panel."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean
 
-from cdul_edge.study.drawing import ACCENT, BASE, FAINT, GRID, Drawing, fit_axis
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
 from cdul_edge.study.summary import Spread
 
-_ROW_PX, _TOP_PX, _LETTER_PX = 22, 56, 7.4
-_PLOT_PX, _VALUE_PX, _MARGIN_PX = 460, 110, 16
-_PANEL_PX, _PANEL_HEIGHT_PX, _GAP_PX, _PANELS = 168, 96, 40, 5
+INK, FAINT, ACCENT, BASE = "#222222", "#777777", "#1f5fa8", "#909090"
+# Percent; a narrower axis would show what the figures beside it round away.
+LEAST_SPAN = 1.0
+_COLUMNS = 5
+_ROW_IN, _PANEL_IN = 0.27, (2.1, 1.55)
+_STYLE = Path(__file__).with_name("charts.mplstyle")
+# With them, two files of one chart would differ.
+_METADATA = {"Date": None, "Creator": None}
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Values by epoch of one method, a list a seed; the labels' too, where they move."""
+    """Values by epoch of one method, a list per seed; the labels' too, where they move."""
 
     heldout: Sequence[Sequence[float]]
     labels: Sequence[Sequence[float]]
 
 
-def draw_spreads(
+def plot_spreads(
     title: str, unit: str, rows: Mapping[str, Mapping[int, float]], baseline: str | None = None
-) -> str:
-    """A row a name: every seed faint, the mean with its deviation, best first.
+) -> Figure:
+    """One row per name: every seed faint, the mean with its sample deviation, the best on top.
 
-    Dots and no bars: the axis does not start at 0.
+    Dots instead of bars, because the axis does not start at 0.
 
     Args:
+        title: of the chart.
+        unit: what the axis shows.
         rows: name to its value by seed; one value or more each.
         baseline: the name whose mean is drawn through all rows.
     """
     spreads = {name: Spread.of(list(seeds.values())) for name, seeds in rows.items()}
     names = sorted(rows, key=lambda name: -spreads[name].mean)
-    left = _MARGIN_PX + _LETTER_PX * max(map(len, names)) + 10
-    ends = [v for one in spreads.values() for v in _ends(one)]
-    ends += [value for seeds in rows.values() for value in seeds.values()]
-    axis = fit_axis(ends, left, left + _PLOT_PX)
-    bottom = _TOP_PX + _ROW_PX * len(names)
-    picture = Drawing(left + _PLOT_PX + _VALUE_PX + _MARGIN_PX, bottom + 42)
-    picture.text(_MARGIN_PX, 24, title, size=14, bold=True)
-    for tick in axis.ticks(8):
-        picture.line([(axis.at(tick), _TOP_PX - 8), (axis.at(tick), bottom)], GRID)
-        picture.text(axis.at(tick), bottom + 16, f"{tick:g}", anchor="middle", color=FAINT)
-    picture.text(left + _PLOT_PX / 2, bottom + 34, unit, anchor="middle", color=FAINT)
-    if baseline in spreads:
-        here = axis.at(spreads[baseline].mean)
-        picture.line([(here, _TOP_PX - 8), (here, bottom)], BASE, width=2, dashed=True)
-    for index, name in enumerate(names):
-        middle, spread = _TOP_PX + _ROW_PX * (index + 0.5), spreads[name]
-        picture.text(left - 10, middle + 4, name, anchor="end", bold=name == baseline)
-        low, high = map(axis.at, _ends(spread))
-        picture.line([(low, middle), (high, middle)], ACCENT, width=2)
-        for end in (low, high):
-            picture.line([(end, middle - 4), (end, middle + 4)], ACCENT, width=2)
-        for value in rows[name].values():
-            picture.dot(axis.at(value), middle, 3, FAINT, opacity=0.5)
-        picture.dot(axis.at(spread.mean), middle, 4.5, ACCENT)
-        picture.text(left + _PLOT_PX + 12, middle + 4, str(spread))
-    return picture.to_svg()
+    with style.context(_STYLE):
+        figure = Figure(figsize=(8.2, 1.1 + _ROW_IN * len(names)), layout="constrained")
+        axes = figure.add_subplot()
+        for place, name in enumerate(names):
+            seeds, spread = list(rows[name].values()), spreads[name]
+            axes.plot(seeds, [place] * len(seeds), "o", color=FAINT, alpha=0.5, ms=4.5, mew=0)
+            axes.errorbar(
+                spread.mean, place, xerr=spread.deviation or 0.0, fmt="o", color=ACCENT,
+                ms=6.5, capsize=3.5, elinewidth=1.6, label=name,
+            )  # fmt: skip
+            axes.annotate(
+                str(spread), (1.02, place), xycoords=axes.get_yaxis_transform(), va="center"
+            )
+        if baseline in spreads:
+            axes.axvline(spreads[baseline].mean, color=BASE, linestyle="--", zorder=0.5)
+            unit = f"{unit}; dashed: mean of {baseline}"
+        axes.set_yticks(range(len(names)), names, color=INK)
+        for text in axes.get_yticklabels():
+            text.set_fontweight("bold" if text.get_text() == baseline else "normal")
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(length=0)
+        _widen(axes, "x")
+        axes.set_xlabel(unit, color=FAINT)
+        figure.suptitle(title, x=0.01, ha="left")
+    return figure
 
 
-def draw_curves(title: str, curves: Mapping[str, Curves], baseline: str) -> str:
-    """A panel a method: held-out mAP by epoch, the baseline's behind it in gray.
+def plot_curves(title: str, curves: Mapping[str, Curves], baseline: str) -> Figure:
+    """One panel per method: held-out mAP by epoch, the baseline's behind it in gray.
 
-    Labels that move are a dashed line. All panels have the same axes; means over the seeds.
+    Labels that move are a dashed line. All panels have the same axes; values are means over the
+    seeds.
+
+    Args:
+        title: of the chart.
+        curves: method to its values.
+        baseline: the method behind all others.
     """
     means = {name: (_mean(one.heldout), _mean(one.labels)) for name, one in curves.items()}
-    moving = {name: max(two) - min(two) > 1e-9 for name, (_, two) in means.items()}
-    shown = [v for one, _ in means.values() for v in one]
-    shown += [v for name, (_, two) in means.items() if moving[name] for v in two]
-    columns = min(_PANELS, len(means))
+    columns = min(_COLUMNS, len(means))
     rows = -(-len(means) // columns)
-    width = _GAP_PX + columns * (_PANEL_PX + _GAP_PX)
-    picture = Drawing(max(width, 640), _TOP_PX + rows * (_PANEL_HEIGHT_PX + _GAP_PX) + 8)
-    picture.text(_MARGIN_PX, 24, title, size=14, bold=True)
-    legend = (
-        f"blue: held-out mAP; gray: that of {baseline}; dashed: mAP of the labels, if they move"
+    with style.context(_STYLE):
+        width, height = _PANEL_IN
+        size = (max(6.5, width * columns), 0.7 + height * rows)
+        figure = Figure(figsize=size, layout="constrained")
+        grid = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+        for axes, (name, (heldout, labels)) in zip(grid, means.items(), strict=False):
+            if baseline in means:
+                _line(axes, means[baseline][0], BASE, f"{baseline}, held-out mAP")
+            if max(labels) - min(labels) > 1e-9:
+                _line(axes, labels, ACCENT, "mAP of the labels, if they move", dashed=True)
+            _line(axes, heldout, ACCENT, "held-out mAP")
+            axes.set_title(name, loc="left", fontweight="bold", color=INK)
+            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+            axes.tick_params(length=0, labelbottom=True)
+        for axes in grid[len(means) :]:
+            axes.remove()
+        _widen(figure.axes[0], "y")
+        figure.supxlabel("epoch", fontsize=9, color=FAINT)
+        figure.supylabel("mAP, %", fontsize=9, color=FAINT)
+        lines = {str(line.get_label()): line for axes in figure.axes for line in axes.get_lines()}
+        figure.legend(
+            list(lines.values()), list(lines), loc="outside upper right", ncols=3, frameon=False
+        )
+        figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+def to_svg(figure: Figure) -> str:
+    """The chart as an SVG file, the same text for the same chart."""
+    file = io.StringIO()
+    with style.context(_STYLE):
+        figure.savefig(file, format="svg", metadata=_METADATA)
+    return file.getvalue()
+
+
+def _line(
+    axes: Axes, values: Sequence[float], color: str, label: str, *, dashed: bool = False
+) -> None:
+    style = "--" if dashed else "-"
+    marker = "o" if len(values) == 1 else ""
+    epochs = range(1, len(values) + 1)
+    axes.plot(
+        epochs, values, linestyle=style, marker=marker, color=color, label=label, lw=1.6, ms=4
     )
-    picture.text(_MARGIN_PX, 40, legend, size=11, color=FAINT)
-    for index, (name, (heldout, labels)) in enumerate(means.items()):
-        left = _GAP_PX + index % columns * (_PANEL_PX + _GAP_PX)
-        top = _TOP_PX + 16 + index // columns * (_PANEL_HEIGHT_PX + _GAP_PX)
-        axis = fit_axis(shown, top + _PANEL_HEIGHT_PX, top)
-        _frame(picture, name, left, top, len(heldout))
-        for tick in axis.ticks(4):
-            here = axis.at(tick)
-            picture.line([(left, here), (left + _PANEL_PX, here)], GRID)
-            picture.text(left - 5, here + 4, f"{tick:g}", anchor="end", size=10, color=FAINT)
-        drawn = [(means[baseline][0], BASE, False)] if baseline in means else []
-        drawn += [(labels, ACCENT, True)] if moving[name] else []
-        for values, color, dashed in [*drawn, (heldout, ACCENT, False)]:
-            step = _PANEL_PX / max(1, len(values) - 1)
-            points = [(left + i * step, axis.at(value)) for i, value in enumerate(values)]
-            picture.line(points, color, width=1.8, dashed=dashed)
-    return picture.to_svg()
 
 
-def _frame(picture: Drawing, name: str, left: float, top: float, epochs: int) -> None:
-    bottom = top + _PANEL_HEIGHT_PX
-    picture.text(left, top - 5, name, size=11, bold=True)
-    picture.text(left, bottom + 12, "1", anchor="middle", size=10, color=FAINT)
-    picture.text(
-        left + _PANEL_PX, bottom + 12, f"epoch {epochs}", anchor="end", size=10, color=FAINT
-    )
-
-
-def _ends(spread: Spread) -> tuple[float, float]:
-    reach = spread.deviation or 0.0
-    return spread.mean - reach, spread.mean + reach
+def _widen(axes: Axes, side: str) -> None:
+    """Let the axis span `LEAST_SPAN` or more."""
+    low, high = axes.get_xlim() if side == "x" else axes.get_ylim()
+    missing = max(0.0, LEAST_SPAN - (high - low)) / 2
+    (axes.set_xlim if side == "x" else axes.set_ylim)(low - missing, high + missing)
 
 
 def _mean(seeds: Sequence[Sequence[float]]) -> list[float]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cdul_edge import __version__
 from cdul_edge.study.cell_run import DONE, Outcome
-from cdul_edge.study.charts import Curves, draw_curves, draw_spreads
+from cdul_edge.study.charts import Curves, plot_curves, plot_spreads, to_svg
 from cdul_edge.study.claims import Finding, check_claims
 from cdul_edge.study.summary import Summary, summarize
 from cdul_edge.study.tables import classes_to_csv, tabulate_classes, tabulate_study
@@ -72,7 +72,7 @@ class Report:
         }
         if methods:
             title = "Training methods: held-out mAP"
-            charts["methods.svg"] = draw_spreads(title, _UNIT, methods, BASELINE)
+            charts["methods.svg"] = to_svg(plot_spreads(title, _UNIT, methods, BASELINE))
         strategies = {
             one.row[0]: one.values["labels_first_map"]
             for one in self.summaries
@@ -80,10 +80,12 @@ class Report:
         }
         if strategies:
             title = "Labelling strategies: mAP of the pseudo-labels"
-            charts["strategies.svg"] = draw_spreads(title, _UNIT, strategies, DEFAULT_STRATEGY)
+            charts["strategies.svg"] = to_svg(
+                plot_spreads(title, _UNIT, strategies, DEFAULT_STRATEGY)
+            )
         curves = self._curves()
         if curves:
-            charts["curves.svg"] = draw_curves("Learning curves", curves, BASELINE)
+            charts["curves.svg"] = to_svg(plot_curves("Learning curves", curves, BASELINE))
         return charts
 
     def _curves(self) -> dict[str, Curves]:

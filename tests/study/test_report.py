@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
-from cdul_edge.study.charts import Curves, draw_curves, draw_spreads
+from cdul_edge.study.charts import Curves, plot_curves, plot_spreads, to_svg
 from cdul_edge.study.claims import Claim, check_claims, judge
-from cdul_edge.study.drawing import Axis, fit_axis, round_step
 from cdul_edge.study.report import make_report
 from cdul_edge.study.summary import Spread, summarize
 from cdul_edge.study.tables import render, tabulate_classes, tabulate_study
@@ -161,40 +162,54 @@ def test_a_report_without_a_finished_cell_has_no_charts(outcomes: Outcomes, tmp_
     assert "default, fixed, none: no" in (tmp_path / "table.md").read_text()
 
 
-@pytest.mark.parametrize(
-    ("least", "step"), [(1.0, 1), (1.1, 2), (2.1, 5), (6, 10), (0.03, 0.05), (30, 50)]
-)
-def test_ticks_are_round(least: float, step: float) -> None:
-    assert round_step(least) == pytest.approx(step)
-
-
-def test_an_axis_has_room_for_every_value_and_maps_its_ends() -> None:
-    axis = fit_axis([60.0, 71.0], 100.0, 200.0)
-    assert (axis.low, axis.high) == (60, 72)
-    assert (axis.at(60), axis.at(66), axis.at(72)) == (100, 150, 200)
-    assert Axis(60, 72, 0, 1).ticks(6) == [60, 62, 64, 66, 68, 70, 72]
-    one = fit_axis([50.0], 0, 1)
-    assert one.low <= 50 < one.high
-    # A point at least, as narrower ticks would all read the same.
-    assert [one.low, one.high] == pytest.approx([49.4, 50.6])
+def data(axes: Axes) -> list[tuple[list[float], list[float]]]:
+    """x and y of every line that is drawn through data."""
+    points = [np.asarray(line.get_xydata()) for line in axes.get_lines()]
+    return [(xy[:, 0].tolist(), xy[:, 1].tolist()) for xy in points]
 
 
 def test_means_lie_where_the_axis_says_and_the_best_is_on_top() -> None:
     rows = {"low": {0: 60.0, 1: 62.0}, "a < b": {0: 70.0, 1: 72.0}}
-    picture = ElementTree.fromstring(draw_spreads("title", "unit", rows, "low"))
-    means = [c for c in picture.iter(f"{SVG}circle") if c.get("r") == "4.5"]
-    assert [float(str(c.get("cy"))) for c in means] == [67.0, 89.0]
-    upper, lower = (float(str(c.get("cx"))) for c in means)
-    assert upper > lower
-    words = [text.text for text in picture.iter(f"{SVG}text")]
-    assert words.index("a < b") < words.index("low")
-    assert "71.0 ± 1.4" in words
+    (axes,) = plot_spreads("title", "unit", rows, "low").axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a < b", "low"]
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]  # place 0 is on top
+    drawn = data(axes)
+    assert ([70.0, 72.0], [0, 0]) in drawn  # every seed
+    assert ([60.0, 62.0], [1, 1]) in drawn
+    assert ([71.0], [0]) in drawn  # the mean, and its deviation: the square root of 2
+    ends = [pytest.approx([71 - 2**0.5]), pytest.approx([71 + 2**0.5])]
+    assert [x for x, y in drawn if y == [0] and x != [71.0]] == ends
+    assert ([61.0, 61.0], [0, 1]) in drawn  # the baseline's mean through all rows
+    assert [text.get_text() for text in axes.texts] == ["71.0 ± 1.4", "61.0 ± 1.4"]
+
+
+def test_an_axis_never_shows_differences_smaller_than_a_point() -> None:
+    (axes,) = plot_spreads("title", "unit", {"one": {0: 50.0, 1: 50.001}}).axes
+    low, high = axes.get_xlim()
+    assert (low + high) / 2 == pytest.approx(50.0005)
+    assert high - low == pytest.approx(1.0, abs=0.1)
 
 
 def test_a_panel_has_the_baseline_behind_it_and_labels_only_where_they_move() -> None:
     still = Curves([[50.0, 60.0], [52.0, 62.0]], [[80.0, 80.0]] * 2)
     moving = Curves([[51.0, 65.0]] * 2, [[80.0, 82.0]] * 2)
-    picture = ElementTree.fromstring(draw_curves("t", {"fixed": still, "cdul": moving}, "fixed"))
-    lines = [line for line in picture.iter(f"{SVG}polyline") if line.get("stroke") != "#ddd"]
-    assert len(lines) == 2 + 3
-    assert sum(line.get("stroke-dasharray") is not None for line in lines) == 1
+    fixed, cdul = plot_curves("t", {"fixed": still, "cdul": moving}, "fixed").axes
+    assert data(fixed) == [([1, 2], [51.0, 61.0])] * 2  # means over the seeds
+    assert data(cdul) == [([1, 2], [51, 61]), ([1, 2], [80, 82]), ([1, 2], [51, 65])]
+    assert [line.get_linestyle() for line in cdul.get_lines()] == ["-", "--", "-"]
+
+
+def test_more_panels_than_a_row_holds_leave_no_empty_one() -> None:
+    curves = {f"method {n}": Curves([[50.0 + n]], [[80.0]]) for n in range(7)}
+    figure = plot_curves("t", curves, "fixed")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == list(curves)
+
+
+def test_a_chart_is_the_same_text_every_time_with_its_words_as_words() -> None:
+    rows = {"low": {0: 60.0, 1: 62.0}, "a < b": {0: 70.0, 1: 72.0}}
+    first, again = (to_svg(plot_spreads("title", "unit", rows, "low")) for _ in range(2))
+    assert first == again
+    words = [text.text for text in ElementTree.fromstring(first).iter(f"{SVG}text")]
+    assert {"title", "low", "a < b", "71.0 ± 1.4"} <= set(words)
+    assert "date" not in first
+    assert "Matplotlib" not in first
