@@ -19,6 +19,9 @@ demo: $(STAMP)  ## label, train, export, verify and predict on the drawn world
 test: $(STAMP)  ## the default test suite: no GPU, no network
 	$(BIN)/python -m pytest -q -n $(JOBS) --maxprocesses 8 --dist loadfile
 
+test-hostile: $(STAMP)  ## the same suite with other consoles, paths, threads and arithmetic
+	$(BIN)/python -m pytest -q -m slow tests/test_hostile_environment.py -k "$(ENVIRONMENT)"
+
 check: $(STAMP)  ## lint, format, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from pathlib import PurePosixPath
 from typing import Any
@@ -190,8 +190,10 @@ def program_version() -> str:
         return "unknown"
 
 
-def _read_graph(fields: dict[str, Any]) -> Graph:
-    return Graph(**{**fields, "newer_operators": tuple(fields["newer_operators"])})
+def _read_graph(content: dict[str, Any]) -> Graph:
+    known = {field.name for field in fields(Graph)}  # 0.1.0 wrote "input_colour"
+    values = {name: value for name, value in content.items() if name in known}
+    return Graph(**{**values, "newer_operators": tuple(content["newer_operators"])})
 
 
 def _read_parity(fields: dict[str, Any]) -> Parity:

@@ -34,7 +34,8 @@ def test_no_bar_is_drawn_into_a_file() -> None:
     assert shown.getvalue().strip() == ""
 
 
-def test_a_terminal_shows_the_units_that_were_done_before() -> None:
+def test_a_terminal_shows_the_units_that_were_done_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one has no bars
     shown = io.StringIO()
     rich = RichConsole(file=shown, width=100, force_terminal=True)
     with StderrConsole(rich).progress("labelling", 10, done=4) as advance:

@@ -1,0 +1,104 @@
+"""What version 0.1.0 made at commit b501723, read and used by today's code.
+
+`fixtures/b501723/make.sh` says how it was made: 12 drawn pictures, their labels, a finished and an
+interrupted run of a tiny network, and its bundle in all precisions.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+pytest.importorskip("torch")
+pytest.importorskip("open_clip")
+pytest.importorskip("pyarrow")
+
+from cdul_edge.cli import app
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import Precision
+
+MADE = Path(__file__).parent / "fixtures" / "b501723" / "made.tar.xz"
+
+
+@pytest.fixture
+def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the old version worked, made the current one: its paths are relative."""
+    with tarfile.open(MADE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words: str) -> Result:
+    result = CliRunner().invoke(app, list(words))
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def read_lines(file: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_labels_and_predictions_are_evaluated_to_the_same_figures(old: Path) -> None:
+    run("evaluate", "labels", "--truth", "world/train_truth.csv", "--json", "today.json")
+    then, now = (json.loads((old / name).read_text()) for name in ("evaluation.json", "today.json"))
+    for name in ("map", "ap", "cf1", "of1", "hamming"):
+        assert now[name] == then[name], name
+    result = run("evaluate", "predictions.jsonl", "--truth", "world/heldout.csv", "--json", "-")
+    assert json.loads(result.stdout)["pictures"] == 6
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("labels", "labels folder"),
+        ("labels-patches", "labels folder"),
+        ("labels/pseudo_labels.parquet", "pseudo-labels"),
+        ("labels/similarities/part-00000.parquet", "similarity part"),
+        ("run", "run"),
+        ("run/pseudo_labels_refined.parquet", "pseudo-labels"),
+        ("bundle", "bundle"),
+        ("bundle/model.int8.json", "calibrate report"),
+        ("bundle/calibration.json", "calibration"),
+        ("bundle/reference.npz", "reference pictures"),
+        ("bundle-verify.json", "verif"),
+        ("predictions.jsonl", "predictions"),
+    ],
+)
+def test_info_knows_every_file(old: Path, path: str, kind: str) -> None:
+    assert kind in json.loads(run("info", path, "--json", "-").stdout)["kind"]
+
+
+@pytest.mark.parametrize("strategy", ["global", "cdul"])
+def test_labels_are_made_again_by_another_strategy_without_clip(old: Path, strategy: str) -> None:
+    parts = {path: path.read_bytes() for path in (old / "labels").rglob("part-*.parquet")}
+    assert parts
+    words = ("world/train", "--classes", "world/classes.txt", "--clip", "demo", "--workers", "0")
+    run("label", *words, "--strategy", strategy, "--out", "labels")
+    labels = PseudoLabels.read(old / "labels")
+    assert labels.provenance["aggregation"]["strategy"] == strategy
+    assert len(labels.paths) == 12
+    assert {path: path.read_bytes() for path in parts} == parts
+
+
+@pytest.mark.parametrize("labels", ["labels", "labels-patches", "labels/pseudo_labels.parquet"])
+def test_a_run_is_trained_from_old_labels(old: Path, labels: str) -> None:
+    words = ("--network", "clip:tiny-clip", "--weights", "none", "--image-size", "32")
+    run("train", labels, *words, "--epochs", "1", "--out", "new")
+    assert read_lines(old / "new" / "metrics.jsonl")[-1]["epoch"] == 1
+
+
+def test_a_bundle_predicts_verifies_and_is_calibrated(old: Path) -> None:
+    assert Bundle.load(old / "bundle").precisions() == tuple(Precision)
+    run("predict", "bundle", "world/heldout", "--device", "cpu", "--out", "today.jsonl")
+    then, now = read_lines(old / "predictions.jsonl"), read_lines(old / "today.jsonl")
+    assert [line["path"] for line in now] == [line["path"] for line in then]
+    run("verify", "bundle", "--repeats", "1", "--backend", "cpu")
+    words = ("--max-map-drop", "100", "--max-flip-rate", "1", "--force")
+    run("calibrate", "bundle", "--images", "world/train", *words)
+    assert Bundle.load(old / "bundle").precisions() == tuple(Precision)
