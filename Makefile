@@ -11,7 +11,7 @@ demo test test-hostile: export OMP_WAIT_POLICY ?= PASSIVE
 JOBS ?= auto
 test test-hostile: export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-hostile check bench clean
+.PHONY: demo test test-hostile check bench docs release-check clean
 
 demo: $(STAMP)  ## label, train, export, verify and predict on the drawn world
 	$(BIN)/cdul-edge demo --out demo-out --force
@@ -30,6 +30,20 @@ check: $(STAMP)  ## lint, format, types, import contracts
 
 bench: $(STAMP)  ## every benchmark on this machine; writes benchmarks/results/*.json
 	$(BIN)/python -m benchmarks --threads $(THREADS)
+
+docs: $(VENV)/.docs  ## the documentation and API reference, into build/docs; offline, strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir build/docs
+	@! grep -rnoE '<(link|script|img)[^>]*(href|src)="?https?:[^> ]*' build/docs --include='*.html' \
+	  || { echo "the pages above fetch from the network" >&2; exit 1; }
+
+# The extras to install in fresh environments: `make release-check EXTRAS="none cpu"`.
+EXTRAS ?= train none cpu calibrate gpu trt
+release-check: $(VENV)/.release  ## build, install, and try the packages as a user would get them
+	$(BIN)/python scripts/release_check.py --extras $(EXTRAS)
+
+$(VENV)/.docs $(VENV)/.release: $(VENV)/.%: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group $*
+	touch $@
 
 clean:  ## what the targets above made
 	rm -rf $(VENV) demo-out build dist .mypy_cache .pytest_cache .ruff_cache

@@ -76,8 +76,7 @@ def build_engines(
 ) -> list[StampedEngine]:
     """Build several engines; what would be refused is refused before the first build.
 
-    Raises:
-        as `build_engine`.
+    Raises what `build_engine` raises.
     """
     trt, cuda = trt or import_tensorrt(), cuda or CudaRuntime()
     platform = gpu_platform(trt, cuda)
@@ -104,7 +103,8 @@ def build_engine(
         bundle: checked, as `Bundle.load` gives it; only its engines/ folder changes.
         settings: which engine.
         force: replace the engine of that precision for this machine.
-        trt, cuda: by default the installed TensorRT and its CUDA runtime.
+        trt: by default the installed TensorRT.
+        cuda: by default its CUDA runtime.
         talk: told what is done, a line at a time.
 
     Raises:

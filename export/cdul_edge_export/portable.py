@@ -11,7 +11,7 @@ def without_folders(provenance: Mapping[str, object]) -> dict[str, object]:
     """Copy plain values, and keep only the last part of every absolute path in them.
 
     A bundle is shipped: a path would name the user and the machine. A path after a prefix
-    (`clip:/home/ann/model.pt`) and a path below a home folder (`~/model.pt`) count too.
+    (`clip:/models/rn50.pt`) and a path below a home folder (`~/model.pt`) count too.
     """
     return {key: _strip(value) for key, value in provenance.items()}
 
