@@ -13,6 +13,7 @@ from cdul_edge_calibration.thresholds import ThresholdRule, choose_thresholds
 from cdul_edge_export.bundle_export import PARITY_LIMIT, ExportRequest, ExportResult, export
 from cdul_edge_export.deploy import score_pictures
 from cdul_edge_export.reference import REFERENCE_COUNT, choose_reference
+from cdul_edge_runtime.bundle.classes import name_some
 from cdul_edge_runtime.bundle.thresholds import read_thresholds
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
@@ -143,7 +144,7 @@ def _choose_on_pictures(
         console.warn(f"skipped {error}")
     never = [name for name, value in zip(trained.classes, values, strict=True) if value > 1]
     if never:
-        console.warn(f"no threshold does what was asked, so never predicted: {', '.join(never)}")
+        console.warn(f"no threshold does what was asked, so never predicted: {name_some(never)}")
     origin: dict[str, str | int] = {"rule": request.thresholds, "pictures": len(paths)}
     if request.truth:
         origin["truth"] = request.truth.name

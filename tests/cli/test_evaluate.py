@@ -192,6 +192,7 @@ def test_a_rate_is_fitted_without_truth_and_a_class_without_threshold_is_named(
     ("options", "fault"),
     [
         (["--fit-thresholds", "f1", "--threshold", "0.5"], "exclude each other"),
+        (["--threshold", "1.5"], "1.5"),
         (["--fit-pictures", "2"], "go with --fit-thresholds"),
         (["--write-thresholds", "t.json"], "go with --fit-thresholds"),
         (["--fit-thresholds", "best"], "expected f1, precision=P"),
@@ -233,6 +234,31 @@ def test_files_without_scores_are_one_line(
     assert result.exit_code == 2
     assert fault in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_table_of_a_thousand_classes_shows_the_best_and_the_worst(tmp_path: Path) -> None:
+    """1,203 classes of LVIS; class n is ranked worse the higher n is, and the last has no truth."""
+    names, count = [f"c{n:04}" for n in range(1203)], 41
+    scores = np.zeros((count, len(names)), np.float32)
+    rows = np.zeros((count, len(names)), int)
+    for n in range(len(names) - 1):
+        rows[n % count, n] = 1
+        scores[:, n] = (np.arange(count) - n % count) % count <= 40 * n // 1203  # ties with it
+    thresholds = np.full(len(names), 0.5, np.float32)
+    paths = tuple(f"{n}.jpg" for n in range(count))
+    labels = tmp_path / "l.parquet"
+    PseudoLabels(Path(), paths, ClassList(tuple(names)), scores, thresholds).write(labels)
+    lines = [f"{path}," + ",".join(map(str, row)) for path, row in zip(paths, rows, strict=True)]
+    truth = tmp_path / "truth.csv"
+    truth.write_text("\n".join(["image_path," + ",".join(names), *lines]) + "\n")
+    shown = evaluate(labels, "--truth", truth, "--json", tmp_path / "all.json").stdout
+    assert len(shown.splitlines()) < 60
+    assert "c0000" in shown
+    assert "c1201" in shown
+    assert "c0600" not in shown
+    assert "1173 more classes, all in --json" in shown
+    assert "left out of mAP: c1202\n" in shown
+    assert len(json.loads((tmp_path / "all.json").read_text())["ap"]) == 1203
 
 
 def test_predictions_of_the_top_classes_only_cannot_be_evaluated(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -9,63 +11,86 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from cdul_edge.front.evaluation import ThresholdOrigin
     from cdul_edge_runtime.metrics.metrics import MetricsReport
 
 
+# Beyond so many classes a table of all is no overview: only its two ends are shown.
+MOST_CLASSES = 60
+_ENDS = 15
+
+
 def show_report(report: MetricsReport, pictures: int, console: Console) -> None:
-    """AP class by class, then a line a metric.
+    """Show AP class by class, then one line per metric.
 
     Args:
+        report: of the scores.
         pictures: how many there were, with known truth or without.
+        console: where to show it.
     """
+    from cdul_edge_runtime.bundle.classes import name_some
+
     plain = report.to_dict()
-    console.print(_ap_table(plain))
+    console.print(_ap_table(report))
     for name, key, note in _lines(plain):
         console.print(f"{name:9} {_percent(plain[key]):>5}   ({note})")
     unknown = f" of {pictures}; the truth of the others is unknown" * (pictures > report.pictures)
     console.print(f"{report.pictures} pictures{unknown}")
-    if report.classes_without_positive:
-        missing = ", ".join(name for name, value in plain["ap"].items() if value is None)
-        console.print(Text(f"no positive picture, left out of mAP: {missing}"))
+    missing = [name for name, value in report.ap.items() if math.isnan(value)]
+    if missing:
+        console.print(f"no positive picture, left out of mAP: {name_some(missing)}")
 
 
-def say_origin(origin: dict[str, Any], console: Console) -> None:
-    """Where fitted thresholds came from, and what that makes of the figures."""
-    if "in_sample" not in origin:
+def say_origin(origin: ThresholdOrigin, console: Console) -> None:
+    """Say where fitted thresholds came from, and what that makes of the figures."""
+    if origin.pictures is None:
         return
-    rule, count = origin["rule"], origin["pictures"]
-    if origin["in_sample"]:
+    rule, count = origin.rule, origin.pictures
+    if origin.in_sample:
         line = (
             f"thresholds: {rule}, chosen on these very {count} pictures, so all but AP and ECE is "
             "too good; --fit-pictures N keeps pictures apart to report on"
         )
-    elif "seed" in origin:
+    elif origin.seed is not None:
         line = (
-            f"thresholds: {rule}, chosen on {count} pictures drawn with seed {origin['seed']}; "
+            f"thresholds: {rule}, chosen on {count} pictures drawn with seed {origin.seed}; "
             "every figure is of the others"
         )
     else:
         line = f"thresholds: {rule}, from the scores of {count} pictures and no truth"
-    console.print(line, style="yellow" if origin["in_sample"] else None)
+    console.print(line, style="yellow" if origin.in_sample else None)
 
 
-def _ap_table(plain: dict[str, Any]) -> Table:
+def _ap_table(report: MetricsReport) -> Table:
     table = Table()
     table.add_column("class")
     table.add_column("AP, %", justify="right")
-    for name, value in plain["ap"].items():
-        table.add_row(Text(name), _percent(value))
+    rows = list(report.ap.items())
+    if len(rows) > MOST_CLASSES:
+        ranked = sorted((row for row in rows if not math.isnan(row[1])), key=lambda row: -row[1])
+        best, worst = ranked[:_ENDS], ranked[_ENDS:][-_ENDS:]
+        hidden = len(rows) - len(best) - len(worst)
+        _add_classes(table, best)
+        table.add_row(f"... {hidden} more classes, all in --json ...", "", style="dim")
+        _add_classes(table, worst)
+    else:
+        _add_classes(table, rows)
     table.add_section()
-    table.add_row(f"mAP ({plain['ap_convention']})", _percent(plain["map"]), style="bold")
+    table.add_row(f"mAP ({report.ap_convention})", _percent(report.map), style="bold")
     return table
 
 
-def _lines(plain: dict[str, Any]) -> tuple[tuple[str, str, str], ...]:
+def _add_classes(table: Table, rows: Sequence[tuple[str, float]]) -> None:
+    for name, value in rows:
+        table.add_row(Text(name), _percent(value))
+
+
+def _lines(plain: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
     shown = {key: _percent(value) for key, value in plain.items() if key not in _NO_PERCENT}
     return (
         ("CF1", "cf1", f"CP {shown['cp']}, CR {shown['cr']}"),
         ("OF1", "of1", f"OP {shown['op']}, OR {shown['or_']}"),
-        ("CF1 top-3", "cf1_top3", f"at most three labels a picture; OF1 {shown['of1_top3']}"),
+        ("CF1 top-3", "cf1_top3", f"at most three labels per picture; OF1 {shown['of1_top3']}"),
         ("macro F1", "macro_f1", "mean of the classes' F1"),
         ("Hamming", "hamming", f"predicting nothing scores {shown['density']}"),
         ("ECE", "ece", f"mean of the classes' {shown['ece_by_class']}; Brier {shown['brier']}"),
@@ -76,4 +101,4 @@ _NO_PERCENT = ("pictures", "ap", "ap_convention", "classes_without_positive")
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
+    return "-" if value is None or math.isnan(value) else f"{value:.1f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -45,3 +45,9 @@ class ClassList:
         if name not in self.names:
             raise CdulEdgeError(f"no class {name!r}: the classes are {', '.join(self.names)}")
         return self.names.index(name)
+
+
+def name_some(names: Sequence[str], most: int = 20) -> str:
+    """Names with commas between; beyond `most`, how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

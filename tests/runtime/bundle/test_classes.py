@@ -1,6 +1,6 @@
 import pytest
 
-from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.classes import ClassList, name_some
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
@@ -25,3 +25,8 @@ def test_the_order_given_is_the_column_order() -> None:
 def test_a_list_that_cannot_be_columns_is_refused(names: tuple[str, ...], fault: str) -> None:
     with pytest.raises(CdulEdgeError, match=fault):
         ClassList(names)
+
+
+def test_many_names_are_cut_short_with_their_number() -> None:
+    assert name_some(["cat", "dog"], most=2) == "cat, dog"
+    assert name_some(["cat", "dog", "hen", "cow"], most=2) == "cat, dog and 2 more"
