@@ -7,44 +7,47 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from cdul_edge.cli.output.demo_tables import show_demo
 from cdul_edge.cli.output.result_console import message_console, result_console
 from cdul_edge.cli.output.summary import write_summary
 from cdul_edge_runtime.errors import extra_imports
-from cdul_edge_runtime.host.files import write_json
 
-ACCURACY = {
-    "global": ("CLIP, whole picture", "training pictures"),
-    "cdul": ("pseudo-labels, CDUL's (picture by picture)", "training pictures"),
-    "pseudo_labels": ("pseudo-labels, default (evidence of the set)", "training pictures"),
-    "refined_labels": ("pseudo-labels, aligned", "training pictures"),
-    "student_train": ("student, exported", "training pictures"),
-    "student_heldout": ("student, exported", "held-out pictures"),
-    "supervised_heldout": ("student of true labels (bound)", "held-out pictures"),
-}
+OutOption = Annotated[Path, typer.Option(help="Write everything that the demo makes here.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the drawn world and of training.")]
+TrainPicturesOption = Annotated[
+    int, typer.Option(min=64, help="Draw this many unlabelled pictures to learn from.")
+]
+HeldoutPicturesOption = Annotated[
+    int, typer.Option(min=20, help="Draw this many pictures to judge the result on.")
+]
+SupervisedOption = Annotated[
+    bool, typer.Option("--supervised", help="Also train on true labels, as an upper bound.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace the demo that --out holds.")]
+JsonOption = Annotated[
+    Path | None, typer.Option(help="Write the report as JSON to this file too; - is stdout.")
+]
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path(
-        "demo-out"
-    ),
-    seed: Annotated[int, typer.Option(min=0, help="Of the drawn world and of training.")] = 0,
-    train_pictures: Annotated[int, typer.Option(min=64, help="Unlabelled pictures.")] = 3000,
-    heldout_pictures: Annotated[int, typer.Option(min=20, help="Pictures to judge on.")] = 1000,
-    supervised: Annotated[
-        bool, typer.Option("--supervised", help="Also train on true labels: the upper bound.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier demo.")] = False,
-    json: Annotated[Path | None, typer.Option(help="Also write the table as JSON.")] = None,
+    out: OutOption = Path("demo-out"),
+    seed: SeedOption = 0,
+    train_pictures: TrainPicturesOption = 3000,
+    heldout_pictures: HeldoutPicturesOption = 1000,
+    supervised: SupervisedOption = False,
+    force: ForceOption = False,
+    json: JsonOption = None,
 ) -> None:
     """Draw a world, label it with a tiny CLIP, train, export, calibrate, verify; no download."""
     with extra_imports("train", "the demo"):
-        from cdul_edge.demo.pipeline import DemoSettings, run_demo
-    settings = DemoSettings(
+        from cdul_edge.demo import DemoRequest
+        from cdul_edge.demo import demo as run_demo
+
+    request = DemoRequest(
         out=out,
         seed=seed,
         train_pictures=train_pictures,
@@ -53,13 +56,11 @@ def demo(
         force=force,
     )
     # With --json - stdout is the report's alone; what the commands print goes to stderr.
-    quiet = str(json) == "-"
-    with redirect_stdout(sys.stderr) if quiet else nullcontext():
-        report = run_demo(settings, _run_command)
-        _print_report(report)
-    write_json(out / "demo.json", report)
+    with redirect_stdout(sys.stderr) if str(json) == "-" else nullcontext():
+        result = run_demo(request, _run_command)
+        show_demo(result, result_console())
     if json is not None:
-        write_summary(json, report)
+        write_summary(json, result.to_dict())
 
 
 def _run_command(arguments: Sequence[str]) -> None:
@@ -69,44 +70,3 @@ def _run_command(arguments: Sequence[str]) -> None:
     code = app(list(arguments), standalone_mode=False)
     if code:
         raise typer.Exit(code)
-
-
-def _print_report(report: dict[str, Any]) -> None:
-    console = result_console()
-    table = Table(title="What came out", title_justify="left")
-    table.add_column("mAP, %", justify="right")
-    table.add_column("of")
-    table.add_column("on")
-    for name, (what, where) in ACCURACY.items():
-        if name in report["map"]:
-            table.add_row(f"{report['map'][name]:.1f}", what, where)
-    console.print(table)
-    console.print(_tabulate_precisions(report["precisions"]))
-    torch_ms, ort_ms = (report["latency_ms"][k] for k in ("torch_ms", "onnxruntime_ms"))
-    console.print(
-        f"One picture takes {torch_ms:.2f} ms in torch and {ort_ms:.2f} ms in ONNX Runtime "
-        f"({torch_ms / ort_ms:.2f}x; batch 1, one thread each, median)."
-    )
-    stages = ", ".join(f"{name} {value:.0f}" for name, value in report["stage_seconds"].items())
-    console.print(f"The whole took {report['seconds']:.0f} s ({stages}).")
-    for name, path in report["paths"].items():
-        console.print(f"  {name:14} {path}")
-
-
-def _tabulate_precisions(precisions: dict[str, dict[str, Any]]) -> Table:
-    table = Table(title="The student in each precision, held-out pictures", title_justify="left")
-    table.add_column("precision")
-    for name in ("mAP, %", "change", "95 % interval", "flips, %", "MiB", "CPU, ms"):
-        table.add_column(name, justify="right")
-    for name, cost in precisions.items():
-        latency = cost["latency_ms"]
-        table.add_row(
-            name,
-            f"{cost['map']:.2f}",
-            f"{cost['map_change']:+.2f}",
-            "{:+.2f} to {:+.2f}".format(*cost["map_change_interval"]),
-            f"{cost['flips_percent']:.2f}",
-            f"{cost['mib']:.1f}",
-            "-" if latency is None else f"{latency:.2f}",
-        )
-    return table
