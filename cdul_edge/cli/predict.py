@@ -85,7 +85,8 @@ def predict(
 
 
 def _find_paths(sources: list[str]) -> Iterator[str]:
-    from cdul_edge_runtime.pictures.images import find_images, require_utf8
+    from cdul_edge_runtime.pictures.images import find_images
+    from cdul_edge_runtime.pictures.walk import require_utf8
 
     for source in map(require_utf8, sources):
         if source == "-":

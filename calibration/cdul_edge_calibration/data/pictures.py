@@ -14,7 +14,7 @@ import numpy.typing as npt
 from cdul_edge_calibration.console import Advance, Talk
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
-from cdul_edge_runtime.pictures.images import PictureList, open_image
+from cdul_edge_runtime.pictures.images import PictureList, open_image, read_picture
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 Inputs = npt.NDArray[np.uint8]
@@ -174,13 +174,10 @@ def _read_batches(
     for index in indices:
         path = pool.absolute(index)
         try:
-            content = path.read_bytes() if path.is_file() else b""
-            inputs = preprocess.apply(open_image(content or path, str(path)))
+            content = read_picture(path)
+            inputs = preprocess.apply(open_image(content, str(path)))
         except ImageError as error:
             unreadable.append(error)
-            continue
-        except OSError as error:
-            unreadable.append(ImageError(str(path), f"cannot be read ({error.strerror})"))
             continue
         batch.append((pool.paths[index], hashlib.sha256(content).hexdigest(), inputs))
         if len(batch) == BATCH:

@@ -22,7 +22,7 @@ from cdul_edge_runtime.metrics.truth_formats import (
     read_npz,
     read_voc,
 )
-from cdul_edge_runtime.pictures.images import SUFFIXES
+from cdul_edge_runtime.pictures.walk import SUFFIXES
 
 Match = Literal["path", "file name", "stem"]
 

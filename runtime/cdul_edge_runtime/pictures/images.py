@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 import warnings
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from cdul_edge_runtime.errors import CdulEdgeError, ImageError
+from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning, ImageError
+from cdul_edge_runtime.host.reading import UnreadableError, read_bytes
+from cdul_edge_runtime.pictures.decoding import decode, pillow_faults, quiet_pillow
+from cdul_edge_runtime.pictures.list_files import read_list
+from cdul_edge_runtime.pictures.metadata import find_turn
+from cdul_edge_runtime.pictures.rgb import to_rgb
+from cdul_edge_runtime.pictures.walk import Walk, require_utf8
 
-# Where Pillow stops warning and refuses; no camera reaches it, a decompression bomb does.
-MAX_PIXELS = 178_956_970
-
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .ppm .pgm .pbm .pnm .tga .jp2 "
-    ".avif .heic .heif".split()
-)
+# Larger than MAX_PIXELS uncompressed 16-bit gray or 8-bit RGB with alpha.
+MAX_PICTURE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -45,137 +40,91 @@ def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
 
     EXIF orientation is applied; alpha is laid over white; 16-bit grays are scaled to 8 bits; of
     an animation the first frame counts. The content decides the format, not the file's ending.
+    Damaged metadata (EXIF, comments, color profiles) is left aside: only the pixels count.
+
+    Args:
+        source: a file, or its content.
+        name: what errors call the picture; the path, unless given.
 
     Raises:
-        ImageError: the file is missing, unreadable, empty, cut, no picture, or beyond MAX_PIXELS.
+        ImageError: the file is missing, unreadable, empty, truncated, not a picture, larger than
+            MAX_PICTURE_BYTES, or beyond MAX_PIXELS.
     """
     path = name or (str(source) if isinstance(source, Path) else "<bytes>")
-    try:
-        content = source.read_bytes() if isinstance(source, Path) else source
-    except OSError as error:
-        raise ImageError(path, f"cannot be read ({error.strerror or error})") from error
-    except ValueError as error:  # a zero byte in the name
-        raise ImageError(path, f"cannot be read ({error})") from error
+    content = read_picture(source, path) if isinstance(source, Path) else source
     if not content:
         raise ImageError(path, "is empty (0 bytes)")
+    with quiet_pillow():
+        return _upright(decode(content, path), path)
+
+
+def read_picture(path: Path, name: str | None = None) -> bytes:
+    """The bytes of a picture file; pipes, devices and files beyond MAX_PICTURE_BYTES are refused.
+
+    Raises:
+        ImageError: it cannot be read; its path is `name`, where given.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # bombs are refused below; EXIF noise is no fault
-            with Image.open(io.BytesIO(content)) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise ImageError(
-                        path, f"has {image.width}x{image.height} pixels, more than {MAX_PIXELS}"
-                    )
-                return upright_rgb(image, path)
-    except Image.DecompressionBombError as error:
-        raise ImageError(path, f"has more than {MAX_PIXELS} pixels") from error
-    except UnidentifiedImageError as error:
-        raise ImageError(path, "is not a picture that Pillow can identify") from error
-    # Pillow's decoders raise all of these for damaged files (a cut JPEG: OSError, a bad PNG chunk:
-    # SyntaxError, a bad TIFF: struct.error is a ValueError's cousin, ...).
-    except (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError) as error:
-        raise ImageError(path, f"is damaged ({error})") from error
-    except (OverflowError, MemoryError, RuntimeError, AttributeError) as error:
-        raise ImageError(path, f"cannot be decoded ({error})") from error
+        return read_bytes(path, limit_bytes=MAX_PICTURE_BYTES)
+    except UnreadableError as error:
+        raise ImageError(name or str(path), error.reason) from error
 
 
 def upright_rgb(image: Image.Image, name: str = "<image>") -> Image.Image:
     """Turn a PIL image upright and RGB, as `open_image` does with what it decodes.
 
     Raises:
-        ImageError: floating-point pixels, whose range nothing tells.
+        ImageError: no pixels, a closed image, a file behind it that cannot be decoded, or
+            floating-point pixels, whose range nothing tells.
     """
-    image.load()
+    with quiet_pillow():
+        with pillow_faults(name, "cannot be loaded; was it closed?"):
+            image.load()
+        return _upright(image, name)
+
+
+def _upright(image: Image.Image, path: str) -> Image.Image:
+    """A loaded picture, turned and converted."""
+    if 0 in image.size:
+        raise ImageError(path, f"has {image.width}x{image.height} pixels")
     if image.mode == "F":
-        raise ImageError(name, "has floating-point pixels of unknown range: save 8 or 16 bits")
-    return _to_rgb(ImageOps.exif_transpose(image))
+        raise ImageError(path, "has floating-point pixels of unknown range: save 8 or 16 bits")
+    turn = find_turn(image)
+    with pillow_faults(path):
+        return to_rgb(image if turn is None else image.transpose(turn))
 
 
 def find_images(source: Path) -> PictureList:
     """List pictures of a folder (recursive), a text file of paths, or a CSV with `image_path`.
 
-    A folder lists files with a picture's ending, and files without any ending, sorted; a folder
-    reached twice through symbolic links is walked once. Relative paths in a list are relative to
-    the list's own folder.
+    A folder lists files with a picture's ending (`SUFFIXES`), and files without any ending,
+    sorted; a folder reached twice through symbolic links is walked once. Hidden files and folders
+    (`.thumbnails`) and other programs' litter (`@eaDir`, `__MACOSX`) are left out; how many files
+    were left out is said with a `CdulEdgeWarning`. Relative paths in a list are relative to the
+    list's own folder.
 
     Raises:
-        CdulEdgeError: nothing there, no pictures, a duplicate path, or a name that is not UTF-8.
+        CdulEdgeError: nothing there, no pictures, a damaged list, or a picture that is named twice.
     """
+    left_out = ""
     if source.is_dir():
-        pictures = PictureList(source.resolve(), tuple(_walk(source)))
+        walk = Walk(source)
+        left_out, pictures = walk.left_out, PictureList(_root(source), tuple(walk.found))
     elif source.is_file():
-        pictures = PictureList(source.resolve().parent, tuple(_read_list(source)))
+        pictures = PictureList(_root(source.resolve().parent), tuple(read_list(source)))
+    elif source.exists():
+        raise CdulEdgeError(f"{source} is neither a folder nor a file: give a folder or a list")
     else:
         raise CdulEdgeError(f"{source} does not exist: give a folder, a text file or a CSV")
     if not pictures.paths:
         raise CdulEdgeError(
             f"no pictures in {source}: expected files such as .jpg or .png, at any depth"
+            + (f"; {left_out}" if left_out else "")
         )
-    twice = [path for path, count in Counter(pictures.paths).items() if count > 1]
-    if twice:
-        raise CdulEdgeError(f"{source} names {twice[0]!r} twice: name each picture once")
+    if left_out:
+        warnings.warn(f"{source}: {left_out}", CdulEdgeWarning, stacklevel=2)
     return pictures
 
 
-def _walk(folder: Path) -> list[str]:
-    visited: set[tuple[int, int]] = set()
-    found: list[str] = []
-    for directory, subfolders, files in os.walk(folder, onerror=_refuse, followlinks=True):
-        status = Path(directory).stat()
-        if (status.st_dev, status.st_ino) in visited:
-            subfolders.clear()  # a symbolic link leads back here: the loop ends
-            continue
-        visited.add((status.st_dev, status.st_ino))
-        subfolders.sort()
-        for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES | {""}:
-                path = Path(directory, name).relative_to(folder).as_posix()
-                found.append(require_utf8(path))
-    return sorted(found)
-
-
-def _refuse(error: OSError) -> None:
-    """Without it, os.walk leaves out what it cannot enter without a word."""
-    raise CdulEdgeError(
-        f"{error.filename} cannot be listed ({error.strerror}): allow it, or move it elsewhere"
-    ) from error
-
-
-def _read_list(source: Path) -> list[str]:
-    try:
-        text = source.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CdulEdgeError(f"{source} is not UTF-8 ({error.reason}): save it as UTF-8") from error
-    if source.suffix.lower() != ".csv":
-        # only a newline ends a name: splitlines() would also split at U+2028 and its like
-        return [line.strip() for line in text.split("\n") if line.strip()]
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if "image_path" not in (reader.fieldnames or ()):
-        raise CdulEdgeError(f"{source} has no column image_path: it has {reader.fieldnames}")
-    return [row["image_path"] for row in reader if row["image_path"]]
-
-
-def require_utf8(path: str) -> str:
-    """Give `path` back, or raise `CdulEdgeError` for a name that JSON and Parquet cannot hold."""
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise CdulEdgeError(f"the file name {path!r} is not UTF-8: rename it") from error
-    return path
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
-        return image
-    if image.mode.startswith("I"):  # 16-bit grays: Pillow's own conversion clips them at 255
-        return Image.fromarray(_scale_16_bits(image)).convert("RGB")
-    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
-        layered = image.convert("RGBA")
-        canvas = Image.new("RGBA", layered.size, (255, 255, 255, 255))
-        return Image.alpha_composite(canvas, layered).convert("RGB")
-    return image.convert("RGB")
-
-
-def _scale_16_bits(image: Image.Image) -> npt.NDArray[np.uint8]:
-    values = np.asarray(image, dtype=np.float64)
-    return np.clip(np.rint(values * (255.0 / 65535.0)), 0, 255).astype(np.uint8)
+def _root(folder: Path) -> Path:
+    return Path(require_utf8(str(folder.resolve())))

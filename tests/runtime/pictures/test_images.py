@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cdul_edge_runtime.errors import CdulEdgeError, ImageError
-from cdul_edge_runtime.pictures.images import MAX_PIXELS, find_images, open_image
+from cdul_edge_runtime.errors import ImageError
+from cdul_edge_runtime.pictures.decoding import MAX_PIXELS
+from cdul_edge_runtime.pictures.images import open_image
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -159,86 +160,3 @@ def test_random_damage_is_never_anything_but_an_image_error(seed: int) -> None:
             damaged[place] = rng.integers(0, 256)
         with contextlib.suppress(ImageError):
             assert open_image(bytes(damaged)).mode == "RGB"
-
-
-def make(folder: Path, *names: str) -> None:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(PNG)
-
-
-def test_a_folder_is_searched_to_every_depth_and_sorted(tmp_path: Path) -> None:
-    make(tmp_path, "b/2.JPG", "b/10.png", "a.jpeg", "noending", ".hidden.jpg", "notes.txt")
-    make(tmp_path, "ü 猫.png", "line\nbreak.png")
-    found = find_images(tmp_path)
-    assert found.paths == (
-        "a.jpeg",
-        "b/10.png",
-        "b/2.JPG",
-        "line\nbreak.png",
-        "noending",
-        "ü 猫.png",
-    )
-    assert found.absolute(3).read_bytes() == PNG
-
-
-def test_loops_of_links_end_and_a_linked_folder_is_walked_once(tmp_path: Path) -> None:
-    make(tmp_path, "a/1.png")
-    (tmp_path / "a" / "up").symlink_to(tmp_path)
-    (tmp_path / "z").symlink_to(tmp_path / "a")
-    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
-    assert find_images(tmp_path).paths == ("a/1.png", "gone.png")
-
-
-def test_a_text_file_lists_paths_beside_itself(tmp_path: Path) -> None:
-    make(tmp_path, "x/1.png")
-    (tmp_path / "list.txt").write_text("\ufeffx/1.png\r\n\n/elsewhere/2.png\nodd\u2028name.png\n")
-    found = find_images(tmp_path / "list.txt")
-    assert found.paths == ("x/1.png", "/elsewhere/2.png", "odd\u2028name.png")
-    assert found.absolute(0) == tmp_path / "x/1.png"
-    assert found.absolute(1) == Path("/elsewhere/2.png")
-
-
-def test_a_csv_gives_its_column_image_path_even_with_newlines(tmp_path: Path) -> None:
-    file = tmp_path / "list.csv"
-    file.write_text('label,image_path\ncat,1.png\ndog,"two\nlines.png"\n')
-    assert find_images(file).paths == ("1.png", "two\nlines.png")
-    file.write_text("path\n1.png\n")
-    with pytest.raises(CdulEdgeError, match="no column image_path"):
-        find_images(file)
-
-
-def test_nothing_to_find_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("")
-    for source, fault in (
-        (tmp_path / "none", "does not exist"),
-        (tmp_path, "no pictures in"),
-        (tmp_path / "notes.txt", "no pictures in"),
-    ):
-        with pytest.raises(CdulEdgeError, match=fault):
-            find_images(source)
-    (tmp_path / "list.txt").write_text("1.png\n2.png\n1.png\n")
-    with pytest.raises(CdulEdgeError, match=r"names '1.png' twice"):
-        find_images(tmp_path / "list.txt")
-    (tmp_path / "list.txt").write_bytes(b"\xff\xfe1.png\n")
-    with pytest.raises(CdulEdgeError, match="not UTF-8"):
-        find_images(tmp_path / "list.txt")
-
-
-def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    try:
-        (tmp_path / os.fsdecode(b"bad\xff.png")).write_bytes(PNG)
-    except OSError:
-        pytest.skip("this file system has no such names")
-    with pytest.raises(CdulEdgeError, match="not UTF-8"):
-        find_images(tmp_path)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter every folder")
-def test_a_folder_without_permission_is_refused_and_not_left_out(tmp_path: Path) -> None:
-    make(tmp_path, "1.png", "closed/2.png")
-    (tmp_path / "closed").chmod(0)
-    with pytest.raises(CdulEdgeError, match="cannot be listed"):
-        find_images(tmp_path)
-    (tmp_path / "closed").chmod(0o700)

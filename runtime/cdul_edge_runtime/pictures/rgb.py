@@ -1,0 +1,60 @@
+"""From any of Pillow's modes to RGB: transparency over white, 16-bit grays to 8 bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+WHITE = (255, 255, 255, 255)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert a loaded picture; `image` itself where it is RGB without transparency.
+
+    A color that PNG's tRNS chunk names as transparent becomes white, in RGB and gray pictures as
+    well as in palettes.
+    """
+    transparent = image.info.get("transparency")
+    if image.mode.startswith("I"):  # 16-bit grays: Pillow's own conversion clips them at 255
+        return _from_16_bits(image, transparent)
+    if image.mode == "RGB" and isinstance(transparent, tuple):
+        return _whiten(image, transparent)
+    if image.mode == "RGB":
+        return image
+    if "A" in image.mode or "a" in image.mode or transparent is not None:
+        return _over_white(image)
+    return image.convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    if image.mode == "La":  # premultiplied: the only way to RGBA leads over LA
+        image = image.convert("LA")
+    layered = image.convert("RGBA")
+    canvas = Image.new("RGBA", layered.size, WHITE)
+    return Image.alpha_composite(canvas, layered).convert("RGB")
+
+
+def _whiten(image: Image.Image, color: tuple[int, ...]) -> Image.Image:
+    """Pixels of exactly this color become white.
+
+    Pillow decodes 16 bits per channel to the upper 8 and leaves the color's 16 bits as they are.
+    """
+    if max(color) > 255:
+        color = tuple(value >> 8 for value in color)
+    pixels = np.array(image)
+    pixels[(pixels == np.array(color, np.uint8)).all(axis=2)] = 255
+    return Image.fromarray(pixels)
+
+
+def _from_16_bits(image: Image.Image, transparent: object) -> Image.Image:
+    values = np.asarray(image)
+    grays = _scale_16_bits(values)
+    if isinstance(transparent, int):
+        grays[values == transparent] = 255
+    return Image.fromarray(grays).convert("RGB")
+
+
+def _scale_16_bits(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    scaled = values.astype(np.float64) * (255.0 / 65535.0)
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)

@@ -1,0 +1,115 @@
+"""Walking through a folder of pictures, past what only looks like pictures."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from cdul_edge_runtime.errors import CdulEdgeError
+
+SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .pjpeg .pjp .mpo .png .apng .webp .bmp .dib .gif .tif .tiff .ppm .pgm "
+    ".pbm .pnm .tga .jp2 .j2k .jpx .avif .avifs .heic .heics .heif .heifs .hif".split()
+)
+# What file managers, archives and editors leave beside pictures; copies, most of it thumbnails.
+LITTER = frozenset(
+    {"@eadir", "__macosx", "$recycle.bin", "system volume information", "lost+found", "#recycle"}
+    | {"@recycle", "@recently-snapshot", "#snapshot", "thumbs.db", "ehthumbs.db", "desktop.ini"}
+)
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or what another program left."""
+    return name.startswith(".") or name.casefold() in LITTER
+
+
+def require_utf8(path: str) -> str:
+    """Give `path` back, or raise `CdulEdgeError` for a name that JSON and Parquet cannot hold."""
+    if not is_utf8(path):
+        raise CdulEdgeError(f"the file name {path!r} is not UTF-8: rename it")
+    return path
+
+
+@dataclass
+class Walk:
+    """One walk through a folder: what it found, and what it passed over."""
+
+    folder: Path
+    found: list[str] = field(default_factory=list)
+    in_litter: list[str] = field(default_factory=list)
+    not_utf8: list[str] = field(default_factory=list)
+    other_endings: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        visited: set[tuple[int, int]] = set()
+        for directory, subfolders, files in os.walk(self.folder, onerror=_refuse, followlinks=True):
+            status = Path(directory).stat()
+            if (status.st_dev, status.st_ino) in visited:
+                subfolders.clear()  # a symbolic link leads back here: the loop ends
+                continue
+            visited.add((status.st_dev, status.st_ino))
+            here = PurePosixPath(Path(directory).relative_to(self.folder).as_posix())
+            for name in filter(is_litter, subfolders):
+                self._look_into_litter(here / name)
+            subfolders[:] = sorted(name for name in subfolders if not is_litter(name))
+            prefix = "" if str(here) == "." else f"{here}/"
+            for name in files:
+                self._take(name, prefix)
+        self.found.sort()
+
+    def _take(self, name: str, prefix: str) -> None:
+        suffix = _suffix(name)
+        if is_litter(name):
+            if suffix in SUFFIXES:
+                self.in_litter.append(prefix + name)
+        elif suffix and suffix not in SUFFIXES:
+            self.other_endings[suffix] += 1
+        elif is_utf8(prefix + name):
+            self.found.append(prefix + name)
+        else:
+            self.not_utf8.append(prefix + name)
+
+    def _look_into_litter(self, folder: PurePosixPath) -> None:
+        """Count what looks like a picture; what cannot be listed does not matter here."""
+        for directory, _, files in os.walk(self.folder / folder):
+            here = Path(directory).relative_to(self.folder)
+            self.in_litter += [str(here / name) for name in files if _suffix(name) in SUFFIXES]
+
+    @property
+    def left_out(self) -> str:
+        """How many files are none of the pictures, and why; empty where there are none."""
+        parts = []
+        if self.in_litter:
+            parts.append(
+                f"{len(self.in_litter)} hidden or left by other programs "
+                f"(such as {self.in_litter[0]!r})"
+            )
+        if self.other_endings:
+            endings = ", ".join(repr(ending) for ending, _ in self.other_endings.most_common(3))
+            parts.append(f"{self.other_endings.total()} that do not end as pictures do ({endings})")
+        if self.not_utf8:
+            parts.append(f"{len(self.not_utf8)} whose name is not UTF-8 ({self.not_utf8[0]!r})")
+        return f"left out {' and '.join(parts)}" if parts else ""
+
+
+def _suffix(name: str) -> str:
+    """Like `Path(name).suffix.lower()`, in a tenth of its time."""
+    head, dot, ending = name.rpartition(".")
+    return f".{ending.lower()}" if dot and head.strip(".") and ending else ""
+
+
+def is_utf8(path: str) -> bool:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse(error: OSError) -> None:
+    """Without it, os.walk leaves out what it cannot enter without a word."""
+    raise CdulEdgeError(
+        f"{error.filename} cannot be listed ({error.strerror}): allow it, or move it elsewhere"
+    ) from error
