@@ -111,15 +111,9 @@ def _describe_onnx(file: Path) -> Facts:
 
 
 def _describe_npz(file: Path) -> Facts:
-    import zipfile
+    from cdul_edge_runtime.host.npz import read_npz
 
-    import numpy as np
-
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            shapes = {name: f"{arrays[name].dtype} {arrays[name].shape}" for name in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise CdulEdgeError(f"{file} is not a readable NPZ file ({error})") from error
+    shapes = {name: f"{array.dtype} {array.shape}" for name, array in read_npz(file).items()}
     kinds = {
         "reference pictures with PyTorch's scores": {"inputs", "scores", "names"},
         "similarities for `label --from-similarities`": {"names", "classes", "global_softmax"},

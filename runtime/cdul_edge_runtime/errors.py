@@ -17,7 +17,11 @@ from contextlib import contextmanager
 
 
 class CdulEdgeError(Exception):
-    """Something the user can mend; its text is the whole message."""
+    """Something the user can fix; its text is the whole message, in one line."""
+
+    def __str__(self) -> str:
+        """The message without the line breaks that other libraries' reasons bring along."""
+        return " ".join(filter(None, map(str.strip, super().__str__().splitlines())))
 
 
 class ImageError(CdulEdgeError):

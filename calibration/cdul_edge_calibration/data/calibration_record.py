@@ -11,6 +11,7 @@ from cdul_edge_calibration.data.ranges import Method, Ranges
 from cdul_edge_runtime.bundle.manifest import PROGRAM, program_version
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
+from cdul_edge_runtime.host.json_record import check_header, parse_record
 from cdul_edge_runtime.pictures.images import PictureList
 
 CALIBRATION = "calibration.json"
@@ -77,15 +78,9 @@ class CalibrationRecord:
         """What `write` wrote; None where there is none that this version can read."""
         try:
             content = read_json(bundle / CALIBRATION)
-            about = (content.pop("program"), content.pop("format"), content.pop("stage"))
-            if about != (PROGRAM, FORMAT, "calibration"):
-                return None
-            key = {**content["key"], "method": Method(content["key"]["method"])}
-            content["key"] = CalibrationKey(**key)
-            for name in ("extremes", "ranges"):
-                content[name] = {t: (low, high) for t, (low, high) in content[name].items()}
-            return cls(**content)
-        except (CdulEdgeError, KeyError, TypeError, ValueError, AttributeError):
+            check_header(content, program=PROGRAM, format=FORMAT, stage="calibration")
+            return parse_record(cls, content)
+        except CdulEdgeError:
             return None
 
     def fits(self, key: CalibrationKey, pool: PictureList) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from cdul_edge_runtime.bundle.manifest import FileRecord, Manifest, Precision
 from cdul_edge_runtime.bundle.precision_record import PrecisionRecord
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write, read_json, sha256_file
+from cdul_edge_runtime.host.npz import read_npz
 
 MANIFEST = "manifest.json"
 REFERENCE = "reference.npz"
@@ -58,11 +58,15 @@ class Reference:
     def read(cls, path: Path) -> Reference:
         """Read what `write` wrote; anything else is a `BundleError`."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                names = tuple(map(str, arrays["names"]))
-                return cls(arrays["inputs"], arrays["scores"].astype(np.float32), names)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise BundleError(f"{path} is not a readable reference ({error})") from error
+            arrays = read_npz(path, ("inputs", "scores", "names"))
+            scores, names = arrays["scores"], arrays["names"]
+            if scores.dtype.kind != "f" or names.dtype.kind != "U" or names.ndim != 1:
+                raise BundleError(f"scores are {scores.dtype} and names {names.dtype}")
+            return cls(arrays["inputs"], scores.astype(np.float32), tuple(names.tolist()))
+        except CdulEdgeError as error:
+            raise BundleError(
+                f"{path} is not a readable reference ({error}): copy the bundle again"
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.thresholds import thresholds_from_json, thresholds_to_json
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.host.json_record import parse_record
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 FORMAT = 1
@@ -161,9 +162,12 @@ class Manifest:
                 classes=ClassList(tuple(content["classes"])),
                 thresholds=thresholds_from_json(content["thresholds"]),
                 preprocess=Preprocess.from_dict(content["preprocess"]),
-                graph=_read_graph(content["graph"]),
-                parity=_read_parity(content["parity"]),
-                files={name: FileRecord(**record) for name, record in content["files"].items()},
+                graph=parse_record(Graph, content["graph"], "graph"),
+                parity=parse_record(Parity, content["parity"], "parity"),
+                files={
+                    name: parse_record(FileRecord, record, name)
+                    for name, record in content["files"].items()
+                },
                 provenance=dict(content["provenance"]),
                 latency=dict(content["latency"]),
                 version=str(content["version"]),
@@ -188,16 +192,6 @@ def program_version() -> str:
         return version(PROGRAM)
     except PackageNotFoundError:
         return "unknown"
-
-
-def _read_graph(content: dict[str, Any]) -> Graph:
-    known = {field.name for field in fields(Graph)}  # 0.1.0 wrote "input_colour"
-    values = {name: value for name, value in content.items() if name in known}
-    return Graph(**{**values, "newer_operators": tuple(content["newer_operators"])})
-
-
-def _read_parity(fields: dict[str, Any]) -> Parity:
-    return Parity(**{**fields, "batches": tuple(fields["batches"])})
 
 
 def _leaves(name: str) -> bool:

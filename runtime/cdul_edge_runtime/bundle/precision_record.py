@@ -10,6 +10,7 @@ from cdul_edge_runtime.bundle.manifest import PROGRAM, Precision, program_versio
 from cdul_edge_runtime.bundle.verdict import Estimate, Interval, Verdict, worst
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
+from cdul_edge_runtime.host.json_record import check_header, parse_record
 
 FORMAT = 1
 
@@ -137,23 +138,12 @@ class PrecisionRecord:
             )
         try:
             content = read_json(path)
-            about = (content.pop("program"), content.pop("format"), content.pop("stage"))
-            if about != (PROGRAM, FORMAT, "calibrate"):
-                raise ValueError(f"program, format and stage are {about}")
-            if content.pop("precision") != precision.value:
-                raise ValueError("it belongs to another precision")
-            return cls(
-                **{
-                    **content,
-                    "precision": precision,
-                    "limits": Limits(**content["limits"]),
-                    "accuracy": _read_accuracy(content["accuracy"]),
-                    "float_layers": tuple(content["float_layers"]),
-                }
-            )
-        except (CdulEdgeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            header = {"program": PROGRAM, "format": FORMAT, "stage": "calibrate"}
+            check_header(content, **header, precision=precision.value)
+            return parse_record(cls, content)
+        except CdulEdgeError as error:
             raise BundleError(
-                f"{path} is damaged ({error}): make it anew with `cdul-edge calibrate`"
+                f"{path} is damaged ({error}): make it again with `cdul-edge calibrate --force`"
             ) from error
 
     def check(self, folder: Path, fp32_sha256: str) -> None:
@@ -178,13 +168,3 @@ class PrecisionRecord:
                 f"{path} is not the file its record names (sha256 {digest[:8]}…, expected "
                 f"{self.sha256[:8]}…): copy the bundle again, or calibrate anew with --force"
             )
-
-
-def _read_accuracy(content: dict[str, Any]) -> Accuracy:
-    """Raises TypeError or ValueError where it is none."""
-    intervals: dict[str, Interval] = {}
-    for name in ("map_drop_interval", "flip_rate_interval"):
-        if content.get(name) is not None:
-            low, high = content[name]
-            intervals[name] = (float(low), float(high))
-    return Accuracy(**{**content, **intervals})

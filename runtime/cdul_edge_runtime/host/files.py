@@ -68,15 +68,22 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; a missing, cut or foreign file is a `CdulEdgeError` that names it."""
+    """Read JSON; a missing, truncated or foreign file is a `CdulEdgeError` that names it.
+
+    NaN and infinity, which `write_json` does not write, are no JSON.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise CdulEdgeError(f"{path} does not exist: check the path") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or too deep to be ours
         raise CdulEdgeError(
-            f"{path} is not valid JSON ({error}): it was cut or edited; make it anew"
+            f"{path} is not valid JSON ({error}): it was truncated or edited; make it again"
         ) from error
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"it holds {name}")
 
 
 def sha256_file(path: Path) -> str:

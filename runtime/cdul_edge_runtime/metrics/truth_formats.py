@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json
+from cdul_edge_runtime.host.npz import read_npz as read_arrays
 
 Difficult = Literal["negative", "ignore", "positive"]
 
@@ -99,18 +99,8 @@ def read_voc(folder: Path, difficult: Difficult) -> RawTruth:
 
 def read_npz(path: Path) -> RawTruth:
     """NPZ with `names` (M,), `classes` (C,) and `labels` (M, C); other arrays do not matter."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            missing = {"names", "classes", "labels"} - set(arrays.files)
-            if missing:
-                raise CdulEdgeError(
-                    f"{path} has no array {', '.join(sorted(missing))}: "
-                    f"it has {', '.join(arrays.files)}"
-                )
-            names, classes = arrays["names"], arrays["classes"]
-            labels = arrays["labels"]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise CdulEdgeError(f"{path} is not a readable NPZ file ({error})") from error
+    arrays = read_arrays(path, ("classes", "labels", "names"))
+    names, classes, labels = arrays["names"], arrays["classes"], arrays["labels"]
     if labels.dtype.kind not in "biuf" or not np.isin(labels, (-1, 0, 1)).all():
         raise CdulEdgeError(f"{path}: labels must be 1 (present), 0 (absent) or -1 (unknown)")
     return RawTruth(tuple(map(str, classes)), tuple(map(str, names)), labels.astype(np.int8))

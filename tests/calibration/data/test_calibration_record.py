@@ -70,7 +70,6 @@ def test_a_damaged_or_foreign_record_is_none_and_calibration_starts_anew(
         {"stage": "calibrate"},
         {"key": {"method": "entropy"}},
         {"ranges": {"conv1": [1]}},
-        {"more": 1},
     ],
     ids=lambda changes: next(iter(changes)),
 )

@@ -105,7 +105,7 @@ class OrtBackend:
         running = session.get_providers()[0]
         if running != PROVIDERS[device]:
             raise explain_fallback(device, running)
-        self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+        self.metadata = _read_metadata(session, model)
         self.input_shape, self.class_count = _check_contract(session, model)
         self._session: Any = session  # None once it is closed
 
@@ -181,6 +181,15 @@ def _infer_bound(session: Any, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.
     session.run_with_iobinding(binding)
     scores: npt.NDArray[np.float32] = binding.copy_outputs_to_cpu()[0]
     return scores
+
+
+def _read_metadata(session: Any, model: Path) -> dict[str, str]:
+    try:
+        return dict(session.get_modelmeta().custom_metadata_map)
+    except UnicodeDecodeError as error:
+        raise BundleError(
+            f"{model} holds metadata that is not UTF-8 ({error}): copy it again, or export again"
+        ) from error
 
 
 def _check_contract(session: Any, model: Path) -> tuple[tuple[int, int], int]:

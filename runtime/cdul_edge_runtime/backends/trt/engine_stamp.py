@@ -12,6 +12,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import PROGRAM, Precision, program_version
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
+from cdul_edge_runtime.host.json_record import check_header, parse_record
 
 FORMAT = 2
 ENGINES = "engines"  # folder in a bundle; engines are caches, the bundle is complete without them
@@ -115,18 +116,9 @@ class EngineStamp:
         """Read what `write` wrote; anything else is a `BundleError` that says to build again."""
         try:
             content = read_json(path)
-            about = (content.pop("program"), content.pop("format"), content.pop("stage"))
-            if about != (PROGRAM, FORMAT, "build"):
-                raise ValueError(f"it is {about}, expected {(PROGRAM, FORMAT, 'build')}")
-            return cls(
-                **{
-                    **content,
-                    "precision": Precision(content["precision"]),
-                    "platform": GpuPlatform(**content["platform"]),
-                    "profile": Profile(**content["profile"]),
-                }
-            )
-        except (CdulEdgeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            check_header(content, program=PROGRAM, format=FORMAT, stage="build")
+            return parse_record(cls, content)
+        except CdulEdgeError as error:
             raise BundleError(
                 f"{path} is damaged or of another version ({error}): build again here with "
                 "`cdul-edge build --force`"
@@ -247,7 +239,7 @@ def source_sha256(bundle: Bundle, precision: Precision) -> str:
 
 def is_ampere_or_later(platform: GpuPlatform) -> bool:
     """Whether a hardware-compatible engine can be built or run there."""
-    return float(platform.compute_capability) >= 8.0
+    return version_numbers(platform.compute_capability) >= (8, 0)
 
 
 def _gpu(platform: GpuPlatform) -> str:
@@ -268,9 +260,8 @@ def _read_stamps(bundle: Path) -> Iterator[tuple[Path, EngineStamp | BundleError
 
 def _reads_plans_of(here: str, built: str) -> bool:
     """Whether TensorRT `here` runs version-compatible plans of TensorRT `built`."""
-    majors = (int(built.partition(".")[0]), int(here.partition(".")[0]))
-    newer = version_numbers(here) >= version_numbers(built)
-    return newer and majors in {(8, 8), (8, 10), (10, 10), (10, 11), (11, 11)}
+    old, new = version_numbers(built), version_numbers(here)
+    return new >= old and (*old[:1], *new[:1]) in {(8, 8), (8, 10), (10, 10), (10, 11), (11, 11)}
 
 
 def version_numbers(version: str) -> tuple[int, ...]:

@@ -1,0 +1,59 @@
+"""NPZ files as arrays; what is damaged in any way is one error."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge_runtime.errors import CdulEdgeError
+
+# What zipfile, zlib and numpy raise on damaged bytes; MemoryError for a shape that never was.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    SyntaxError,
+    NotImplementedError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def read_npz(file: Path, needed: Iterable[str] = ()) -> dict[str, npt.NDArray[Any]]:
+    """Read every array of an NPZ file into memory; nothing is unpickled.
+
+    Args:
+        file: the file.
+        needed: arrays that must be there.
+
+    Raises:
+        CdulEdgeError: it cannot be read, or an array is missing.
+    """
+    try:
+        # opened here, because numpy leaves open what turns out to be no archive
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError:
+        raise CdulEdgeError(f"{file} does not exist: check the path") from None
+    except _DAMAGE as error:
+        raise CdulEdgeError(
+            f"{file} is not a readable NPZ file ({error}): copy it again"
+        ) from error
+    missing = [name for name in needed if name not in found]
+    if missing:
+        raise CdulEdgeError(
+            f"{file} has no array {', '.join(missing)}: it has {', '.join(found) or 'none'}"
+        )
+    return found

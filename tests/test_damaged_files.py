@@ -1,0 +1,201 @@
+"""Damaged files of this program's own: whatever reads them says so, and nothing else comes out.
+
+Pictures, lists, truth and class files have their own such test, in tests/runtime.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("pyarrow")
+pytest.importorskip("onnxruntime")
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cdul_edge.labelling.store.parts import part_digest, read_part
+from cdul_edge.labels.scored_pictures import read_scored_pictures
+from cdul_edge.training.run_folder import load_first_epoch, load_run
+from cdul_edge_calibration.data.calibration_record import CalibrationRecord
+from cdul_edge_runtime.backends.trt.engine_stamp import (
+    EngineStamp,
+    GpuPlatform,
+    Profile,
+    find_engine,
+)
+from cdul_edge_runtime.bundle.bundle import Bundle, Reference
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.bundle.thresholds import read_shares, read_thresholds
+from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.files import sha256_file, write_json
+from tests.fakes.damage import Damage, damage_bytes, damage_end, damage_json, damage_lines
+
+MADE = Path(__file__).parent / "fixtures" / "b501723" / "made.tar.xz"
+ORIN = GpuPlatform("10.3.0", "Orin", "8.7", 16, "aarch64")
+COLORS = ClassList(("red", "green"))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file, how it is damaged, how often in the default suite, and what reads it.
+
+    Attributes:
+        file: relative to the folder of `made`.
+        reads: given that folder; it raises only what the program calls its errors.
+    """
+
+    file: str
+    damages: tuple[Damage, ...]
+    times: int
+    reads: Callable[[Path], object]
+
+
+def use_bundle(folder: Path) -> None:
+    bundle = Bundle.load(folder / "bundle")
+    reference = bundle.reference()
+    for precision in bundle.precisions():
+        bundle.model_path(precision)
+        if precision is not Precision.FP32:
+            assert bundle.record(precision).verdict in ("ok", "broken", "too few pictures")
+    with Classifier.load(bundle, device="cpu", precision="fp32", warm_up=False) as classifier:
+        classifier.predict(reference.inputs[0])
+
+
+def use_model(folder: Path) -> None:
+    with Classifier.load(folder / "model.onnx") as classifier:
+        classifier.predict(np.zeros((32, 32, 3), np.uint8))
+
+
+def use_engines(folder: Path) -> None:
+    bundle = Bundle.load(folder / "bundle")
+    find_engine(bundle, Precision.FP16, ORIN).read(ORIN)
+
+
+def use_calibration(folder: Path) -> None:
+    if CalibrationRecord.read(folder / "bundle") is None:
+        raise CdulEdgeError("it is made again")
+
+
+def use_part(folder: Path) -> None:
+    path = folder / "labels/similarities/part-00000.parquet"
+    part_digest(path)
+    read_part(path, "cosines")
+
+
+def use_run(folder: Path) -> None:
+    load_first_epoch(folder / "run", load_run(folder / "run").network)
+
+
+JSON: tuple[Damage, ...] = (damage_json, damage_json, damage_json, damage_bytes)
+BINARY: tuple[Damage, ...] = (damage_end, damage_bytes)
+CASES = (
+    Case("bundle/manifest.json", JSON, 80, use_bundle),
+    Case("bundle/model.int8.json", JSON, 80, use_bundle),
+    Case("bundle/reference.npz", BINARY, 40, use_bundle),
+    Case("bundle/model.fp32.onnx", BINARY, 10, use_bundle),
+    Case("bundle/calibration.json", JSON, 60, use_calibration),
+    Case("bundle/engines/a.json", JSON, 80, use_engines),
+    Case("bundle/engines/a.engine", BINARY, 10, use_engines),
+    Case("reference.npz", BINARY, 60, lambda at: Reference.read(at / "reference.npz")),
+    Case("model.onnx", BINARY, 80, use_model),
+    Case("thresholds.json", JSON, 40, lambda at: read_thresholds(at / "thresholds.json", COLORS)),
+    Case("thresholds.json", JSON, 40, lambda at: read_shares(at / "thresholds.json")),
+    Case("labels/similarities/part-00000.parquet", BINARY, 60, use_part),
+    Case(
+        "predictions.jsonl",
+        (damage_lines, damage_bytes),
+        60,
+        lambda at: read_scored_pictures(at / "predictions.jsonl"),
+    ),
+    Case("run/config.json", JSON, 60, use_run),
+    Case("run/summary.json", JSON, 40, use_run),
+    Case("run/first_epoch.pt", BINARY, 20, use_run),
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the old version made, and the kinds of files that it did not."""
+    folder = tmp_path_factory.mktemp("made")
+    with tarfile.open(MADE) as archive:
+        archive.extractall(folder, filter="data")
+    shutil.copy(folder / "bundle/reference.npz", folder)
+    shutil.copy(folder / "bundle/model.fp32.onnx", folder / "model.onnx")
+    write_json(folder / "thresholds.json", {"red": 0.5, "green": 1})
+    write_engine(folder / "bundle")
+    write_similarities(folder)
+    return folder
+
+
+def write_engine(bundle: Path) -> None:
+    plan = bundle / "engines" / "a.engine"
+    plan.parent.mkdir()
+    plan.write_bytes(b"a plan")
+    EngineStamp(
+        precision=Precision.FP16,
+        source_sha256=Bundle.load(bundle).record(Precision.FP16).sha256,
+        sha256=sha256_file(plan),
+        bytes=6,
+        platform=ORIN,
+        profile=Profile(1, 1, 8),
+        strongly_typed=True,
+        build={"seconds": 3.5},
+    ).write(plan.with_suffix(".json"))
+
+
+def write_similarities(folder: Path) -> None:
+    cosines = np.random.default_rng(0).normal(0.2, 0.02, (3, 3, 2)).astype(np.float32)
+    names, classes = ["a", "b", "c"], list(COLORS)
+    views = {"global_cosines": cosines[:, 0], "local_cosines": cosines[:, 1:]}
+    arrays: dict[str, Any] = {"names": np.array(names), "classes": np.array(classes), **views}
+    np.savez(folder / "similar.npz", **arrays)
+    columns = {name: list(values.reshape(3, -1)) for name, values in views.items()}
+    about = {b"cdul_edge": json.dumps({"classes": classes}).encode()}
+    table = pa.table({"path": names, **columns}).replace_schema_metadata(about)
+    pq.write_table(table, folder / "similar.parquet")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.file)
+def test_what_is_damaged_is_one_of_our_errors(made: Path, case: Case) -> None:
+    refused = try_damaged(made, case, range(case.times))
+    assert refused > case.times // 4  # or the damage did nothing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.file)
+def test_what_is_damaged_is_one_of_our_errors_many_times(made: Path, case: Case) -> None:
+    try_damaged(made, case, range(1000, 1000 + 20 * case.times))
+
+
+def try_damaged(made: Path, case: Case, seeds: Iterable[int]) -> int:
+    """Damage the file once with each seed and read it; how often it was refused."""
+    file, refused = made / case.file, 0
+    sound = file.read_bytes()
+    try:
+        for seed in seeds:
+            damage = case.damages[seed % len(case.damages)]
+            file.write_bytes(damage(sound, np.random.default_rng(seed)))
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # what others say of a damaged file
+                    case.reads(made)
+            except CdulEdgeError as error:
+                refused += len(str(error).splitlines()) == 1
+            except Exception as error:
+                raise AssertionError(f"{case.file}, {damage.__name__}, seed {seed}") from error
+    finally:
+        file.write_bytes(sound)
+    return refused
