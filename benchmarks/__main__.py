@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NOT_A_BENCHMARK = {"__init__", "__main__", "drawn_stores", "networks", "record"}
+NOT_A_BENCHMARK = {"__init__", "__main__", "drawn_stores", "networks", "record", "tables"}
 
 
 def main() -> None:

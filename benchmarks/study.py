@@ -1,7 +1,8 @@
 """Every training method, labelling strategy and a few levels of observed labels, side by side.
 
 `cdul-edge study` on drawn worlds, three seeds, with the demo's student. A study that was cut off
-goes on. With `--docs` the tables and charts in docs/methods.md are drawn again.
+goes on. With `--docs` the charts of docs/methods.md and the tables of benchmarks/README.md are
+drawn again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from benchmarks import tables
 from benchmarks.record import record
 from cdul_edge.study.report import Report, make_report
 from cdul_edge.study.settings import DrawnWorld, StudySettings
@@ -19,7 +21,6 @@ from cdul_edge.training.config import METHODS
 from cdul_edge.training.presets import Preset
 
 DOCS = Path(__file__).parents[1] / "docs"
-BEGIN, END = "<!-- study: begin -->", "<!-- study: end -->"
 
 STRATEGIES = (
     *("default", "global", "average", "max", "cdul"),
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=METHOD_NAMES)
     parser.add_argument("--observed", nargs="+", default=["none", "10%", "50%"])
     parser.add_argument("--observed-methods", nargs="+", default=OBSERVED_METHODS)
-    parser.add_argument("--docs", action="store_true", help="draw docs/methods.md's tables again")
+    parser.add_argument("--docs", action="store_true", help="draw charts and tables again")
     options = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two jobs must not wait by spinning
     settings = StudySettings(
@@ -81,7 +82,7 @@ def main() -> None:
     report.write(options.work)
     record("study", summarize(report), threads=options.threads)
     if options.docs:
-        draw_docs(report, options.work)
+        draw_docs(options.work)
 
 
 def summarize(report: Report) -> dict[str, Any]:
@@ -95,21 +96,12 @@ def summarize(report: Report) -> dict[str, Any]:
     return figures
 
 
-def draw_docs(report: Report, work: Path) -> None:
-    """Put tables and charts between the marks of docs/methods.md."""
-    page = DOCS / "methods.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    charts = []
-    for name, what in (("methods", "Training methods"), ("strategies", "Labelling strategies"),
-                       ("curves", "Learning curves")):  # fmt: skip
+def draw_docs(work: Path) -> None:
+    """Copy the charts that docs/methods.md shows, and draw the tables of benchmarks/README.md."""
+    for name in ("methods", "strategies", "curves"):
         text = (work / f"{name}.svg").read_text(encoding="utf-8")
         (DOCS / f"study-{name}.svg").write_text(text, encoding="utf-8")
-        charts.append(f"![{what}](study-{name}.svg)\n")
-    tables = report.table.replace("\n## ", "\n### ").replace("## ", "### ", 1)
-    source = "Figures: `benchmarks/results/study.json`.\n"
-    filled = "\n".join([BEGIN, source, tables, *charts, END])
-    page.write_text(f"{before}{filled}{after}", encoding="utf-8")
+    tables.main()
 
 
 def _round(value: Any) -> Any:
