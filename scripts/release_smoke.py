@@ -40,7 +40,7 @@ def try_cpu(bundle: Path) -> None:
     """The bundle gives the scores that PyTorch gave when it was made."""
     compare_with_reference(bundle, device="auto")
     command("verify", bundle, "--json", "verify.json")
-    command("predict", bundle, write_picture(), "--json", "predict.json")
+    command("predict", bundle, write_picture(), "--out", "predictions.jsonl")
 
 
 def try_gpu(bundle: Path) -> None:

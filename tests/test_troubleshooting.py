@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "troubleshooting.md"
 PACKAGES = ("cdul_edge", "export", "calibration", "runtime")
-# A heading that begins with code quotes a message; … stands for what differs from case to case.
-QUOTED = re.compile(r"^### `(.+)`$", re.MULTILINE)
+# A row that begins with code quotes a message; … stands for what differs from case to case.
+QUOTED = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
 SHORTEST = 10  # letters of the fixed parts: less would be found anywhere
 
 MESSAGES = QUOTED.findall(DOCUMENT.read_text(encoding="utf-8"))
