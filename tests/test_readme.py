@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from benchmarks import tables
 from cdul_edge.cli import app
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 # Fenced, or indented by four spaces.
 CODE_BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```|((?:^    .*\n)+)", re.MULTILINE | re.DOTALL)
 RESULT_FILE = re.compile(r"benchmarks/results/[\w.-]+\.json")
@@ -57,6 +61,23 @@ def test_every_result_file_named_stands_there_with_machine_and_command(document:
     for name in set(RESULT_FILE.findall(document.read_text(encoding="utf-8"))):
         content = json.loads((ROOT / name).read_text(encoding="utf-8"))
         assert {"command", "machine", "versions", "figures"} <= set(content), name
+
+
+@pytest.mark.parametrize(("pattern", "most"), [("README.md", 900), ("docs/*.md", 12_400)])
+def test_a_reader_with_two_minutes_is_not_given_a_book(pattern: str, most: int) -> None:
+    assert sum(len(page.read_text(encoding="utf-8").split()) for page in ROOT.glob(pattern)) <= most
+
+
+def test_the_figures_shown_are_those_of_the_result_files() -> None:
+    assert tables.PAGE.read_text(encoding="utf-8") == tables.draw_page()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{tables.BEGIN}\n{tables.draw_summary()}{tables.END}" in readme
+
+
+def test_every_page_of_the_documentation_is_in_its_navigation() -> None:
+    docs = ROOT / "docs"
+    listed = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
+    assert listed == {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
 
 
 def test_links_between_documents_lead_somewhere() -> None:
