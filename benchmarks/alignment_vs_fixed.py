@@ -21,16 +21,16 @@ from cdul_edge.demo.world import World, paint_world
 from cdul_edge.labelling.encode.console import Talk as LabelTalk
 from cdul_edge.labelling.request import LabelRequest, Scoring
 from cdul_edge.labelling.run import label_pictures
-from cdul_edge.training.evaluation import EvaluationOptions
-from cdul_edge.training.presets import PRESETS, Preset, make_config
-from cdul_edge.training.progress import Talk
-from cdul_edge.training.train import train_student
+from cdul_edge.training import TrainRequest, train
+from cdul_edge.training.presets import PRESETS, make_config
+from cdul_edge.training.request import EvaluationOptions
+from cdul_edge_runtime.host.console import SilentConsole
 
 # Each changes the demo's preset; "cdul" is the default method as the demo runs it.
 VARIANTS: dict[str, dict[str, Any]] = {
     "fixed": {"method": "fixed"},
     "cdul": {},
-    "cdul_paper": {"method_settings": PRESETS[Preset.CDUL_PAPER]["method_settings"]},
+    "cdul_paper": {"method_settings": PRESETS["cdul-paper"]["method_settings"]},
     "cdul_firm": {"method_settings": {"eta": 1.0}},
     "cdul_matched": {
         "method_settings": {"eta": 0.5, "sigma": 0.5, "anchor": 0.0, "match": "histogram"}
@@ -61,27 +61,30 @@ def main() -> None:
 def run_variant(folder: Path, name: str, seed: int, epochs: int | None) -> dict[str, Any]:
     """Train one student; what it and its labels are worth, in percent."""
     world, labels = prepare_world(folder, seed)
-    config = make_config(Preset.DEMO, **{**VARIANTS[name], "seed": seed, "epochs": epochs})
-    summary = train_student(
-        labels,
-        folder / f"run-{name}-{config.epochs}",
-        config,
+    config = make_config("demo", **{**VARIANTS[name], "seed": seed, "epochs": epochs})
+    request = TrainRequest(
+        labels=labels,
+        out=folder / f"run-{name}-{config.epochs}",
+        config=config,
         evaluation=EvaluationOptions(world.heldout, world.heldout_truth, world.train_truth),
         force=True,
-        talk=Talk(quiet=True),
     )
+    summary = train(request, SilentConsole()).summary
+    assert summary.labels_map
+    assert summary.train
+    assert summary.val
     found = {
         "variant": name,
         "seed": seed,
         "epochs": config.epochs,
-        "labels_first_map": summary["pseudo_labels"]["map_first"],
-        "labels_last_map": summary["pseudo_labels"]["map_last"],
-        "train_map": summary["train"]["map"],
-        "heldout_map": summary["val"]["map"],
-        "heldout_cf1": summary["val"]["cf1"],
-        "heldout_macro_f1": summary["val"]["macro_f1"],
-        "seconds": round(summary["seconds"], 1),
-        "label_guard": summary["label_guard"],
+        "labels_first_map": summary.labels_map[0],
+        "labels_last_map": summary.labels_map[1],
+        "train_map": summary.train.map,
+        "heldout_map": summary.val.map,
+        "heldout_cf1": summary.val.cf1,
+        "heldout_macro_f1": summary.val.macro_f1,
+        "seconds": round(summary.seconds, 1),
+        "label_guard": summary.label_guard,
     }
     print(found, flush=True)
     return found

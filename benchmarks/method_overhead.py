@@ -26,7 +26,7 @@ from typing import Any
 import torch
 
 from benchmarks.record import interleave, median_ratio, record
-from cdul_edge.training.config import METHODS, TrainConfig
+from cdul_edge.training.config import METHODS, MethodName, TrainConfig
 from cdul_edge.training.data.dataset import StoredPictures
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods import Method, Supervision, make_method
@@ -56,7 +56,7 @@ def main() -> None:
     record("method_overhead", figures, threads=options.threads)
 
 
-def measure(names: list[str], count: int, repeats: int) -> dict[str, Any]:
+def measure(names: list[MethodName], count: int, repeats: int) -> dict[str, Any]:
     """Each method's epoch, and a pass over the training set, over a `fixed` epoch just before."""
     draws = torch.Generator().manual_seed(0)
     shape = (count, SIZE_PX, SIZE_PX, 3)
@@ -64,13 +64,15 @@ def measure(names: list[str], count: int, repeats: int) -> dict[str, Any]:
     fixed = Epoch("fixed", pictures)
     epochs = {name: Epoch(name, pictures) for name in names}
     one_pass = Against(fixed, lambda: fixed.trainer.predict(pictures))
-    pairs = {name: Against(fixed, epoch) for name, epoch in epochs.items()}
+    pairs: dict[str, Against] = {name: Against(fixed, epoch) for name, epoch in epochs.items()}
     turns: dict[str, Callable[[], object]] = {"pass": one_pass, **pairs}
     interleave(turns, 1)
     for pair in (one_pass, *pairs.values()):  # that was to warm up
         pair.forget()
     interleave(turns, repeats)
-    own = {name: OwnWork(name, count) for name in names if name not in SECOND_PASS}
+    own: dict[str, OwnWork] = {
+        name: OwnWork(name, count) for name in names if name not in SECOND_PASS
+    }
     interleave({**own}, 2 * repeats)
     fixed_seconds = median(s for pair in pairs.values() for s in pair.fixed_seconds)
     shares = {name: median(work.seconds) / fixed_seconds for name, work in own.items()}
@@ -92,7 +94,7 @@ def measure(names: list[str], count: int, repeats: int) -> dict[str, Any]:
 class Epoch:
     """A trainer with one method, past the method's warm-up; calling it runs one more epoch."""
 
-    def __init__(self, name: str, pictures: StoredPictures) -> None:
+    def __init__(self, name: MethodName, pictures: StoredPictures) -> None:
         torch.manual_seed(0)
         config = make_config(name, epochs=1000)
         network, plan = create_network(config, CLASSES)
@@ -145,7 +147,7 @@ class Against:
 class OwnWork:
     """An epoch's losses, gradients and label revision, on logits that no network made."""
 
-    def __init__(self, name: str, pictures: int) -> None:
+    def __init__(self, name: MethodName, pictures: int) -> None:
         self.method = start_method(make_config(name, epochs=1000), pictures)
         self.draws = torch.Generator().manual_seed(0)
         self.logits = torch.randn(pictures, CLASSES, generator=self.draws)
@@ -175,7 +177,9 @@ def _no_network(images: torch.Tensor) -> torch.Tensor:
     raise AssertionError("a method that is held to the bar asked for a second pass")
 
 
-def report(name: str, pair: Against, pass_share: float, own_share: float | None) -> dict[str, Any]:
+def report(
+    name: MethodName, pair: Against, pass_share: float, own_share: float | None
+) -> dict[str, Any]:
     """How the epochs of a method compare with those of `fixed`."""
     method = start_method(make_config(name, epochs=RUN_EPOCHS), BATCH)
     passes = sum(method.wants_logits(epoch + 1) for epoch in range(RUN_EPOCHS))
@@ -191,7 +195,7 @@ def report(name: str, pair: Against, pass_share: float, own_share: float | None)
     return {**found, "own_work": round(own_share, 4), "within_bar": pair.ratio <= BAR}
 
 
-def make_config(name: str, *, epochs: int) -> TrainConfig:
+def make_config(name: MethodName, *, epochs: int) -> TrainConfig:
     """The loop as `cdul-edge train` has it, at a rate that leaves the networks alike."""
     return TrainConfig(
         network="clip:demo", weights="none", height_px=SIZE_PX, width_px=SIZE_PX, method=name,

@@ -18,7 +18,6 @@ from cdul_edge.study.report import Report, make_report
 from cdul_edge.study.settings import DrawnWorld, StudySettings
 from cdul_edge.study.study import run_study
 from cdul_edge.training.config import METHODS
-from cdul_edge.training.presets import Preset
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -65,7 +64,7 @@ def main() -> None:
         observed=tuple(options.observed),
         observed_methods=tuple(options.observed_methods),
         seeds=tuple(options.seeds),
-        preset=Preset.DEMO,
+        preset="demo",
         options={
             "epochs": options.epochs,
             "height_px": SIDE_PX,

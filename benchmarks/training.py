@@ -30,11 +30,12 @@ from torchvision.models import resnet18
 from benchmarks.record import interleave, median_ratio, record
 from cdul_edge.demo.pictures import paint_scene
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.data.dataset import DataOptions, Pictures, open_pictures
+from cdul_edge.training.data.dataset import Pictures, open_pictures
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods import Supervision, make_method
 from cdul_edge.training.networks.network import create_network
 from cdul_edge.training.optimization import autocast, resolve_precision
+from cdul_edge.training.request import DataOptions
 from cdul_edge_runtime.pictures.images import PictureList, find_images, open_image
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "data" / "photos"
@@ -135,7 +136,7 @@ def make_trainer(
     def open_anew(cache: Any) -> Pictures:
         options = DataOptions(cache=cache, workers=threads)
         return open_pictures(
-            pictures, plan.preprocess, options, scratch=pictures.root / "cache", mend=""
+            pictures, plan.preprocess, options, scratch=pictures.root / "cache", remedy=""
         )
 
     shape = (len(pictures), CLASSES)

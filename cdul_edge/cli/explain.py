@@ -7,36 +7,50 @@ from typing import Annotated
 
 import typer
 
+from cdul_edge.cli.output.result_console import message_console
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+from cdul_edge_runtime.host.console import StderrConsole
 
 
 def explain(
-    run: Annotated[Path, typer.Argument(help="Folder of `cdul-edge train`.")],
-    images: Annotated[Path, typer.Argument(help="Folder, text file or CSV of pictures.")],
-    out: Annotated[Path, typer.Option(help="New folder for the panels.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished `cdul-edge train`.")],
+    images: Annotated[
+        Path, typer.Argument(help="Pictures to explain: a folder, or a text or CSV list.")
+    ],
+    out: Annotated[Path, typer.Option(help="New folder for the panels and their index.json.")],
     classes: Annotated[
         list[str] | None,
         typer.Option(
-            "--class", help="Show this class; may be repeated.", show_default="the predicted ones"
+            "--class",
+            help="Show this class in every panel, predicted or not. May be repeated.",
+            show_default="the predicted classes",
         ),
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option(help="Most predicted classes a picture.", min=1, show_default="3"),
+        typer.Option(
+            help="Show at most this many predicted classes per picture.", min=1, show_default="3"
+        ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="Only the first pictures.", min=1, show_default="all")
+        int | None,
+        typer.Option(help="Show only the first pictures.", min=1, show_default="all pictures"),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    force: Annotated[bool, typer.Option("--force", help="Replace the panels in --out.")] = False,
+    device: Annotated[
+        str, typer.Option(help="Run the network on this device: auto, cpu, cuda, cuda:1, ...")
+    ] = "auto",
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace earlier panels in --out.")
+    ] = False,
 ) -> None:
-    """Draw class activation maps over pictures: after the first epoch, and after the last."""
+    """Draw where the network looks: class activation maps after the first and the last epoch."""
     if classes and top is not None:
         raise CdulEdgeError("--class and --top exclude each other: a named class is always shown")
     with extra_imports("train", "explaining a run"):
-        from cdul_edge.training.attention.explain import INDEX, ExplainRequest, explain_run
-        from cdul_edge.training.progress import Talk
-    talk = Talk()
-    asked = ExplainRequest(run, images, out, tuple(classes or ()), top or 3, limit, device, force)
-    index = explain_run(asked, talk)
-    talk.say(f"{len(index['pictures'])} panels and {INDEX} are in {out}")
+        from cdul_edge.training.attention import explain as explaining
+    console = StderrConsole(message_console())
+    request = explaining.ExplainRequest(
+        run, images, out, tuple(classes or ()), top or 3, limit, device, force
+    )
+    result = explaining.explain(request, console)
+    console.say(f"{len(result.pictures)} panels and {explaining.INDEX} are in {result.folder}")

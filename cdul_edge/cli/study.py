@@ -10,8 +10,8 @@ import typer
 
 from cdul_edge.cli.output.result_console import message_console, result_console
 from cdul_edge.cli.output.summary import write_summary
-from cdul_edge.cli.train import DifficultChoice
 from cdul_edge.training.presets import Preset
+from cdul_edge_runtime.choices import Difficult
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def study(
     train_truth: Annotated[Path | None, _option("What the training pictures show.", DATA)] = None,
     val: Annotated[Path | None, _option("Held-out pictures.", DATA)] = None,
     truth: Annotated[Path | None, _option("What they show.", DATA)] = None,
-    difficult: Annotated[
-        DifficultChoice, _option("VOC's difficult objects are.", DATA)
-    ] = DifficultChoice.NEGATIVE,
+    difficult: Annotated[Difficult, _option("VOC's difficult objects are.", DATA)] = "negative",
     strategies: Annotated[
         str, _option("Ways to label, by name, with commas between; or all.", CELLS)
     ] = "default,global,average,max,cdul",
@@ -103,7 +101,7 @@ def _read_settings(given: dict[str, Any], preset: Preset | None) -> StudySetting
     if given["epochs"] is not None:
         options["epochs"] = given["epochs"]
     if preset is None and given["drawn_world"] is not None:
-        preset = Preset.DEMO
+        preset = "demo"
     levels = given["observed_methods"]
     return StudySettings(
         data=_read_data(given),

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from cdul_edge.labelling.encode.crop_scorer import ClipOfLabels
-from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.study.cells import Cell
 from cdul_edge.study.variants import NOTHING_OBSERVED
+from cdul_edge.training import TrainRequest, train
 from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.data.dataset import DataOptions
-from cdul_edge.training.data.observed import simulate
-from cdul_edge.training.evaluation import EvaluationOptions
-from cdul_edge.training.progress import Talk
-from cdul_edge.training.run_folder import FIRST_EPOCH, METRICS
-from cdul_edge.training.train import train_student
+from cdul_edge.training.request import DataOptions, EvaluationOptions, ObservedOptions
+from cdul_edge.training.run_folder import FIRST_EPOCH
+from cdul_edge.training.summary import RunSummary, read_metrics
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.host.files import write_json
-from cdul_edge_runtime.metrics.truth import read_truth
 
 Outcome = dict[str, Any]
 
@@ -83,50 +78,54 @@ def failed(cell: Cell, reason: str) -> Outcome:
     return {"cell": cell.to_dict(), "status": FAILED, "reason": reason}
 
 
-def _train(run: CellRun) -> dict[str, Any]:
-    data = DataOptions(cache="disk", workers=run.threads, cache_folder=run.decoded)
-    return train_student(
-        run.labels,
-        run.folder,
-        run.config,
-        observed=_observe(run),
-        data=data,
+def _train(run: CellRun) -> RunSummary:
+    request = TrainRequest(
+        labels=run.labels,
+        out=run.folder,
+        config=run.config,
+        data=DataOptions(cache="disk", workers=run.threads, cache_folder=run.decoded),
         evaluation=EvaluationOptions(run.val, run.val_truth, run.train_truth),
+        observed=_observe(run),
         device=run.device,
         clip=ClipOfLabels(run.store),
-        talk=Talk(quiet=True),
     )
+    return train(request, SilentConsole()).summary
 
 
-def _observe(run: CellRun) -> npt.NDArray[np.int8] | None:
-    """(N, C) what people saw, drawn from the truth; None where they saw nothing."""
+def _observe(run: CellRun) -> ObservedOptions:
+    """What people saw, drawn from the truth."""
     if run.cell.observed == NOTHING_OBSERVED:
-        return None
-    labels = PseudoLabels.read(run.labels)
-    truth = read_truth(run.train_truth).for_paths(labels.paths, labels.classes)
-    return simulate(truth, run.cell.observed, seed=run.cell.seed, paths=labels.paths)
+        return ObservedOptions()
+    return ObservedOptions(simulate=run.cell.observed, truth=run.train_truth)
 
 
-def _describe(run: CellRun, summary: dict[str, Any]) -> Outcome:
-    lines = (run.folder / METRICS).read_text(encoding="utf-8").splitlines()
-    epochs = [json.loads(line) for line in lines]
-    val, labels = summary["val"], summary["pseudo_labels"]
+def _describe(run: CellRun, summary: RunSummary) -> Outcome:
+    report, train, labels = summary.val, summary.train, summary.labels_map
+    assert report is not None
+    assert train is not None
+    assert labels is not None
+    val, lines = report.to_dict(), read_metrics(run.folder)
     return {
         "cell": run.cell.to_dict(),
         "status": DONE,
-        "labels_first_map": labels["map_first"],
-        "labels_last_map": labels["map_last"],
-        "train_map": summary["train"]["map"],
+        "labels_first_map": _finite(labels[0]),
+        "labels_last_map": _finite(labels[1]),
+        "train_map": train.to_dict()["map"],
         "heldout_map": val["map"],
         "heldout_cf1": val["cf1"],
         "heldout_of1": val["of1"],
         "heldout_macro_f1": val["macro_f1"],
         "heldout_ece": val["ece"],
-        "seconds": round(summary["seconds"], 2),
+        "seconds": round(summary.seconds, 2),
         "ap": val["ap"],
-        "curve": [line["val"]["map"] for line in epochs],
-        "labels_curve": [line["pseudo_labels"]["map"] for line in epochs],
-        "label_guard": summary["label_guard"],
+        "curve": [_finite(line.val.map) for line in lines if line.val],
+        "labels_curve": [_finite(line.labels_map) for line in lines if line.labels_map is not None],
+        "label_guard": summary.label_guard,
         "settings": run.config.to_dict(),
         "labels_digest": run.labels_digest,
     }
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN."""
+    return value if math.isfinite(value) else None

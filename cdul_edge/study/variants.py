@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cdul_edge.training.config import METHODS
-from cdul_edge.training.presets import PRESETS, Preset
+from cdul_edge.training.presets import PRESETS
 from cdul_edge_runtime.errors import CdulEdgeError
 
 Options = Mapping[str, Any]
@@ -32,7 +32,7 @@ STRATEGIES: dict[str, Options] = {
     "grid4x4": {"grid": "4x4"},
 }
 
-_PAPER: Options = PRESETS[Preset.CDUL_PAPER]["method_settings"]
+_PAPER: Options = PRESETS["cdul-paper"]["method_settings"]
 
 # Settings of a run that differ from the study's own; each method under its own name, then others.
 METHOD_VARIANTS: dict[str, Options] = {

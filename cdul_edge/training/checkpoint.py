@@ -17,6 +17,9 @@ from cdul_edge_runtime.host.files import atomic_write
 FORMAT = 1
 FILE_NAME = "checkpoint.pt"
 
+# How earlier checkpoints spell their parts.
+_OLD_NAMES = {"optimiser": "optimizer"}
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -75,7 +78,7 @@ class Checkpoint:
                     f"{file} has format {found}, this program reads {FORMAT}: train again, or use "
                     "the program that made it"
                 )
-            return cls(**content)
+            return cls(**{_OLD_NAMES.get(name, name): part for name, part in content.items()})
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             reason = str(error).splitlines()[0]
             raise CdulEdgeError(

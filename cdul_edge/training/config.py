@@ -5,47 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, get_args
 
+from cdul_edge_runtime.choices import Resize
 from cdul_edge_runtime.errors import CdulEdgeError
 
-if TYPE_CHECKING:  # the command line shows these settings without loading numpy
-    from cdul_edge_runtime.pictures.preprocess import Resize
-
-# Every training method: module and class in `cdul_edge.training.methods`, which need torch.
-METHODS = {
-    "cdul": "cdul:GradientAlignment",
-    "fixed": "fixed:FixedLabels",
-    "an": "assume_negative:AssumeNegative",
-    "ls": "label_smoothing:LabelSmoothing",
-    "wan": "weak_negative:WeakAssumeNegative",
-    "asl": "asymmetric:AsymmetricLoss",
-    "partial-bce": "partial_bce:PartialBce",
-    "role": "role:OnlineLabelEstimation",
-    "em": "entropy:EntropyMaximization",
-    "em-apl": "entropy_apl:AsymmetricPseudoLabels",
-    "ll-r": "large_loss:RejectLargeLosses",
-    "ll-ct": "large_loss:CorrectForNow",
-    "ll-cp": "large_loss:CorrectForGood",
-    "vlpl": "vlpl:VisionLanguagePseudoLabels",
-    "plmcl": "plmcl:MomentumCurriculum",
-    "g2netpl": "g2netpl:LabelGame",
-    "pu-mlc": "pu_mlc:PositiveUnlabelled",
-    "ccd": "ccd:ClassifierGuided",
-}
-
+MethodName = Literal[
+    "cdul", "fixed", "an", "ls", "wan", "asl", "partial-bce", "role", "em", "em-apl", "ll-r",
+    "ll-ct", "ll-cp", "vlpl", "plmcl", "g2netpl", "pu-mlc", "ccd",
+]  # fmt: skip
 LabelKind = Literal["soft", "hard"]
-Optimizer = Literal["adamw", "sgd"]
+OptimizerName = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "constant"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
+METHODS: tuple[MethodName, ...] = get_args(MethodName)
+
+# A value of a method's own settings, as JSON and `--set NAME=VALUE` hold it.
+SettingValue = bool | int | float | str | None
+
 _CHOICES = {
-    "method": tuple(METHODS),
-    "labels": ("soft", "hard"),
-    "optimizer": ("adamw", "sgd"),
-    "schedule": ("cosine", "constant"),
-    "precision": ("auto", "fp32", "bf16", "fp16"),
-    "resize": ("squash", "letterbox", "center"),
+    "method": METHODS,
+    "labels": get_args(LabelKind),
+    "optimizer": get_args(OptimizerName),
+    "schedule": get_args(Schedule),
+    "precision": get_args(Precision),
+    "resize": get_args(Resize),
+}
+
+# How config.json of earlier runs spells these settings.
+_OLD_NAMES = {
+    "optimiser": "optimizer",
+    "colour": "color",
+    "shuffle_colours": "shuffle_colors",
 }
 
 # (lowest, highest) allowed value, both included.
@@ -73,22 +65,29 @@ class TrainConfig:
     """The settings of a run; two runs with equal settings and labels give equal results.
 
     Attributes:
-        network: a torchvision classifier ("resnet50"), or "clip:NAME[@pretrained]".
+        network: A torchvision classifier ("resnet50"), or "clip:NAME[@pretrained]".
         weights: "default", "none", a torchvision tag ("IMAGENET1K_V1"), or a file.
-        local_global: give the residual 3x3 convolutions of a ResNet a global context (PU-MLC).
-        height_px, width_px, resize: the network's input (see `Preprocess`).
-        method: a name in `METHODS`.
-        method_settings: what differs from the defaults of that method's `Settings`.
+        local_global: Give the residual 3x3 convolutions of a ResNet a global context (PU-MLC).
+        height_px, width_px, resize: The network's input (see `Preprocess`).
+        method: How the network learns from the labels.
+        method_settings: What differs from the defaults of that method's `Settings`.
         labels: "soft" scores, or "hard" 0/1 (at 0.5, plus the best class of an empty row).
-        learning_rate: of the trunk; the head's is `head_rate_multiplier` times that.
-        rate_warmup_steps: linear rise of the rate; None is a tenth of all steps.
-        gradient_clip: largest norm of the whole gradient; 0 is off.
-        ema_decay: of the running mean of the weights, which is then the result; 0 is off.
-        precision: of the forward pass; losses, weights and optimizer stay float32.
-        flip: mirror half of the pictures.
-        shift: up to this share of the side, the gap filled by reflection.
-        color: strength of brightness, contrast and saturation changes.
-        shuffle_colors: chance that a picture's color channels change places.
+        epochs: How often every picture is shown.
+        batch_size: Pictures per optimizer step.
+        optimizer: What turns gradients into steps.
+        learning_rate: Rate of the trunk; the head's is `head_rate_multiplier` times that.
+        weight_decay: Of the weights; biases and norms are exempt.
+        momentum: For SGD.
+        schedule: How the rate goes on after its warm-up.
+        rate_warmup_steps: Steps of the rate's linear rise; None is a tenth of all steps.
+        gradient_clip: Largest norm of the whole gradient; 0 turns clipping off.
+        ema_decay: Decay of a running mean of the weights, which is then the result; 0 turns it off.
+        precision: Number format of the forward pass; losses, weights and optimizer stay float32.
+        flip: Mirror half of the pictures.
+        shift: Move pictures by up to this fraction of the side; the gap is filled by reflection.
+        color: Strength of brightness, contrast and saturation changes, 0 to 1.
+        shuffle_colors: Probability that a picture's color channels change places.
+        seed: Of every random choice.
 
     Raises:
         CdulEdgeError: a value outside its range; all faults are named together.
@@ -100,12 +99,12 @@ class TrainConfig:
     height_px: int = 224
     width_px: int = 224
     resize: Resize = "squash"
-    method: str = "cdul"
-    method_settings: Mapping[str, Any] = field(default_factory=dict)
+    method: MethodName = "cdul"
+    method_settings: Mapping[str, SettingValue] = field(default_factory=dict)
     labels: LabelKind = "soft"
     epochs: int = 20
     batch_size: int = 32
-    optimizer: Optimizer = "adamw"
+    optimizer: OptimizerName = "adamw"
     learning_rate: float = 1e-4
     weight_decay: float = 0.05
     momentum: float = 0.9
@@ -141,13 +140,17 @@ class TrainConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """Read what `to_dict` wrote; unknown or missing settings are a `CdulEdgeError`."""
-        known = {field.name for field in fields(cls)}
-        odd = sorted(known ^ set(values))
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
+        """Read what `to_dict` wrote, in this version's spelling or the one before.
+
+        Raises:
+            CdulEdgeError: unknown or missing settings, or values out of range.
+        """
+        given = {_OLD_NAMES.get(name, name): value for name, value in values.items()}
+        odd = sorted({field.name for field in fields(cls)} ^ set(given))
         if odd:
             raise CdulEdgeError(f"training settings of another version: {', '.join(odd)}")
-        return cls(**values)
+        return cls(**given)
 
     def differences(self, other: TrainConfig) -> list[str]:
         """Each setting that differs, as `name mine (other theirs)`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -15,36 +14,18 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.augmentation import move_pixels, recolor
-from cdul_edge.training.data.dataset import Pictures, Tick
+from cdul_edge.training.data.dataset import Pictures
 from cdul_edge.training.evaluation import predict_logits
 from cdul_edge.training.methods import Method
 from cdul_edge.training.methods.base import Step, binary_entropy
 from cdul_edge.training.optimization import autocast, make_optimizer, rate_factor, set_rate
+from cdul_edge.training.summary import EpochLine
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Advance
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 # A look at the loss waits for the GPU; on the CPU it is free.
 _STEPS_BETWEEN_LOOKS = {"cpu": 1}
-
-
-@dataclass(frozen=True)
-class EpochLog:
-    """What one epoch of steps did.
-
-    Attributes:
-        loss: mean of what was minimized.
-        bce: mean binary cross-entropy of logits and targets, in nats.
-        kl: mean Bernoulli KL(targets || scores): `bce` minus the targets' entropy.
-        rate: learning rate of the trunk at the last step.
-        seconds, images_per_second: of the steps alone.
-    """
-
-    loss: float
-    bce: float
-    kl: float
-    rate: float
-    seconds: float
-    images_per_second: float
 
 
 class Trainer:
@@ -90,7 +71,7 @@ class Trainer:
         """The network that counts: the running mean of the weights where there is one."""
         return self.ema.module if self.ema is not None else self.network
 
-    def train_epoch(self, tick: Tick = lambda count: None) -> EpochLog:
+    def train_epoch(self, tick: Advance = lambda count: None) -> EpochLine:
         """Show every picture once; `tick` is called with the size of each batch.
 
         Raises:
@@ -113,7 +94,8 @@ class Trainer:
         seconds = perf_counter() - started
         loss, bce = (sums / len(order)).tolist()
         self.epoch += 1
-        return EpochLog(
+        return EpochLine(
+            epoch=self.epoch,
             loss=loss,
             bce=bce,
             kl=bce - float(binary_entropy(self.method.targets).mean(dtype=torch.float64)),

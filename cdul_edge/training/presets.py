@@ -1,30 +1,65 @@
-"""Named settings; options given by hand override them one by one."""
+"""Named settings; options given beside one override it one by one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.config import (
+    LabelKind,
+    MethodName,
+    OptimizerName,
+    Precision,
+    Schedule,
+    SettingValue,
+    TrainConfig,
+)
+from cdul_edge_runtime.choices import Resize
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Preset = Literal[
+    "paper-voc2012", "paper-voc2007", "paper-coco", "paper-nus", "cdul-paper", "pu-mlc-voc",
+    "pu-mlc-coco", "demo",
+]  # fmt: skip
 
 
-class Preset(str, Enum):
-    """Settings that have a name on the command line."""
+class ConfigChanges(TypedDict, total=False):
+    """Changes to the settings of `TrainConfig`, by its names; None leaves a setting as it is."""
 
-    PAPER_VOC2012 = "paper-voc2012"
-    PAPER_VOC2007 = "paper-voc2007"
-    PAPER_COCO = "paper-coco"
-    PAPER_NUS = "paper-nus"
-    CDUL_PAPER = "cdul-paper"
-    PU_MLC_VOC = "pu-mlc-voc"
-    PU_MLC_COCO = "pu-mlc-coco"
-    DEMO = "demo"
+    network: str | None
+    weights: str | None
+    local_global: bool | None
+    height_px: int | None
+    width_px: int | None
+    resize: Resize | None
+    method: MethodName | None
+    method_settings: Mapping[str, SettingValue]
+    labels: LabelKind | None
+    epochs: int | None
+    batch_size: int | None
+    optimizer: OptimizerName | None
+    learning_rate: float | None
+    weight_decay: float | None
+    momentum: float | None
+    head_rate_multiplier: float | None
+    schedule: Schedule | None
+    rate_warmup_steps: int | None
+    gradient_clip: float | None
+    ema_decay: float | None
+    precision: Precision | None
+    flip: bool | None
+    shift: float | None
+    color: float | None
+    shuffle_colors: float | None
+    seed: int | None
 
 
 # CDUL as its paper writes it (eq. 7 and 8), without our anchor, freeze and guard.
 # The paper gives neither eta nor sigma: 1 and 1 are those of its public reproduction.
-_CDUL_PAPER: dict[str, Any] = {
+_CDUL_PAPER: ConfigChanges = {
     "method": "cdul",
     "labels": "soft",
     "method_settings": {
@@ -41,7 +76,7 @@ _CDUL_PAPER: dict[str, Any] = {
 
 # CDUL section 4.1: ResNet-101 of ImageNet, Adam (AdamW without decay is Adam), rate 1e-5,
 # 20 epochs, whole picture. The input size is that of the method's code family.
-_PAPER: dict[str, Any] = {
+_PAPER: ConfigChanges = {
     **_CDUL_PAPER,
     "network": "resnet101",
     "weights": "IMAGENET1K_V1",
@@ -63,40 +98,40 @@ _PAPER: dict[str, Any] = {
     "shuffle_colors": 0.0,
 }
 
-# PU-MLC as its authors' code trains it with a tenth of the labels known; batches of two GPUs
-# together. What our loop lacks, or does its own way: OneCycle (80 epochs' worth, cut off after 40
-# on COCO and 55 on VOC), all but layer4, head and new branches frozen with every batch norm in
+# PU-MLC as its authors' code trains it with a tenth of the labels known; a batch is that of its two
+# GPUs together. What our loop lacks, or does its own way: OneCycle (80 epochs' worth, ended after
+# 40 on COCO and 55 on VOC), all but layer4, head and new branches frozen with every batch norm in
 # evaluation mode, random crops of several sizes, and Adam's decay, which AdamW takes off the
 # weights instead. Their network is a ResNet-101 with `local_global`, semantic decoupling and a
-# gated graph; only the first two can be had, by --network and --local-global.
-_PU_MLC: dict[str, Any] = {
+# gated graph; only the first two are available, by --network and --local-global.
+_PU_MLC: ConfigChanges = {
     "method": "pu-mlc",
     "optimizer": "adamw",
     "weight_decay": 1e-4,
     "head_rate_multiplier": 1.0,
 }
 
-PRESETS: dict[Preset, dict[str, Any]] = {
-    Preset.PAPER_VOC2012: {**_PAPER, "batch_size": 8},
-    Preset.PAPER_VOC2007: {**_PAPER, "batch_size": 8},
-    Preset.PAPER_COCO: {**_PAPER, "batch_size": 16},
-    Preset.PAPER_NUS: {**_PAPER, "batch_size": 16},
-    Preset.CDUL_PAPER: _CDUL_PAPER,
-    Preset.PU_MLC_VOC: {
+PRESETS: dict[Preset, ConfigChanges] = {
+    "paper-voc2012": {**_PAPER, "batch_size": 8},
+    "paper-voc2007": {**_PAPER, "batch_size": 8},
+    "paper-coco": {**_PAPER, "batch_size": 16},
+    "paper-nus": {**_PAPER, "batch_size": 16},
+    "cdul-paper": _CDUL_PAPER,
+    "pu-mlc-voc": {
         **_PU_MLC,
         "batch_size": 90,
         "learning_rate": 4e-5,
         "ema_decay": 0.991,
         "method_settings": {"gamma": 0.85, "alpha": 2.0},
     },
-    Preset.PU_MLC_COCO: {
+    "pu-mlc-coco": {
         **_PU_MLC,
         "batch_size": 70,
         "learning_rate": 1e-4,
         "ema_decay": 0.9997,
         "method_settings": {"gamma": 0.55, "alpha": 1.0},
     },
-    Preset.DEMO: {
+    "demo": {
         "network": "clip:demo",
         "height_px": 96,
         "width_px": 96,
@@ -111,17 +146,18 @@ PRESETS: dict[Preset, dict[str, Any]] = {
 }
 
 
-def make_config(preset: Preset | None = None, **options: Any) -> TrainConfig:
+def make_config(preset: Preset | None = None, **options: Unpack[ConfigChanges]) -> TrainConfig:
     """The default settings, changed by the preset, changed by each option that is not None.
 
     `method_settings` are merged one by one; those of a preset count for its own method only.
+
+    Raises:
+        CdulEdgeError: a value outside its range.
     """
-    settings = PRESETS[preset] if preset else {}
-    given = {name: value for name, value in options.items() if value is not None}
-    merged = {**settings, **given}
-    if merged.get("method") == settings.get("method"):
-        both = {**settings.get("method_settings", {}), **given.get("method_settings", {})}
-        merged["method_settings"] = both
-    else:
-        merged["method_settings"] = given.get("method_settings", {})
-    return replace(TrainConfig(), **merged)
+    chosen: ConfigChanges = PRESETS[preset] if preset else {}
+    merged: dict[str, Any] = {**chosen}
+    merged.update({name: value for name, value in options.items() if value is not None})
+    given = options.get("method_settings", {})
+    if merged.get("method") == chosen.get("method"):
+        given = {**chosen.get("method_settings", {}), **given}
+    return replace(TrainConfig(), **{**merged, "method_settings": given})

@@ -1,7 +1,7 @@
-"""The run folder: what it holds, whether it may be gone on with, and reading a finished one.
+"""The run folder: what it holds, whether it can be resumed, and reading a finished one.
 
 config.json                    settings, labels and classes of the run
-metrics.jsonl                  one line an epoch
+metrics.jsonl                  one line per epoch
 checkpoint.pt                  the state after the last whole epoch
 first_epoch.pt                 the network as it was after the first epoch, to compare with
 pseudo_labels_refined.parquet  the labels at the end      } only a finished run
@@ -11,9 +11,8 @@ cache/                         decoded pictures, while it trains
 
 from __future__ import annotations
 
-import json
 import pickle
-import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -28,18 +27,18 @@ from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
 from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.data.dataset import CACHED_PICTURES
 from cdul_edge.training.networks.network import NetworkPlan, rebuild_network
+from cdul_edge.training.summary import FORMAT, METRICS, SUMMARY, RunSummary, read_summary
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.thresholds import thresholds_from_json
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.host.files import atomic_write, read_json, sha256_file, write_json
+from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
+from cdul_edge_runtime.host.folder_lock import LOCK
 from cdul_edge_runtime.pictures.images import PictureList
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
-FORMAT = 2
 CONFIG = "config.json"
-METRICS = "metrics.jsonl"
-SUMMARY = "summary.json"
 REFINED = "pseudo_labels_refined.parquet"
 FIRST_EPOCH = "first_epoch.pt"
 CACHE = "cache"
@@ -111,19 +110,16 @@ def inspect_folder(folder: Path, config: RunConfig, *, force: bool) -> RunState:
     """Say what `folder` is for this run; changes nothing.
 
     Raises:
-        CdulEdgeError: without `force`, a run of other settings or labels, or no run at all.
+        CdulEdgeError: something other than a run, with `force` too; without `force`, a run of other
+            settings or labels.
     """
     if folder.exists() and not folder.is_dir():
         raise CdulEdgeError(f"{folder} is a file: choose another --out")
-    if force or not folder.exists():
-        return RunState.FRESH
     if not (folder / CONFIG).is_file():
-        strange = sorted(p.name for p in folder.iterdir() if p.name != CACHE)
-        if strange:
-            raise CdulEdgeError(
-                f"{folder} is not empty and holds no run (such as {strange[0]}): choose another "
-                "--out, or train there with --force"
-            )
+        _refuse_other_files(folder)
+        return RunState.FRESH
+    if force:
+        _refuse_other_programs(folder)
         return RunState.FRESH
     differing = RunConfig.read(folder).differences(config)
     if differing:
@@ -134,48 +130,45 @@ def inspect_folder(folder: Path, config: RunConfig, *, force: bool) -> RunState:
     return RunState.FINISHED if (folder / SUMMARY).is_file() else RunState.STARTED
 
 
+def _refuse_other_files(folder: Path) -> None:
+    """Raise `CdulEdgeError` where a folder without config.json holds what no run left there."""
+    held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    other = [name for name in held if name not in (LOCK, CACHE)]
+    if other:
+        raise CdulEdgeError(
+            f"{folder} is not empty and holds no run (such as {other[0]}): choose another --out"
+        )
+
+
+def _refuse_other_programs(folder: Path) -> None:
+    """Raise `CdulEdgeError` where config.json is not that of a run: many programs write one."""
+    try:
+        content = read_json(folder / CONFIG)
+    except CdulEdgeError:
+        content = None
+    ours = {"program": "cdul-edge", "stage": "train"}
+    if not isinstance(content, dict) or {key: content.get(key) for key in ours} != ours:
+        raise CdulEdgeError(
+            f"{folder / CONFIG} is not that of a run, and --force replaces only runs: choose "
+            "another --out"
+        )
+
+
 def begin(folder: Path, config: RunConfig) -> None:
-    """Start a run: remove what an earlier one left, write config.json."""
+    """Start a run: remove what an earlier run left, write config.json."""
     for name in _OURS:
         (folder / name).unlink(missing_ok=True)
     config.write(folder)
 
 
-def append_metrics(folder: Path, line: dict[str, Any]) -> None:
-    """Add one epoch's line; written before its checkpoint, so that none is ever missing."""
-    with (folder / METRICS).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def keep_metrics(folder: Path, epochs: int) -> list[dict[str, Any]]:
-    """Drop lines after epoch `epochs`, and a line that was cut; returns the others."""
-    file = folder / METRICS
-    kept = []
-    for text in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:  # killed while it was written
-            break
-        if line["epoch"] <= epochs:
-            kept.append(line)
-    with atomic_write(file) as temporary:
-        temporary.write_text(
-            "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept), encoding="utf-8"
-        )
-    return kept
-
-
-def finish(folder: Path, refined: PseudoLabels, summary: dict[str, Any]) -> None:
+def finish(folder: Path, refined: PseudoLabels, summary: RunSummary) -> None:
     """Write the refined labels and, last, the summary that marks the run as finished."""
     refined.write(folder / REFINED)
-    write_json(folder / SUMMARY, summary)
-    shutil.rmtree(folder / CACHE, ignore_errors=True)
-
-
-def read_summary(folder: Path) -> dict[str, Any]:
-    """The summary of a finished run."""
-    summary: dict[str, Any] = read_json(folder / SUMMARY)
-    return summary
+    write_json(folder / SUMMARY, summary.to_dict())
+    for file in (folder / CACHE).glob(CACHED_PICTURES):
+        file.unlink()
+    with suppress(OSError):  # there is none, or something in it is not ours
+        (folder / CACHE).rmdir()
 
 
 @dataclass(frozen=True)
@@ -206,11 +199,13 @@ def load_run(folder: Path) -> TrainedRun:
         CdulEdgeError: no run, one that is not finished, or a checkpoint of other classes.
     """
     if not (folder / CONFIG).is_file():
-        raise CdulEdgeError(f"{folder} is no run: make one with `cdul-edge train LABELS --out RUN`")
+        raise CdulEdgeError(
+            f"{folder} is not a run: make one with `cdul-edge train LABELS --out RUN`"
+        )
     config = RunConfig.read(folder)
     if not (folder / SUMMARY).is_file():
         raise CdulEdgeError(
-            f"the run {folder} is not finished: the same `cdul-edge train` command goes on with it"
+            f"the run {folder} is not finished: the same `cdul-edge train` command resumes it"
         )
     checkpoint = Checkpoint.read(folder)
     checkpoint.check_classes(config.classes, folder)
@@ -221,7 +216,7 @@ def load_run(folder: Path) -> TrainedRun:
         network=network.eval().requires_grad_(False),
         classes=config.classes,
         preprocess=plan.preprocess,
-        thresholds=thresholds_from_json(read_summary(folder)["thresholds"]),
+        thresholds=thresholds_from_json(read_summary(folder).thresholds),
         pictures=read_run_pictures(folder),
         provenance={
             "program": "cdul-edge",

@@ -134,14 +134,14 @@ def test_force_replaces_an_explanation_whole_and_nothing_else(run: Path, tmp_pat
     (tmp_path / "mine" / "thesis.txt").write_text("all of it")
     other = invoke(run, tmp_path / "mine", "--force")
     assert other.exit_code == 2
-    assert "holds something else than explanations" in other.stderr
+    assert "holds something other than explanations" in other.stderr
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "all of it"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--class", "gren"], "the run knows no class 'gren': it has green"),
+        (["--class", "gren"], "the run has no class 'gren': it has green"),
         (["--class", "red", "--top", "1"], "--class and --top exclude each other"),
         (["--device", "cuda:77"], "device 'cuda:77' cannot be used"),
     ],
@@ -168,5 +168,5 @@ def test_a_damaged_picture_and_a_folder_that_is_no_run_write_nothing(
     words[1] = str(tmp_path)
     no_run = CliRunner().invoke(app, words)
     assert no_run.exit_code == 2
-    assert "is no run: make one with `cdul-edge train" in no_run.stderr
+    assert "is not a run: make one with `cdul-edge train" in no_run.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["pictures"]

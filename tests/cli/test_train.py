@@ -9,16 +9,23 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
+from inspect import signature
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 import torch
+import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
+from cdul_edge.cli.train import train
 from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.training.config import METHODS, TrainConfig
+from cdul_edge.training.request import DataOptions, EvaluationOptions
 from cdul_edge_runtime.bundle.classes import ClassList
 
 TINY = (
@@ -185,7 +192,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights_and_labels(
     assert not (tmp_path / "killed" / "summary.json").exists()
     resumed = invoke(labels, "--out", tmp_path / "killed", *options)
     assert resumed.exit_code == 0, resumed.output
-    assert "going on after epoch" in resumed.stderr
+    assert "resuming after epoch" in resumed.stderr
     one, other = (
         torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)
         for name in ("whole", "killed")
@@ -217,8 +224,45 @@ def kill_after_two_epochs(labels: Path, out: Path, options: list[str]) -> None:
         assert process.returncode == -signal.SIGKILL, errors.decode()
 
 
-def test_the_command_line_offers_every_method() -> None:
-    from cdul_edge.cli.options.choices import MethodChoice
-    from cdul_edge.training.config import METHODS
+def options_of_train() -> dict[str, typer.models.OptionInfo]:
+    """Every option of the command with a default, by the name of its parameter."""
+    hints = get_type_hints(train, include_extras=True)
+    return {name: kind.__metadata__[0] for name, kind in hints.items() if name != "return"}
 
-    assert [choice.value for choice in MethodChoice] == list(METHODS)
+
+def test_every_setting_of_a_run_is_an_option_that_shows_the_requests_default() -> None:
+    shown = {name: option.show_default for name, option in options_of_train().items()}
+    config = TrainConfig()
+    plain = {one.name for one in fields(TrainConfig)} & set(shown) - {"labels"}  # the argument
+    assert {one.name for one in fields(TrainConfig)} - plain == {
+        "height_px", "width_px",  # --image-size
+        "labels",  # --hard/--soft
+        "method_settings",  # --set
+    }  # fmt: skip
+    for name in plain - {"local_global", "flip", "rate_warmup_steps"}:
+        default = getattr(config, name)
+        assert type(default)(shown[name]) == default, name
+    assert shown["image_size"] == str(config.height_px) == str(config.width_px)
+    assert (config.local_global, shown["local_global"]) == (False, "no-local-global")
+    assert (config.flip, shown["flip"]) == (True, "flip")
+    assert (config.rate_warmup_steps, shown["rate_warmup_steps"]) == (None, "a tenth of all steps")
+    assert shown["hard"] == config.labels
+    given = {name: one.default for name, one in signature(train).parameters.items()}
+    assert {given[name] for name in plain} == {None}  # a preset, or else the request, decides
+    data, evaluation = DataOptions(), EvaluationOptions()
+    assert (given["cache"], given["cache_budget"]) == (data.cache, data.cache_budget_mib)
+    assert (given["workers"], given["difficult"]) == (data.workers, evaluation.difficult)
+
+
+def test_every_option_says_in_a_sentence_what_it_does() -> None:
+    for name, option in options_of_train().items():
+        assert option.help, name
+        assert option.help[0].isupper(), name
+        assert option.help.endswith("."), name
+
+
+def test_a_value_that_is_no_choice_names_the_choices(labels: Path, tmp_path: Path) -> None:
+    wrong = invoke(labels, "--out", tmp_path / "run", "--method", "magic")
+    assert wrong.exit_code == 2
+    for name in METHODS:
+        assert f"'{name}'" in wrong.stderr

@@ -12,14 +12,13 @@ pytest.importorskip("torch", reason="a study trains networks")
 
 from cdul_edge.study import study
 from cdul_edge.study.settings import DrawnWorld, StudySettings
-from cdul_edge.training.presets import Preset
 
 TINY: dict[str, Any] = {
     "data": DrawnWorld(24, 16),
     "strategies": ("default",),
     "methods": ("fixed", "cdul"),
     "seeds": (0, 1),
-    "preset": Preset.DEMO,
+    "preset": "demo",
     "options": {"epochs": 1, "height_px": 32, "width_px": 32, "weights": "none"},
     "threads": 1,
     "device": "cpu",

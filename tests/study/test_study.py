@@ -194,7 +194,7 @@ def test_a_cell_that_fails_leaves_the_others_and_is_tried_again(
     lines: list[str] = []
     settings = tiny(study, methods=("fixed", "cdul", "odd"), seeds=(0,))
     with monkeypatch.context() as patched:
-        patched.setattr(cell_run, "train_student", refuse)
+        patched.setattr(cell_run, "train", refuse)
         fixed, cdul, odd = run_study(settings, lines.append)
     assert (fixed["status"], fixed["reason"]) == ("failed", "the method needs the moon: bring it")
     assert cdul["status"] == "done"

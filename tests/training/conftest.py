@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cdul_edge.labels.pseudo_labels import PseudoLabels
-from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.progress import Talk
-from cdul_edge.training.train import train_student
+from cdul_edge.training import TrainConfig, TrainRequest, train
+from cdul_edge.training.summary import RunSummary
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.host.console import SilentConsole
 
 CLASSES = ClassList(("red", "green", "blue"))
 SIDE = 32
@@ -108,14 +108,18 @@ def small() -> Callable[..., TrainConfig]:
     return make
 
 
-@pytest.fixture
-def train(squares: Squares, small: Callable[..., TrainConfig]) -> Callable[..., dict[str, Any]]:
+Train = Callable[..., RunSummary]
+
+
+@pytest.fixture(name="train")
+def train_squares(squares: Squares, small: Callable[..., TrainConfig]) -> Train:
     """`train(out, data=…, evaluation=…, force=…, **settings)` on the squares, in silence."""
 
-    def run(out: Path, **options: Any) -> dict[str, Any]:
-        names = ("data", "evaluation", "force", "device", "observed", "observed_from", "clip")
+    def run(out: Path, **options: Any) -> RunSummary:
+        names = {one.name for one in fields(TrainRequest)} - {"labels", "config", "out"}
         given = {name: options.pop(name) for name in names if name in options}
         labels = options.pop("labels_path", squares.labels)
-        return train_student(labels, out, small(**options), talk=Talk(quiet=True), **given)
+        request = TrainRequest(labels, out, small(**options), **given)
+        return train(request, SilentConsole()).summary
 
     return run

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.presets import Preset, make_config
+from cdul_edge.training.presets import ConfigChanges, Preset, make_config
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
 def test_all_faults_are_named_together() -> None:
     with pytest.raises(CdulEdgeError) as caught:
-        TrainConfig(epochs=0, shift=0.4, method="magic", learning_rate=float("nan"))
+        TrainConfig(
+            epochs=0,
+            shift=0.4,
+            method="magic",  # type: ignore[arg-type]
+            learning_rate=float("nan"),
+        )
     for fault in (
         "epochs 0",
         "shift 0.4, expected 0 to 0.25",
@@ -24,6 +31,27 @@ def test_all_faults_are_named_together() -> None:
 def test_settings_survive_their_plain_form() -> None:
     config = TrainConfig(network="resnet18", method_settings={"label_warmup": 3})
     assert TrainConfig.from_dict(config.to_dict()) == config
+
+
+def test_settings_in_the_former_spelling_are_read() -> None:
+    values = TrainConfig(optimizer="sgd", color=0.25, shuffle_colors=0.5).to_dict()
+    for new, old in {
+        "optimizer": "optimiser", "color": "colour", "shuffle_colors": "shuffle_colours"
+    }.items():  # fmt: skip
+        values[old] = values.pop(new)
+    config = TrainConfig.from_dict(values)
+    assert (config.optimizer, config.color, config.shuffle_colors) == ("sgd", 0.25, 0.5)
+
+
+def test_changes_are_typed_as_the_settings_are() -> None:
+    """What `make_config` takes are the settings of a run, of the same types or None."""
+    settings = {one.name: str(one.type) for one in fields(TrainConfig)}
+    changes = {
+        name: str(kind.__forward_arg__).removesuffix(" | None")
+        for name, kind in ConfigChanges.__annotations__.items()
+    }
+    settings["rate_warmup_steps"] = settings["rate_warmup_steps"].removesuffix(" | None")
+    assert changes == settings
 
 
 def test_settings_of_another_version_are_refused_by_name() -> None:
@@ -39,10 +67,10 @@ def test_differences_name_both_values() -> None:
 @pytest.mark.parametrize(
     ("preset", "batch_size"),
     [
-        (Preset.PAPER_VOC2012, 8),
-        (Preset.PAPER_VOC2007, 8),
-        (Preset.PAPER_COCO, 16),
-        (Preset.PAPER_NUS, 16),
+        ("paper-voc2012", 8),
+        ("paper-voc2007", 8),
+        ("paper-coco", 16),
+        ("paper-nus", 16),
     ],
 )
 def test_the_papers_presets_hold_the_papers_numbers(preset: Preset, batch_size: int) -> None:
@@ -60,8 +88,8 @@ def test_the_papers_presets_hold_the_papers_numbers(preset: Preset, batch_size: 
 @pytest.mark.parametrize(
     ("preset", "batch_size", "rate", "ema", "gamma", "alpha"),
     [
-        (Preset.PU_MLC_VOC, 90, 4e-5, 0.991, 0.85, 2.0),
-        (Preset.PU_MLC_COCO, 70, 1e-4, 0.9997, 0.55, 1.0),
+        ("pu-mlc-voc", 90, 4e-5, 0.991, 0.85, 2.0),
+        ("pu-mlc-coco", 70, 1e-4, 0.9997, 0.55, 1.0),
     ],
 )
 def test_the_presets_of_pu_mlc_hold_its_codes_numbers(
@@ -75,14 +103,14 @@ def test_the_presets_of_pu_mlc_hold_its_codes_numbers(
 
 
 def test_an_option_goes_before_the_preset_and_the_preset_before_the_default() -> None:
-    config = make_config(Preset.PAPER_COCO, epochs=3, seed=None)
+    config = make_config("paper-coco", epochs=3, seed=None)
     assert (config.epochs, config.batch_size, config.seed) == (3, 16, 0)
 
 
 def test_a_presets_method_settings_are_changed_one_by_one() -> None:
-    config = make_config(Preset.CDUL_PAPER, method_settings={"eta": 0.5})
+    config = make_config("cdul-paper", method_settings={"eta": 0.5})
     assert (config.method_settings["eta"], config.method_settings["sigma"]) == (0.5, 1.0)
 
 
 def test_a_presets_method_settings_are_not_those_of_another_method() -> None:
-    assert make_config(Preset.CDUL_PAPER, method="an").method_settings == {}
+    assert make_config("cdul-paper", method="an").method_settings == {}

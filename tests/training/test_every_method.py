@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from cdul_edge.training.checkpoint import Checkpoint
-from cdul_edge.training.config import METHODS, TrainConfig
+from cdul_edge.training.config import METHODS, MethodName, TrainConfig
 from cdul_edge.training.data.dataset import StoredPictures
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods import Method, find_method, make_method
@@ -32,7 +32,7 @@ Small = Callable[..., TrainConfig]
 # squares that it has not seen. 50 is chance. The entropy of `em` and its kin, and PU-MLC's mixed
 # pictures, ask for more steps; `ll-cp` spoils one label a batch at least, of 42 here.
 USUAL = (4, 95.0)
-LEARNS = {
+LEARNS: dict[MethodName, tuple[int, float]] = {
     "em": (8, 75.0),
     "em-apl": (8, 75.0),
     "ll-cp": (5, 85.0),
@@ -41,7 +41,7 @@ LEARNS = {
 }
 
 # What makes a method revise labels in a run of a few epochs, where its defaults would not.
-EAGER: dict[str, dict[str, Any]] = {
+EAGER: dict[MethodName, dict[str, Any]] = {
     "cdul": {"label_warmup": 1, "freeze_after": 1.0},
     "partial-bce": {"label_warmup": 1, "update_every": 1, "theta_grow": 0.1},
     "em-apl": {"label_warmup": 1},
@@ -71,7 +71,11 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
 
 
 def make(
-    name: str, scores: Tensor, observed: Tensor | None = None, epochs: int = 5, **settings: Any
+    name: MethodName,
+    scores: Tensor,
+    observed: Tensor | None = None,
+    epochs: int = 5,
+    **settings: Any,
 ) -> Method:
     """A method on these scores, with cosines that rank as they do."""
     config = TrainConfig(method=name, epochs=epochs, method_settings=settings)
@@ -110,7 +114,7 @@ def paint_squares(
     return StoredPictures(torch.from_numpy(pixels)), present
 
 
-def start_training(small: Small, method: str, count: int, **changes: Any) -> Trainer:
+def start_training(small: Small, method: MethodName, count: int, **changes: Any) -> Trainer:
     """A trainer on `count` squares whose labels, above 0.8 and below 0.2, are right."""
     settings = {**changes.pop("method_settings", {})}
     if method == "ccd":
@@ -136,7 +140,7 @@ def train(trainer: Trainer, epochs: int) -> None:
 
 
 @every_method
-def test_squares_are_told_apart_that_were_never_seen(small: Small, name: str) -> None:
+def test_squares_are_told_apart_that_were_never_seen(small: Small, name: MethodName) -> None:
     epochs, floor = LEARNS.get(name, USUAL)
     torch.manual_seed(0)
     trainer = start_training(
@@ -152,7 +156,7 @@ def test_squares_are_told_apart_that_were_never_seen(small: Small, name: str) ->
 
 @every_method
 def test_a_run_cut_after_an_epoch_goes_on_to_the_same_bits(
-    small: Small, tmp_path: Path, name: str
+    small: Small, tmp_path: Path, name: MethodName
 ) -> None:
     options = {"epochs": 3, "method_settings": EAGER.get(name, {})}
     torch.manual_seed(0)
@@ -180,7 +184,7 @@ def test_a_run_cut_after_an_epoch_goes_on_to_the_same_bits(
 
 @every_method
 def test_a_state_is_read_without_running_code_from_it_and_leads_to_the_same_labels(
-    name: str,
+    name: MethodName,
 ) -> None:
     scores, logits = torch.sigmoid(draw(9, 4)), [draw(9, 4, seed=s) for s in (1, 2, 3)]
     one = make(name, scores, **EAGER.get(name, {}))
@@ -199,7 +203,7 @@ def test_a_state_is_read_without_running_code_from_it_and_leads_to_the_same_labe
 
 
 @every_method
-def test_permuting_the_classes_permutes_labels_and_gradients(name: str) -> None:
+def test_permuting_the_classes_permutes_labels_and_gradients(name: MethodName) -> None:
     scores, logits = torch.sigmoid(draw(8, 5)), [draw(8, 5, seed=s) for s in (1, 2, 3)]
     order = torch.tensor([3, 0, 4, 2, 1])
     plain = make(name, scores, **EAGER.get(name, {}))
@@ -212,7 +216,7 @@ def test_permuting_the_classes_permutes_labels_and_gradients(name: str) -> None:
 
 
 @every_method
-def test_what_was_observed_stays_however_the_network_disagrees(name: str) -> None:
+def test_what_was_observed_stays_however_the_network_disagrees(name: MethodName) -> None:
     scores = torch.sigmoid(draw(12, 4))
     observed = torch.randint(-1, 2, (12, 4), generator=torch.Generator().manual_seed(0))
     method = make(name, scores, observed, **EAGER.get(name, {}))
@@ -235,7 +239,9 @@ def test_what_was_observed_stays_however_the_network_disagrees(name: str) -> Non
         pytest.param(torch.ones(4, 3), id="all one"),
     ],
 )
-def test_labels_at_the_edge_give_finite_losses_and_gradients(name: str, scores: Tensor) -> None:
+def test_labels_at_the_edge_give_finite_losses_and_gradients(
+    name: MethodName, scores: Tensor
+) -> None:
     settings = {**EAGER.get(name, {})}
     if name == "ccd":  # which refuses labels that are sure of nothing, unless it needs no bias
         settings["debias"] = False
@@ -248,7 +254,7 @@ def test_labels_at_the_edge_give_finite_losses_and_gradients(name: str, scores: 
 
 
 @every_method
-def test_defaults_are_valid_and_every_setting_is_explained(name: str) -> None:
+def test_defaults_are_valid_and_every_setting_is_explained(name: MethodName) -> None:
     settings = find_method(name).Settings
     settings()
     explained = set()
@@ -259,7 +265,7 @@ def test_defaults_are_valid_and_every_setting_is_explained(name: str) -> None:
 
 
 @every_method
-def test_a_method_says_in_its_docs_what_it_is(name: str) -> None:
+def test_a_method_says_in_its_docs_what_it_is(name: MethodName) -> None:
     assert find_method(name).__doc__
     page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text()
     assert f"`{name}`" in page

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from cdul_edge.training.run_folder import keep_metrics, load_run
+from cdul_edge.training import TrainConfig, TrainRequest, train
+from cdul_edge.training.run_folder import load_run
+from cdul_edge.training.summary import EpochLine, HeldOut, keep_metrics
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import SilentConsole
+from cdul_edge_runtime.host.folder_lock import lock_folder
+from tests.training.conftest import Train
 
 
 @pytest.fixture(scope="module")
 def finished(squares: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from cdul_edge.training.config import TrainConfig
-    from cdul_edge.training.progress import Talk
-    from cdul_edge.training.train import train_student
-
     out = tmp_path_factory.mktemp("runs") / "run"
     config = TrainConfig(
         network="clip:demo", weights="none", height_px=32, width_px=32, epochs=1, batch_size=6
     )
-    train_student(squares.labels, out, config, talk=Talk(quiet=True))
+    train(TrainRequest(squares.labels, out, config), SilentConsole())
     return out
 
 
@@ -47,7 +48,7 @@ def test_a_run_is_read_without_the_weights_it_started_from(run: Path) -> None:
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CdulEdgeError, match="is no run"):
+    with pytest.raises(CdulEdgeError, match="is not a run"):
         load_run(tmp_path)
 
 
@@ -90,18 +91,96 @@ def test_a_run_of_another_version_is_refused(run: Path) -> None:
 
 
 def test_lines_of_lost_epochs_and_cut_lines_are_dropped(tmp_path: Path) -> None:
-    lines = [json.dumps({"epoch": epoch, "loss": 0.5}) for epoch in (1, 2, 3)]
+    lines = [
+        json.dumps(EpochLine(epoch, 0.5, 0.5, 0.25, 1e-3, 1.0, 12.0).to_dict())
+        for epoch in (1, 2, 3)
+    ]
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + '\n{"epoch": 4, "lo')
-    assert [line["epoch"] for line in keep_metrics(tmp_path, 2)] == [1, 2]
+    assert [line.epoch for line in keep_metrics(tmp_path, 2)] == [1, 2]
     assert (tmp_path / "metrics.jsonl").read_text().splitlines() == lines[:2]
 
 
-def test_a_folder_with_something_else_is_left_alone(
-    train: Callable[..., dict[str, Any]], tmp_path: Path
+@pytest.mark.parametrize("line", ['{"epoch": 1}', "[1]", "7"])
+def test_metrics_that_are_not_those_of_a_run_are_refused_with_the_line(
+    tmp_path: Path, line: str
 ) -> None:
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(CdulEdgeError, match=r"is not empty and holds no run \(such as thesis"):
-        train(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-    train(tmp_path, epochs=1, force=True)
-    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    (tmp_path / "metrics.jsonl").write_text(line + "\n")
+    with pytest.raises(CdulEdgeError, match=r"metrics\.jsonl is damaged at line 1"):
+        keep_metrics(tmp_path, 2)
+
+
+def test_a_line_is_read_as_it_was_written() -> None:
+    line = EpochLine(
+        3, 0.5, 0.5, 0.25, 1e-3, 1.0, 12.0,
+        revision={"label_change": 0.25, "label_guard": "why"}, labels_map=math.nan,
+        val=HeldOut(50.0, math.nan, 40.0, 0.1),
+    )  # fmt: skip
+    plain = line.to_dict()
+    assert plain["pseudo_labels"] == {"map": None}
+    assert plain["val"] == {"map": 50.0, "cf1": None, "of1": 40.0, "hamming": 0.1}
+    assert EpochLine.from_dict(plain).to_dict() == plain
+    assert line.label_guard == "why"
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"run": 1}'])
+def test_a_summary_that_is_not_that_of_a_run_is_refused(run: Path, content: str) -> None:
+    (run / "summary.json").write_text(content)
+    with pytest.raises(CdulEdgeError, match=r"summary\.json is not that of a run"):
+        load_run(run)
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "config.json"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_with_something_else_is_left_alone(
+    train: Train, tmp_path: Path, name: str, force: bool
+) -> None:
+    """config.json: many programs write one, and it is no mark of ours."""
+    out = tmp_path / "mine"
+    (out / "cache").mkdir(parents=True)
+    (out / name).write_text('{"years": "of work"}')
+    (out / "cache" / "notes.txt").write_text("more of it")
+    with pytest.raises(CdulEdgeError, match=r"choose another --out|is not of format"):
+        train(out, epochs=1, force=force)
+    assert sorted(path.name for path in out.iterdir()) == sorted(["cache", name])
+    assert (out / name).read_text() == '{"years": "of work"}'
+
+
+def test_force_replaces_the_run_and_keeps_what_else_lies_beside_it(run: Path, train: Train) -> None:
+    (run / "notes.txt").write_text("years of work")
+    (run / "cache").mkdir()
+    (run / "cache" / "mine.txt").write_text("more of it")
+    assert train(run, epochs=2, force=True).epochs == 2
+    assert (run / "notes.txt").read_text() == "years of work"
+    assert [path.name for path in (run / "cache").iterdir()] == ["mine.txt"]
+
+
+def test_force_never_removes_an_input_of_the_run(run: Path, train: Train) -> None:
+    refined = run / "pseudo_labels_refined.parquet"
+    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    with pytest.raises(
+        CdulEdgeError, match=r"--force would remove .*refined.*choose another --out"
+    ):
+        train(run, labels_path=refined, force=True)
+    with pytest.raises(CdulEdgeError, match=r"--force would remove .*checkpoint\.pt"):
+        train(run, weights=str(run / "checkpoint.pt"), force=True)
+    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+
+
+def test_two_runs_in_one_folder_at_once_are_refused(train: Train, tmp_path: Path) -> None:
+    with (
+        lock_folder(tmp_path / "run", "training in"),
+        pytest.raises(CdulEdgeError, match="another process is training in"),
+    ):
+        train(tmp_path / "run")
+    train(tmp_path / "run", epochs=1)
+    assert not (tmp_path / "run" / ".lock").exists()
+
+
+def test_a_file_where_the_folder_or_its_parent_should_be_is_one_line(
+    train: Train, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(CdulEdgeError, match="choose another --out"):
+            train(out)
+    assert (tmp_path / "file").read_text() == "mine"

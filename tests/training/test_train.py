@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,12 @@ import pytest
 import torch
 
 from cdul_edge.labels.pseudo_labels import PseudoLabels
-from cdul_edge.training.data.dataset import DataOptions
-from cdul_edge.training.evaluation import EvaluationOptions
+from cdul_edge.training.request import DataOptions, EvaluationOptions, ObservedOptions
 from cdul_edge.training.run_folder import load_run
+from cdul_edge.training.summary import RunSummary
 from cdul_edge_runtime.bundle.thresholds import hard_prevalence, prevalence_thresholds
 from cdul_edge_runtime.errors import CdulEdgeError
-
-Train = Callable[..., dict[str, Any]]
+from tests.training.conftest import Train
 
 
 def read_lines(folder: Path) -> list[dict[str, Any]]:
@@ -52,9 +51,10 @@ def test_a_set_that_can_be_separated_is_learned(
         tmp_path / "run", method=method, evaluation=evaluation, epochs=30, ema_decay=0.8,
         learning_rate=3e-3, head_rate_multiplier=1.0, shift=0.0, color=0.0, flip=False,
     )  # fmt: skip
-    assert summary["train"]["map"] == 100.0
-    assert summary["val"]["map"] == 100.0
-    assert summary["train"]["hamming"] == 0.0  # at the thresholds that were found without truth
+    assert summary.train is not None
+    assert summary.val is not None
+    assert (summary.train.map, summary.val.map) == (100.0, 100.0)
+    assert summary.train.hamming == 0.0  # at the thresholds that were found without truth
     lines = read_lines(tmp_path / "run")
     assert [line["epoch"] for line in lines] == list(range(1, 31))
     assert lines[-1]["kl"] < 0.5 * lines[0]["kl"]
@@ -81,7 +81,9 @@ def test_a_run_writes_what_it_promises(train: Train, squares: Any, tmp_path: Pat
     for name in ("loss", "bce", "kl", "rate", "seconds", "images_per_second"):
         assert line[name] > 0
     assert 0 < line["label_change"] < 1
-    assert summary["last_epoch"] == read_lines(tmp_path / "run")[-1]
+    assert summary.last_epoch.to_dict() == read_lines(tmp_path / "run")[-1]
+    assert json.loads((tmp_path / "run" / "summary.json").read_text()) == summary.to_dict()
+    assert RunSummary.from_dict(summary.to_dict()) == summary
 
 
 def test_a_loaded_run_scores_as_its_thresholds_say(
@@ -117,9 +119,9 @@ def test_truth_changes_nothing_but_the_report(train: Train, squares: Any, tmp_pa
     without = train(tmp_path / "without")
     told = train(tmp_path / "with", evaluation=evaluation)
     assert results(tmp_path / "without") == results(tmp_path / "with")
-    assert without["thresholds"] == told["thresholds"]
-    assert "val" in told
-    assert "val" not in without
+    assert without.thresholds == told.thresholds
+    assert told.val is not None
+    assert without.val is None
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_the_order_of_the_classes_only_orders_the_columns(squares: Any, small: A
         network.head.weight.data.zero_()  # type: ignore[union-attr, operator]
         located = locate_pictures(labels.root, labels.paths)
         pictures = open_pictures(
-            located, plan.preprocess, DataOptions(), scratch=squares.root, mend=""
+            located, plan.preprocess, DataOptions(), scratch=squares.root, remedy=""
         )
         trainer = Trainer(
             network, make_method(config, know(torch.tensor(labels.scores[:, columns]))), pictures,
@@ -294,7 +296,7 @@ def test_a_finished_run_is_only_reported(train: Train, tmp_path: Path) -> None:
 
 def test_bfloat16_trains_about_as_float32_does(train: Train, tmp_path: Path) -> None:
     found = [
-        train(tmp_path / precision, precision=precision, epochs=2)["last_epoch"]["bce"]
+        train(tmp_path / precision, precision=precision, epochs=2).last_epoch.bce
         for precision in ("fp32", "bf16")
     ]
     assert found[0] == pytest.approx(found[1], rel=0.02)
@@ -316,10 +318,12 @@ def test_runs_can_share_a_folder_of_decoded_pictures(
 
 
 def test_thresholds_predict_as_many_pictures_as_people_saw(train: Train, tmp_path: Path) -> None:
-    observed = np.zeros((12, 3), np.int8)
-    observed[:, 0] = -1  # red is nowhere
-    observed[:3, 1], observed[3:, 1] = 1, -1  # green in three pictures
-    summary = train(tmp_path / "run", epochs=1, observed=observed)
-    assert summary["thresholds"][0] is None
+    # red is nowhere, and green in three pictures
+    rows = [f"{index:02}.png,0,{int(index < 3)}" for index in range(12)]
+    file = tmp_path / "seen.csv"
+    file.write_text("\n".join(["image_path,red,green", *rows]) + "\n")
+    summary = train(tmp_path / "run", epochs=1, observed=ObservedOptions(file))
+    assert summary.thresholds[0] is None
+    assert summary.never_predicted == ["red"]
     refined = PseudoLabels.read(tmp_path / "run" / "pseudo_labels_refined.parquet")
     assert (refined.scores[:, 1] >= refined.thresholds[1]).sum() == 3

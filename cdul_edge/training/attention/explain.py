@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,16 +20,15 @@ from cdul_edge.training.attention.panels import Cell, Column, draw_panel
 from cdul_edge.training.attention.regions import shown_frame
 from cdul_edge.training.data.augmentation import to_network
 from cdul_edge.training.optimization import choose_device
-from cdul_edge.training.progress import Talk
 from cdul_edge.training.run_folder import TrainedRun, load_first_epoch, load_run
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
+from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import new_directory, read_json, refuse_existing, write_json
 from cdul_edge_runtime.pictures.images import PictureList, find_images, open_image
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 Floats = npt.NDArray[np.float32]
-Entry = dict[str, Any]
 
 FORMAT = 1
 INDEX = "index.json"
@@ -39,16 +37,17 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class ExplainRequest:
-    """What `cdul-edge explain` can be asked for.
+    """Pictures of which class activation maps are drawn.
 
     Attributes:
-        run: a finished run.
-        images: as `label` takes pictures.
-        out: a new folder.
-        classes: those to show; empty is each picture's predicted ones, or else its best.
-        top: at most so many of the predicted ones, the highest scores.
-        limit: only the first pictures.
-        force: replace an earlier explanation in `out`.
+        run: A finished run.
+        images: As `label` takes pictures.
+        out: A new folder.
+        classes: The classes to show; if empty, each picture's predicted ones, or else its best.
+        top: Show at most this many predicted classes, those with the highest scores.
+        limit: Show only the first pictures.
+        device: "auto", "cpu", "cuda", "cuda:1", ...
+        force: Replace an earlier explanation in `out`.
     """
 
     run: Path
@@ -61,33 +60,62 @@ class ExplainRequest:
     force: bool = False
 
 
-def explain_run(request: ExplainRequest, talk: Talk) -> dict[str, Any]:
-    """Draw a panel a picture, and write an index of them.
+@dataclass(frozen=True)
+class ExplainedClass:
+    """One column of a panel: a class, and its score in [0, 1] after each of the panel's epochs."""
 
-    Returns:
-        The index: what each panel shows, with scores.
+    name: str
+    predicted: bool
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ExplainedPicture:
+    """A picture's path, as it was given, its panel's file name, and the classes that it shows."""
+
+    path: str
+    panel: str
+    classes: tuple[ExplainedClass, ...]
+
+
+@dataclass(frozen=True)
+class ExplainResult:
+    """The panels that were drawn.
+
+    Attributes:
+        folder: Holds them, and index.json.
+        pictures: What each panel shows, in the order of the pictures.
+    """
+
+    folder: Path
+    pictures: tuple[ExplainedPicture, ...]
+
+
+def explain(request: ExplainRequest, console: Console | None = None) -> ExplainResult:
+    """Draw a panel per picture, and write an index of them.
 
     Raises:
         CdulEdgeError: no finished run, a network without class activation maps, an unknown class,
             a picture that cannot be read, or a folder in the way. Nothing is written then.
     """
+    console = console or LibraryConsole()
     _refuse_others(request.out, request.force)
     run = load_run(request.run)
     explainer = _make_explainer(request, run)
     if len(explainer.stages) == 1 and run.provenance["epochs"] > 1:
-        talk.say("this run kept no weights of its first epoch: only the last ones are shown")
+        console.say("this run kept no weights of its first epoch: only the last ones are shown")
     pictures = find_images(request.images)
     pictures = replace(pictures, paths=pictures.paths[: request.limit])
-    entries: list[Entry] = []
+    entries: list[ExplainedPicture] = []
     with new_directory(request.out, force=request.force) as folder:
-        with talk.progress("drawing", len(pictures)) as tick:
+        with console.progress("drawing", len(pictures)) as tick:
             for start in range(0, len(pictures), _BATCH):
                 numbers = range(start, min(start + _BATCH, len(pictures)))
                 entries += explainer.draw(folder, pictures, numbers)
                 tick(len(numbers))
-        index = {**_head(request, run, explainer), "pictures": entries}
+        index = {**_head(request, run, explainer), "pictures": [asdict(one) for one in entries]}
         write_json(folder / INDEX, index)
-    return index
+    return ExplainResult(request.out, tuple(entries))
 
 
 @dataclass(frozen=True)
@@ -117,7 +145,9 @@ class _Explainer:
     top: int
     device: torch.device
 
-    def draw(self, folder: Path, pictures: PictureList, numbers: Sequence[int]) -> list[Entry]:
+    def draw(
+        self, folder: Path, pictures: PictureList, numbers: Sequence[int]
+    ) -> list[ExplainedPicture]:
         """Panels of some pictures, and their entries in the index."""
         opened = [_open(pictures.absolute(number)) for number in numbers]
         pixels = np.stack([self.run.preprocess.apply(picture) for picture in opened])
@@ -136,7 +166,7 @@ class _Explainer:
 
     def _draw_one(
         self, folder: Path, path: str, number: int, picture: Image.Image, answers: list[_Answer]
-    ) -> Entry:
+    ) -> ExplainedPicture:
         scores, thresholds = answers[-1].scores, self.run.thresholds
         names = list(self.run.classes)
         chosen = self.chosen or _best(scores, thresholds, self.top)
@@ -154,14 +184,14 @@ class _Explainer:
         panel = f"{number:05d}-{Path(path).stem}.png"
         draw_panel(seen, Path(path).name, rows, columns).save(folder / panel)
         shown = [
-            {
-                "name": names[c],
-                "predicted": bool(predicted[c]),
-                "scores": [round(float(answer.scores[c]), 6) for answer in answers],
-            }
+            ExplainedClass(
+                names[c],
+                bool(predicted[c]),
+                tuple(round(float(answer.scores[c]), 6) for answer in answers),
+            )
             for c in chosen
         ]
-        return {"path": path, "panel": panel, "classes": shown}
+        return ExplainedPicture(path, panel, tuple(shown))
 
 
 def _make_explainer(request: ExplainRequest, run: TrainedRun) -> _Explainer:
@@ -177,7 +207,7 @@ def _make_explainer(request: ExplainRequest, run: TrainedRun) -> _Explainer:
     return _Explainer(run, stages, maps, chosen, request.top, device)
 
 
-def _head(request: ExplainRequest, run: TrainedRun, explainer: _Explainer) -> dict[str, Any]:
+def _head(request: ExplainRequest, run: TrainedRun, explainer: _Explainer) -> dict[str, object]:
     return {
         "format": FORMAT,
         "program": "cdul-edge",
@@ -197,14 +227,14 @@ def _refuse_others(out: Path, force: bool) -> None:
         return
     index = read_json(out / INDEX) if (out / INDEX).is_file() else None
     if not isinstance(index, dict) or index.get("stage") != "explain":
-        raise CdulEdgeError(f"{out} holds something else than explanations: choose another --out")
+        raise CdulEdgeError(f"{out} holds something other than explanations: choose another --out")
 
 
 def _column(name: str, classes: ClassList) -> int:
     names = list(classes)
     if name not in names:
         near = difflib.get_close_matches(name, names, 3, 0.5) or names[:8]
-        raise CdulEdgeError(f"the run knows no class {name!r}: it has {', '.join(near)}")
+        raise CdulEdgeError(f"the run has no class {name!r}: it has {', '.join(near)}")
     return names.index(name)
 
 
@@ -228,4 +258,4 @@ def _open(path: Path) -> Image.Image:
     try:
         return open_image(path)
     except ImageError as error:
-        raise CdulEdgeError(f"{path} {error.reason}: mend it, or take it out") from error
+        raise CdulEdgeError(f"{path} {error.reason}: repair it, or take it out") from error

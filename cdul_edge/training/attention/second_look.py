@@ -1,7 +1,7 @@
 """A second look with CLIP: at the regions where the network sees something.
 
-Training knows no CLIP of labels: who starts a run hands in where one is to be had, and it is opened
-only when the epoch comes.
+Training does not know which CLIP made the labels: whoever starts a run passes a `ClipSource`, which
+is opened only when the epoch comes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +20,13 @@ from cdul_edge.training.attention.cam import ActivationMaps, find_activation_map
 from cdul_edge.training.attention.regions import region_boxes, to_pixels
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.augmentation import to_network
-from cdul_edge.training.data.dataset import Tick
 from cdul_edge.training.data.prefetch import work_ahead
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods.base import Method, Regions
-from cdul_edge.training.networks.network import NetworkPlan
 from cdul_edge.training.optimization import autocast
-from cdul_edge.training.progress import Talk
+from cdul_edge.training.request import ClipSource
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
+from cdul_edge_runtime.host.console import Advance, Console
 from cdul_edge_runtime.host.machine import usable_cores
 from cdul_edge_runtime.pictures.images import PictureList, open_image
 from cdul_edge_runtime.pictures.preprocess import Preprocess
@@ -37,40 +35,9 @@ Pixels = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.float32]
 CutPicture = tuple[int, Pixels]
 
-# Pictures that may lie cut and unscored.
+# Pictures whose crops may wait for CLIP.
 _AHEAD = 32
-_MEND = "it could be read when it was labelled; restore it, and the same command goes on"
-
-
-class CropScorer(Protocol):
-    """A CLIP that tells what a piece of a picture shows.
-
-    Attributes:
-        preprocess: how a piece becomes its square input of S px.
-        batch_crops: how many it takes at once.
-    """
-
-    @property
-    def preprocess(self) -> Preprocess: ...
-
-    @property
-    def batch_crops(self) -> int: ...
-
-    def score(self, crops: Pixels) -> npt.NDArray[np.float32]:
-        """(K, C) softmax over the classes of (K, S, S, 3) uint8 RGB."""
-        ...
-
-
-class ClipSource(Protocol):
-    """Where the CLIP that made some pseudo-labels is to be had."""
-
-    def check(self) -> None:
-        """Raise `CdulEdgeError` where there is none; builds no model."""
-        ...
-
-    def open(self, device: torch.device) -> CropScorer:
-        """Load it."""
-        ...
+_REMEDY = "it could be read when it was labelled; restore it, and the same command resumes"
 
 
 @dataclass(frozen=True)
@@ -81,7 +48,7 @@ class SecondLook:
     maps: ActivationMaps
     pictures: PictureList
 
-    def look(self, trainer: Trainer, regions: Regions, tick: Tick) -> Tensor:
+    def look(self, trainer: Trainer, regions: Regions, tick: Advance) -> Tensor:
         """Let CLIP score the regions that the network's maps point at.
 
         Args:
@@ -141,7 +108,7 @@ class SecondLook:
         try:
             picture = open_image(path)
         except ImageError as error:
-            raise CdulEdgeError(f"{path} {error.reason}: {_MEND}") from error
+            raise CdulEdgeError(f"{path} {error.reason}: {_REMEDY}") from error
         places = {to_pixels(tuple(box), shown, *picture.size) for box in boxes.tolist()}
         crops = [clip.apply(picture.crop(place)) for place in sorted(filter(None, places))]
         return number, np.stack(crops) if crops else empty
@@ -156,7 +123,6 @@ def prepare_second_look(
     method: Method,
     clip: ClipSource | None,
     network: torch.nn.Module,
-    plan: NetworkPlan,
     config: TrainConfig,
     pictures: PictureList,
     *,
@@ -168,7 +134,7 @@ def prepare_second_look(
         done: epochs that lie behind.
 
     Raises:
-        CdulEdgeError: there is no CLIP to be had, or the network has no class activation maps.
+        CdulEdgeError: no CLIP is available, or the network has no class activation maps.
     """
     if method.look_epoch is None or done >= method.look_epoch:
         return None
@@ -187,7 +153,7 @@ def prepare_second_look(
 
 
 def look_again(
-    look: SecondLook | None, trainer: Trainer, logits: Tensor | None, talk: Talk
+    look: SecondLook | None, trainer: Trainer, logits: Tensor | None, console: Console
 ) -> dict[str, float | str]:
     """Let the method have its second look, if it is due after the epoch that just ended.
 
@@ -202,8 +168,8 @@ def look_again(
         return {}
     regions = method.choose_regions(logits)
     count = int(regions.wanted.sum())
-    talk.say(f"CLIP looks at {count} regions, {count / len(logits):.1f} a picture")
-    with talk.progress("looking again", len(logits)) as tick:
+    console.say(f"CLIP looks at {count} regions, {count / len(logits):.1f} per picture")
+    with console.progress("looking again", len(logits)) as tick:
         return method.take_look(look.look(trainer, regions, tick))
 
 

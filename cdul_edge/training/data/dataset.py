@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,38 +17,19 @@ import torch
 from torch import Tensor
 
 from cdul_edge.training.data.prefetch import work_ahead
+from cdul_edge.training.request import CacheKind, DataOptions
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
+from cdul_edge_runtime.host.console import Advance
 from cdul_edge_runtime.host.files import atomic_write
 from cdul_edge_runtime.host.machine import usable_cores
 from cdul_edge_runtime.pictures.images import PictureList, open_image
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
-CacheKind = Literal["auto", "memory", "disk", "none"]
-Tick = Callable[[int], None]
-
 _MIB = 1 << 20
+# Files that hold decoded pictures.
+CACHED_PICTURES = "pictures-*.uint8"
 # Pictures that may lie decoded and unused; more would only take memory.
 _AHEAD = 128
-
-
-@dataclass(frozen=True)
-class DataOptions:
-    """How pictures are read; none of this changes a result.
-
-    Attributes:
-        images: where the pictures lie now, when not where they were labelled.
-        cache: where decoded pictures are kept: "memory", "disk" (a file in the run folder), "none"
-            (decoded anew each epoch), or "auto": the first of these that has room.
-        cache_budget_mib: memory that "auto" may take.
-        workers: threads that decode; 0 is one a core.
-        cache_folder: folder of "disk" in place of the run's, for several runs to share; it stays.
-    """
-
-    images: Path | None = None
-    cache: CacheKind = "auto"
-    cache_budget_mib: int = 2048
-    workers: int = 0
-    cache_folder: Path | None = None
 
 
 class Pictures(Protocol):
@@ -68,7 +49,7 @@ class _Decoder:
     pictures: PictureList
     preprocess: Preprocess
     workers: int
-    mend: str
+    remedy: str
 
     def in_order(self, numbers: Iterable[int]) -> Iterator[npt.NDArray[np.uint8]]:
         """(H, W, 3) uint8 of each picture, at most `_AHEAD` decoded before they are taken."""
@@ -80,7 +61,7 @@ class _Decoder:
         try:
             return self.preprocess.apply(open_image(path))
         except ImageError as error:
-            raise CdulEdgeError(f"{path} {error.reason}: {self.mend}") from error
+            raise CdulEdgeError(f"{path} {error.reason}: {self.remedy}") from error
 
 
 class StoredPictures:
@@ -97,7 +78,7 @@ class StoredPictures:
 
 
 class DecodedPictures:
-    """Pictures that are decoded anew whenever they are asked for, ahead of the network."""
+    """Pictures that are decoded again whenever they are asked for, ahead of the network."""
 
     def __init__(self, decoder: _Decoder) -> None:
         self.decoder = decoder
@@ -140,20 +121,20 @@ def open_pictures(
     options: DataOptions,
     *,
     scratch: Path,
-    mend: str,
-    tick: Tick = lambda count: None,
+    remedy: str,
+    tick: Advance = lambda count: None,
 ) -> Pictures:
     """Decode the pictures into the cache that `options` choose, or get ready to decode them.
 
     Args:
         scratch: folder for the "disk" cache; a complete file there is used again.
-        mend: what to do about a picture that cannot be read, for the message.
+        remedy: what to do about a picture that cannot be read, for the message.
         tick: called with 1 for each picture decoded now.
 
     Raises:
         CdulEdgeError: a picture that cannot be read.
     """
-    decoder = _Decoder(pictures, preprocess, options.workers or usable_cores(), mend)
+    decoder = _Decoder(pictures, preprocess, options.workers or usable_cores(), remedy)
     shape = (len(pictures), preprocess.height_px, preprocess.width_px, 3)
     kind = options.cache
     if kind == "auto":
@@ -167,7 +148,7 @@ def open_pictures(
             row[:] = picture
             tick(1)
         return StoredPictures(pixels)
-    file = scratch / f"pictures-{_digest(pictures, preprocess)}.uint8"
+    file = scratch / CACHED_PICTURES.replace("*", _digest(pictures, preprocess))
     if not file.is_file():
         # Plain writes, not a mapped file: a full disk is then an error and no crash.
         with atomic_write(file) as temporary, temporary.open("wb") as sink:

@@ -1,7 +1,6 @@
-"""What people saw: known labels from a file, or drawn from truth to study how few suffice.
+"""Labels that people gave: from a file, or drawn from truth to study how few suffice.
 
-Both give (N, C) int8 in the order of the pseudo-labels: 1 seen to be there, -1 seen not to be
-there, 0 unknown.
+Both give (N, C) int8 in the order of the pseudo-labels: 1 present, -1 absent, 0 unknown.
 """
 
 from __future__ import annotations
@@ -16,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.training.request import ObservedOptions
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.metrics.truth import find_rows, fold_class, read_truth
-from cdul_edge_runtime.metrics.truth_formats import Difficult, RawTruth, read_csv, read_npz
+from cdul_edge_runtime.metrics.truth_formats import RawTruth, read_csv, read_npz
 
 Observed = npt.NDArray[np.int8]
 
@@ -27,52 +27,39 @@ _NOTHING = "nothing is known in it: drop the option, or give some labels"
 
 
 @dataclass(frozen=True)
-class ObservedOptions:
-    """Where observed labels come from; nowhere, unless `file` or `simulate` is given.
+class ObservedLabels:
+    """Labels that people gave.
 
     Attributes:
-        file: as `read_observed` takes it.
-        simulate: as `simulate` takes its kind.
-        truth: what a simulation draws from.
-        difficult: what VOC's difficult objects in `truth` count as.
-
-    Raises:
-        CdulEdgeError: both sources, or a simulation without truth.
+        values: (N, C) 1 present, -1 absent, 0 unknown, in the order of the pseudo-labels.
+        source: Where they come from and how many they are, in words.
     """
 
-    file: Path | None = None
-    simulate: str | None = None
-    truth: Path | None = None
-    difficult: Difficult = "negative"
+    values: Observed
+    source: str
 
-    def __post_init__(self) -> None:
-        if self.file is not None and self.simulate is not None:
-            raise CdulEdgeError("--observed and --simulate exclude each other: give one of them")
-        if self.simulate is not None and self.truth is None:
-            raise CdulEdgeError(
-                f"--simulate {self.simulate} draws from the truth of the labelled pictures: "
-                "give --train-truth"
-            )
 
-    def open(self, labels_path: Path, seed: int) -> tuple[Observed | None, str | None]:
-        """The observed labels of these pseudo-labels, and one line on where they come from."""
-        if self.file is None and self.simulate is None:
-            return None, None
-        labels = PseudoLabels.read(labels_path)
-        if self.file is not None:
-            observed, source = (
-                read_observed(self.file, labels.paths, labels.classes),
-                str(self.file),
-            )
-        else:
-            assert self.truth is not None
-            assert self.simulate is not None
-            table = read_truth(self.truth, difficult=self.difficult)
-            truth = table.for_paths(labels.paths, labels.classes)
-            observed = simulate(truth, self.simulate, seed=seed, paths=labels.paths)
-            source = f"{self.simulate} of {self.truth}, simulated with seed {seed}"
-        there, absent = int((observed > 0).sum()), int((observed < 0).sum())
-        return observed, f"{source}: {there} present, {absent} absent, of {observed.size} labels"
+def open_observed(
+    options: ObservedOptions, labels: PseudoLabels, *, seed: int
+) -> ObservedLabels | None:
+    """Read or draw the observed labels of these pseudo-labels; None where none are asked for.
+
+    Raises:
+        CdulEdgeError: as `read_observed`, `read_truth` and `simulate`.
+    """
+    if options.file is not None:
+        observed = read_observed(options.file, labels.paths, labels.classes)
+        source = str(options.file)
+    elif options.simulate is not None and options.truth is not None:
+        table = read_truth(options.truth, difficult=options.difficult)
+        truth = table.for_paths(labels.paths, labels.classes)
+        observed = simulate(truth, options.simulate, seed=seed, paths=labels.paths)
+        source = f"{options.simulate} of {options.truth}, simulated with seed {seed}"
+    else:
+        return None
+    present, absent = int((observed > 0).sum()), int((observed < 0).sum())
+    counts = f"{present} present, {absent} absent, of {observed.size} labels"
+    return ObservedLabels(observed, f"{source}: {counts}")
 
 
 def read_observed(file: Path, labels_paths: Sequence[str], classes: ClassList) -> Observed:

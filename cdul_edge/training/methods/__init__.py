@@ -5,16 +5,38 @@ from __future__ import annotations
 from importlib import import_module
 from typing import cast
 
-from cdul_edge.training.config import METHODS, TrainConfig
+from cdul_edge.training.config import MethodName, TrainConfig
 from cdul_edge.training.methods.base import Method, Supervision
 from cdul_edge.training.methods.settings import MethodSettings
 
 __all__ = ["Method", "Supervision", "find_method", "make_method", "resolve_settings"]
 
+# Module and class of every method: only the chosen one is imported.
+_HOMES: dict[MethodName, str] = {
+    "cdul": "cdul:GradientAlignment",
+    "fixed": "fixed:FixedLabels",
+    "an": "assume_negative:AssumeNegative",
+    "ls": "label_smoothing:LabelSmoothing",
+    "wan": "weak_negative:WeakAssumeNegative",
+    "asl": "asymmetric:AsymmetricLoss",
+    "partial-bce": "partial_bce:PartialBce",
+    "role": "role:OnlineLabelEstimation",
+    "em": "entropy:EntropyMaximization",
+    "em-apl": "entropy_apl:AsymmetricPseudoLabels",
+    "ll-r": "large_loss:RejectLargeLosses",
+    "ll-ct": "large_loss:CorrectForNow",
+    "ll-cp": "large_loss:CorrectForGood",
+    "vlpl": "vlpl:VisionLanguagePseudoLabels",
+    "plmcl": "plmcl:MomentumCurriculum",
+    "g2netpl": "g2netpl:LabelGame",
+    "pu-mlc": "pu_mlc:PositiveUnlabelled",
+    "ccd": "ccd:ClassifierGuided",
+}
 
-def find_method(name: str) -> type[Method]:
+
+def find_method(name: MethodName) -> type[Method]:
     """The class of a method by its name on the command line."""
-    module, _, found = METHODS[name].partition(":")
+    module, _, found = _HOMES[name].partition(":")
     return cast(type[Method], getattr(import_module(f"{__name__}.{module}"), found))
 
 

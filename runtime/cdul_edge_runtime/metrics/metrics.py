@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -129,6 +130,14 @@ class MetricsReport:
         plain = asdict(self)
         plain["ap"] = {name: _finite(value) for name, value in self.ap.items()}
         return {k: _finite(v) if isinstance(v, float) else v for k, v in plain.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> MetricsReport:
+        """Read what `to_dict` gave; a number that an older version did not measure is NaN."""
+        given: dict[str, Any] = {one.name: values.get(one.name) for one in fields(cls)}
+        given = {name: math.nan if value is None else value for name, value in given.items()}
+        given["ap"] = {name: math.nan if v is None else v for name, v in values["ap"].items()}
+        return cls(**given)
 
 
 def evaluate_scores(

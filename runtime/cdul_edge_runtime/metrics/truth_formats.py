@@ -6,17 +6,16 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
 
+from cdul_edge_runtime.choices import Difficult as Difficult
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json
 from cdul_edge_runtime.host.npz import read_npz as read_arrays
-
-Difficult = Literal["negative", "ignore", "positive"]
 
 _DIFFICULT_LABEL = {"negative": 0, "ignore": -1, "positive": 1}
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from cdul_edge_runtime.choices import Resize as Resize
 from cdul_edge_runtime.errors import CdulEdgeError
 
-Resize = Literal["squash", "center", "letterbox"]
 Interpolation = Literal["bilinear", "bicubic"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

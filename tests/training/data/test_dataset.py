@@ -10,24 +10,23 @@ import pytest
 import torch
 
 from cdul_edge.training.data.dataset import (
-    CacheKind,
-    DataOptions,
     StoredPictures,
     locate_pictures,
     open_pictures,
 )
+from cdul_edge.training.request import CacheKind, DataOptions
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import open_image
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 SMALL = Preprocess(16, 24)
-MEND = "call the painter"
+REMEDY = "call the painter"
 PATHS = tuple(f"{index:02}.png" for index in range(12))
 
 
 def read(squares: Any, scratch: Path, **options: Any) -> torch.Tensor:
     pictures = locate_pictures(squares.root / "train", PATHS)
-    opened = open_pictures(pictures, SMALL, DataOptions(**options), scratch=scratch, mend=MEND)
+    opened = open_pictures(pictures, SMALL, DataOptions(**options), scratch=scratch, remedy=REMEDY)
     assert len(opened) == 12
     return torch.cat(list(opened.batches([torch.tensor([11, 0, 5]), torch.tensor([3])])))
 
@@ -48,7 +47,9 @@ def test_auto_takes_memory_within_the_budget_and_the_disk_beyond(
     pictures = locate_pictures(squares.root / "train", PATHS)
     for budget, on_disk in ((1, False), (0, True)):
         options = DataOptions(cache_budget_mib=budget)
-        opened = open_pictures(pictures, SMALL, options, scratch=tmp_path / str(budget), mend=MEND)
+        opened = open_pictures(
+            pictures, SMALL, options, scratch=tmp_path / str(budget), remedy=REMEDY
+        )
         assert isinstance(opened, StoredPictures)
         assert any(tmp_path.glob(f"{budget}/*.uint8")) == on_disk
 
@@ -65,7 +66,7 @@ def test_a_finished_disk_cache_is_used_again_until_a_picture_changes(
         options = DataOptions(cache="disk")
         decoded.clear()
         open_pictures(
-            pictures, SMALL, options, scratch=tmp_path / "cache", mend=MEND, tick=decoded.append
+            pictures, SMALL, options, scratch=tmp_path / "cache", remedy=REMEDY, tick=decoded.append
         )
         return sum(decoded)
 
@@ -95,7 +96,7 @@ def test_a_picture_damaged_since_labelling_is_named_and_leaves_no_cache(
             SMALL,
             DataOptions(cache=cache),
             scratch=tmp_path / "cache",
-            mend=MEND,
+            remedy=REMEDY,
         )
         list(opened.batches([torch.arange(12)]))
     assert not list(tmp_path.glob("cache/*"))

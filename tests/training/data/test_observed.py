@@ -12,15 +12,17 @@ import pytest
 
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.data.observed import (
-    ObservedOptions,
     Simulation,
+    open_observed,
     parse_simulation,
     read_observed,
     simulate,
 )
+from cdul_edge.training.request import ObservedOptions
 from cdul_edge.training.run_folder import RunConfig
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
+from tests.training.conftest import Train
 
 PATHS = ("a/1.jpg", "a/2.jpg", "b/3.jpg")
 CLASSES = ClassList(("cat", "traffic light", "dog"))
@@ -224,26 +226,28 @@ def test_two_sources_or_no_truth_are_refused() -> None:
 
 
 def test_a_run_keeps_what_was_seen_and_says_where_it_came_from(
-    train: Callable[..., dict[str, Any]], squares: Any, tmp_path: Path
+    train: Train, squares: Any, tmp_path: Path
 ) -> None:
     options = ObservedOptions(simulate="50%", truth=squares.truth)
-    seen, source = options.open(squares.labels, seed=5)
-    assert seen is not None
-    there, absent = int((seen > 0).sum()), int((seen < 0).sum())
-    assert source == (
-        f"50% of {squares.truth}, simulated with seed 5: {there} present, {absent} absent, "
+    found = open_observed(options, PseudoLabels.read(squares.labels), seed=5)
+    assert found is not None
+    seen = found.values
+    present, absent = int((seen > 0).sum()), int((seen < 0).sum())
+    assert found.source == (
+        f"50% of {squares.truth}, simulated with seed 5: {present} present, {absent} absent, "
         "of 36 labels"
     )
-    train(tmp_path / "run", observed=seen, observed_from=source, method="an", epochs=1)
+    train(tmp_path / "run", observed=options, seed=5, method="an", epochs=1)
     config = RunConfig.read(tmp_path / "run")
-    assert config.observed_from == source
+    assert config.observed_from == found.source
     assert config.observed_sha256
     refined = PseudoLabels.read(tmp_path / "run" / "pseudo_labels_refined.parquet").scores
     assert (refined[seen > 0] == 1).all()
     assert (refined[seen < 0] == 0).all()
     with pytest.raises(CdulEdgeError, match="holds a run of other settings: observed labels"):
-        train(tmp_path / "run", method="an", epochs=1)
+        train(tmp_path / "run", seed=5, method="an", epochs=1)
 
 
 def test_no_option_observes_nothing(squares: Any) -> None:
-    assert ObservedOptions(truth=squares.truth).open(squares.labels, seed=0) == (None, None)
+    options = ObservedOptions(truth=squares.truth)
+    assert open_observed(options, PseudoLabels.read(squares.labels), seed=0) is None

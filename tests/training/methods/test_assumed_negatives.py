@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.config import MethodName, TrainConfig
 from cdul_edge.training.methods import Method, make_method
 from cdul_edge.training.methods.label_smoothing import smooth
 from cdul_edge.training.methods.weak_negative import entry_weights
@@ -23,7 +23,9 @@ SCORES = torch.tensor([[0.7, 0.5, 0.1], [0.1, 0.4, 0.2]])
 POSITIVES = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
 
 
-def make(name: str, scores: Tensor = SCORES, observed: Tensor | None = None, **set: Any) -> Method:
+def make(
+    name: MethodName, scores: Tensor = SCORES, observed: Tensor | None = None, **set: Any
+) -> Method:
     return make_method(TrainConfig(method=name, method_settings=set), know(scores, observed))
 
 
@@ -93,7 +95,7 @@ def test_the_rest_of_weak_negatives_is_above_the_share_of_positives() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_observed_labels_are_targets_as_they_are(name: str) -> None:
+def test_observed_labels_are_targets_as_they_are(name: MethodName) -> None:
     observed = torch.tensor([[-1, 0, 1], [0, -1, 0]])
     targets = make(name, observed=observed).targets
     assert targets[observed > 0].tolist() == [1.0]
@@ -103,7 +105,7 @@ def test_observed_labels_are_targets_as_they_are(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_known_negative_costs_what_cross_entropy_says(name: str) -> None:
+def test_a_known_negative_costs_what_cross_entropy_says(name: MethodName) -> None:
     observed = torch.tensor([[0, -1, 0], [0, 0, 0]])
     logits = draw(2, 3)
     found = gradient(make(name, observed=observed), logits)
@@ -117,7 +119,7 @@ def test_known_negatives_weigh_as_much_as_positives() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_everything_observed_is_plain_cross_entropy(name: str) -> None:
+def test_everything_observed_is_plain_cross_entropy(name: MethodName) -> None:
     truth = torch.tensor([[1, -1, -1], [-1, -1, 1]])
     logits = draw(2, 3)
     expected = F.binary_cross_entropy_with_logits(logits, (truth > 0).float())
@@ -125,13 +127,13 @@ def test_everything_observed_is_plain_cross_entropy(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_positive_left_is_one_line(name: str) -> None:
+def test_no_positive_left_is_one_line(name: MethodName) -> None:
     with pytest.raises(CdulEdgeError, match=f"the method {name} learns from positive labels, and"):
         make(name, observed=torch.full((2, 3), -1))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_order_of_classes_and_pictures_does_not_matter(name: str) -> None:
+def test_the_order_of_classes_and_pictures_does_not_matter(name: MethodName) -> None:
     scores, logits = torch.sigmoid(draw(6, 4)), draw(6, 4, seed=1)
     rows, columns = torch.tensor([3, 0, 5, 1, 2, 4]), torch.tensor([2, 0, 3, 1])
     plain = make(name, scores).loss(take(logits))
@@ -140,7 +142,7 @@ def test_the_order_of_classes_and_pictures_does_not_matter(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_batch_takes_its_own_rows(name: str) -> None:
+def test_a_batch_takes_its_own_rows(name: MethodName) -> None:
     scores, logits = torch.sigmoid(draw(6, 4)), draw(2, 4, seed=1)
     chosen = torch.tensor([4, 1])
     whole = make(name, scores).loss(take(logits, chosen))
@@ -148,7 +150,7 @@ def test_a_batch_takes_its_own_rows(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_labels_stay_and_loss_is_finite_for_any_logit(name: str) -> None:
+def test_labels_stay_and_loss_is_finite_for_any_logit(name: MethodName) -> None:
     method = make(name)
     before = method.targets.clone()
     logits = torch.tensor([[200.0, -200.0, 200.0], [-200.0, 0.0, 200.0]])

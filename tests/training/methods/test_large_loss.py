@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.config import MethodName, TrainConfig
 from cdul_edge.training.methods import make_method, resolve_settings
 from cdul_edge.training.methods.base import Method
 from cdul_edge.training.methods.large_loss import count_large, find_large
@@ -20,7 +20,9 @@ from tests.fakes.method_inputs import know, take
 ALL = ("ll-r", "ll-ct", "ll-cp")
 
 
-def make(name: str, scores: Tensor, observed: Tensor | None = None, **settings: Any) -> Method:
+def make(
+    name: MethodName, scores: Tensor, observed: Tensor | None = None, **settings: Any
+) -> Method:
     return make_method(TrainConfig(method=name, method_settings=settings), know(scores, observed))
 
 
@@ -70,7 +72,7 @@ def test_more_than_there_are_candidates_is_all_of_them_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_first_epoch_is_that_of_assumed_negatives(name: str) -> None:
+def test_the_first_epoch_is_that_of_assumed_negatives(name: MethodName) -> None:
     scores, logits = torch.sigmoid(draw(0)), draw(1)
     method = make(name, scores)
     positives = know(scores).positives.float()
@@ -96,7 +98,7 @@ def test_rejected_losses_are_zero_and_still_count_in_the_mean() -> None:
 
 
 @pytest.mark.parametrize("name", ["ll-ct", "ll-cp"])
-def test_corrected_entries_are_learned_as_positives(name: str) -> None:
+def test_corrected_entries_are_learned_as_positives(name: MethodName) -> None:
     gradient = gradient_of(make(name, SCORES, delta_percent=20.0), LOGITS, 2)
     for row, column in ((0, 1), (1, 2)):
         p = 1 / (1 + math.exp(-float(LOGITS[row, column])))
@@ -106,7 +108,7 @@ def test_corrected_entries_are_learned_as_positives(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "by_epoch"), [("ll-r", [1, 2, 3]), ("ll-ct", [1, 2, 3]), ("ll-cp", [1, 1, 1])]
 )
-def test_how_many_losses_are_large_in_each_epoch(name: str, by_epoch: list[int]) -> None:
+def test_how_many_losses_are_large_in_each_epoch(name: MethodName, by_epoch: list[int]) -> None:
     # All logits differ; a touched entry has another gradient than the assumed negative's p.
     logits = torch.arange(20.0).view(4, 5) / 10
     scores = torch.full((4, 5), 0.1)
@@ -124,7 +126,7 @@ def test_how_many_losses_are_large_in_each_epoch(name: str, by_epoch: list[int])
 
 @pytest.mark.parametrize("name", ALL)
 def test_positives_and_observed_absences_are_learned_as_they_are_even_when_all_else_is_large(
-    name: str,
+    name: MethodName,
 ) -> None:
     observed = torch.tensor([[0, -1, 0], [1, 0, 0]])
     method = make(name, SCORES, observed, delta_percent=100.0)
@@ -139,7 +141,7 @@ def test_positives_and_observed_absences_are_learned_as_they_are_even_when_all_e
 
 
 @pytest.mark.parametrize("name", ["ll-r", "ll-ct"])
-def test_what_is_not_for_good_changes_no_label(name: str) -> None:
+def test_what_is_not_for_good_changes_no_label(name: MethodName) -> None:
     method = make(name, SCORES, delta_percent=50.0)
     before = method.targets.clone()
     method.loss(take(LOGITS, epoch=2))
@@ -181,7 +183,7 @@ def test_labels_corrected_for_good_only_grow() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_choice_of_entries_has_no_gradient_and_leaves_the_rest_alone(name: str) -> None:
+def test_the_choice_of_entries_has_no_gradient_and_leaves_the_rest_alone(name: MethodName) -> None:
     scores, logits = torch.sigmoid(draw(0)), draw(1)
     method = make(name, scores, delta_percent=5.0)
     gradient = gradient_of(method, logits, 2)
@@ -195,7 +197,7 @@ def test_the_choice_of_entries_has_no_gradient_and_leaves_the_rest_alone(name: s
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_permuting_the_classes_permutes_labels_and_gradients(name: str) -> None:
+def test_permuting_the_classes_permutes_labels_and_gradients(name: MethodName) -> None:
     scores, logits, order = torch.sigmoid(draw(0)), draw(1), torch.tensor([4, 2, 0, 3, 1])
     plain = make(name, scores, delta_percent=10.0)
     permuted = make(name, scores[:, order], delta_percent=10.0)
@@ -221,12 +223,12 @@ def test_a_state_that_was_saved_and_loaded_goes_on_alike() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_without_any_positive_there_is_nothing_to_learn(name: str) -> None:
+def test_without_any_positive_there_is_nothing_to_learn(name: MethodName) -> None:
     with pytest.raises(CdulEdgeError, match=f"the method {name} learns from positive labels"):
         make(name, torch.tensor([[0.9, 0.1]]), torch.tensor([[-1, 0]]))
 
 
 @pytest.mark.parametrize(("name", "percent"), [("ll-r", 0.5), ("ll-ct", 0.2), ("ll-cp", 0.1)])
-def test_the_defaults_are_those_of_the_public_code(name: str, percent: float) -> None:
+def test_the_defaults_are_those_of_the_public_code(name: MethodName, percent: float) -> None:
     settings: Any = resolve_settings(TrainConfig(method=name))
     assert settings.delta_percent == percent

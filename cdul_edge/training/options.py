@@ -1,0 +1,285 @@
+"""The command line's options for a `TrainRequest`, one type each, with the request's defaults.
+
+An option that is not given is None, so that a preset, or else `TrainConfig`, decides.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.models import OptionInfo
+
+from cdul_edge.training import presets
+from cdul_edge.training.config import MethodName, OptimizerName, Precision, Schedule, TrainConfig
+from cdul_edge.training.request import CacheKind
+from cdul_edge_runtime import choices
+
+_DEFAULTS = TrainConfig()
+
+
+def setting(panel: str, of: str, help: str, *names: str, shown: str | None = None) -> OptionInfo:
+    """An option for the setting `of` of a run.
+
+    Args:
+        names: its names on the command line; none is the parameter's own name.
+        shown: its default in words, where the value alone would not tell.
+    """
+    value = getattr(_DEFAULTS, of)
+    if isinstance(value, bool):  # "--flip/--no-flip"
+        shown = names[0].split("/")[0 if value else 1].lstrip("-")
+    elif shown is None:
+        shown = f"{value:g}" if isinstance(value, float) else str(value)
+    option: OptionInfo = typer.Option(*names, help=help, rich_help_panel=panel, show_default=shown)
+    return option
+
+
+def request_option(panel: str, help: str, *names: str, least: int | None = None) -> OptionInfo:
+    """An option that is no setting of the run itself."""
+    option: OptionInfo = typer.Option(*names, help=help, rich_help_panel=panel, min=least)
+    return option
+
+
+LabelsPath = Annotated[
+    Path, typer.Argument(help="Folder made by `cdul-edge label`, or a pseudo-label file.")
+]
+Out = Annotated[
+    Path,
+    typer.Option(help="Folder for the run. A run that was interrupted there is resumed."),
+]
+Preset = Annotated[
+    presets.Preset | None,
+    typer.Option(
+        help="Start from named settings, such as those of a paper; options given beside it "
+        "override them."
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Replace the run in --out. Files of other programs are kept."),
+]
+Device = Annotated[
+    str, typer.Option(help="Train on this device: auto, cpu, cuda, cuda:1, ... auto prefers a GPU.")
+]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", help="Write the summary to this file as JSON; - prints it to stdout."),
+]
+
+_network = partial(setting, "Network")
+Network = Annotated[
+    str | None,
+    _network(
+        "network",
+        "Network to train: a torchvision classifier such as resnet50, or clip:NAME@TAG for the "
+        "image tower of a ResNet CLIP.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    _network(
+        "weights",
+        "Weights to start from: default (pretrained), none, a torchvision tag such as "
+        "IMAGENET1K_V1, or a file.",
+    ),
+]
+LocalGlobal = Annotated[
+    bool | None,
+    _network(
+        "local_global",
+        "Add a global context branch to the 3x3 convolutions of a ResNet, as PU-MLC does.",
+        "--local-global/--no-local-global",
+    ),
+]
+ImageSize = Annotated[
+    str | None,
+    _network(
+        "height_px",
+        "Input size in pixels: one number for a square, or HEIGHTxWIDTH. Larger inputs find "
+        "smaller objects and run slower.",
+    ),
+]
+Resize = Annotated[
+    choices.Resize | None,
+    _network(
+        "resize",
+        "How a picture becomes that size: squash stretches the whole picture, letterbox pads it, "
+        "center crops it.",
+    ),
+]
+
+_training = partial(setting, "Training")
+Epochs = Annotated[int | None, _training("epochs", "Number of times every picture is shown.")]
+BatchSize = Annotated[
+    int | None,
+    _training("batch_size", "Pictures per optimizer step. Lower it if memory runs out."),
+]
+Optimizer = Annotated[OptimizerName | None, _training("optimizer", "Optimizer for the weights.")]
+LearningRate = Annotated[
+    float | None,
+    _training(
+        "learning_rate",
+        "Highest learning rate of the pretrained trunk.",
+        "--learning-rate",
+        "--lr",
+    ),
+]
+HeadRateMultiplier = Annotated[
+    float | None,
+    _training("head_rate_multiplier", "Multiply the learning rate by this for the new last layer."),
+]
+WeightDecay = Annotated[
+    float | None,
+    _training("weight_decay", "Weight decay; biases and norms are exempt."),
+]
+Momentum = Annotated[float | None, _training("momentum", "Momentum for SGD.")]
+ScheduleOption = Annotated[
+    Schedule | None,
+    _training(
+        "schedule",
+        "Learning rate after the warm-up: cosine lowers it to 0, constant keeps it.",
+    ),
+]
+RateWarmupSteps = Annotated[
+    int | None,
+    _training(
+        "rate_warmup_steps",
+        "Raise the learning rate linearly over this many steps.",
+        shown="a tenth of all steps",
+    ),
+]
+GradientClip = Annotated[
+    float | None,
+    _training(
+        "gradient_clip",
+        "Scale gradients down to this norm; 0 turns clipping off. Use 1 if the loss diverges.",
+    ),
+]
+EmaDecay = Annotated[
+    float | None,
+    _training(
+        "ema_decay",
+        "Keep a running mean of the weights with this decay, such as 0.999, and use it as the "
+        "result; 0 turns it off.",
+    ),
+]
+PrecisionOption = Annotated[
+    Precision | None,
+    _training(
+        "precision",
+        "Number format of the forward pass. auto takes bf16 where the hardware has it, else fp16 "
+        "on a GPU and fp32 on a CPU.",
+    ),
+]
+Flip = Annotated[
+    bool | None,
+    _training(
+        "flip",
+        "Mirror half of the pictures. Turn it off where left and right matter.",
+        "--flip/--no-flip",
+    ),
+]
+Shift = Annotated[
+    float | None,
+    _training(
+        "shift", "Move every picture at random by up to this fraction of its side, 0 to 0.25."
+    ),
+]
+Color = Annotated[
+    float | None,
+    _training(
+        "color",
+        "Change brightness, contrast and saturation at random, with this strength from 0 to 1.",
+    ),
+]
+ShuffleColors = Annotated[
+    float | None,
+    _training(
+        "shuffle_colors",
+        "Probability of swapping a picture's color channels. Use it where colors do not matter.",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    _training("seed", "Seed of every random choice; equal seeds and settings give equal runs."),
+]
+
+_labels = partial(setting, "Pseudo-labels")
+_supervision = partial(request_option, "Pseudo-labels")
+MethodOption = Annotated[
+    MethodName | None,
+    _labels(
+        "method",
+        "How the network learns from the labels; docs/methods.md compares the methods.",
+    ),
+]
+Hard = Annotated[
+    bool | None,
+    typer.Option(
+        "--hard/--soft",
+        help="Round the labels to 0 and 1, or train on the scores as they are.",
+        rich_help_panel="Pseudo-labels",
+        show_default=_DEFAULTS.labels,
+    ),
+]
+MethodSettings = Annotated[
+    list[str] | None,
+    _supervision(
+        "Change a setting of the method, given as NAME=VALUE, such as anchor=0.3. May be repeated.",
+        "--set",
+    ),
+]
+Observed = Annotated[
+    Path | None,
+    _supervision(
+        "CSV or NPZ file with labels that people gave to some of the pictures. They are never "
+        "revised.",
+    ),
+]
+Simulate = Annotated[
+    str | None,
+    _supervision(
+        "Draw such labels from --train-truth instead, to study how many are needed: "
+        "single-positive, 10%, or positives=30%.",
+    ),
+]
+
+_pictures = partial(request_option, "Pictures")
+Images = Annotated[
+    Path | None,
+    _pictures("Folder with the labelled pictures, if it has moved since they were labelled."),
+]
+Cache = Annotated[
+    CacheKind,
+    _pictures(
+        "Where to keep decoded pictures: in memory, in a file on disk, or none to decode them in "
+        "every epoch. auto takes the first that has room.",
+    ),
+]
+CacheBudget = Annotated[int, _pictures("Memory in MiB that --cache auto may use.", least=0)]
+Workers = Annotated[
+    int,
+    _pictures("Threads that decode pictures; 0 is one per core.", least=0),
+]
+
+_reporting = partial(request_option, "Reporting")
+Val = Annotated[
+    Path | None,
+    _reporting(
+        "Held-out pictures to measure accuracy on: a folder, or a text or CSV list. Needs --truth.",
+    ),
+]
+Truth = Annotated[
+    Path | None,
+    _reporting("What the held-out pictures show, as CSV, NPZ, COCO JSON or a VOC folder."),
+]
+TrainTruth = Annotated[
+    Path | None,
+    _reporting("What the labelled pictures show. Reported against, and never trained on."),
+]
+Difficult = Annotated[
+    choices.Difficult,
+    _reporting("What objects that VOC marks as difficult count as."),
+]

@@ -1,0 +1,291 @@
+"""From pseudo-labels to a finished run: the work of `cdul-edge train`."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from torch import nn
+
+from cdul_edge import __version__
+from cdul_edge.labels.pseudo_labels import FILE_NAME as LABELS_FILE
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.training import run_folder
+from cdul_edge.training.attention.second_look import SecondLook, look_again, prepare_second_look
+from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
+from cdul_edge.training.checkpoint import Checkpoint, write_tensors
+from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.data.dataset import locate_pictures, open_pictures
+from cdul_edge.training.data.observed import ObservedLabels, open_observed
+from cdul_edge.training.evaluation import Yardstick, open_yardstick, score
+from cdul_edge.training.loop import Trainer
+from cdul_edge.training.methods import Method, Supervision, make_method, resolve_settings
+from cdul_edge.training.methods.base import keep_observed
+from cdul_edge.training.networks.heads import start_undecided
+from cdul_edge.training.networks.network import NetworkPlan, create_network, rebuild_network
+from cdul_edge.training.optimization import choose_device, resolve_precision
+from cdul_edge.training.request import TrainRequest, TrainResult
+from cdul_edge.training.summary import (
+    HeldOut,
+    RunSummary,
+    append_metrics,
+    keep_metrics,
+    read_summary,
+)
+from cdul_edge_runtime.bundle.thresholds import prevalence_thresholds, thresholds_to_json
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console, LibraryConsole
+from cdul_edge_runtime.host.files import sha256_file
+from cdul_edge_runtime.host.folder_lock import lock_folder
+from cdul_edge_runtime.metrics.metrics import MetricsReport
+
+_REMEDY = "it could be read when it was labelled; restore it, or label the folder again"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A request, and what its labels and this machine make of it."""
+
+    request: TrainRequest
+    about: run_folder.RunConfig
+    labels: PseudoLabels
+    observed: ObservedLabels | None
+    device: torch.device
+    console: Console
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings of the run, with nothing left to be chosen."""
+        return self.about.settings
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A task with everything that it reads."""
+
+    task: _Task
+    trainer: Trainer
+    plan: NetworkPlan
+    yardstick: Yardstick
+    second_look: SecondLook | None
+
+
+def train(request: TrainRequest, console: Console | None = None) -> TrainResult:
+    """Train a network on pseudo-labels, or resume a run that was interrupted.
+
+    Raises:
+        CdulEdgeError: labels, pictures, weights, settings or a folder that do not fit; another
+            process that trains in the folder; a loss that is no longer finite.
+    """
+    task = _open_task(request, console or LibraryConsole())
+    out = request.out
+    state = run_folder.inspect_folder(out, task.about, force=request.force)
+    if state is run_folder.RunState.FINISHED:
+        task.console.say(f"{out} is finished: this is what it found; --force trains it again")
+        return TrainResult(out, read_summary(out))
+    with lock_folder(out, "training in"):
+        # Another process may have finished the run, or begun one, before the lock was taken.
+        state = run_folder.inspect_folder(out, task.about, force=request.force)
+        if state is run_folder.RunState.FINISHED:
+            return TrainResult(out, read_summary(out))
+        job = _prepare(task, resume=state is run_folder.RunState.STARTED)
+        while job.trainer.epoch < task.config.epochs:
+            _train_epoch(job)
+        return TrainResult(out, _finish(job))
+
+
+def _open_task(request: TrainRequest, console: Console) -> _Task:
+    device = choose_device(request.device)
+    config = replace(
+        request.config,
+        precision=resolve_precision(request.config.precision, device),
+        method_settings=asdict(resolve_settings(request.config)),
+    )
+    labels = PseudoLabels.read(request.labels)
+    if len(labels.paths) < 2:
+        raise CdulEdgeError(
+            f"{request.labels} labels {len(labels.paths)} picture(s), expected 2 or more"
+        )
+    file = request.labels / LABELS_FILE if request.labels.is_dir() else request.labels
+    _refuse_own_input(request, file)
+    observed = open_observed(request.observed, labels, seed=config.seed)
+    if observed is not None:
+        console.say(f"observed labels: {observed.source}")
+    digest = None if observed is None else hashlib.sha256(observed.values.tobytes()).hexdigest()
+    about = run_folder.RunConfig(
+        settings=config,
+        labels=str(request.labels),
+        labels_sha256=sha256_file(file),
+        observed_sha256=digest,
+        observed_from=None if observed is None else observed.source,
+        pictures=len(labels.paths),
+        classes=labels.classes,
+    )
+    return _Task(request, about, labels, observed, device, console)
+
+
+def _refuse_own_input(request: TrainRequest, labels: Path) -> None:
+    """--force removes the files of a run: none of them may be an input of the next."""
+    out = request.out.resolve()
+    for given in (labels, Path(request.config.weights)):
+        if request.force and given.is_file() and given.resolve().parent == out:
+            raise CdulEdgeError(
+                f"--force would remove {given}, which this run reads: choose another --out"
+            )
+
+
+def _prepare(task: _Task, *, resume: bool) -> _Job:
+    """Read everything first, so that bad input leaves the run folder as it was."""
+    request, config, labels = task.request, task.config, task.labels
+    torch.manual_seed(config.seed)
+    method = _make_method(config, labels, task.observed)
+    checkpoint = _read_checkpoint(task) if resume else None
+    network, plan = _make_network(task, checkpoint, undecided=method.undecided)
+    located = locate_pictures(labels.root, labels.paths, request.data.images)
+    done = checkpoint.epoch if checkpoint else 0
+    look = prepare_second_look(method, request.clip, network, config, located, done=done)
+    scratch = request.data.cache_folder or request.out / run_folder.CACHE
+    yardstick = open_yardstick(
+        request.evaluation, labels, plan.preprocess, request.data, scratch=scratch
+    )
+    with task.console.progress("reading pictures", len(located)) as tick:
+        pictures = open_pictures(
+            located, plan.preprocess, request.data, scratch=scratch, remedy=_REMEDY, tick=tick
+        )
+    trainer = Trainer(
+        network, method, pictures, preprocess=plan.preprocess, config=config, device=task.device
+    )
+    if checkpoint:
+        trainer.load_state(checkpoint)
+        keep_metrics(request.out, trainer.epoch)
+        task.console.say(f"resuming after epoch {trainer.epoch} of {config.epochs}")
+    else:
+        run_folder.begin(request.out, task.about)
+    return _Job(task, trainer, plan, yardstick, look)
+
+
+def _make_method(
+    config: TrainConfig, labels: PseudoLabels, observed: ObservedLabels | None
+) -> Method:
+    scores = torch.from_numpy(labels.scores)
+    none = torch.zeros(scores.shape, dtype=torch.int8)
+    supervision = Supervision(
+        scores=scores,
+        observed=none if observed is None else torch.from_numpy(observed.values),
+        cosines=None if labels.cosines is None else torch.from_numpy(labels.cosines),
+        hard=config.labels == "hard",
+        epochs=config.epochs,
+    )
+    return make_method(config, supervision)
+
+
+def _read_checkpoint(task: _Task) -> Checkpoint | None:
+    """None where the run was interrupted in its first epoch."""
+    out = task.request.out
+    if not (out / CHECKPOINT).is_file():
+        return None
+    checkpoint = Checkpoint.read(out)
+    checkpoint.check_classes(task.labels.classes, out)
+    return checkpoint
+
+
+def _make_network(
+    task: _Task, checkpoint: Checkpoint | None, *, undecided: bool
+) -> tuple[nn.Module, NetworkPlan]:
+    classes = len(task.labels.classes)
+    if checkpoint:
+        plan = NetworkPlan.from_dict(checkpoint.plan)
+        return rebuild_network(plan, classes), plan
+    network, plan = create_network(task.config, classes)
+    if undecided:
+        start_undecided(network)
+    return network, plan
+
+
+def _train_epoch(job: _Job) -> None:
+    task, trainer = job.task, job.trainer
+    console, out = task.console, task.request.out
+    epoch, epochs = trainer.epoch + 1, task.config.epochs
+    with console.progress(f"epoch {epoch}/{epochs}", len(task.labels.paths)) as tick:
+        line = trainer.train_epoch(tick)
+    wanted = trainer.method.wants_logits(epoch)
+    logits = trainer.predict(trainer.pictures) if wanted else None
+    looked = look_again(job.second_look, trainer, logits, console)
+    line = replace(
+        line,
+        revision={**looked, **trainer.method.after_epoch(epoch, logits)},
+        labels_map=job.yardstick.labels_map(trainer.method.targets.numpy()),
+        val=_held_out(job.yardstick.on_held_out(trainer.predict)),
+    )
+    append_metrics(out, line)
+    if epoch == 1:
+        write_tensors(out / run_folder.FIRST_EPOCH, trainer.result.state_dict())
+    _checkpoint(job).write(out)
+    console.say(line.describe(epochs))
+    if line.label_guard:
+        console.warn(line.label_guard)
+
+
+def _held_out(report: MetricsReport | None) -> HeldOut | None:
+    if report is None:
+        return None
+    return HeldOut(report.map, report.cf1, report.of1, report.hamming)
+
+
+def _checkpoint(job: _Job) -> Checkpoint:
+    return Checkpoint(
+        **job.trainer.state(),
+        classes=list(job.task.labels.classes),
+        plan=job.plan.to_dict(),
+        settings=job.task.config.to_dict(),
+        labels_sha256=job.task.about.labels_sha256,
+    )
+
+
+def _finish(job: _Job) -> RunSummary:
+    """Thresholds from the network's own scores, the last measurements, and the files of the end."""
+    task, trainer, yardstick = job.task, job.trainer, job.yardstick
+    labels, targets = task.labels, trainer.method.targets.numpy()
+    predict = partial(trainer.predict, exact=True)
+    logits = predict(trainer.pictures)
+    # Each class as often as its labels' own thresholds say, or as often as people saw it.
+    shown = torch.from_numpy((labels.scores >= labels.thresholds).astype(np.float32))
+    prevalence = keep_observed(shown, trainer.method.supervision.observed).numpy().mean(axis=0)
+    thresholds = prevalence_thresholds(score(logits), prevalence)
+    first, last = yardstick.labels_map(labels.scores), yardstick.labels_map(targets)
+    lines = keep_metrics(task.request.out, trainer.epoch)
+    summary = RunSummary(
+        run=str(task.request.out),
+        network=task.config.network,
+        method=task.config.method,
+        classes=tuple(labels.classes),
+        pictures=len(labels.paths),
+        epochs=trainer.epoch,
+        seconds=sum(line.seconds for line in lines),
+        images_per_second=median(line.images_per_second for line in lines),
+        last_epoch=lines[-1],
+        label_guard=next((line.label_guard for line in lines if line.label_guard), None),
+        thresholds=tuple(thresholds_to_json(thresholds)),
+        labels_map=None if first is None or last is None else (first, last),
+        train=yardstick.on_training_pictures(logits, thresholds),
+        val=yardstick.on_held_out(predict, thresholds),
+    )
+    made_by = {"program": "cdul-edge", "version": __version__, "stage": "train"}
+    refined = replace(
+        labels,
+        root=(task.request.data.images or labels.root).resolve(),
+        scores=targets,
+        thresholds=prevalence_thresholds(targets, prevalence),
+        provenance={
+            **made_by,
+            "labels_sha256": task.about.labels_sha256,
+            "settings": task.config.to_dict(),
+        },
+    )
+    run_folder.finish(task.request.out, refined, summary)
+    return summary

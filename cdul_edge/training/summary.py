@@ -1,0 +1,249 @@
+"""What a run reports: a line per epoch in metrics.jsonl, and a summary at its end."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from cdul_edge import __version__
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.files import atomic_write, read_json
+from cdul_edge_runtime.metrics.metrics import MetricsReport
+
+FORMAT = 2
+METRICS = "metrics.jsonl"
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out metrics after an epoch, in percent, at score 0.5; NaN where undefined."""
+
+    map: float
+    cf1: float
+    of1: float
+    hamming: float
+
+
+@dataclass(frozen=True)
+class EpochLine:
+    """What one epoch did.
+
+    Attributes:
+        epoch: From 1.
+        loss: Mean of what was minimized.
+        bce: Mean binary cross-entropy of logits and targets, in nats.
+        kl: Mean Bernoulli KL(targets || scores): `bce` minus the targets' entropy.
+        rate: Learning rate of the trunk at the last step.
+        seconds, images_per_second: Of the steps alone.
+        revision: What the method says about how it revised its labels, by name.
+        labels_map: mAP of the pseudo-labels in percent; None without truth.
+        val: Metrics of the held-out pictures; None without them.
+    """
+
+    epoch: int
+    loss: float
+    bce: float
+    kl: float
+    rate: float
+    seconds: float
+    images_per_second: float
+    revision: Mapping[str, float | str] = field(default_factory=dict)
+    labels_map: float | None = None
+    val: HeldOut | None = None
+
+    @property
+    def label_guard(self) -> str | None:
+        """Why the method took its first labels back, if it did."""
+        complaint = self.revision.get("label_guard")
+        return None if complaint is None else str(complaint)
+
+    def describe(self, epochs: int) -> str:
+        """The line of a run of so many epochs, in words."""
+        words = [
+            f"epoch {self.epoch}/{epochs}:",
+            f"bce {self.bce:.4f}, kl {self.kl:.4f},",
+            f"{self.images_per_second:.0f} pictures/s",
+        ]
+        if "label_change" in self.revision:
+            words.append(f"labels moved {self.revision['label_change']:.3f}")
+        if self.labels_map is not None:
+            words.append(f"labels' mAP {self.labels_map:.1f}")
+        if self.val is not None:
+            words.append(f"held-out mAP {self.val.map:.1f}")
+        return "  ".join(words)
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, as a line of metrics.jsonl holds them; `from_dict` reads them back."""
+        plain: dict[str, object] = {name: getattr(self, name) for name in _STEPS}
+        plain.update(self.revision)
+        if self.labels_map is not None:
+            plain["pseudo_labels"] = {"map": _finite(self.labels_map)}
+        if self.val is not None:
+            plain["val"] = {name: _finite(value) for name, value in asdict(self.val).items()}
+        return plain
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> EpochLine:
+        """Read what `to_dict` gave; `KeyError` or `TypeError` where it is something else."""
+        rest = {name: value for name, value in values.items() if name not in _STEPS}
+        labels, val = rest.pop("pseudo_labels", None), rest.pop("val", None)
+        return cls(
+            **{name: values[name] for name in _STEPS},
+            revision=rest,
+            labels_map=None if labels is None else _number(labels["map"]),
+            val=None if val is None else HeldOut(**{k: _number(v) for k, v in val.items()}),
+        )
+
+
+_STEPS = tuple(one.name for one in fields(EpochLine))[:7]
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a finished run found, as summary.json holds it.
+
+    Attributes:
+        run: The run's folder, as it was given.
+        network, method, classes: What was trained.
+        pictures, epochs: How many.
+        seconds: Of all steps together.
+        images_per_second: Median over the epochs.
+        last_epoch: The last line of metrics.jsonl.
+        label_guard: Why the method took its first labels back, if it did.
+        thresholds: Per class, on scores; None for a class that is never predicted.
+        labels_map: mAP in percent of the first and of the last pseudo-labels; None without truth.
+        train, val: Metrics at the thresholds; None without truth.
+        version: Of the program that made the run.
+    """
+
+    run: str
+    network: str
+    method: str
+    classes: tuple[str, ...]
+    pictures: int
+    epochs: int
+    seconds: float
+    images_per_second: float
+    last_epoch: EpochLine
+    label_guard: str | None
+    thresholds: tuple[float | None, ...]
+    labels_map: tuple[float, float] | None = None
+    train: MetricsReport | None = None
+    val: MetricsReport | None = None
+    version: str = __version__
+
+    @property
+    def never_predicted(self) -> list[str]:
+        """Classes that no pseudo-label shows, and so have no threshold."""
+        pairs = zip(self.classes, self.thresholds, strict=True)
+        return [name for name, threshold in pairs if threshold is None]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for summary.json; `from_dict` reads them back."""
+        plain: dict[str, object] = {
+            "format": FORMAT,
+            "program": "cdul-edge",
+            "version": self.version,
+            "stage": "train",
+            "run": self.run,
+            "network": self.network,
+            "method": self.method,
+            "classes": list(self.classes),
+            "pictures": self.pictures,
+            "epochs": self.epochs,
+            "seconds": self.seconds,
+            "images_per_second": self.images_per_second,
+            "last_epoch": self.last_epoch.to_dict(),
+            "label_guard": self.label_guard,
+            "thresholds": list(self.thresholds),
+        }
+        if self.labels_map is not None:
+            first, last = map(_finite, self.labels_map)
+            plain["pseudo_labels"] = {"map_first": first, "map_last": last}
+        if self.train is not None:
+            plain["train"] = self.train.to_dict()
+        if self.val is not None:
+            plain["val"] = self.val.to_dict()
+        return plain
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunSummary:
+        """Read what `to_dict` gave; `KeyError` or `TypeError` where it is something else."""
+        labels, train, val = (values.get(name) for name in ("pseudo_labels", "train", "val"))
+        as_they_are = (
+            "run", "network", "method", "pictures", "epochs", "seconds", "images_per_second",
+            "label_guard", "version",
+        )  # fmt: skip
+        return cls(
+            **{name: values[name] for name in as_they_are},
+            classes=tuple(values["classes"]),
+            last_epoch=EpochLine.from_dict(values["last_epoch"]),
+            thresholds=tuple(values["thresholds"]),
+            labels_map=labels and (_number(labels["map_first"]), _number(labels["map_last"])),
+            train=None if train is None else MetricsReport.from_dict(train),
+            val=None if val is None else MetricsReport.from_dict(val),
+        )
+
+
+def append_metrics(folder: Path, line: EpochLine) -> None:
+    """Add one epoch's line; written before its checkpoint, so that none is ever missing."""
+    with (folder / METRICS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line.to_dict(), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_metrics(folder: Path) -> list[EpochLine]:
+    """The lines of all epochs, up to one that was not written to its end.
+
+    Raises:
+        CdulEdgeError: a line is not that of an epoch.
+    """
+    file = folder / METRICS
+    lines = []
+    for text in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
+        try:
+            lines.append(EpochLine.from_dict(json.loads(text)))
+        except json.JSONDecodeError:  # the program was killed while it wrote the line
+            break
+        except (KeyError, TypeError, AttributeError) as error:
+            raise CdulEdgeError(
+                f"{file} is damaged at line {len(lines) + 1}: train again with --force"
+            ) from error
+    return lines
+
+
+def keep_metrics(folder: Path, epochs: int) -> list[EpochLine]:
+    """Drop lines after epoch `epochs`, and an unfinished line; returns the others."""
+    kept = [line for line in read_metrics(folder) if line.epoch <= epochs]
+    with atomic_write(folder / METRICS) as temporary:
+        texts = (json.dumps(line.to_dict(), ensure_ascii=False) + "\n" for line in kept)
+        temporary.write_text("".join(texts), encoding="utf-8")
+    return kept
+
+
+def read_summary(folder: Path) -> RunSummary:
+    """The summary of a finished run.
+
+    Raises:
+        CdulEdgeError: it is missing or damaged.
+    """
+    content = read_json(folder / SUMMARY)
+    try:
+        return RunSummary.from_dict(content)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CdulEdgeError(
+            f"{folder / SUMMARY} is not that of a run ({error}): train again with --force"
+        ) from error
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN."""
+    return value if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -1,0 +1,10 @@
+"""Choices that commands offer and the library takes, each declared once; imports nothing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+# How a picture, or a view of one, becomes a network's input; see `Preprocess`.
+Resize = Literal["squash", "center", "letterbox"]
+# What the objects that VOC marks as difficult count as.
+Difficult = Literal["negative", "ignore", "positive"]
