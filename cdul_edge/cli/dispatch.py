@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -11,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from cdul_edge.cli.options.aliases import RENAMED_OPTIONS, RENAMED_VALUES, use_current_names
 from cdul_edge.cli.output.complaints import complain, explain, warnings_in_one_line
 from cdul_edge.cli.output.streams import discard_stdout
+from cdul_edge.cli.output.summary import refuse_foreign_json
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
@@ -30,13 +32,15 @@ class Command(TyperCommand):
             lambda line: complain(line, style="yellow"),
         )
         if not ctx.resilient_parsing:
-            self._refuse_empty(ctx, args)
+            self._check_values(ctx, args)
         return super().parse_args(ctx, args)
 
-    def _refuse_empty(self, ctx: Any, args: list[str]) -> None:
+    def _check_values(self, ctx: Any, args: list[str]) -> None:
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         for param in self.get_params(ctx):
             value = given.get(param.name)
+            if param.name == "json" and isinstance(value, str) and value not in ("", "-"):
+                refuse_foreign_json(Path(value))  # now, and not after the work
             values = value if isinstance(value, (list, tuple)) else [value]
             if any(isinstance(one, str) and not one.strip() for one in values):
                 name = max(param.opts, key=len)

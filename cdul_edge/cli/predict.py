@@ -20,11 +20,25 @@ from cdul_edge.cli.options.thresholds import THRESHOLD_HELP, read_given
 from cdul_edge.cli.output.devices import say_selection
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.ownership import FileKind
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.bundle.classes import ClassList
     from cdul_edge_runtime.prediction import Prediction
 
+
+def _holds_predictions(beginning: bytes) -> bool:
+    first, _, _ = beginning.partition(b"\n")
+    if first.startswith(b"image_path,"):
+        return True
+    try:
+        row = json_module.loads(first)
+    except ValueError:
+        return False
+    return isinstance(row, dict) and {"path", "scores"} <= row.keys()
+
+
+PREDICTIONS_FILE = FileKind("predictions", _holds_predictions)
 WriteRow = Callable[[str, "Prediction"], None]
 
 
@@ -71,7 +85,7 @@ def predict(
         say_selection(classifier)
         given = None if threshold is None else read_given(threshold, classifier.classes)
         counts = {"pictures": 0, "unreadable": 0}
-        with _open_output(out, force) as file:
+        with _open_output(out, force, [bundle, *map(Path, sources)]) as file:
             write = _row_writer(file, format, classifier.classes, top)
             paths = _find_paths(sources)
             for path, outcome in predict_files(classifier, paths, batch_size=batch_size):
@@ -100,13 +114,13 @@ def _find_paths(sources: list[str]) -> Iterator[str]:
 
 
 @contextmanager
-def _open_output(out: Path | None, force: bool) -> Iterator[TextIO]:
+def _open_output(out: Path | None, force: bool, inputs: list[Path]) -> Iterator[TextIO]:
     from cdul_edge_runtime.host.files import atomic_write, refuse_existing
 
     if out is None:
         yield sys.stdout
         return
-    refuse_existing(out, force=force)
+    refuse_existing(out, PREDICTIONS_FILE, force=force, inputs=inputs)
     with atomic_write(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         yield file
 

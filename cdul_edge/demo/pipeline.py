@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from cdul_edge import __version__
 from cdul_edge.demo.contact_sheet import Sample, draw_contact_sheet
 from cdul_edge.demo.report import DemoRequest, DemoResult, Latency, PrecisionCost, Stopwatch
-from cdul_edge.demo.world import World, paint_world
+from cdul_edge.demo.world import WORLD_FOLDER, World, paint_world
+from cdul_edge.labels.folder import LABELS_FOLDER
 from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.training.run_folder import RUN_FOLDER
 from cdul_edge_runtime.bench.latency import measure_latency
-from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.bundle import BUNDLE_FOLDER, Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.host.files import read_json, refuse_existing, write_json
 from cdul_edge_runtime.host.machine import describe_machine
+from cdul_edge_runtime.host.ownership import (
+    PROGRAM,
+    FolderKind,
+    names_program,
+    remove_own,
+)
 from cdul_edge_runtime.metrics.truth import read_truth
 from cdul_edge_runtime.pictures.images import find_images
 
@@ -28,6 +36,23 @@ STUDENT = ("--preset", "demo")
 RESULT = "demo.json"
 
 RunCommand = Callable[[Sequence[str]], None]
+
+DEMO_FOLDER = FolderKind(
+    "demo",
+    RESULT,
+    (
+        "*.json",
+        "predictions_*.jsonl",
+        "contact_sheet.png",
+        *WORLD_FOLDER.inside("world"),
+        *LABELS_FOLDER.inside("labels"),
+        *RUN_FOLDER.inside("run"),
+        *BUNDLE_FOLDER.inside("bundle"),
+        "supervised/labels.parquet",
+        *RUN_FOLDER.inside("supervised/run"),
+    ),
+    lambda report: names_program(report) or "stage_seconds" in report,  # until 0.1 without a name
+)
 
 
 def demo(request: DemoRequest, run: RunCommand) -> DemoResult:
@@ -77,9 +102,11 @@ def demo(request: DemoRequest, run: RunCommand) -> DemoResult:
 
 
 def _paint(request: DemoRequest) -> World:
-    refuse_existing(request.out, force=request.force)
-    if request.force and (request.out / "world").is_dir():
-        shutil.rmtree(request.out)
+    refuse_existing(request.out, DEMO_FOLDER, force=request.force)
+    if request.out.exists():
+        remove_own(request.out, DEMO_FOLDER)
+    # says whose folder it is, until the result does
+    write_json(request.out / RESULT, {"program": PROGRAM, "version": __version__, "stage": "demo"})
     return paint_world(
         request.out / "world",
         train=request.train_pictures,

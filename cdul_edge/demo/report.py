@@ -8,8 +8,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from cdul_edge import __version__
 from cdul_edge_runtime.bundle.verdict import Verdict
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.ownership import PROGRAM
 
 # What `DemoResult.paths` names, relative to the demo's folder.
 _PATHS = {
@@ -136,6 +138,9 @@ class DemoResult:
         """Plain values for JSON."""
         stages = self.stage_seconds
         return {
+            "program": PROGRAM,
+            "version": __version__,
+            "stage": "demo",
             "map": {name: round(value, 2) for name, value in self.map.items()},
             "precisions": {name: asdict(cost) for name, cost in self.precisions.items()},
             "latency_ms": {name: round(value, 3) for name, value in asdict(self.latency).items()},

@@ -40,6 +40,7 @@ from cdul_edge.demo.pictures import CLASS_NAMES
 from cdul_edge.demo.vocabulary import cut_vocabulary
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write, new_directory, write_json
+from cdul_edge_runtime.host.ownership import FolderKind
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
@@ -106,13 +107,21 @@ def model_config(vocabulary_size: int) -> dict[str, Any]:
     }
 
 
+CLIP_FOLDER = FolderKind(
+    "tiny CLIP",
+    CONFIG_FILE,
+    (CONFIG_FILE, WEIGHTS_FILE, VOCABULARY_FILE, LOG_FILE, "README.md"),
+    lambda config: {"model_cfg", "preprocess_cfg"} <= config.keys(),
+)
+
+
 def train_clip(out: Path, settings: Settings, *, force: bool = False) -> None:
     """Paint, train, and make the folder `out` of config, weights, vocabulary and log.
 
     Raises:
         CdulEdgeError: `out` exists and `force` is not set.
     """
-    with new_directory(out, force=force) as folder:
+    with new_directory(out, CLIP_FOLDER, force=force) as folder:
         torch.manual_seed(settings.seed)
         cut_vocabulary(folder / VOCABULARY_FILE)
         tokenizer = SimpleTokenizer(str(folder / VOCABULARY_FILE), context_length=CONTEXT_LENGTH)

@@ -24,6 +24,7 @@ from cdul_edge.demo.pictures import (
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write, read_json, refuse_existing, write_json
 from cdul_edge_runtime.host.machine import usable_cores
+from cdul_edge_runtime.host.ownership import FolderKind, remove_own, require_own
 from cdul_edge_runtime.host.workers import map_in_workers
 
 __all__ = [
@@ -45,6 +46,20 @@ PART_PICTURES = 250
 PICTURES_PER_WORKER = 1_000
 _SPLITS = ("train", "heldout")
 _UNFINISHED = ".painting"
+WORLD_FOLDER = FolderKind(
+    "drawn world",
+    "world.json",
+    (
+        "world.json",
+        "classes.txt",
+        "train_truth.csv",
+        "heldout.csv",
+        "train/[0-9]*.jpg",
+        "heldout/[0-9]*.jpg",
+        f"{_UNFINISHED}/*",
+    ),
+    lambda world: {"train", "heldout", "seed", "size_px"} <= world.keys(),
+)
 
 
 @dataclass(frozen=True)
@@ -126,7 +141,7 @@ def paint_world(
     Interrupted, the same call goes on where it stopped; on a finished world it paints nothing.
 
     Args:
-        force: paint anew, over a world of other settings too; other files in `out` stay.
+        force: paint anew, over a world of other settings too.
         workers: processes; by default as many as cores, as far as the number of pictures is
             worth it.
         on_painted: called with the number of pictures that just became ready.
@@ -160,14 +175,16 @@ def worthwhile_workers(pictures: int) -> int:
 def _prepare(world: World, settings: WorldSettings, *, force: bool) -> bool:
     """Make room for painting; True when the same world is there already, whole."""
     unfinished = world.root / _UNFINISHED / "settings.json"
-    if force:
-        _remove(world)
+    if force and world.settings.exists():
+        require_own(world.root, WORLD_FOLDER)
+        remove_own(world.root, WORLD_FOLDER)
+    elif force and unfinished.exists():
+        _remove_unfinished(world)
     for earlier in (world.settings, unfinished):
         if earlier.exists():
             _refuse_others(earlier, settings)
             return earlier == world.settings
-    if not force:  # with it, what is still there is not ours
-        refuse_existing(world.root, force=False)
+    refuse_existing(world.root, WORLD_FOLDER, force=force)
     for split in _SPLITS:
         (world.root / split).mkdir(parents=True, exist_ok=True)
     write_json(unfinished, asdict(settings))
@@ -188,12 +205,11 @@ def _refuse_others(path: Path, settings: WorldSettings) -> None:
         )
 
 
-def _remove(world: World) -> None:
-    for folder in (world.train, world.heldout, world.root / _UNFINISHED):
-        if folder.exists():
-            shutil.rmtree(folder)
-    for file in (world.classes, world.train_truth, world.heldout_truth, world.settings):
-        file.unlink(missing_ok=True)
+def _remove_unfinished(world: World) -> None:
+    """Make a world that was never finished a whole one for `require_own`, and remove it."""
+    (world.root / _UNFINISHED / "settings.json").replace(world.settings)
+    require_own(world.root, WORLD_FOLDER)
+    remove_own(world.root, WORLD_FOLDER)
 
 
 def _paint_part(out: Path, settings: WorldSettings, part: tuple[str, int]) -> int:

@@ -13,6 +13,7 @@ from cdul_edge.labels.scored_pictures import ScoredPictures, read_scored_picture
 from cdul_edge_calibration.thresholds import ThresholdRule, fit_thresholds
 from cdul_edge_runtime.bundle.classes import name_some
 from cdul_edge_runtime.bundle.thresholds import (
+    THRESHOLDS_FILE,
     read_thresholds,
     same_threshold,
     thresholds_to_json,
@@ -142,7 +143,8 @@ def evaluate(request: EvaluateRequest, console: Console | None = None) -> Evalua
     """
     console = console or LibraryConsole()
     if request.write_thresholds is not None:
-        refuse_existing(request.write_thresholds, force=request.force)
+        place, inputs = request.write_thresholds, (request.scores, request.truth)
+        refuse_existing(place, THRESHOLDS_FILE, force=request.force, inputs=inputs)
     found = read_scored_pictures(request.scores)
     table = read_truth(request.truth, difficult=request.difficult)
     decided = _decide(request, found, table.for_paths(found.paths, found.classes), console)

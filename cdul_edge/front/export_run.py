@@ -13,6 +13,7 @@ from cdul_edge_calibration.thresholds import ThresholdRule, choose_thresholds
 from cdul_edge_export.bundle_export import PARITY_LIMIT, ExportRequest, ExportResult, export
 from cdul_edge_export.deploy import score_pictures
 from cdul_edge_export.reference import REFERENCE_COUNT, choose_reference
+from cdul_edge_runtime.bundle.bundle import BUNDLE_FOLDER
 from cdul_edge_runtime.bundle.classes import name_some
 from cdul_edge_runtime.bundle.thresholds import read_thresholds
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -82,7 +83,8 @@ def export_run(request: ExportRunRequest, console: Console | None = None) -> Exp
             whose scores are too far from PyTorch's.
     """
     console = console or LibraryConsole()
-    refuse_existing(request.out, force=request.force)
+    inputs = [p for p in (request.run, request.images, request.truth, request.reference) if p]
+    refuse_existing(request.out, BUNDLE_FOLDER, force=request.force, inputs=inputs)
     trained = load_run(request.run)
     pictures = find_images(request.reference) if request.reference else trained.pictures
     chosen = choose_run_thresholds(request, trained, console)

@@ -8,10 +8,22 @@ from typing import Any
 from cdul_edge import __version__
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
+from cdul_edge_runtime.host.ownership import FolderKind
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 _KIND = "labels"
+LABELS_FOLDER = FolderKind(
+    "labels folder",
+    MANIFEST,
+    (
+        MANIFEST,
+        "pictures.parquet",
+        "pseudo_labels.parquet",
+        "similarities/part-*.parquet",
+        "embeddings/part-*.parquet",
+    ),
+)
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

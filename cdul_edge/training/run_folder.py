@@ -35,6 +35,7 @@ from cdul_edge_runtime.bundle.thresholds import thresholds_from_json
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
 from cdul_edge_runtime.host.folder_lock import LOCK
+from cdul_edge_runtime.host.ownership import FolderKind
 from cdul_edge_runtime.pictures.images import PictureList
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
@@ -43,6 +44,7 @@ REFINED = "pseudo_labels_refined.parquet"
 FIRST_EPOCH = "first_epoch.pt"
 CACHE = "cache"
 _OURS = (CONFIG, METRICS, SUMMARY, REFINED, CHECKPOINT, FIRST_EPOCH)
+RUN_FOLDER = FolderKind("run", CONFIG, (*_OURS, f"{CACHE}/*"))
 
 
 class RunState(Enum):

@@ -17,7 +17,14 @@ from cdul_edge_export.onnx_export import to_onnx
 from cdul_edge_export.portable import without_folders
 from cdul_edge_export.reference import ReferencePictures
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
-from cdul_edge_runtime.bundle.bundle import MANIFEST, REFERENCE, Bundle, Reference, record_file
+from cdul_edge_runtime.bundle.bundle import (
+    BUNDLE_FOLDER,
+    MANIFEST,
+    REFERENCE,
+    Bundle,
+    Reference,
+    record_file,
+)
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import (
     METADATA_KEY,
@@ -93,7 +100,7 @@ def export(request: ExportRequest, console: Console | None = None) -> ExportResu
             the graph's scores are further from PyTorch's than the limit.
     """
     expected = _expected_scores(request)
-    with new_directory(request.out, force=request.force) as folder:
+    with new_directory(request.out, BUNDLE_FOLDER, force=request.force) as folder:
         manifest = _write_model(request, folder, expected)
         reference = request.reference
         Reference(reference.inputs, expected, reference.names).write(folder / REFERENCE)

@@ -134,7 +134,7 @@ def test_force_replaces_an_explanation_whole_and_nothing_else(run: Path, tmp_pat
     (tmp_path / "mine" / "thesis.txt").write_text("all of it")
     other = invoke(run, tmp_path / "mine", "--force")
     assert other.exit_code == 2
-    assert "holds something other than explanations" in other.stderr
+    assert "is not a folder of explanations that cdul-edge made" in other.stderr
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "all of it"
 
 

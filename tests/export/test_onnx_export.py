@@ -180,15 +180,23 @@ def test_a_full_disk_leaves_nothing_behind_and_the_old_bundle_whole(tmp_path: Pa
 
 
 def test_an_existing_bundle_is_kept_without_force_and_replaced_with_it(
-    exported: Bundle, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "mine").write_text("mine")
     with pytest.raises(CdulEdgeError, match="--force"):
         export(small_network(), tmp_path / "b")
     assert (tmp_path / "b" / "mine").read_text() == "mine"
-    export(small_network(seed=1), tmp_path / "b", force=True)
-    assert not (tmp_path / "b" / "mine").exists()
+    with pytest.raises(CdulEdgeError, match="is not a bundle that cdul-edge made"):
+        export(small_network(), tmp_path / "b", force=True)
+    assert (tmp_path / "b" / "mine").read_text() == "mine"
+    folder = tmp_path / "c"
+    export(small_network(), folder)
+    earlier = (folder / "model.fp32.onnx").read_bytes()
+    with pytest.raises(CdulEdgeError, match="exists"):
+        export(small_network(seed=1), folder)
+    export(small_network(seed=1), folder, force=True)
+    assert (folder / "model.fp32.onnx").read_bytes() != earlier
 
 
 def test_a_network_that_does_not_fit_or_gives_nan_is_refused(tmp_path: Path) -> None:

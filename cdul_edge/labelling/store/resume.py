@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, FOLDER, part_digest, part_name
-from cdul_edge.labels.folder import MANIFEST, find_faults, read_manifest, refuse_faults
+from cdul_edge.labels.folder import LABELS_FOLDER, find_faults, read_manifest, refuse_faults
 from cdul_edge.labels.pseudo_labels import FILE_NAME
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.host.files import atomic_write
+from cdul_edge_runtime.host.ownership import remove_own, require_own
 
 PICTURES = "pictures.parquet"
 
@@ -36,13 +36,14 @@ def find_existing(out: Path) -> dict[str, Any] | None:
 
 
 def remove_labels(folder: Path) -> None:
-    """Remove what labelling writes, and the folder if nothing else is in it."""
-    for name in (FOLDER, EMBEDDINGS_FOLDER):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (FILE_NAME, PICTURES, MANIFEST):  # the manifest last: it says whose files they are
-        (folder / name).unlink(missing_ok=True)
-    remove_leftovers(folder)
-    if folder.is_dir() and not any(folder.iterdir()):
+    """Remove what labelling wrote, the manifest last, and the folder if it is empty then.
+
+    Raises:
+        CdulEdgeError: the folder also holds what this program did not make.
+    """
+    require_own(folder, LABELS_FOLDER)
+    remove_own(folder, LABELS_FOLDER)
+    if not any(folder.iterdir()):
         folder.rmdir()
 
 

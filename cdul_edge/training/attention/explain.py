@@ -24,7 +24,8 @@ from cdul_edge.training.run_folder import TrainedRun, load_first_epoch, load_run
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
-from cdul_edge_runtime.host.files import new_directory, read_json, refuse_existing, write_json
+from cdul_edge_runtime.host.files import new_directory, refuse_existing, write_json
+from cdul_edge_runtime.host.ownership import FolderKind
 from cdul_edge_runtime.pictures.images import PictureList, find_images, open_image
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
@@ -32,6 +33,12 @@ Floats = npt.NDArray[np.float32]
 
 FORMAT = 1
 INDEX = "index.json"
+EXPLANATION_FOLDER = FolderKind(
+    "folder of explanations",
+    INDEX,
+    (INDEX, "[0-9]*-*.png"),
+    lambda index: index.get("stage") == "explain",
+)
 _BATCH = 16
 
 
@@ -99,7 +106,8 @@ def explain(request: ExplainRequest, console: Console | None = None) -> ExplainR
             a picture that cannot be read, or a folder in the way. Nothing is written then.
     """
     console = console or LibraryConsole()
-    _refuse_others(request.out, request.force)
+    place, inputs = (request.out, EXPLANATION_FOLDER), (request.run, request.images)
+    refuse_existing(*place, force=request.force, inputs=inputs)
     run = load_run(request.run)
     explainer = _make_explainer(request, run)
     if len(explainer.stages) == 1 and run.provenance["epochs"] > 1:
@@ -107,7 +115,7 @@ def explain(request: ExplainRequest, console: Console | None = None) -> ExplainR
     pictures = find_images(request.images)
     pictures = replace(pictures, paths=pictures.paths[: request.limit])
     entries: list[ExplainedPicture] = []
-    with new_directory(request.out, force=request.force) as folder:
+    with new_directory(*place, force=request.force, inputs=inputs) as folder:
         with console.progress("drawing", len(pictures)) as tick:
             for start in range(0, len(pictures), _BATCH):
                 numbers = range(start, min(start + _BATCH, len(pictures)))
@@ -218,16 +226,6 @@ def _head(request: ExplainRequest, run: TrainedRun, explainer: _Explainer) -> di
         "network": run.provenance["settings"]["network"],
         "rows": [stage.title for stage in explainer.stages],
     }
-
-
-def _refuse_others(out: Path, force: bool) -> None:
-    """Replace an earlier explanation only, never somebody's folder."""
-    refuse_existing(out, force=force)
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    index = read_json(out / INDEX) if (out / INDEX).is_file() else None
-    if not isinstance(index, dict) or index.get("stage") != "explain":
-        raise CdulEdgeError(f"{out} holds something other than explanations: choose another --out")
 
 
 def _column(name: str, classes: ClassList) -> int:

@@ -13,9 +13,24 @@ from cdul_edge_runtime.bundle.precision_record import PrecisionRecord
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write, read_json, sha256_file
 from cdul_edge_runtime.host.npz import read_npz
+from cdul_edge_runtime.host.ownership import FolderKind
 
 MANIFEST = "manifest.json"
 REFERENCE = "reference.npz"
+BUNDLE_FOLDER = FolderKind(
+    "bundle",
+    MANIFEST,
+    (
+        MANIFEST,
+        REFERENCE,
+        "model.*.onnx",
+        "model.*.json",
+        "calibration.json",
+        "sensitivity.json",
+        "engines/*",
+        "model.*.engines/*",  # what ONNX Runtime's TensorRT keeps
+    ),
+)
 
 
 @dataclass(frozen=True)

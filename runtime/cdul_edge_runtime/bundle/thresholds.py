@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, write_json
+from cdul_edge_runtime.host.ownership import FileKind
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -168,6 +170,19 @@ def _refuse(file: Path, faults: list[str], never: str) -> None:
             f"{file} has {'; '.join(faults[:5])}: expected every class once, with a number in "
             f"[0, 1]{never}"
         )
+
+
+def _holds_thresholds(beginning: bytes) -> bool:
+    try:
+        content = json.loads(beginning)
+    except ValueError:
+        return False
+    return isinstance(content, dict) and all(
+        value is None or _is_number(value) for value in content.values()
+    )
+
+
+THRESHOLDS_FILE = FileKind("thresholds", _holds_thresholds)
 
 
 def write_thresholds(file: Path, thresholds: Floats, classes: ClassList) -> None:

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.ownership import (
+    FileKind,
+    FolderKind,
+    Kind,
+    remove_own,
+    require_own,
+)
+
+# What file systems answer that cannot do it: CIFS and some FUSE and network mounts.
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF)
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success fsync it and rename it to `path`.
 
-    On any error, a full disk included, the temporary file goes and `path` stays as it was.
+    On any error, a full disk included, the temporary file goes and `path` stays as it was. Where
+    `path` is a device or a pipe, such as /dev/stdout, the content is copied into it instead.
     """
+    if is_stream(path):
+        with _copied_into(path) as temporary:
+            yield temporary
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{path.name[:60]}."
-    descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = _temporary_file(path)
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 would hide the result from others
+        _sync(temporary)
+        _open_to_others(temporary, 0o666)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -38,33 +51,95 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_directory(path: Path, *, force: bool = False) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; on success it becomes `path` as a whole.
+def new_directory(
+    path: Path, kind: FolderKind, *, force: bool = False, inputs: Sequence[Path] = ()
+) -> Iterator[Path]:
+    """Give a temporary folder; on success `path` gets its content as a whole.
+
+    Where `path` exists, what this program made in it is removed first, and the folder stays: it
+    may be a mount point, or the current folder.
+
+    Args:
+        path: the folder to make; a missing one, an empty one, or with `force` an earlier result.
+        kind: what such a folder holds; its marker arrives last.
+        force: replace an earlier result.
+        inputs: what the command reads, which is never replaced.
 
     Raises:
-        CdulEdgeError: `path` exists and `force` is not set.
+        CdulEdgeError: `path` exists and `force` is not set, or it is not ours to replace.
     """
-    refuse_existing(path, force=force)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    refuse_existing(path, kind, force=force, inputs=inputs)
+    inside = path.is_dir()
+    place = path if inside else path.parent
+    place.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=".tmp", dir=place))
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-        temporary.replace(path)
+        if not inside:
+            _open_to_others(temporary, 0o777)
+            temporary.replace(path)
+            return
+        remove_own(path, kind, keep=temporary)
+        for entry in sorted(temporary.iterdir(), key=lambda entry: entry.name == kind.marker):
+            entry.replace(path / entry.name)
+        temporary.rmdir()
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def write_json(path: Path, content: Any) -> None:
+def is_stream(path: Path) -> bool:
+    """Whether `path` is a device, a pipe or a socket: something that cannot be replaced."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+@contextmanager
+def _copied_into(path: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="cdul-edge-") as folder:
+        temporary = Path(folder, "content")
+        temporary.touch()
+        yield temporary
+        with temporary.open("rb") as content, path.open("wb", buffering=0) as stream:
+            shutil.copyfileobj(content, stream)
+
+
+def _temporary_file(path: Path) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix=_prefix(path), suffix=".tmp", dir=path.parent)
+    os.close(descriptor)
+    return Path(name)
+
+
+def _prefix(path: Path) -> str:
+    """The beginning of a temporary name; with what `tempfile` adds it stays below 255 bytes."""
+    return f".{os.fsencode(path.name)[:200].decode('utf-8', 'ignore')}."
+
+
+def _sync(file: Path) -> None:
+    """Have the disk hold the content before the name points to it, where the system can."""
+    with file.open("rb+") as opened:
+        try:
+            os.fsync(opened.fileno())
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC:
+                raise
+
+
+def _open_to_others(path: Path, mode: int) -> None:
+    """Give the usual permissions in place of `tempfile`'s, where the file system has any."""
+    with suppress(OSError):
+        path.chmod(mode & ~_umask())
+
+
+def write_json(path: Path, content: object) -> None:
     """Write `content` as indented UTF-8 JSON, atomically; NaN and infinity are refused."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # bytes of a path that are no UTF-8 become JSON's own escape for them, \udcXX
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_json(path: Path) -> Any:
@@ -73,7 +148,8 @@ def read_json(path: Path) -> Any:
     NaN and infinity, which `write_json` does not write, are no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        # some editors begin a file with a byte order mark
+        return json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise CdulEdgeError(f"{path} does not exist: check the path") from error
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or too deep to be ours
@@ -95,13 +171,25 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def refuse_existing(path: Path, *, force: bool) -> None:
-    """Raise `CdulEdgeError` when `path` exists (an empty folder does not count) without `force`."""
-    if force or not os.path.lexists(path):
+def refuse_existing(path: Path, kind: Kind, *, force: bool, inputs: Sequence[Path] = ()) -> None:
+    """Refuse to write where something is, unless it may be replaced.
+
+    Args:
+        path: where a result goes. An empty folder counts as nothing, and so does a device.
+        kind: what the result is.
+        force: replace an earlier result of that kind.
+        inputs: what the command reads, which is never replaced.
+
+    Raises:
+        CdulEdgeError: something is there and `force` is not set, or it is not ours to replace.
+    """
+    if not os.path.lexists(path) or (isinstance(kind, FileKind) and is_stream(path)):
         return
     if path.is_dir() and not any(path.iterdir()):
         return
-    raise CdulEdgeError(f"{path} exists: choose another --out, or replace it with --force")
+    if not force:
+        raise CdulEdgeError(f"{path} exists: choose another --out, or replace it with --force")
+    require_own(path, kind, inputs)
 
 
 def _umask() -> int:

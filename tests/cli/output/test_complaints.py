@@ -51,8 +51,8 @@ def run_doctor_failing_with(error: BaseException, monkeypatch: pytest.MonkeyPatc
         raise error
 
     # By its full name: cdul_edge.cli.doctor as an attribute is the function, not the module.
-    monkeypatch.setattr(import_module("cdul_edge.cli.doctor"), "write_summary", refuse)
-    return CliRunner().invoke(app, ["doctor", "--json", "x"])
+    monkeypatch.setattr(import_module("cdul_edge.cli.doctor"), "examine_machine", refuse)
+    return CliRunner().invoke(app, ["doctor"])
 
 
 def test_the_command_line_ends_with_the_line_and_exit_code_2(

@@ -37,7 +37,7 @@ def test_no_bar_is_drawn_into_a_file() -> None:
 def test_a_terminal_shows_the_units_that_were_done_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")  # a dumb one has no bars
     shown = io.StringIO()
-    rich = RichConsole(file=shown, width=100, force_terminal=True)
+    rich = RichConsole(file=shown, width=100, force_terminal=True, _environ={"TERM": "xterm"})
     with StderrConsole(rich).progress("labelling", 10, done=4) as advance:
         advance(3)
     assert "4/10" in shown.getvalue() or "7/10" in shown.getvalue()

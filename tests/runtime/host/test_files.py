@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -7,10 +9,21 @@ from cdul_edge_runtime.host.files import (
     atomic_write,
     new_directory,
     read_json,
-    refuse_existing,
     sha256_file,
     write_json,
 )
+from cdul_edge_runtime.host.ownership import FolderKind
+
+KIND = FolderKind("result", "about.json", ("about.json", "*.bin", "inner/*.bin"))
+OURS = '{"program": "cdul-edge"}'
+
+
+def made_before(folder: Path) -> Path:
+    result = folder / "result"
+    result.mkdir()
+    (result / "about.json").write_text(OURS)
+    (result / "a.bin").write_text("old")
+    return result
 
 
 def names(folder: Path) -> list[str]:
@@ -37,32 +50,83 @@ def test_a_write_appears_whole_under_its_name(tmp_path: Path) -> None:
 
 
 def test_a_failed_folder_leaves_the_old_one(tmp_path: Path) -> None:
-    target = tmp_path / "bundle"
-    target.mkdir()
-    (target / "kept").write_text("1")
-    with pytest.raises(ValueError, match="boom"), new_directory(target, force=True) as temporary:
-        (temporary / "half").write_text("2")
+    target = made_before(tmp_path)
+    with pytest.raises(ValueError, match="boom"), new_directory(target, KIND, force=True) as half:
+        (half / "a.bin").write_text("2")
         raise ValueError("boom")
-    assert names(tmp_path) == ["bundle"]
-    assert names(target) == ["kept"]
+    assert names(tmp_path) == ["result"]
+    assert names(target) == ["a.bin", "about.json"]
+    assert (target / "a.bin").read_text() == "old"
 
 
 def test_a_folder_is_replaced_as_a_whole_with_force_and_refused_without(tmp_path: Path) -> None:
-    target = tmp_path / "bundle"
-    target.mkdir()
-    (target / "old").write_text("1")
-    with pytest.raises(CdulEdgeError, match="--force"), new_directory(target):
+    target = made_before(tmp_path)
+    with pytest.raises(CdulEdgeError, match="--force"), new_directory(target, KIND):
         pass
-    with new_directory(target, force=True) as temporary:
-        (temporary / "new").write_text("2")
-    assert names(target) == ["new"]
+    with new_directory(target, KIND, force=True) as temporary:
+        (temporary / "inner").mkdir()
+        (temporary / "inner" / "b.bin").write_text("new")
+    assert names(target) == ["inner"]
 
 
-def test_an_empty_folder_counts_as_free(tmp_path: Path) -> None:
-    refuse_existing(tmp_path, force=False)
-    (tmp_path / "x").write_text("")
-    with pytest.raises(CdulEdgeError, match="exists"):
-        refuse_existing(tmp_path, force=False)
+def test_an_empty_folder_counts_as_free_and_stays_the_same_folder(tmp_path: Path) -> None:
+    number = tmp_path.stat().st_ino
+    with new_directory(tmp_path, KIND) as temporary:
+        (temporary / "about.json").write_text(OURS)
+    assert names(tmp_path) == ["about.json"]
+    assert tmp_path.stat().st_ino == number  # a mount point, or the current folder of a shell
+
+
+def test_names_of_255_bytes_can_be_written(tmp_path: Path) -> None:
+    long = "\N{GRINNING FACE}" * 63 + "abc"
+    with atomic_write(tmp_path / long) as temporary:
+        temporary.write_text("1")
+    with new_directory(tmp_path / f"{long[:-1]}d", KIND):
+        pass
+    assert len(names(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES, errno.ENOTSUP])
+def test_a_file_system_without_permissions_takes_files_and_folders(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    write_json(tmp_path / "a.json", 1)
+    with new_directory(tmp_path / "b", KIND):
+        pass
+    assert names(tmp_path) == ["a.json", "b"]
+
+
+def test_a_file_system_without_fsync_takes_files_and_a_failing_disk_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [errno.EINVAL, errno.ENOTSUP, errno.EIO]
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(answers.pop(0), "refused")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    write_json(tmp_path / "a.json", 1)
+    write_json(tmp_path / "b.json", 1)
+    with pytest.raises(OSError, match="refused"):
+        write_json(tmp_path / "c.json", 1)
+    assert names(tmp_path) == ["a.json", "b.json"]
+
+
+def test_a_device_or_a_pipe_is_written_to_and_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_json(pipe, [1])
+    assert os.read(reader, 100) == b"[\n  1\n]\n"
+    os.close(reader)
+    assert names(tmp_path) == ["pipe"]
+    assert pipe.is_fifo()
+    write_json(Path("/dev/null"), [1])
+    assert Path("/dev/null").is_char_device()
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
@@ -80,5 +144,14 @@ def test_json_reads_back_and_a_cut_file_is_named(tmp_path: Path) -> None:
     path.write_text(path.read_text()[:8])
     with pytest.raises(CdulEdgeError, match=r"a\.json is not valid JSON"):
         read_json(path)
+    path.write_bytes(b"\xef\xbb\xbf[1]")  # with a byte order mark
+    assert read_json(path) == [1]
+    for text in ("[" * 100_000, "1" * 5_000, '"\udcff"'):
+        path.write_text(text, encoding="utf-8", errors="surrogateescape")
+        with pytest.raises(CdulEdgeError, match=r"a\.json is not valid JSON"):
+            read_json(path)
+    write_json(path, "caf\udce9.jpg")  # a name in Latin-1, as the system gives it
+    assert path.read_bytes() == b'"caf\\udce9.jpg"\n'
+    assert read_json(path) == "caf\udce9.jpg"
     with pytest.raises(ValueError, match="JSON"):
         write_json(path, float("nan"))
