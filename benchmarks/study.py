@@ -14,10 +14,10 @@ from typing import Any
 
 from benchmarks import tables
 from benchmarks.record import record
-from cdul_edge.study.report import Report, make_report
-from cdul_edge.study.settings import DrawnWorld, StudySettings
-from cdul_edge.study.study import run_study
+from cdul_edge.study import DrawnWorld, StudyRequest, study
+from cdul_edge.study.report import Report
 from cdul_edge.training.config import METHODS
+from cdul_edge_runtime.host.console import StderrConsole
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true", help="draw charts and tables again")
     options = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two jobs must not wait by spinning
-    settings = StudySettings(
+    request = StudyRequest(
         out=options.work,
         data=DrawnWorld(*options.world),
         strategies=STRATEGIES,
@@ -75,10 +75,7 @@ def main() -> None:
         threads=options.threads,
         device="cpu",
     )
-    report = make_report(
-        settings.to_dict(), run_study(settings, lambda line: print(line, flush=True))
-    )
-    report.write(options.work)
+    report = study(request, StderrConsole()).report
     record("study", summarize(report), threads=options.threads)
     if options.docs:
         draw_docs(options.work)
@@ -86,13 +83,12 @@ def main() -> None:
 
 def summarize(report: Report) -> dict[str, Any]:
     """What is kept: the report without each cell's settings, curves and classes."""
-    figures = report.to_dict()
     dropped = ("settings", "curve", "labels_curve", "ap", "labels_digest")
-    figures["cells"] = [
-        {key: _round(value) for key, value in cell.items() if key not in dropped}
-        for cell in figures["cells"]
+    cells = [
+        {key: _round(value) for key, value in outcome.to_dict().items() if key not in dropped}
+        for outcome in report.outcomes
     ]
-    return figures
+    return {**report.to_dict(), "cells": cells}
 
 
 def draw_docs(work: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -11,10 +11,8 @@ from cdul_edge.cli.options.thresholds import THRESHOLD_HELP, parse_threshold
 from cdul_edge.cli.output.evaluate_tables import say_origin, show_report
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.summary import write_summary
+from cdul_edge_runtime.choices import ApConvention, Difficult
 from cdul_edge_runtime.host.console import StderrConsole
-
-if TYPE_CHECKING:
-    pass
 
 ScoresArgument = Annotated[
     Path, typer.Argument(help="Labels folder, pseudo-label file, or predictions (.jsonl, .csv).")
@@ -27,14 +25,14 @@ ThresholdOption = Annotated[
     typer.Option(help=f"{THRESHOLD_HELP}. It replaces the thresholds that came with the scores."),
 ]
 ApOption = Annotated[
-    Literal["area", "voc2010", "voc2007"],
+    ApConvention,
     typer.Option(
         help="Convention of average precision: area under the precision-recall steps, or one of "
         "PASCAL VOC's two."
     ),
 ]
 DifficultOption = Annotated[
-    Literal["negative", "ignore", "positive"],
+    Difficult,
     typer.Option(help="Count VOC's difficult objects as this."),
 ]
 FitOption = Annotated[

@@ -2,142 +2,132 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from cdul_edge.cli.output.result_console import message_console, result_console
 from cdul_edge.cli.output.summary import write_summary
-from cdul_edge.training.presets import Preset
-from cdul_edge_runtime.choices import Difficult
+from cdul_edge.study import options
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+from cdul_edge_runtime.host.console import StderrConsole
 
 if TYPE_CHECKING:
-    from cdul_edge.study.settings import DrawnWorld, Photographs, StudySettings
-
-DATA, CELLS, RUNS = "Data", "What is compared", "Runs"
-
-
-def _option(help: str, panel: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
+    from cdul_edge.study import DrawnWorld, Photographs, StudyResult
+    from cdul_edge_runtime.choices import Difficult
 
 
 def study(
-    out: Annotated[Path, typer.Option(help="Folder of the study; one that was cut off goes on.")],
-    json: Annotated[Path | None, typer.Option(help="Results as JSON too; - is stdout.")] = None,
-    drawn_world: Annotated[
-        str | None, _option("TRAIN,HELDOUT pictures to paint, a world a seed.", DATA)
-    ] = None,
-    images: Annotated[Path | None, _option("Training pictures, as label takes them.", DATA)] = None,
-    classes: Annotated[Path | None, _option("Class file, as label takes it.", DATA)] = None,
-    clip: Annotated[str | None, _option("As label takes it.", DATA)] = None,
-    pretrained: Annotated[str | None, _option("As label takes it.", DATA)] = None,
-    train_truth: Annotated[Path | None, _option("What the training pictures show.", DATA)] = None,
-    val: Annotated[Path | None, _option("Held-out pictures.", DATA)] = None,
-    truth: Annotated[Path | None, _option("What they show.", DATA)] = None,
-    difficult: Annotated[Difficult, _option("VOC's difficult objects are.", DATA)] = "negative",
-    strategies: Annotated[
-        str, _option("Ways to label, by name, with commas between; or all.", CELLS)
-    ] = "default,global,average,max,cdul",
-    methods: Annotated[
-        str, _option("Ways to learn, by name, with commas between; or all.", CELLS)
-    ] = "fixed,cdul",
-    observed: Annotated[
-        str, _option("Labels that people gave: none, 10%, single-positive, ...", CELLS)
-    ] = "none",
-    observed_methods: Annotated[
-        str | None,
-        _option("Methods that also learn with them.", CELLS, show_default="all of --methods"),
-    ] = None,
-    seeds: Annotated[str, _option("Of runs and of drawn worlds.", CELLS)] = "0,1,2",
-    cross: Annotated[
-        bool, _option("Every strategy with every method and level.", CELLS, "--cross")
-    ] = False,
-    preset: Annotated[
-        Preset | None, _option("Named settings.", RUNS, show_default="demo for --drawn-world")
-    ] = None,
-    epochs: Annotated[int | None, _option("Of every run.", RUNS, min=1)] = None,
-    image_size: Annotated[int | None, _option("Side of the input, px.", RUNS, min=8)] = None,
-    train_settings: Annotated[
-        list[str] | None,
-        _option("NAME=VALUE of every run, such as network=resnet18.", RUNS, "--train"),
-    ] = None,
-    jobs: Annotated[int, _option("Runs at once, a process each.", RUNS, min=1)] = 1,
-    threads: Annotated[
-        int | None, _option("Of each process.", RUNS, min=1, show_default="cores / jobs")
-    ] = None,
-    device: Annotated[str, _option("auto, cpu, cuda, cuda:1, ...", RUNS)] = "auto",
-    keep_runs: Annotated[
-        bool, _option("Keep the checkpoints of finished runs.", RUNS, "--keep-runs")
-    ] = False,
+    out: options.Out,
+    json: options.JsonFile = None,
+    drawn_world: options.World = None,
+    images: options.Images = None,
+    classes: options.Classes = None,
+    clip: options.Clip = None,
+    pretrained: options.Pretrained = None,
+    train_truth: options.TrainTruth = None,
+    val: options.Val = None,
+    truth: options.Truth = None,
+    difficult: options.Difficult = "negative",
+    strategies: options.Strategies = "default,global,average,max,cdul",
+    methods: options.Methods = "fixed,cdul",
+    observed: options.Observed = "none",
+    observed_methods: options.ObservedMethods = None,
+    seeds: options.Seeds = "0,1,2",
+    cross: options.Cross = False,
+    preset: options.Preset = None,
+    epochs: options.Epochs = None,
+    image_size: options.ImageSize = None,
+    train_settings: options.TrainSettings = None,
+    jobs: options.Jobs = 1,
+    threads: options.Threads = None,
+    device: options.Device = "auto",
+    keep_runs: options.KeepRuns = False,
 ) -> None:
-    """Compare ways to label and to learn on data with truth; a table, charts and JSON."""
-    given = {k: v.value if isinstance(v, Enum) else v for k, v in locals().items()}
+    """Compare ways to label and to learn on data with truth: tables, charts and JSON."""
     with extra_imports("train", "a study"):
-        from cdul_edge.study.report import make_report
-        from cdul_edge.study.study import run_study
-    settings = _read_settings(given, preset)
-    talk = message_console()
-    report = make_report(settings.to_dict(), run_study(settings, talk.print))
-    files = report.write(out)
-    result_console(to_stderr=str(json) == "-").print(report.table)
-    talk.print(f"written: {', '.join(map(str, files))}")
-    if json is not None:
-        write_summary(json, report.to_dict())
-    if report.failures:
-        talk.print(f"{report.failures} cells failed; the same command tries them again")
-        raise typer.Exit(1)
+        from cdul_edge.study import StudyRequest
+        from cdul_edge.study import study as run_study
+        from cdul_edge.study.run_options import parse_run_options
+        from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES
 
-
-def _read_settings(given: dict[str, Any], preset: Preset | None) -> StudySettings:
-    from cdul_edge.study.settings import StudySettings, parse_run_options
-    from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES
-
-    options = parse_run_options(given["train_settings"] or [])
-    if given["image_size"] is not None:
-        options |= {"height_px": given["image_size"], "width_px": given["image_size"]}
-    if given["epochs"] is not None:
-        options["epochs"] = given["epochs"]
-    if preset is None and given["drawn_world"] is not None:
-        preset = "demo"
-    levels = given["observed_methods"]
-    return StudySettings(
-        data=_read_data(given),
-        strategies=_names(given["strategies"], tuple(STRATEGIES)),
-        methods=_names(given["methods"], tuple(METHOD_VARIANTS)),
-        observed=_names(given["observed"]),
-        observed_methods=None if levels is None else _names(levels),
-        seeds=_numbers(given["seeds"], "--seeds"),
-        preset=preset,
-        options=options,
-        **{key: given[key] for key in ("out", "cross", "jobs", "threads", "device", "keep_runs")},
+    data = GivenData(drawn_world, images, classes, clip, train_truth, val, truth, pretrained)
+    request = StudyRequest(
+        out=out,
+        data=data.check(difficult),
+        strategies=_names(strategies, tuple(STRATEGIES)),
+        methods=_names(methods, tuple(METHOD_VARIANTS)),
+        observed=_names(observed),
+        observed_methods=None if observed_methods is None else _names(observed_methods),
+        seeds=_numbers(seeds, "--seeds"),
+        cross=cross,
+        preset=preset or ("demo" if drawn_world else None),
+        options=parse_run_options(train_settings or [], epochs=epochs, image_size=image_size),
+        jobs=jobs,
+        threads=threads,
+        device=device,
+        keep_runs=keep_runs,
     )
+    _show(run_study(request, StderrConsole()), json)
 
 
-def _read_data(given: dict[str, Any]) -> Photographs | DrawnWorld:
-    from cdul_edge.study.settings import DrawnWorld, Photographs
+@dataclass(frozen=True)
+class GivenData:
+    """The data options as they were given, complete or not."""
 
-    required = ("images", "classes", "clip", "train_truth", "val", "truth")
-    named = [name for name in (*required, "pretrained") if given[name] is not None]
-    if given["drawn_world"] is not None:
-        if named:
-            raise CdulEdgeError(f"--drawn-world paints its own pictures: drop --{_dashed(named)}")
-        numbers = _numbers(given["drawn_world"], "--drawn-world")
-        if len(numbers) != 2:
-            raise CdulEdgeError("--drawn-world: expected TRAIN,HELDOUT pictures, such as 1500,500")
-        return DrawnWorld(*numbers)
-    missing = [name for name in required if given[name] is None]
-    if missing:
-        raise CdulEdgeError(
-            f"a study needs pictures with truth: give --{_dashed(missing)}; or --drawn-world"
+    drawn_world: str | None
+    images: Path | None
+    classes: Path | None
+    clip: str | None
+    train_truth: Path | None
+    val: Path | None
+    truth: Path | None
+    pretrained: str | None
+
+    def check(self, difficult: Difficult) -> Photographs | DrawnWorld:
+        """What the options ask for.
+
+        Raises:
+            CdulEdgeError: both a drawn world and pictures, or neither in full.
+        """
+        from cdul_edge.study import DrawnWorld, Photographs
+
+        images, classes, clip = self.images, self.classes, self.clip
+        train_truth, val, truth = self.train_truth, self.val, self.truth
+        if self.drawn_world is not None:
+            named = [name for name, value in vars(self).items() if value is not None][1:]
+            if named:
+                raise CdulEdgeError(
+                    f"--drawn-world paints its own pictures: drop --{_dashed(named)}"
+                )
+            numbers = _numbers(self.drawn_world, "--drawn-world")
+            if len(numbers) != 2:
+                raise CdulEdgeError(
+                    "--drawn-world: expected TRAIN,HELDOUT pictures, such as 1500,500"
+                )
+            return DrawnWorld(*numbers)
+        if not (images and classes and clip and train_truth and val and truth):
+            optional = ("drawn_world", "pretrained")
+            missing = [n for n, value in vars(self).items() if value is None and n not in optional]
+            raise CdulEdgeError(
+                f"a study needs pictures with truth: give --{_dashed(missing)}; or --drawn-world"
+            )
+        return Photographs(
+            images, classes, clip, train_truth, val, truth, self.pretrained, difficult
         )
-    return Photographs(
-        pretrained=given["pretrained"],
-        difficult=given["difficult"],
-        **{name: given[name] for name in required},
-    )
+
+
+def _show(result: StudyResult, json: Path | None) -> None:
+    result_console(to_stderr=str(json) == "-").print(result.report.table)
+    messages = message_console()
+    messages.print(f"written: {', '.join(map(str, result.files))}")
+    if json is not None:
+        write_summary(json, result.report.to_dict())
+    if result.failures:
+        messages.print(f"{result.failures} cells failed; the same command tries them again")
+        raise typer.Exit(1)
 
 
 def _dashed(names: list[str]) -> str:

@@ -19,17 +19,12 @@ from cdul_edge_runtime.bundle.thresholds import (
     thresholds_to_json,
     write_thresholds,
 )
+from cdul_edge_runtime.choices import ApConvention, Difficult
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import refuse_existing
-from cdul_edge_runtime.metrics.metrics import (
-    ApConvention,
-    MetricsReport,
-    Truth,
-    evaluate_scores,
-)
+from cdul_edge_runtime.metrics.metrics import MetricsReport, Truth, evaluate_scores
 from cdul_edge_runtime.metrics.truth import read_truth
-from cdul_edge_runtime.metrics.truth_formats import Difficult
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from cdul_edge.labelling.encode.crop_scorer import ClipOfLabels
 from cdul_edge.study.cells import Cell
+from cdul_edge.study.outcome import Failed, Finished, Outcome
 from cdul_edge.study.variants import NOTHING_OBSERVED
 from cdul_edge.training import TrainRequest, train
 from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
@@ -21,10 +21,6 @@ from cdul_edge.training.summary import RunSummary, read_metrics
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.host.files import write_json
-
-Outcome = dict[str, Any]
-
-DONE, FAILED = "done", "failed"
 
 
 @dataclass(frozen=True)
@@ -56,26 +52,21 @@ class CellRun:
 
 
 def run_cell(run: CellRun) -> Outcome:
-    """Train, write the result, and drop what is not needed any more; a cut run is gone on with.
+    """Train, write the result, and drop what is not needed any more; an interrupted run resumes.
 
-    What the user can mend is a failed outcome, and no other cell's business.
+    What the user can fix is a failed outcome, and no other cell's business.
     """
     torch.set_num_threads(run.threads)
     try:
         summary = _train(run)
     except CdulEdgeError as error:
-        return failed(run.cell, str(error))
+        return Failed(run.cell, str(error))
     outcome = _describe(run, summary)
-    write_json(run.result, outcome)
+    write_json(run.result, outcome.to_dict())
     if not run.keep_run:
         for weights in (CHECKPOINT, FIRST_EPOCH):
             (run.folder / weights).unlink(missing_ok=True)
     return outcome
-
-
-def failed(cell: Cell, reason: str) -> Outcome:
-    """The outcome of a cell that could not be run."""
-    return {"cell": cell.to_dict(), "status": FAILED, "reason": reason}
 
 
 def _train(run: CellRun) -> RunSummary:
@@ -99,31 +90,34 @@ def _observe(run: CellRun) -> ObservedOptions:
     return ObservedOptions(simulate=run.cell.observed, truth=run.train_truth)
 
 
-def _describe(run: CellRun, summary: RunSummary) -> Outcome:
-    report, train, labels = summary.val, summary.train, summary.labels_map
-    assert report is not None
+def _describe(run: CellRun, summary: RunSummary) -> Finished:
+    val, train, labels = summary.val, summary.train, summary.labels_map
+    assert val is not None
     assert train is not None
-    assert labels is not None
-    val, lines = report.to_dict(), read_metrics(run.folder)
-    return {
-        "cell": run.cell.to_dict(),
-        "status": DONE,
-        "labels_first_map": _finite(labels[0]),
-        "labels_last_map": _finite(labels[1]),
-        "train_map": train.to_dict()["map"],
-        "heldout_map": val["map"],
-        "heldout_cf1": val["cf1"],
-        "heldout_of1": val["of1"],
-        "heldout_macro_f1": val["macro_f1"],
-        "heldout_ece": val["ece"],
-        "seconds": round(summary.seconds, 2),
-        "ap": val["ap"],
-        "curve": [_finite(line.val.map) for line in lines if line.val],
-        "labels_curve": [_finite(line.labels_map) for line in lines if line.labels_map is not None],
-        "label_guard": summary.label_guard,
-        "settings": run.config.to_dict(),
-        "labels_digest": run.labels_digest,
-    }
+    assert labels is not None  # a study gives all truth
+    lines = read_metrics(run.folder)
+    return Finished(
+        cell=run.cell,
+        measures={
+            "labels_first_map": _finite(labels[0]),
+            "labels_last_map": _finite(labels[1]),
+            "train_map": _finite(train.map),
+            "heldout_map": _finite(val.map),
+            "heldout_cf1": _finite(val.cf1),
+            "heldout_of1": _finite(val.of1),
+            "heldout_macro_f1": _finite(val.macro_f1),
+            "heldout_ece": _finite(val.ece),
+            "seconds": round(summary.seconds, 2),
+        },
+        ap={name: _finite(value) for name, value in val.ap.items()},
+        curve=tuple(_finite(line.val.map) for line in lines if line.val),
+        labels_curve=tuple(
+            _finite(line.labels_map) for line in lines if line.labels_map is not None
+        ),
+        settings=run.config,
+        labels_digest=run.labels_digest,
+        label_guard=summary.label_guard,
+    )
 
 
 def _finite(value: float) -> float | None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import PurePosixPath
-from typing import Any
 
 from cdul_edge.study.variants import BASELINE, DEFAULT_STRATEGY, NOTHING_OBSERVED
 
@@ -36,10 +35,9 @@ class Cell:
         observed = "" if self.observed == NOTHING_OBSERVED else f", {self.observed} observed"
         return f"{self.method} on {self.strategy} labels{observed}, seed {self.seed}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, str | int]:
         """Plain values."""
-        names = ("strategy", "method", "observed", "seed")
-        return {name: getattr(self, name) for name in names}
+        return dict(vars(self))
 
 
 Row = tuple[str, str, str]

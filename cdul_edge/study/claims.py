@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any, Literal
+from typing import Literal
 
 from cdul_edge.study.cells import Row
+from cdul_edge.study.outcome import Measure
 from cdul_edge.study.summary import Summary, differences
 from cdul_edge.study.variants import BASELINE, DEFAULT_STRATEGY, NOTHING_OBSERVED
 
@@ -29,7 +30,7 @@ class Claim:
     kind: Literal["strategy", "method"]
     better: str
     worse: str
-    measure: str
+    measure: Measure
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Finding:
         """See `judge`."""
         return judge(list(self.gains.values()))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values, two digits."""
         values = list(self.gains.values())
         return {

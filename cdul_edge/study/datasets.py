@@ -1,4 +1,4 @@
-"""The pictures of a study, one dataset a seed where worlds are drawn, and one for all otherwise."""
+"""The pictures of a study: one dataset per seed of drawn worlds, or else one for all seeds."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from cdul_edge.demo.world import paint_world
 from cdul_edge.labelling.encode.prompts import DEFAULT_TEMPLATE, read_prompts
-from cdul_edge.study.settings import DrawnWorld, Photographs, StudySettings
+from cdul_edge.study.request import DrawnWorld, Photographs, StudyRequest
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.choices import Difficult
 from cdul_edge_runtime.host.files import atomic_write
 from cdul_edge_runtime.metrics.truth import read_truth
-from cdul_edge_runtime.metrics.truth_formats import Difficult
 from cdul_edge_runtime.pictures.images import find_images
 
 
@@ -41,23 +41,23 @@ class Dataset:
 
     @property
     def decoded(self) -> Path:
-        """Folder of decoded pictures, a file a set and size."""
+        """Folder of decoded pictures, one file per set and size."""
         return self.folder / "decoded"
 
 
-def prepare_datasets(settings: StudySettings) -> dict[int, Dataset]:
+def prepare_datasets(request: StudyRequest) -> dict[int, Dataset]:
     """The dataset of each seed, painted where it is drawn; what exists already is used again.
 
     Raises:
         CdulEdgeError: pictures, classes or truth that do not fit each other.
     """
-    if isinstance(settings.data, Photographs):
-        dataset = Dataset(settings.out / "data", settings.data)
+    if isinstance(request.data, Photographs):
+        dataset = Dataset(request.out / "data", request.data)
         _read_truth_once(dataset)
-        return dict.fromkeys(settings.seeds, dataset)
+        return dict.fromkeys(request.seeds, dataset)
     worlds = {}
-    for seed in settings.seeds:
-        worlds[seed] = _paint(settings.out / "data" / f"seed-{seed}", settings.data, seed)
+    for seed in request.seeds:
+        worlds[seed] = _paint(request.out / "data" / f"seed-{seed}", request.data, seed)
         _read_truth_once(worlds[seed])
     return worlds
 

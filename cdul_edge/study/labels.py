@@ -1,18 +1,17 @@
-"""The pseudo-labels of each strategy: CLIP runs once a dataset and grid; strategies share it."""
+"""The pseudo-labels of each strategy; CLIP runs once per dataset and grid for all of them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from cdul_edge.clip.choices import Device
 from cdul_edge.labelling.encode.console import Talk
-from cdul_edge.labelling.encode.views import Views, parse_grid
-from cdul_edge.labelling.request import LabelRequest, Scoring
+from cdul_edge.labelling.encode.views import Views
+from cdul_edge.labelling.request import LabelRequest
 from cdul_edge.labelling.run import label_pictures
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.study.datasets import Dataset
@@ -36,17 +35,15 @@ class Labels:
     failure: str | None = None
 
 
-def make_labels(dataset: Dataset, strategy: str, *, device: str, threads: int | None) -> Labels:
+def make_labels(dataset: Dataset, strategy: str, *, device: Device, threads: int | None) -> Labels:
     """Score the dataset's store with a strategy; CLIP runs where the store is not complete.
 
-    The scores are made anew in every call: they cost a second, and show by their digest whether
+    The scores are made again in every call: they cost a second, and show by their digest whether
     finished cells learned from the same.
     """
     file = dataset.folder / "labels" / f"{strategy}.parquet"
-    options = STRATEGIES[strategy]
-    views = _views(options)
-    source, store = dataset.source, dataset.folder / f"similarities-{_name(views)}"
-    names = {one.name for one in fields(Scoring)}
+    chosen = STRATEGIES[strategy]
+    source, store = dataset.source, dataset.folder / f"similarities-{_name(chosen.views)}"
     try:
         request = LabelRequest(
             images=source.images,
@@ -54,9 +51,9 @@ def make_labels(dataset: Dataset, strategy: str, *, device: str, threads: int | 
             out=store,
             clip=source.clip,
             pretrained=source.pretrained,
-            views=views,
-            scoring=Scoring(**{name: options[name] for name in names & set(options)}),
-            device="cpu" if device == "cpu" else "auto",
+            views=chosen.views,
+            scoring=chosen.scoring,
+            device=device,
             threads=threads,
         )
         label_pictures(request, Talk(Console(quiet=True)))
@@ -72,12 +69,6 @@ def _digest(labels: PseudoLabels) -> str:
     for values in (labels.scores, labels.cosines):
         digest.update(b"" if values is None else values.tobytes())
     return digest.hexdigest()
-
-
-def _views(options: Mapping[str, Any]) -> Views:
-    if options.get("strategy") == "patches":  # they stand for the snippets
-        return Views(0, 0)
-    return Views(*parse_grid(options.get("grid", "3x3")), options.get("overlap", 0.0))
 
 
 def _name(views: Views) -> str:

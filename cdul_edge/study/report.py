@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cdul_edge import __version__
-from cdul_edge.study.cell_run import DONE, Outcome
 from cdul_edge.study.charts import Curves, plot_curves, plot_spreads, to_svg
 from cdul_edge.study.claims import Finding, check_claims
+from cdul_edge.study.outcome import Failed, Finished, Outcome
 from cdul_edge.study.summary import Summary, summarize
 from cdul_edge.study.tables import classes_to_csv, tabulate_classes, tabulate_study
 from cdul_edge.study.variants import BASELINE, DEFAULT_STRATEGY, NOTHING_OBSERVED
@@ -23,7 +22,7 @@ _UNIT = "mAP, % (mean, deviation and every seed)"
 class Report:
     """A study's outcomes, and what follows from them."""
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     outcomes: Sequence[Outcome]
     summaries: Sequence[Summary]
     findings: Sequence[Finding]
@@ -36,9 +35,9 @@ class Report:
     @property
     def failures(self) -> int:
         """Cells that could not be run."""
-        return sum(outcome["status"] != DONE for outcome in self.outcomes)
+        return sum(isinstance(outcome, Failed) for outcome in self.outcomes)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values, every cell included."""
         return {
             "program": "cdul-edge",
@@ -46,7 +45,7 @@ class Report:
             "settings": dict(self.settings),
             "rows": [summary.to_dict() for summary in self.summaries],
             "claims": [finding.to_dict() for finding in self.findings],
-            "cells": list(self.outcomes),
+            "cells": [outcome.to_dict() for outcome in self.outcomes],
         }
 
     def write(self, folder: Path) -> list[Path]:
@@ -89,19 +88,25 @@ class Report:
         return charts
 
     def _curves(self) -> dict[str, Curves]:
-        found: dict[str, list[Outcome]] = {}
+        found: dict[str, list[Finished]] = {}
         for outcome in self.outcomes:
-            cell = outcome["cell"]
-            here = (cell["strategy"], cell["observed"]) == (DEFAULT_STRATEGY, NOTHING_OBSERVED)
-            if here and outcome["status"] == DONE and None not in outcome["curve"]:
-                found.setdefault(cell["method"], []).append(outcome)
+            cell = outcome.cell
+            here = (cell.strategy, cell.observed) == (DEFAULT_STRATEGY, NOTHING_OBSERVED)
+            if here and isinstance(outcome, Finished) and None not in outcome.curve:
+                found.setdefault(cell.method, []).append(outcome)
         return {
-            name: Curves([one["curve"] for one in many], [one["labels_curve"] for one in many])
+            name: Curves(
+                [_defined(one.curve) for one in many], [_defined(one.labels_curve) for one in many]
+            )
             for name, many in found.items()
         }
 
 
-def make_report(settings: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Report:
+def make_report(settings: Mapping[str, object], outcomes: Sequence[Outcome]) -> Report:
     """Summarize outcomes, and hold the published claims against them."""
     summaries = summarize(outcomes)
     return Report(settings, outcomes, summaries, check_claims(summaries))
+
+
+def _defined(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]

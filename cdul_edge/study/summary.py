@@ -5,24 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any
 
-from cdul_edge.study.cell_run import DONE, Outcome
 from cdul_edge.study.cells import Row
+from cdul_edge.study.outcome import MEASURES, Failed, Finished, Measure, Outcome
 from cdul_edge.study.variants import BASELINE
-
-# Of a finished cell, in percent; what a table can show.
-MEASURES = (
-    "labels_first_map",
-    "labels_last_map",
-    "train_map",
-    "heldout_map",
-    "heldout_cf1",
-    "heldout_of1",
-    "heldout_macro_f1",
-    "heldout_ece",
-    "seconds",
-)
 
 
 @dataclass(frozen=True)
@@ -57,19 +43,20 @@ class Summary:
     """
 
     row: Row
-    values: dict[str, dict[int, float]]
+    values: dict[Measure, dict[int, float]]
     gains: dict[int, float]
     failures: tuple[str, ...]
     ap: dict[str, dict[int, float]]
 
-    def spread(self, measure: str) -> Spread | None:
+    def spread(self, measure: Measure) -> Spread | None:
         """Over the seeds; None where no cell has it."""
         values = list(self.values.get(measure, {}).values())
         return Spread.of(values) if values else None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values, two digits."""
-        plain: dict[str, Any] = dict(zip(("strategy", "method", "observed"), self.row, strict=True))
+        strategy, method, observed = self.row
+        plain: dict[str, object] = {"strategy": strategy, "method": method, "observed": observed}
         for measure in MEASURES:
             found = self.spread(measure)
             plain[measure] = None if found is None else round(found.mean, 2)
@@ -84,8 +71,8 @@ def summarize(outcomes: Sequence[Outcome]) -> list[Summary]:
     """A row for each strategy, method and level, in the order of the cells."""
     rows: dict[Row, list[Outcome]] = {}
     for outcome in outcomes:
-        rows.setdefault(_row(outcome), []).append(outcome)
-    heldout = {row: _by_seed(_done(found), "heldout_map") for row, found in rows.items()}
+        rows.setdefault(outcome.cell.row, []).append(outcome)
+    heldout = {row: _by_seed(_finished(found), "heldout_map") for row, found in rows.items()}
     return [
         _summarize_row(row, found, heldout[row], heldout.get((row[0], BASELINE, row[2]), {}))
         for row, found in rows.items()
@@ -100,32 +87,24 @@ def differences(better: dict[int, float], worse: dict[int, float]) -> dict[int, 
 def _summarize_row(
     row: Row, found: list[Outcome], mine: dict[int, float], baseline: dict[int, float]
 ) -> Summary:
-    done = _done(found)
-    names = list(dict.fromkeys(name for outcome in done for name in outcome["ap"]))
+    done = _finished(found)
+    names = list(dict.fromkeys(name for one in done for name in one.ap))
     return Summary(
         row=row,
         values={measure: _by_seed(done, measure) for measure in MEASURES},
         gains={} if row[1] == BASELINE else differences(mine, baseline),
-        failures=tuple(dict.fromkeys(one["reason"] for one in found if one["status"] != DONE)),
+        failures=tuple(dict.fromkeys(one.reason for one in found if isinstance(one, Failed))),
         ap={
-            name: {
-                one["cell"]["seed"]: one["ap"][name]
-                for one in done
-                if one["ap"].get(name) is not None
-            }
+            name: {one.cell.seed: value for one in done if (value := one.ap.get(name)) is not None}
             for name in names
         },
     )
 
 
-def _row(outcome: Outcome) -> Row:
-    cell = outcome["cell"]
-    return cell["strategy"], cell["method"], cell["observed"]
+def _finished(found: Sequence[Outcome]) -> list[Finished]:
+    return [outcome for outcome in found if isinstance(outcome, Finished)]
 
 
-def _done(found: Sequence[Outcome]) -> list[Outcome]:
-    return [outcome for outcome in found if outcome["status"] == DONE]
-
-
-def _by_seed(done: Sequence[Outcome], measure: str) -> dict[int, float]:
-    return {one["cell"]["seed"]: one[measure] for one in done if one[measure] is not None}
+def _by_seed(done: Sequence[Finished], measure: Measure) -> dict[int, float]:
+    values = {one.cell.seed: one.measures[measure] for one in done}
+    return {seed: value for seed, value in values.items() if value is not None}

@@ -7,13 +7,14 @@ import io
 from collections.abc import Sequence
 
 from cdul_edge.study.claims import Finding
+from cdul_edge.study.outcome import Measure
 from cdul_edge.study.summary import Spread, Summary
 from cdul_edge.study.variants import BASELINE, DEFAULT_STRATEGY, NOTHING_OBSERVED
 
 Rows = Sequence[Sequence[str]]
 
 # Measure to its heading, in the order of the columns.
-_COLUMNS = {
+_COLUMNS: dict[Measure, str] = {
     "heldout_map": "held-out mAP",
     "heldout_cf1": "CF1",
     "heldout_of1": "OF1",
@@ -88,7 +89,7 @@ def tabulate_classes(summaries: Sequence[Summary]) -> str:
 
 
 def classes_to_csv(summaries: Sequence[Summary]) -> str:
-    """One line a strategy, method, level, class and seed."""
+    """One line per strategy, method, level, class and seed."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["strategy", "method", "observed", "class", "seed", "ap"])

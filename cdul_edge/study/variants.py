@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
 
-from cdul_edge.training.config import METHODS
+from cdul_edge.labelling.encode.views import Views
+from cdul_edge.labelling.request import Scoring
+from cdul_edge.training.config import METHODS, LabelKind, MethodName, SettingValue
 from cdul_edge.training.presets import PRESETS
 from cdul_edge_runtime.errors import CdulEdgeError
-
-Options = Mapping[str, Any]
 
 # The strategy of every cell that is not about strategies: what `cdul-edge label` does unasked.
 DEFAULT_STRATEGY = "default"
@@ -17,36 +17,50 @@ DEFAULT_STRATEGY = "default"
 BASELINE = "fixed"
 NOTHING_OBSERVED = "none"
 
-# Options of `cdul-edge label`, by their names there; what is not named is the default.
-STRATEGIES: dict[str, Options] = {
-    DEFAULT_STRATEGY: {},
-    "global": {"strategy": "global"},
-    "average": {"strategy": "average", "fusion": "pooled"},
-    "max": {"strategy": "max", "fusion": "pooled"},
-    "cdul": {"strategy": "cdul"},
-    "cdul-zeta0": {"strategy": "cdul", "zeta": 0.0},
-    "cdul-center": {"strategy": "cdul", "debias": "center"},
-    "cdul-sparc": {"strategy": "cdul", "debias": "sparc"},
-    "cosine-mean": {"strategy": "cosine-mean"},
-    "overlap": {"overlap": 0.25},
-    "grid4x4": {"grid": "4x4"},
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way to label: what CLIP sees of a picture, and how it is scored."""
+
+    scoring: Scoring = field(default_factory=Scoring)
+    views: Views = field(default_factory=lambda: Views(3, 3))
+
+
+@dataclass(frozen=True)
+class MethodVariant:
+    """A way to learn; where `labels` is None and `settings` are missing, the preset decides."""
+
+    method: MethodName
+    labels: LabelKind | None = None
+    settings: Mapping[str, SettingValue] = field(default_factory=dict)
+
+
+STRATEGIES: dict[str, Strategy] = {
+    DEFAULT_STRATEGY: Strategy(),
+    "global": Strategy(Scoring(strategy="global")),
+    "average": Strategy(Scoring(strategy="average", fusion="pooled")),
+    "max": Strategy(Scoring(strategy="max", fusion="pooled")),
+    "cdul": Strategy(Scoring(strategy="cdul")),
+    "cdul-zeta0": Strategy(Scoring(strategy="cdul", zeta=0.0)),
+    "cdul-center": Strategy(Scoring(strategy="cdul", debias="center")),
+    "cdul-sparc": Strategy(Scoring(strategy="cdul", debias="sparc")),
+    "cosine-mean": Strategy(Scoring(strategy="cosine-mean")),
+    "overlap": Strategy(views=Views(3, 3, 0.25)),
+    "grid4x4": Strategy(views=Views(4, 4)),
 }
 
-_PAPER: Options = PRESETS["cdul-paper"]["method_settings"]
+_PAPER = PRESETS["cdul-paper"]["method_settings"]
 
-# Settings of a run that differ from the study's own; each method under its own name, then others.
-METHOD_VARIANTS: dict[str, Options] = {
-    **{name: {"method": name} for name in METHODS},
-    "fixed-hard": {"method": "fixed", "labels": "hard"},
-    "cdul-hard": {"method": "cdul", "labels": "hard"},
-    "cdul-no-gaussian": {"method": "cdul", "method_settings": {"weighted": False}},
-    "cdul-paper": {"method": "cdul", "method_settings": _PAPER},
-    "cdul-paper-hard": {"method": "cdul", "labels": "hard", "method_settings": _PAPER},
-    "cdul-paper-no-gaussian": {
-        "method": "cdul",
-        "method_settings": {**_PAPER, "weighted": False},
-    },
-    "vlpl+negatives": {"method": "vlpl", "method_settings": {"delta": 0.2}},
+# Each method under its own name, then others.
+METHOD_VARIANTS: dict[str, MethodVariant] = {
+    **{name: MethodVariant(name) for name in METHODS},
+    "fixed-hard": MethodVariant("fixed", "hard"),
+    "cdul-hard": MethodVariant("cdul", "hard"),
+    "cdul-no-gaussian": MethodVariant("cdul", settings={"weighted": False}),
+    "cdul-paper": MethodVariant("cdul", settings=_PAPER),
+    "cdul-paper-hard": MethodVariant("cdul", "hard", _PAPER),
+    "cdul-paper-no-gaussian": MethodVariant("cdul", settings={**_PAPER, "weighted": False}),
+    "vlpl+negatives": MethodVariant("vlpl", settings={"delta": 0.2}),
 }
 
 
@@ -57,11 +71,11 @@ def check_names(strategies: Sequence[str], methods: Sequence[str]) -> None:
         ("strategy", strategies, STRATEGIES),
         ("method", methods, METHOD_VARIANTS),
     ):
-        odd = [name for name in asked if name not in known]
-        if odd:
-            faults.append(f"no {kind} {', '.join(odd)}: there are {', '.join(known)}")
+        unknown = [name for name in asked if name not in known]
+        if unknown:
+            faults.append(f"no {kind} {', '.join(unknown)}: there are {', '.join(known)}")
         twice = sorted({name for name in asked if asked.count(name) > 1})
         if twice:
-            faults.append(f"the {kind} {', '.join(twice)} is asked for twice")
+            faults.append(f"the {kind} {', '.join(twice)} is named twice")
     if faults:
         raise CdulEdgeError("; ".join(faults))

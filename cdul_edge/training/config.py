@@ -60,6 +60,11 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings under the names that they have in this version."""
+    return {_OLD_NAMES.get(name, name): value for name, value in settings.items()}
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """The settings of a run; two runs with equal settings and labels give equal results.
@@ -146,7 +151,7 @@ class TrainConfig:
         Raises:
             CdulEdgeError: unknown or missing settings, or values out of range.
         """
-        given = {_OLD_NAMES.get(name, name): value for name, value in values.items()}
+        given = current_names(values)
         odd = sorted({field.name for field in fields(cls)} ^ set(given))
         if odd:
             raise CdulEdgeError(f"training settings of another version: {', '.join(odd)}")

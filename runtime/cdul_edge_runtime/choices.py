@@ -8,3 +8,5 @@ from typing import Literal
 Resize = Literal["squash", "center", "letterbox"]
 # What the objects that VOC marks as difficult count as.
 Difficult = Literal["negative", "ignore", "positive"]
+# How precision is averaged over recall; see `average_precision`.
+ApConvention = Literal["area", "voc2010", "voc2007"]

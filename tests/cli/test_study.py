@@ -9,7 +9,6 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -17,8 +16,10 @@ from typer.testing import CliRunner, Result
 pytest.importorskip("torch", reason="a study trains networks")
 
 from cdul_edge.cli import app
-from cdul_edge.study import study
-from cdul_edge.study.settings import DrawnWorld, StudySettings
+from cdul_edge.study import run
+from cdul_edge.study.outcome import Failed
+from cdul_edge.study.request import DrawnWorld, StudyRequest
+from cdul_edge_runtime.host.console import Console
 
 WORLD = ("--drawn-world", "24,16")
 
@@ -40,23 +41,20 @@ def alive_in_group(group: int) -> list[str]:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[StudySettings]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[StudyRequest]:
     """What the command would run; every cell fails."""
-    found: list[StudySettings] = []
+    found: list[StudyRequest] = []
 
-    def run(settings: StudySettings, say: Any) -> list[dict[str, Any]]:
-        found.append(settings)
-        return [
-            {"cell": cell.to_dict(), "status": "failed", "reason": "no time"}
-            for cell in settings.cells
-        ]
+    def fail(request: StudyRequest, console: Console) -> list[Failed]:
+        found.append(request)
+        return [Failed(cell, "no time") for cell in request.cells]
 
-    monkeypatch.setattr(study, "run_study", run)
+    monkeypatch.setattr(run, "run_cells", fail)
     return found
 
 
 def test_options_become_the_study_and_failed_cells_exit_1(
-    tmp_path: Path, asked: list[StudySettings]
+    tmp_path: Path, asked: list[StudyRequest]
 ) -> None:
     result = invoke(
         tmp_path, *WORLD, "--strategies", "default, max", "--methods", "fixed,em",
@@ -77,7 +75,7 @@ def test_options_become_the_study_and_failed_cells_exit_1(
     assert "8 cells failed" in result.stderr
 
 
-def test_all_is_every_variant(tmp_path: Path, asked: list[StudySettings]) -> None:
+def test_all_is_every_variant(tmp_path: Path, asked: list[StudyRequest]) -> None:
     invoke(tmp_path, *WORLD, "--strategies", "all", "--methods", "all", "--seeds", "0")
     assert {"global", "cdul"} <= set(asked[0].strategies)
     assert {"role", "vlpl+negatives", "cdul-paper"} <= set(asked[0].methods)

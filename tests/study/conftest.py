@@ -10,8 +10,12 @@ import pytest
 
 pytest.importorskip("torch", reason="a study trains networks")
 
-from cdul_edge.study import study
-from cdul_edge.study.settings import DrawnWorld, StudySettings
+from cdul_edge.study import run
+from cdul_edge.study.cells import Cell
+from cdul_edge.study.outcome import MEASURES, Finished, Measure
+from cdul_edge.study.request import DrawnWorld, StudyRequest
+from cdul_edge.training.config import TrainConfig
+from cdul_edge_runtime.host.console import SilentConsole
 
 TINY: dict[str, Any] = {
     "data": DrawnWorld(24, 16),
@@ -26,9 +30,9 @@ TINY: dict[str, Any] = {
 
 
 @pytest.fixture
-def tiny() -> Callable[..., StudySettings]:
+def tiny() -> Callable[..., StudyRequest]:
     """Settings of a study of seconds; each can be changed."""
-    return lambda out, **changes: StudySettings(out=out, **{**TINY, **changes})
+    return lambda out, **changes: StudyRequest(out=out, **{**TINY, **changes})
 
 
 @pytest.fixture
@@ -36,60 +40,55 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Cells run here, one after another; returns the titles of those that were."""
     titles: list[str] = []
 
-    def run(
+    def run_here(
         function: Callable[[Any], Any], jobs: Iterable[Any], *, workers: int
     ) -> Generator[tuple[Any, Any]]:
         for job in jobs:
             titles.append(job.cell.title)
             yield job, function(job)
 
-    monkeypatch.setattr(study, "run_in_workers", run)
+    monkeypatch.setattr(run, "run_in_workers", run_here)
     return titles
 
 
-def measured(
-    strategy: str, method: str, seed: int, heldout: float, **changes: Any
-) -> dict[str, Any]:
+def measured(strategy: str, method: str, seed: int, heldout: float, **changes: Any) -> Finished:
     """A finished cell; every measure but the held-out mAP is 50 unless it is given."""
-    measures = "labels_first_map labels_last_map train_map heldout_cf1 heldout_of1 heldout_macro_f1"
-    return {
-        "cell": {
-            "strategy": strategy,
-            "method": method,
-            "observed": changes.pop("observed", "none"),
-            "seed": seed,
-        },
-        "status": "done",
-        **dict.fromkeys((*measures.split(), "heldout_ece", "seconds"), 50.0),
-        "heldout_map": heldout,
+    cell = Cell(strategy, method, changes.pop("observed", "none"), seed)
+    measures: dict[Measure, float | None] = {
+        name: changes.pop(name, heldout if name == "heldout_map" else 50.0) for name in MEASURES
+    }
+    fields: dict[str, Any] = {
         "ap": {"cat": heldout + 1, "dog": heldout - 1},
-        "curve": [heldout - 2, heldout],
-        "labels_curve": [50.0, 50.0],
+        "curve": (heldout - 2, heldout),
+        "labels_curve": (50.0, 50.0),
+        "settings": TrainConfig(),
+        "labels_digest": "0",
         **changes,
     }
+    return Finished(cell, measures, **fields)
 
 
 @pytest.fixture
-def cell() -> Callable[..., dict[str, Any]]:
+def cell() -> Callable[..., Finished]:
     return measured
 
 
 @pytest.fixture
-def outcomes() -> list[dict[str, Any]]:
+def outcomes() -> list[Finished]:
     """Two methods and two strategies, two seeds: fixed 70 and 72, cdul 71 and 74, global 60, 60."""
     return [
         measured("default", "fixed", 0, 70.0, labels_first_map=80.0),
-        measured("default", "cdul", 0, 71.0, labels_first_map=80.0, labels_curve=[80.0, 81.0]),
+        measured("default", "cdul", 0, 71.0, labels_first_map=80.0, labels_curve=(80.0, 81.0)),
         measured("global", "fixed", 0, 60.0, labels_first_map=65.0),
         measured("default", "fixed", 1, 72.0, labels_first_map=82.0),
-        measured("default", "cdul", 1, 74.0, labels_first_map=82.0, labels_curve=[82.0, 83.0]),
+        measured("default", "cdul", 1, 74.0, labels_first_map=82.0, labels_curve=(82.0, 83.0)),
         measured("global", "fixed", 1, 60.0, labels_first_map=67.0),
     ]
 
 
 @pytest.fixture(scope="session")
-def quiet() -> Callable[[str], None]:
-    return lambda line: None
+def quiet() -> SilentConsole:
+    return SilentConsole()
 
 
 @pytest.fixture

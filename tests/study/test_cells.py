@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cdul_edge.study.cells import Cell, select_cells
-from cdul_edge.study.settings import StudySettings, parse_run_options
+from cdul_edge.study.request import StudyRequest
+from cdul_edge.study.run_options import parse_run_options
 from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES
 from cdul_edge.training.methods import resolve_settings
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -58,7 +59,7 @@ def test_cells_lie_in_folders_of_their_own() -> None:
 
 @pytest.mark.parametrize("name", METHOD_VARIANTS)
 def test_every_method_variant_has_settings_that_its_method_knows(
-    tiny: Callable[..., StudySettings], name: str
+    tiny: Callable[..., StudyRequest], name: str
 ) -> None:
     config = tiny(Path("unused")).run_options(name, 5)
     assert config.seed == 5
@@ -70,17 +71,21 @@ def test_every_method_variant_has_settings_that_its_method_knows(
     [
         ({"methods": ("fixed", "magic")}, "no method magic: there are cdul, fixed"),
         ({"strategies": ("best",)}, "no strategy best: there are default, global"),
-        ({"methods": ("fixed", "fixed")}, "the method fixed is asked for twice"),
+        ({"methods": ("fixed", "fixed")}, "the method fixed is named twice"),
         ({"seeds": (1, 1)}, "a seed comes twice in 1, 1"),
         ({"observed": ()}, "at least one strategy, method, level and seed"),
         ({"observed": ("some",)}, "'some'"),
         ({"observed_methods": ("em",)}, "em is not among the methods"),
         ({"options": {"seed": 3}}, "the study decides seed itself"),
         ({"options": {"epochs": 0}}, "epochs 0, expected 1"),
+        (
+            {"device": "cuda:1"},
+            "'cuda:1': expected auto, cpu, cuda; to use another GPU, .* CUDA_VIS",
+        ),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_is_written(
-    tiny: Callable[..., StudySettings], folder: Path, changes: dict[str, object], message: str
+    tiny: Callable[..., StudyRequest], folder: Path, changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(CdulEdgeError, match=message):
         tiny(folder, **changes)
@@ -96,6 +101,11 @@ def test_settings_of_runs_are_read_in_their_own_types() -> None:
         "flip": False,
         "rate_warmup_steps": 5,
     }
+
+
+def test_epochs_and_size_have_options_of_their_own() -> None:
+    expected = {"epochs": 3, "height_px": 48, "width_px": 48}
+    assert parse_run_options(["epochs=9"], epochs=3, image_size=48) == expected
 
 
 @pytest.mark.parametrize("text", ["epochs", "epochs=many", "method=fixed", "flip=2", "nothing=1"])

@@ -14,11 +14,12 @@ from matplotlib.axes import Axes
 
 from cdul_edge.study.charts import Curves, plot_curves, plot_spreads, to_svg
 from cdul_edge.study.claims import Claim, check_claims, judge
+from cdul_edge.study.outcome import Failed, Outcome
 from cdul_edge.study.report import make_report
 from cdul_edge.study.summary import Spread, summarize
 from cdul_edge.study.tables import render, tabulate_classes, tabulate_study
 
-Outcomes = list[dict[str, Any]]
+Outcomes = list[Outcome]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -55,7 +56,7 @@ def test_gains_are_over_the_baseline_of_the_same_level(cell: Callable[..., Any])
 
 
 def test_a_failed_cell_leaves_the_other_seeds_and_its_reason(outcomes: Outcomes) -> None:
-    outcomes[1] = {"cell": outcomes[1]["cell"], "status": "failed", "reason": "it needs cosines"}
+    outcomes[1] = Failed(outcomes[1].cell, "it needs cosines")
     cdul = summarize(outcomes)[1]
     assert cdul.spread("heldout_map") == Spread(74.0, None)
     assert cdul.gains == {1: 2.0}
@@ -143,7 +144,7 @@ def test_every_file_of_a_report_is_written_and_says_the_same(
     assert sorted(file.name for file in files) == sorted(p.name for p in tmp_path.iterdir())
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["settings"] == {"epochs": 1}
-    assert results["cells"] == outcomes
+    assert results["cells"] == [outcome.to_dict() for outcome in outcomes]
     assert [row["heldout_map"] for row in results["rows"]] == [71.0, 72.5, 60.0]
     lines = (tmp_path / "per_class.csv").read_text().splitlines()
     assert lines[0] == "strategy,method,observed,class,seed,ap"
@@ -154,7 +155,7 @@ def test_every_file_of_a_report_is_written_and_says_the_same(
 
 
 def test_a_report_without_a_finished_cell_has_no_charts(outcomes: Outcomes, tmp_path: Path) -> None:
-    failed = [{"cell": one["cell"], "status": "failed", "reason": "no"} for one in outcomes]
+    failed = [Failed(outcome.cell, "no") for outcome in outcomes]
     report = make_report({}, failed)
     assert report.failures == 6
     report.write(tmp_path)

@@ -9,23 +9,43 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
+from cdul_edge.labelling.encode.views import Views
+from cdul_edge.labelling.request import Scoring
 from cdul_edge.study import cell_run
-from cdul_edge.study.settings import DrawnWorld, Photographs, StudySettings
-from cdul_edge.study.study import LOCK, run_study
-from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES
+from cdul_edge.study.outcome import Failed, Finished, Measure, Outcome, read_finished
+from cdul_edge.study.request import DrawnWorld, Photographs, StudyRequest
+from cdul_edge.study.run import run_cells
+from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES, MethodVariant, Strategy
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console, SilentConsole
+from cdul_edge_runtime.host.folder_lock import lock_folder
 
-Tiny = Callable[..., StudySettings]
-Say = Callable[[str], None]
+Tiny = Callable[..., StudyRequest]
 
 COMMAND = (
     "--drawn-world 24,16 --strategies default --methods fixed,cdul --seeds 0,1 --epochs 1 "
     "--image-size 32 --train weights=none --jobs 2 --threads 1 --device cpu"
 ).split()
+
+
+class Lines(SilentConsole):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def measure(outcome: Outcome, name: Measure) -> float:
+    assert isinstance(outcome, Finished)
+    value = outcome.measures[name]
+    assert value is not None
+    return value
 
 
 @pytest.fixture(scope="module")
@@ -73,21 +93,21 @@ def test_clip_pictures_and_truth_are_shared_by_the_runs_of_a_world(finished: Pat
 
 
 def test_the_same_study_again_runs_nothing(
-    study: Path, tiny: Tiny, quiet: Say, in_this_process: list[str]
+    study: Path, tiny: Tiny, quiet: Console, in_this_process: list[str]
 ) -> None:
     before = json.loads((study / "results.json").read_text())["cells"]
-    assert run_study(tiny(study), quiet) == before
+    assert [outcome.to_dict() for outcome in run_cells(tiny(study), quiet)] == before
     assert in_this_process == []
 
 
 def test_only_the_cells_that_are_missing_are_run_and_give_the_same(
-    study: Path, tiny: Tiny, quiet: Say, in_this_process: list[str]
+    study: Path, tiny: Tiny, quiet: Console, in_this_process: list[str]
 ) -> None:
     before = json.loads((study / "results.json").read_text())["cells"]
     place = Path("default/cdul/none/seed-1")
     (study / "cells" / place.with_suffix(".json")).unlink()
     shutil.rmtree(study / "runs" / place)
-    after = run_study(tiny(study), quiet)
+    after = [outcome.to_dict() for outcome in run_cells(tiny(study), quiet)]
     assert in_this_process == ["cdul on default labels, seed 1"]
     for outcome in (*before, *after):
         outcome.pop("seconds")
@@ -97,12 +117,12 @@ def test_only_the_cells_that_are_missing_are_run_and_give_the_same(
 def test_a_run_that_was_cut_off_goes_on(
     study: Path,
     tiny: Tiny,
-    quiet: Say,
+    quiet: Console,
     in_this_process: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = tiny(study / "inner", methods=("fixed",), seeds=(0,), keep_runs=True)
-    (cut,) = run_study(settings, quiet)
+    (cut,) = run_cells(settings, quiet)
     run = study / "inner/runs/default/fixed/none/seed-0"
     assert (run / "checkpoint.pt").is_file()  # as asked
     (run / "summary.json").unlink()
@@ -111,25 +131,29 @@ def test_a_run_that_was_cut_off_goes_on(
         "cdul_edge.training.loop.Trainer.train_epoch",
         lambda *ignored: pytest.fail("its only epoch is behind it"),
     )
-    (whole,) = run_study(settings, quiet)
+    (whole,) = run_cells(settings, quiet)
     assert whole == cut
     assert len(in_this_process) == 2
 
 
 def test_a_study_may_grow_by_seeds_methods_and_strategies(
-    study: Path, tiny: Tiny, quiet: Say, in_this_process: list[str]
+    study: Path, tiny: Tiny, quiet: Console, in_this_process: list[str]
 ) -> None:
     grown = tiny(study, strategies=("default", "global"), observed=("none", "50%"), seeds=(1,))
-    found = run_study(grown, quiet)
+    found = run_cells(grown, quiet)
     assert in_this_process == [
         "fixed on global labels, seed 1",
         "fixed on default labels, 50% observed, seed 1",
         "cdul on default labels, 50% observed, seed 1",
     ]
-    assert [one["status"] for one in found] == ["done"] * 5
-    observed = {one["cell"]["observed"]: one for one in found if one["cell"]["method"] == "fixed"}
+    assert [type(one) for one in found] == [Finished] * 5
+    observed = {
+        one.cell.observed: measure(one, "labels_last_map")
+        for one in found
+        if one.cell.method == "fixed"
+    }
     # half of the truth among the labels makes them better
-    assert observed["50%"]["labels_last_map"] > observed["none"]["labels_last_map"]
+    assert observed["50%"] > observed["none"]
 
 
 @pytest.mark.parametrize(
@@ -141,38 +165,40 @@ def test_a_study_may_grow_by_seeds_methods_and_strategies(
     ],
 )  # fmt: skip
 def test_other_settings_in_the_same_folder_are_refused_with_what_differs(
-    study: Path, tiny: Tiny, quiet: Say, changes: dict[str, Any], message: str
+    study: Path, tiny: Tiny, quiet: Console, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(CdulEdgeError, match=message):
-        run_study(tiny(study, **changes), quiet)
+        run_cells(tiny(study, **changes), quiet)
 
 
 def test_a_cell_of_a_variant_that_has_changed_is_refused(
-    study: Path, tiny: Tiny, quiet: Say, monkeypatch: pytest.MonkeyPatch
+    study: Path, tiny: Tiny, quiet: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changed = {"method": "cdul", "labels": "hard"}
-    monkeypatch.setitem(METHOD_VARIANTS, "cdul", changed)
+    monkeypatch.setitem(METHOD_VARIANTS, "cdul", MethodVariant("cdul", "hard"))
     with pytest.raises(CdulEdgeError, match=r"seed-0.json .*: labels soft \(now hard\)"):
-        run_study(tiny(study), quiet)
+        run_cells(tiny(study), quiet)
     monkeypatch.undo()
-    monkeypatch.setitem(STRATEGIES, "default", {"strategy": "global"})
+    monkeypatch.setitem(STRATEGIES, "default", Strategy(Scoring(strategy="global")))
     with pytest.raises(CdulEdgeError, match=r"seed-0.json .*: labels \w{8} \(now \w{8}\)"):
-        run_study(tiny(study), quiet)
+        run_cells(tiny(study), quiet)
 
 
-def test_two_processes_never_work_on_one_study(study: Path, tiny: Tiny, quiet: Say) -> None:
-    with FileLock(study / LOCK), pytest.raises(CdulEdgeError, match="another process is at work"):
-        run_study(tiny(study), quiet)
-    assert len(run_study(tiny(study), quiet)) == 4  # and it may go on when the other has ended
+def test_two_processes_never_work_on_one_study(study: Path, tiny: Tiny, quiet: Console) -> None:
+    with (
+        lock_folder(study, "running a study in"),
+        pytest.raises(CdulEdgeError, match="another process is running a study in"),
+    ):
+        run_cells(tiny(study), quiet)
+    assert len(run_cells(tiny(study), quiet)) == 4  # and it may go on when the other has ended
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(
-    folder: Path, tiny: Tiny, quiet: Say
+    folder: Path, tiny: Tiny, quiet: Console
 ) -> None:
     folder.mkdir()
     (folder / "thesis.txt").write_text("mine")
     with pytest.raises(CdulEdgeError, match="exists and holds no study: choose another --out"):
-        run_study(tiny(folder), quiet)
+        run_cells(tiny(folder), quiet)
     assert [p.name for p in folder.iterdir()] == ["thesis.txt"]
 
 
@@ -182,45 +208,44 @@ def test_a_cell_that_fails_leaves_the_others_and_is_tried_again(
     in_this_process: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(
-        METHOD_VARIANTS, "odd", {"method": "cdul", "method_settings": {"nonsense": 1}}
-    )
+    monkeypatch.setitem(METHOD_VARIANTS, "odd", MethodVariant("cdul", settings={"nonsense": 1}))
     shutil.rmtree(study / "cells/default/fixed")
     shutil.rmtree(study / "runs/default/fixed")
 
     def refuse(*arguments: Any, **options: Any) -> Any:
         raise CdulEdgeError("the method needs the moon: bring it")
 
-    lines: list[str] = []
+    console = Lines()
     settings = tiny(study, methods=("fixed", "cdul", "odd"), seeds=(0,))
     with monkeypatch.context() as patched:
         patched.setattr(cell_run, "train", refuse)
-        fixed, cdul, odd = run_study(settings, lines.append)
-    assert (fixed["status"], fixed["reason"]) == ("failed", "the method needs the moon: bring it")
-    assert cdul["status"] == "done"
-    assert odd["status"] == "failed"
-    assert "no setting nonsense" in odd["reason"]
-    assert any("failed: fixed on default labels, seed 0" in line for line in lines)
-    assert run_study(settings, lines.append)[0]["status"] == "done"
+        fixed, cdul, odd = run_cells(settings, console)
+    assert fixed == Failed(fixed.cell, "the method needs the moon: bring it")
+    assert isinstance(cdul, Finished)
+    assert isinstance(odd, Failed)
+    assert "no setting nonsense" in odd.reason
+    assert any("failed: fixed on default labels, seed 0" in line for line in console.lines)
+    assert isinstance(run_cells(settings, console)[0], Finished)
     assert in_this_process == ["fixed on default labels, seed 0"] * 2
 
 
 def test_a_strategy_that_clip_cannot_do_fails_its_cells_alone(
     study: Path,
     tiny: Tiny,
-    quiet: Say,
+    quiet: Console,
     in_this_process: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(STRATEGIES, "patches", {"strategy": "patches"})
-    found = run_study(tiny(study, strategies=("default", "patches"), seeds=(0,)), quiet)
-    assert [one["status"] for one in found] == ["done", "done", "failed"]
-    assert "ViT" in found[2]["reason"]
+    patches = Strategy(Scoring(strategy="patches"), Views(0, 0))
+    monkeypatch.setitem(STRATEGIES, "patches", patches)
+    found = run_cells(tiny(study, strategies=("default", "patches"), seeds=(0,)), quiet)
+    assert [type(one) for one in found] == [Finished, Finished, Failed]
+    assert "ViT" in str(found[2])
     assert in_this_process == []
 
 
 def test_a_dataset_of_photographs_is_one_for_all_seeds(
-    finished: Path, folder: Path, tiny: Tiny, quiet: Say, in_this_process: list[str]
+    finished: Path, folder: Path, tiny: Tiny, quiet: Console, in_this_process: list[str]
 ) -> None:
     world = finished / "data" / "seed-0" / "world"
     data = Photographs(
@@ -231,11 +256,35 @@ def test_a_dataset_of_photographs_is_one_for_all_seeds(
         val=world / "heldout",
         truth=world / "heldout.csv",
     )
-    first, second = run_study(tiny(folder, data=data, methods=("fixed",)), quiet)
-    assert first["labels_first_map"] == second["labels_first_map"]
-    assert first["heldout_map"] != second["heldout_map"]
+    first, second = run_cells(tiny(folder, data=data, methods=("fixed",)), quiet)
+    assert measure(first, "labels_first_map") == measure(second, "labels_first_map")
+    assert measure(first, "heldout_map") != measure(second, "heldout_map")
     assert [p.name for p in (folder / "data").iterdir() if p.name.startswith("sim")] == [
         "similarities-3x3"
     ]
     drawn = json.loads((finished / "results.json").read_text())["cells"][0]
-    assert first["heldout_map"] == drawn["heldout_map"]  # the same pictures, labels and seed
+    assert (
+        measure(first, "heldout_map") == drawn["heldout_map"]
+    )  # the same pictures, labels and seed
+
+
+def test_a_study_of_the_former_spelling_is_continued(
+    study: Path, tiny: Tiny, quiet: Console, in_this_process: list[str]
+) -> None:
+    """Version 0.1.0 wrote `optimiser`, `colour` and `shuffle_colours`."""
+    former = {"optimizer": "optimiser", "color": "colour", "shuffle_colors": "shuffle_colours"}
+    for file in (study / "study.json", *(study / "cells").rglob("*.json")):
+        text = file.read_text()
+        for now, then in former.items():
+            text = text.replace(f'"{now}"', f'"{then}"')
+        assert '"colour"' in text
+        file.write_text(text)
+    assert [type(outcome) for outcome in run_cells(tiny(study), quiet)] == [Finished] * 4
+    assert in_this_process == []
+
+
+def test_a_damaged_result_is_named_with_the_way_out(study: Path) -> None:
+    file = next((study / "cells").rglob("*.json"))
+    file.write_text('{"cell": {}}')
+    with pytest.raises(CdulEdgeError, match=r"is no result .*: choose another --out, or remove"):
+        read_finished(file)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.choices import ApConvention
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.metrics.calibration_error import (
     brier_score,
@@ -21,7 +22,6 @@ from cdul_edge_runtime.metrics.calibration_error import (
 Floats = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 Truth = npt.NDArray[np.int8]
-ApConvention = Literal["area", "voc2010", "voc2007"]
 
 TOP = 3  # labels a picture, as in the field's "top-3" columns
 

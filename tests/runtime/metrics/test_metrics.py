@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.choices import ApConvention
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.metrics.metrics import (
-    ApConvention,
     average_precision,
     evaluate_scores,
     mean_average_precision,
