@@ -1,5 +1,6 @@
-"""The whole job on real photographs with random weights: decoding, batching, parity and latency
-are real there, the answers mean nothing.
+"""Run the whole job on real photographs with random weights.
+
+Decoding, batching, parity, and latency are real; the answers mean nothing.
 
 Any folder of photographs will do (`--photos`); without one there is nothing to measure.
 """

@@ -37,6 +37,7 @@ class ThresholdRule:
 
     @property
     def needs_truth(self) -> bool:
+        """Whether the rule compares predictions with truth."""
         return self.kind != "rate"
 
     @staticmethod

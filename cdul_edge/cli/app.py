@@ -35,6 +35,7 @@ class App(typer.Typer):
     """The application; calling it is the start of the process."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line."""
         prepare_streams()
         return super().__call__(*args, **kwargs)
 

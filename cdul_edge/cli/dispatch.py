@@ -24,6 +24,7 @@ class Command(TyperCommand):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Replace former names, then parse."""
         name = self.name or ""
         args = use_current_names(
             args,
@@ -54,6 +55,7 @@ class Commands(TyperGroup):
     """Ends every error that the user can fix in one line and exit code 2."""
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the command, and turn errors of the user into one line."""
         try:
             with warnings_in_one_line():
                 answer = super().invoke(ctx)

@@ -52,10 +52,12 @@ class Shape:
 
 
 def polygon(*corners: tuple[float, float]) -> Points:
+    """(K, 2) corners as an array."""
     return np.array(corners, dtype=np.float64)
 
 
 def box(left: float, top: float, right: float, bottom: float) -> Points:
+    """A rectangle."""
     return polygon((left, top), (right, top), (right, bottom), (left, bottom))
 
 
@@ -68,6 +70,7 @@ def arc(
 
 
 def ring(x: float, y: float, radius: float, breadth: float, end: float = FULL_TURN) -> Points:
+    """A band along a circle, or along part of it."""
     inner = radius - breadth
     return np.concatenate(
         [arc(x, y, radius, radius, 0.0, end), arc(x, y, inner, inner, 0.0, end)[::-1]]
@@ -75,6 +78,7 @@ def ring(x: float, y: float, radius: float, breadth: float, end: float = FULL_TU
 
 
 def star(rng: np.random.Generator) -> list[Part]:
+    """A star of random proportions."""
     points = 6 if rng.random() < 0.25 else 5
     step = np.arange(2 * points)
     radius = np.where(step % 2 == 0, 1.0, rng.uniform(0.38, 0.5))
@@ -87,6 +91,7 @@ def star(rng: np.random.Generator) -> list[Part]:
 
 
 def house(rng: np.random.Generator) -> list[Part]:
+    """A house of random proportions."""
     width, floor = rng.uniform(0.65, 0.9), rng.uniform(0.7, 0.95)
     eaves, door = rng.uniform(-0.25, 0.05), rng.uniform(-0.3, 0.3)
     ridge = rng.uniform(-1, -0.75)
@@ -106,6 +111,7 @@ def house(rng: np.random.Generator) -> list[Part]:
 
 
 def tree(rng: np.random.Generator) -> list[Part]:
+    """A tree of random proportions."""
     trunk = rng.uniform(0.1, 0.2)
     parts = [Part(box(-trunk, 0.2, trunk, 1), Ink.DARK)]
     if rng.random() < 0.5:
@@ -122,6 +128,7 @@ def tree(rng: np.random.Generator) -> list[Part]:
 
 
 def car(rng: np.random.Generator) -> list[Part]:
+    """A car of random proportions."""
     sill = rng.uniform(0.0, 0.1)
     parts = [Part(box(-1, sill - 0.05, 1, 0.45), Ink.MAIN)]
     if rng.random() < 0.6:
@@ -142,6 +149,7 @@ def car(rng: np.random.Generator) -> list[Part]:
 
 
 def fish(rng: np.random.Generator) -> list[Part]:
+    """A fish of random proportions."""
     height = rng.uniform(0.4, 0.6)
     fin = polygon((-0.2, -height * 0.9), (0.25, -height - 0.22), (0.35, -height * 0.6))
     parts = [
@@ -158,6 +166,7 @@ def fish(rng: np.random.Generator) -> list[Part]:
 
 
 def umbrella(rng: np.random.Generator) -> list[Part]:
+    """An umbrella of random proportions."""
     span, panels = 0.95, int(rng.integers(3, 5))
     first = int(rng.random() < 0.5)
     edges = np.linspace(-span, span, panels + 1)
@@ -175,6 +184,7 @@ def umbrella(rng: np.random.Generator) -> list[Part]:
 
 
 def key(rng: np.random.Generator) -> list[Part]:
+    """A key of random proportions."""
     half = rng.uniform(0.09, 0.13)
     parts = [
         Part(ring(-0.6, 0, 0.4, rng.uniform(0.15, 0.2)), Ink.MAIN),
@@ -187,6 +197,7 @@ def key(rng: np.random.Generator) -> list[Part]:
 
 
 def cup(rng: np.random.Generator) -> list[Part]:
+    """A cup of random proportions."""
     base = rng.uniform(0.4, 0.6)
     parts = [
         Part(ring(0.6, -0.05, 0.38, 0.15), Ink.SECOND),
@@ -201,6 +212,7 @@ def cup(rng: np.random.Generator) -> list[Part]:
 
 
 def flower(rng: np.random.Generator) -> list[Part]:
+    """A flower of random proportions."""
     petals = int(rng.integers(5, 8))
     parts = [Part(box(-0.05, 0.1, 0.06, 1), Ink.LEAF)]
     if rng.random() < 0.7:
@@ -214,6 +226,7 @@ def flower(rng: np.random.Generator) -> list[Part]:
 
 
 def boat(rng: np.random.Generator) -> list[Part]:
+    """A boat of random proportions."""
     parts = [
         Part(polygon((-1, 0.3), (1, 0.3), (0.65, 0.8), (-0.65, 0.8)), Ink.MAIN),
         Part(box(-0.05, -0.95, 0.04, 0.3), Ink.DARK),
@@ -225,6 +238,7 @@ def boat(rng: np.random.Generator) -> list[Part]:
 
 
 def mushroom(rng: np.random.Generator) -> list[Part]:
+    """A mushroom of random proportions."""
     half = rng.uniform(0.2, 0.3)
     stalk = polygon((-half, -0.1), (half, -0.1), (half + 0.08, 0.85), (-half - 0.08, 0.85))
     parts = [
@@ -239,6 +253,7 @@ def mushroom(rng: np.random.Generator) -> list[Part]:
 
 
 def rocket(rng: np.random.Generator) -> list[Part]:
+    """A rocket of random proportions."""
     half = rng.uniform(0.26, 0.36)
     hull = polygon((-half, 0.6), (-half, -0.35), (0, -1), (half, -0.35), (half, 0.6))
     parts = []

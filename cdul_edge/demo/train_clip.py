@@ -59,8 +59,7 @@ class Settings:
     Attributes:
         pictures: painted once, seen again in every epoch with another shift, flip and light.
         learning_rate: the highest, reached after `warmup_steps`, then a cosine down to 0.
-        check_pictures: unseen ones on which each epoch's accuracy is measured, twice: things
-            alone and things with small companions.
+        check_pictures: unseen ones to measure on: things alone, and with small companions.
 
     Raises:
         CdulEdgeError: a batch that is not filled.
@@ -84,6 +83,7 @@ class Settings:
 
     @property
     def epoch_steps(self) -> int:
+        """Optimizer steps per epoch."""
         return self.pictures // self.batch_size
 
 

@@ -113,10 +113,12 @@ class World:
 
     @property
     def train_truth(self) -> Path:
+        """What the training pictures show."""
         return self.root / "train_truth.csv"
 
     @property
     def heldout_truth(self) -> Path:
+        """What the held-out pictures show."""
         return self.root / "heldout.csv"
 
     @property

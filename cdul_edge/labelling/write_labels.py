@@ -56,6 +56,7 @@ class LabelSummary:
 
     @property
     def unseen(self) -> tuple[str, ...]:
+        """Names of the classes that are never predicted."""
         return tuple(row.name for row in self.classes if row.threshold is None)
 
     def to_dict(self) -> dict[str, Any]:

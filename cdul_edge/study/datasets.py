@@ -33,10 +33,12 @@ class Dataset:
 
     @property
     def train_truth(self) -> Path:
+        """What the training pictures show."""
         return self.folder / "train_truth.npz"
 
     @property
     def val_truth(self) -> Path:
+        """What the held-out pictures show."""
         return self.folder / "val_truth.npz"
 
     @property

@@ -61,7 +61,7 @@ def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """ "auto" is a CUDA device where there is one.
+    """The device of that name; "auto" is a CUDA device if there is one.
 
     Raises:
         CdulEdgeError: a device that this machine, or this PyTorch, does not have.

@@ -106,10 +106,14 @@ class CropScorer(Protocol):
     """
 
     @property
-    def preprocess(self) -> Preprocess: ...
+    def preprocess(self) -> Preprocess:
+        """How a piece becomes the square input."""
+        ...
 
     @property
-    def batch_crops(self) -> int: ...
+    def batch_crops(self) -> int:
+        """How many pieces it takes at once."""
+        ...
 
     def score(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """(K, C) softmax over the classes of (K, S, S, 3) uint8 RGB."""

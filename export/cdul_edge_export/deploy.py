@@ -32,6 +32,7 @@ class Deploy(nn.Module):
         self.register_buffer("shift", (-mean / std).float().reshape(1, 3, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, H, W, 3) uint8 RGB to (N, C) scores in [0, 1]."""
         # Cast before transpose: TensorRT takes uint8 as a network's input and nowhere else.
         pixels = images.to(torch.float32).permute(0, 3, 1, 2)
         logits = self.network(pixels * self.scale + self.shift)

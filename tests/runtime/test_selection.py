@@ -47,7 +47,9 @@ class Fake:
 class Machine:
     """A machine of which the test says what it has; it counts what is opened."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, cpu_flags: list[str] | None = None):
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *, cpu_flags: list[str] | None = None
+    ) -> None:
         self.broken: dict[tuple[str, str], str] = {}
         self.opened: list[tuple[str, str]] = []
         self.fake = Fake()

@@ -18,15 +18,29 @@ class TimedRow(Protocol):
     """What a row of either report has."""
 
     @property
-    def device(self) -> str: ...
+    def device(self) -> str:
+        """Where it ran."""
+        ...
+
     @property
-    def precision(self) -> str: ...
+    def precision(self) -> str:
+        """In which precision."""
+        ...
+
     @property
-    def speed(self) -> Speed | None: ...
+    def speed(self) -> Speed | None:
+        """Latency and throughput, if it was timed."""
+        ...
+
     @property
-    def peak_memory_mib(self) -> float | None: ...
+    def peak_memory_mib(self) -> float | None:
+        """Peak memory of the process."""
+        ...
+
     @property
-    def device_memory_mib(self) -> float | None: ...
+    def device_memory_mib(self) -> float | None:
+        """Memory on the accelerator, if it is known."""
+        ...
 
 
 def show_speed(

@@ -37,7 +37,7 @@ def prepare_streams() -> None:
 def data_stdout() -> TextIO:
     """Stdout for data: UTF-8 whatever the terminal's encoding.
 
-    Bytes of a path that are no UTF-8 become `\\udcXX`, the escape that JSON has for them.
+    Bytes of a path that are not UTF-8 become JSON's escapes of lone surrogates (udcXX).
 
     Raises:
         CdulEdgeError: stdout was closed when the program started.

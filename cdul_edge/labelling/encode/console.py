@@ -56,6 +56,7 @@ class Advance:
         self._bar, self._task = bar, task
 
     def __call__(self, pictures: int) -> None:
+        """Move the bar by a number of pictures."""
         self._bar.advance(self._task, pictures)
 
 

@@ -76,6 +76,7 @@ class DecodingPlan:
 
     @property
     def slot_shape(self) -> tuple[int, int, int, int, int]:
+        """(pictures, views, height, width, channels) of one shared batch."""
         side = self.preprocess.height_px
         return self.batch_pictures, self.views.count, side, side, 3
 

@@ -74,6 +74,7 @@ class StoredPictures:
         return len(self.pixels)
 
     def batches(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+        """(B, H, W, 3) uint8 per batch of picture numbers."""
         return (self.pixels[indices] for indices in batches)
 
 
@@ -87,6 +88,7 @@ class DecodedPictures:
         return len(self.decoder.pictures)
 
     def batches(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+        """(B, H, W, 3) uint8 per batch of picture numbers, decoded ahead."""
         numbers = (int(index) for indices in batches for index in indices)
         decoded = self.decoder.in_order(numbers)
         for indices in batches:

@@ -1,5 +1,7 @@
-"""Label smoothing: every assumed label may be wrong by a fixed mass (Szegedy et al., CVPR 2016,
-section 7; binary, as the single-positive literature uses it: CDUL, table 1, "LS").
+"""Label smoothing: every assumed label may be wrong by a fixed mass.
+
+Szegedy et al., CVPR 2016, section 7; binary, as the single-positive literature uses it (CDUL,
+table 1, "LS").
 
 With the positives P and the mass e, t = 1 - e on P and e elsewhere; L is the mean over pictures and
 classes of sp(z) - t z, so that the network is pulled to p = 1 - e and p = e. The "epsilon" of the

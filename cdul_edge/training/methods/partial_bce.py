@@ -1,5 +1,6 @@
-"""Partial binary cross-entropy with a curriculum: only what is known counts (Durand et al., CVPR
-2019, sections 3.1 and 3.3; CDUL, table 1), without that paper's graph network.
+"""Partial binary cross-entropy with a curriculum: only what is known counts.
+
+Durand et al., CVPR 2019, sections 3.1 and 3.3 (CDUL, table 1), without their graph network.
 
 With known entries m in {0, 1}, targets t and the known share f_b of picture b:
 

@@ -1,5 +1,6 @@
-"""ROLE: network and estimated labels learn from each other (Cole et al., CVPR 2021; CDUL,
-table 1).
+"""ROLE: network and estimated labels learn from each other.
+
+Cole et al., CVPR 2021 (CDUL, table 1).
 
 An estimator e = sg(v) holds one latent per picture and class. With the positives P as the paper's
 observed ones, the expected number k of positives a picture, and sgrad stopping gradients:

@@ -1,5 +1,6 @@
-"""Weak assume negative: assumed negatives weigh 1 / (C - 1) (Mac Aodha et al., ICCV 2019; CDUL,
-table 1, "WAN").
+"""Weak assume negative: assumed negatives weigh 1 / (C - 1).
+
+Mac Aodha et al., ICCV 2019 (CDUL, table 1, "WAN").
 
 With the positives P, L is the mean over pictures and classes of 1[P] sp(-z) + w (1 - 1[P]) sp(z):
 w = 1 / (C - 1) gives one positive as much weight as all that is assumed absent. An entry that is

@@ -101,6 +101,7 @@ def _suffix(name: str) -> str:
 
 
 def is_utf8(path: str) -> bool:
+    """Whether the path can be written as UTF-8."""
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:

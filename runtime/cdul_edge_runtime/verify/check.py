@@ -32,6 +32,7 @@ class Check:
 
     @property
     def verdict(self) -> Verdict:
+        """What the figure and its interval say of the limit."""
         verdict = self._estimate.judge(self.limit)
         return "ok" if self.guard and verdict == "unsure" else verdict
 
