@@ -14,13 +14,10 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from benchmarks.record import record
 from cdul_edge.demo.world import World, paint_world
-from cdul_edge.labelling.encode.console import Talk as LabelTalk
-from cdul_edge.labelling.request import LabelRequest, Scoring
-from cdul_edge.labelling.run import label_pictures
+from cdul_edge.labelling import LabelRequest, Scoring, label
 from cdul_edge.training import TrainRequest, train
 from cdul_edge.training.presets import PRESETS, make_config
 from cdul_edge.training.request import EvaluationOptions
@@ -100,7 +97,7 @@ def prepare_world(folder: Path, seed: int) -> tuple[World, Path]:
         clip="demo",
         scoring=Scoring("cdul"),  # the paper's, where alignment was proposed
     )
-    label_pictures(request, LabelTalk(Console(quiet=True)))
+    label(request, SilentConsole())
     return world, folder / "labels"
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 
 from cdul_edge.demo.world import paint_world
-from cdul_edge.labelling.encode.console import Talk
-from cdul_edge.labelling.encode.views import Views
-from cdul_edge.labelling.request import LabelRequest, Scoring
-from cdul_edge.labelling.run import label_pictures
+from cdul_edge.labelling import LabelRequest, Scoring, Views, label
 from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.metrics.metrics import evaluate_scores
 from cdul_edge_runtime.metrics.truth import read_truth
 
@@ -36,7 +32,7 @@ class DrawnStore:
 
     def label(self, scoring: Scoring) -> PseudoLabels:
         """Score, with CLIP where the store is not there yet."""
-        label_pictures(
+        label(
             LabelRequest(
                 images=self.folder / "world" / "train",
                 classes=self.folder / "world" / "classes.txt",
@@ -46,7 +42,7 @@ class DrawnStore:
                 scoring=scoring,
                 device="cpu",
             ),
-            quiet(),
+            SilentConsole(),
         )
         return PseudoLabels.read(self.store)
 
@@ -87,8 +83,3 @@ def mean_of(found: list[dict[str, float]]) -> dict[str, float]:
     """Means over seeds, and the seeds' mAP."""
     means = {name: round(float(np.mean([one[name] for one in found])), 2) for name in found[0]}
     return {**means, "map_of_seeds": [one["map"] for one in found]}  # type: ignore[dict-item]
-
-
-def quiet() -> Talk:
-    """A user who wants no talk."""
-    return Talk(Console(file=io.StringIO()))

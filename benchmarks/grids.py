@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks.drawn_stores import DrawnStore, judge, paint_sets
 from benchmarks.record import record
+from cdul_edge.labelling import Scoring
 from cdul_edge.labelling.encode.views import Views
-from cdul_edge.labelling.request import Scoring
 
 PICTURES, SEEDS = 600, 3
 GRIDS = (

@@ -29,18 +29,15 @@ from PIL import Image
 from benchmarks.record import interleave, median_ratio, record
 from cdul_edge.clip.models import load_clip
 from cdul_edge.demo.world import CLASS_NAMES, paint_world
-from cdul_edge.labelling.encode.decoding import DecodingPlan, decode_batch
+from cdul_edge.labelling import LabelRequest, Views
 from cdul_edge.labelling.encode.encoder import ClipEncoder
+from cdul_edge.labelling.encode.picture_reader import PictureReader
 from cdul_edge.labelling.encode.prompts import Prompts
-from cdul_edge.labelling.encode.views import Views
-from cdul_edge.labelling.store.parts import slice_parts
-from cdul_edge.labelling.store.similarities import (
-    ErrorLimit,
-    ScoringJob,
-    choose_batch_pictures,
-    score_pictures,
-)
+from cdul_edge.labelling.fill_store import StoreFiller
+from cdul_edge.labelling.plan import LabelPlan
+from cdul_edge.labelling.write_labels import Effort
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
@@ -95,28 +92,23 @@ def measure(case: Case, threads: int, repeats: int) -> dict[str, Any]:
 def _labelling(case: Case, threads: int, folder: Path) -> Callable[[], None]:
     encoder = ClipEncoder(load_clip(case.clip, case.pretrained), "cpu", threads=threads)
     classes = ClassList(CLASS_NAMES)
-    texts = encoder.embed_texts(Prompts(classes, tuple((name,) for name in classes)))
-    side = encoder.image_size_px
-    plan = DecodingPlan(
-        case.pictures.root,
-        VIEWS,
-        encoder.preprocess("squash"),
-        choose_batch_pictures(side, VIEWS.count, "cpu"),
+    prompts = Prompts(classes, tuple((name,) for name in classes))
+    texts = encoder.embed_texts(prompts)
+    request = LabelRequest(
+        images=case.pictures.root,
+        classes=Path(),
+        out=folder,
+        clip=case.clip,
+        pretrained=case.pretrained,
+        workers=threads,
+        threads=threads,
     )
+    plan = LabelPlan(request, prompts, case.pictures, request.settings(None))
+    filler = StoreFiller(plan, encoder, texts, "", Effort(), SilentConsole())
 
     def run() -> None:
         shutil.rmtree(folder / "similarities", ignore_errors=True)
-        parts = slice_parts(len(case.pictures), 512)
-        job = ScoringJob(folder, case.pictures, parts, texts, "", "", keep_embeddings=False)
-        score_pictures(
-            job,
-            range(len(parts)),
-            encoder,
-            plan,
-            workers=threads,
-            errors=ErrorLimit(None),
-            advance=lambda pictures: None,
-        )
+        filler.fill("")
 
     return run
 
@@ -127,14 +119,11 @@ def _bare_forward(case: Case) -> tuple[Callable[[], None], int]:
     model: Any = clip.model
     model.visual.to(memory_format=torch.channels_last)
     side = clip.image_size_px
-    plan = DecodingPlan(
-        case.pictures.root,
-        VIEWS,
-        Preprocess(side, side, "squash", "bicubic", clip.mean, clip.std),
-        case.bare_views // VIEWS.count,
-    )
-    slot = np.empty(plan.slot_shape, np.uint8)
-    decode_batch(plan, case.pictures.paths[: plan.batch_pictures], slot)
+    preprocess = Preprocess(side, side, "squash", "bicubic", clip.mean, clip.std)
+    reader = PictureReader(case.pictures.root, VIEWS, preprocess)
+    count = case.bare_views // VIEWS.count
+    slot = np.empty(reader.shape(count), np.uint8)
+    reader.read_batch(case.pictures.paths[:count], slot)
     pixels = torch.from_numpy(slot.reshape(-1, side, side, 3)).permute(0, 3, 1, 2)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) * 255 for v in (clip.mean, clip.std))
     images = ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)

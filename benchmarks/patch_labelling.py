@@ -24,11 +24,12 @@ import numpy as np
 from benchmarks.record import interleave, median_ratio, record
 from cdul_edge.clip.models import load_clip
 from cdul_edge.demo.world import CLASS_NAMES
-from cdul_edge.labelling.encode.decoding import DecodingPlan
+from cdul_edge.labelling import LabelRequest, Scoring, WholePicture
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
 from cdul_edge.labelling.encode.prompts import Prompts
-from cdul_edge.labelling.encode.views import Views
+from cdul_edge.labelling.fill_store import StoreFiller
+from cdul_edge.labelling.plan import LabelPlan
 from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labelling.score.patch_scores import PatchScoring, score_patches
 from cdul_edge.labelling.store.parts import (
@@ -39,14 +40,10 @@ from cdul_edge.labelling.store.parts import (
     slice_parts,
     write_part,
 )
-from cdul_edge.labelling.store.similarities import (
-    ErrorLimit,
-    ScoringJob,
-    choose_batch_pictures,
-    score_pictures,
-)
-from cdul_edge.labelling.task import PART_PICTURES
+from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.labelling.write_labels import Effort
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "data" / "photos"
@@ -59,36 +56,33 @@ PAPER_VIEWS = 10  # CDUL: the picture and nine snippets, through RN50x64
 
 
 def run_labelling(
-    encoder: ClipEncoder, views: Views, pictures: PictureList, threads: int, folder: Path
+    encoder: ClipEncoder, pictures: PictureList, threads: int, folder: Path
 ) -> Callable[[], None]:
     """From files to scores."""
     names = ClassList(CLASS_NAMES)
-    texts = encoder.embed_texts(Prompts(names, tuple((name,) for name in names)))
+    prompts = Prompts(names, tuple((name,) for name in names))
+    texts = encoder.embed_texts(prompts)
     patches = isinstance(encoder, PatchEncoder)
-    parts = slice_parts(len(pictures), PART_PICTURES["patches" if patches else "snippets"])
-    plan = DecodingPlan(
-        pictures.root,
-        views,
-        encoder.preprocess("squash"),
-        choose_batch_pictures(encoder.image_size_px, views.count, "cpu"),
+    request = LabelRequest(
+        images=pictures.root,
+        classes=Path(),
+        out=folder,
+        clip=CLIP,
+        pretrained="none",
+        scoring=Scoring("patches" if patches else "cdul"),
+        workers=threads,
+        threads=threads,
     )
+    plan = LabelPlan(request, prompts, pictures, request.settings(None))
+    filler = StoreFiller(plan, encoder, texts, "", Effort(), SilentConsole())
 
     def run() -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        job = ScoringJob(folder, pictures, parts, texts, "", "", keep_embeddings=patches)
-        score_pictures(
-            job,
-            range(len(parts)),
-            encoder,
-            plan,
-            workers=threads,
-            errors=ErrorLimit(None),
-            advance=lambda count: None,
-        )
+        filler.fill("")
         if patches:
-            score_patches(folder, len(parts), PatchScoring(TEMPERATURE), CLASS_NAMES)
+            score_patches(folder, len(plan.parts), PatchScoring(TEMPERATURE), CLASS_NAMES)
         else:
-            for index in range(len(parts)):
+            for index in range(len(plan.parts)):
                 cosines = read_part(folder / part_name(index), "cosines").values
                 Aggregation(TEMPERATURE).scores(cosines)
 
@@ -98,18 +92,17 @@ def run_labelling(
 def time_scoring(pictures: int, classes: int, folder: Path) -> dict[str, Any]:
     """The cheap half alone, over a store as ViT-B/16 fills it, of random vectors."""
     rng = np.random.default_rng(0)
-    parts = slice_parts(pictures, PART_PICTURES["patches"])
+    parts = slice_parts(pictures, WholePicture.part_pictures)
     texts = _units(rng.normal(size=(classes, 512)))
     for index, places in enumerate(parts):
         values = _units(rng.normal(size=(len(places), 197, 512))).astype(np.float16)
-        paths = tuple(f"{place}.jpg" for place in places)
-        sizes = np.full((len(places), 2), 500, np.int32)
+        stored = tuple(StoredPicture(f"{place}.jpg", 500, 500) for place in places)
         cosines = values.astype(np.float32) @ texts.T
         for name, column, found in (
             (part_name(index, EMBEDDINGS_FOLDER), "embeddings", values),
             (part_name(index), "cosines", cosines),
         ):
-            part = Part(paths, (None,) * len(places), sizes, found)
+            part = Part(stored, found)
             write_part(folder / name, part, column, "")
     size = sum(file.stat().st_size for file in folder.rglob("*.parquet"))
     start = perf_counter()
@@ -173,12 +166,9 @@ def measure(threads: int, repeats: int, copies: int) -> dict[str, Any]:
         if not len(pictures):
             raise SystemExit(f"no photos in {PHOTOS}")
         sides: dict[str, Callable[[], object]] = {}
-        for side, kind, views in (
-            ("patches", PatchEncoder, Views(0, 0)),
-            ("ten_views", ClipEncoder, Views()),
-        ):
+        for side, kind in (("patches", PatchEncoder), ("ten_views", ClipEncoder)):
             encoder = kind(load_clip(CLIP, "none"), "cpu", threads=threads)
-            sides[side] = run_labelling(encoder, views, pictures, threads, folder / side)
+            sides[side] = run_labelling(encoder, pictures, threads, folder / side)
         for call in sides.values():  # warm up
             call()
         worked: dict[str, list[float]] = {side: [] for side in sides}

@@ -20,20 +20,21 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.drawn_stores import DrawnStore, judge, judge_scores, mean_of, paint_sets, quiet
+from benchmarks.drawn_stores import DrawnStore, judge, judge_scores, mean_of, paint_sets
 from benchmarks.record import record
-from cdul_edge.labelling.imported.label_imported import ImportRequest, label_from_similarities
-from cdul_edge.labelling.request import Scoring
+from cdul_edge.labelling import ImportRequest, Scoring, label
 from cdul_edge.labelling.score.evidence import EvidenceScoring, score_evidence
 from cdul_edge.labelling.score.set_statistics import SetViews, gather_views, read_store
 from cdul_edge.labelling.store.parts import Part
-from cdul_edge.labels.folder import read_manifest
+from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.labels.manifest import read_manifest
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge_runtime.bundle.thresholds import (
     DEFAULT_RULE,
     UNLABELLED_RULES,
     unlabelled_thresholds,
 )
+from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.metrics.truth import read_truth
 
 VOC = Path(__file__).parents[2] / "shared/data/voc2012-clip-rn50x64/similarities.npz"
@@ -123,7 +124,7 @@ def measure(folder: Path) -> dict[str, Any]:
 
 def _label_real(folder: Path, scoring: Scoring) -> PseudoLabels:
     request = ImportRequest(similarities=VOC, out=folder / "voc", scoring=scoring)
-    label_from_similarities(request, quiet())
+    label(request, SilentConsole())
     return PseudoLabels.read(folder / "voc")
 
 
@@ -155,19 +156,18 @@ class _Side:
     def __init__(self, labels: PseudoLabels, folder: Path, truth: Path) -> None:
         manifest = read_manifest(folder)
         assert manifest is not None
-        store = manifest["similarities"]
+        store = manifest.similarities
         self.labels = labels
         self.truth = read_truth(truth).for_paths(labels.paths, labels.classes)
-        self.snippets = store["snippets"]
-        temperatures = store["model_temperature"], store["cached_temperature"]
+        self.snippets = store.snippets
+        temperatures = store.model_temperature, store.cached_temperature
         self.aggregation = Scoring().resolve(*temperatures)
-        parts = [part.values for part in read_store(folder, store["parts"])]
+        parts = [part.values for part in read_store(folder, store.parts)]
         self.values = np.concatenate(parts)
 
     def gather(self, rows: Any, scoring: EvidenceScoring) -> SetViews:
         values = self.values[rows]
-        names = tuple(f"{index}" for index in range(len(values)))
-        part = Part(names, (None,) * len(names), np.zeros((len(names), 2), np.int32), values)
+        part = Part(tuple(StoredPicture(f"{index}") for index in range(len(values))), values)
         return gather_views(lambda: iter([part]), self.aggregation, self.snippets, scoring.spreads)
 
     def score(self, rows: Any = slice(None), **changes: float) -> tuple[Any, Any]:

@@ -16,6 +16,7 @@ from cdul_edge.cli.output.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:
+    from cdul_edge.labels.manifest import LabelsManifest
     from cdul_edge_runtime.bundle.bundle import Bundle
     from cdul_edge_runtime.bundle.manifest import Precision
 
@@ -36,9 +37,17 @@ def info(
     if json is not None:
         write_summary(json, facts)
     elif facts["kind"] == LABELS:
-        show_labels(facts, result_console())
+        show_labels(_read_labels(path), result_console())
     else:
         _show(facts)
+
+
+def _read_labels(path: Path) -> LabelsManifest:
+    from cdul_edge.labels.manifest import read_manifest
+
+    manifest = read_manifest(path if path.is_dir() else path.parent)
+    assert manifest is not None, "describe_path has seen it"
+    return manifest
 
 
 def describe_path(path: Path) -> Facts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -21,6 +22,30 @@ _WEIGHTS_FILES = (
     "pytorch_model.pth",
     "model.pth",
 )
+
+
+@dataclass(frozen=True)
+class ClipDescription:
+    """Which CLIP a model is; equal descriptions give equal embeddings.
+
+    Attributes:
+        architecture: open_clip's name, "demo", or the name of a local model's folder.
+        pretrained: tag or file name of the weights; "none" for random ones.
+        weights_sha256: None for random weights.
+        seed: of random weights; None for others.
+        quick_gelu: whether OpenAI's approximation of GELU is used.
+        image_size_px: side of the square input.
+        mean, std: of RGB values in [0, 1].
+    """
+
+    architecture: str
+    pretrained: str | None
+    weights_sha256: str | None
+    seed: int | None
+    quick_gelu: bool
+    image_size_px: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 def find_config(name: str) -> Path | None:

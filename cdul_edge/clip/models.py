@@ -20,7 +20,7 @@ from cdul_edge.clip.checkpoints import (
     load_weights,
     quiet_open_clip,
 )
-from cdul_edge.clip.files import CONFIG_FILE, find_config, find_weights
+from cdul_edge.clip.files import CONFIG_FILE, ClipDescription, find_config, find_weights
 from cdul_edge.clip.files import DEMO_FOLDER as DEMO_FOLDER
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, sha256_file
@@ -36,7 +36,7 @@ class LoadedClip:
         image_size_px: side of the square input.
         mean, std: of RGB values in [0, 1].
         logit_scale: multiplier of the cosines, exp() already applied, such as 100.0.
-        description: architecture, weights and their sha256, for a fingerprint; plain values.
+        description: architecture, weights and their sha256.
     """
 
     model: torch.nn.Module
@@ -45,7 +45,7 @@ class LoadedClip:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     logit_scale: float
-    description: dict[str, Any]
+    description: ClipDescription
 
     @property
     def temperature(self) -> float:
@@ -214,16 +214,16 @@ def _describe(model: torch.nn.Module, source: _Source, seed: int) -> LoadedClip:
         mean=mean,
         std=std,
         logit_scale=float(scale.exp()),
-        description={
-            "architecture": source.name,
-            "pretrained": source.pretrained,
-            "weights_sha256": sha256_file(source.weights) if source.weights else None,
-            "seed": None if source.weights else seed,
-            "quick_gelu": source.quick_gelu,
-            "image_size_px": int(height),
-            "mean": list(mean),
-            "std": list(std),
-        },
+        description=ClipDescription(
+            architecture=source.name,
+            pretrained=source.pretrained,
+            weights_sha256=sha256_file(source.weights) if source.weights else None,
+            seed=None if source.weights else seed,
+            quick_gelu=source.quick_gelu,
+            image_size_px=int(height),
+            mean=mean,
+            std=std,
+        ),
     )
 
 

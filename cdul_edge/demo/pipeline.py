@@ -12,7 +12,7 @@ from cdul_edge import __version__
 from cdul_edge.demo.contact_sheet import Sample, draw_contact_sheet
 from cdul_edge.demo.report import DemoRequest, DemoResult, Latency, PrecisionCost, Stopwatch
 from cdul_edge.demo.world import WORLD_FOLDER, World, paint_world
-from cdul_edge.labels.folder import LABELS_FOLDER
+from cdul_edge.labels.manifest import LABELS_FOLDER
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.run_folder import RUN_FOLDER
 from cdul_edge_runtime.bench.latency import measure_latency

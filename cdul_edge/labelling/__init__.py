@@ -1,1 +1,41 @@
-"""From pictures and class names to pseudo-labels: CLIP once, aggregation as often as you like."""
+"""From pictures and class names to pseudo-labels: `label(LabelRequest(...))`.
+
+Names are imported when they are asked for: a device that labels nothing has no pyarrow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdul_edge.labelling.encode.views import Views, WholePicture
+    from cdul_edge.labelling.request import ImportRequest, LabelRequest, LabelResult
+    from cdul_edge.labelling.run import label
+    from cdul_edge.labelling.score.scoring import Scoring
+
+__all__ = [
+    "ImportRequest",
+    "LabelRequest",
+    "LabelResult",
+    "Scoring",
+    "Views",
+    "WholePicture",
+    "label",
+]
+
+_HOMES = {
+    "label": "run",
+    "LabelRequest": "request",
+    "ImportRequest": "request",
+    "LabelResult": "request",
+    "Scoring": "score.scoring",
+    "Views": "encode.views",
+    "WholePicture": "encode.views",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

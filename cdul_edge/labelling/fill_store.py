@@ -1,159 +1,247 @@
-"""Filling the similarity store with CLIP: everything that was not there before."""
+"""The expensive half: pictures in, parts of the similarity store out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain, groupby
 
-from cdul_edge.clip.models import LoadedClip, load_clip
-from cdul_edge.labelling.encode.console import Advance, Talk
-from cdul_edge.labelling.encode.decoding import DecodingPlan
-from cdul_edge.labelling.encode.encoder import ClipEncoder
+import numpy as np
+
+from cdul_edge.clip.models import load_clip
+from cdul_edge.labelling.arrays import Floats
+from cdul_edge.labelling.encode.decoding import Decoded, Work, open_decoder
+from cdul_edge.labelling.encode.encoder import ClipEncoder, choose_batch_pictures
 from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
-from cdul_edge.labelling.request import Kind
-from cdul_edge.labelling.store.parts import slice_parts
-from cdul_edge.labelling.store.resume import (
+from cdul_edge.labelling.encode.picture_reader import PictureReader
+from cdul_edge.labelling.plan import LabelPlan, describe_differences, refuse_differences
+from cdul_edge.labelling.store.changes import Changes
+from cdul_edge.labelling.store.earlier import EarlierRows, find_earlier
+from cdul_edge.labelling.store.folder import (
     count_skipped,
     drop_damage,
-    remaining_parts,
+    finish_parts,
     remove_labels,
-    remove_leftovers,
-    write_pictures,
+    set_aside,
+    sort_parts,
+    start_folder,
 )
-from cdul_edge.labelling.store.settings import digest_settings, require_same_settings
-from cdul_edge.labelling.store.similarities import (
-    ErrorLimit,
-    ScoringJob,
-    choose_batch_pictures,
-    score_embeddings,
-    score_pictures,
+from cdul_edge.labelling.store.parts import (
+    EMBEDDINGS_FOLDER,
+    Part,
+    part_name,
+    read_part,
+    write_part,
 )
-from cdul_edge.labelling.task import LabelTask, Manifest
+from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge.labelling.write_labels import Effort
-from cdul_edge.labels.folder import write_manifest
+from cdul_edge.labels.manifest import ClipRun, Kind, LabelsManifest
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Advance, Console
 from cdul_edge_runtime.host.machine import usable_cores
 
 ENCODERS: dict[Kind, type[ClipEncoder]] = {"snippets": ClipEncoder, "patches": PatchEncoder}
 
 
 def fill_store(
-    task: LabelTask, existing: Manifest | None, effort: Effort, talk: Talk, *, replace: bool
-) -> Manifest:
+    plan: LabelPlan,
+    existing: LabelsManifest | None,
+    changes: Changes,
+    effort: Effort,
+    console: Console,
+    *,
+    replace: bool,
+) -> LabelsManifest:
     """Make every part that is missing; nothing is written before CLIP is loaded and fits.
 
     Args:
-        task: what to label.
+        plan: what to label.
         existing: the manifest of the folder to go on with.
+        changes: what happened to its pictures since.
         effort: counts the pictures and seconds.
-        talk: to the user.
+        console: for lines and progress.
         replace: remove the labels that are in the folder first.
 
     Returns:
         The manifest as it was written, still marked unfinished.
     """
-    request = task.request
+    request, out = plan.request, plan.request.out
     clip = load_clip(request.clip, request.pretrained, seed=request.seed)
-    encoder = ENCODERS[request.scoring.kind](
-        clip, request.device, request.precision, request.threads
-    )
-    model = {**clip.description, "precision": encoder.precision}
-    if existing is not None:
-        require_same_settings(str(request.out), existing["model"], model)
-    job = _plan_job(task, model, encoder)
-    views = request.views.count * encoder.vectors_a_view
-    content = _describe(task, job, model, clip, views)
+    encoder = ENCODERS[plan.settings.kind](clip, request.device, request.precision, request.threads)
+    model = ClipRun(**asdict(clip.description), precision=encoder.precision)
+    if existing is not None and existing.model is not None:
+        refuse_differences(out, describe_differences(asdict(existing.model), asdict(model)))
+    texts = encoder.embed_texts(plan.prompts)
+    views = request.chosen_views.count * encoder.vectors_a_view
+    manifest = plan.manifest(model, views, clip.temperature)
     if existing is not None and request.repair:
-        drop_damage(request.out, existing)
+        drop_damage(out, existing)
     if replace:
-        talk.say(f"starting anew in {request.out}")
-        remove_labels(request.out)
-    remove_leftovers(request.out)
-    write_manifest(request.out, content, [])
-    write_pictures(request.out, task.pictures.paths)
-    _fill_parts(task, job, encoder, effort, talk)
-    return content
+        console.say(f"starting over in {out}")
+        remove_labels(out)
+    start_folder(out, manifest, plan.pictures.paths)
+    stale = {*changes.replaced_parts, *(changes.skipped_parts if request.update else ())}
+    for index in () if changes.list_differs else sorted(stale):
+        set_aside(out, index)
+    filler = StoreFiller(plan, encoder, texts, manifest.similarities.digest, effort, console)
+    filler.fill(plan.embedding_digest(model))
+    finish_parts(out)
+    return manifest
 
 
-def _plan_job(task: LabelTask, model: Manifest, encoder: ClipEncoder) -> ScoringJob:
-    behind = {**task.picture_settings, "model": model, "pictures": task.inputs["paths_sha256"]}
-    return ScoringJob(
-        folder=task.request.out,
-        pictures=task.pictures,
-        parts=slice_parts(len(task.pictures), task.settings["part_pictures"]),
-        texts=encoder.embed_texts(task.prompts),
-        embedding_digest=digest_settings(behind),
-        digest=digest_settings({**behind, **task.text_settings}),
-        keep_embeddings=task.settings["keep_embeddings"],
-    )
+class ErrorLimit:
+    """Stops a run that cannot read too many of its pictures."""
+
+    def __init__(self, limit: int | None, already: int = 0) -> None:
+        self._limit = limit
+        self.count = already
+
+    def add(self, pictures: Sequence[StoredPicture]) -> None:
+        """Count; raises `CdulEdgeError` naming the picture that was too many."""
+        for picture in pictures:
+            if picture.reason is None:
+                continue
+            self.count += 1
+            if self._limit is not None and self.count > self._limit:
+                raise CdulEdgeError(
+                    f"{self.count} pictures could not be read, more than --max-errors "
+                    f"{self._limit}; the last is {picture.path!r}, which {picture.reason}: "
+                    "finished parts are kept"
+                )
 
 
-def _describe(
-    task: LabelTask, job: ScoringJob, model: Manifest, clip: LoadedClip, views: int
-) -> Manifest:
-    return {
-        "complete": False,
-        "settings": task.picture_settings,
-        **task.text_settings,
-        "model": model,
-        "similarities": {
-            "kind": task.request.scoring.kind,
-            "views": views,
-            "snippets": "all",
-            "parts": len(job.parts),
-            "model_temperature": clip.temperature,
-            "cached_temperature": None,
-            "digest": job.digest,
-        },
-        "inputs": task.inputs,
-    }
+@dataclass(frozen=True)
+class StoreFiller:
+    """Makes parts, with a CLIP that is loaded.
 
+    Attributes:
+        plan: what to label.
+        encoder: the CLIP.
+        texts: (C, D) unit vectors.
+        digest: of the settings behind the cosines.
+        effort: counts what was encoded.
+        console: for lines and progress.
+    """
 
-def _fill_parts(
-    task: LabelTask, job: ScoringJob, encoder: ClipEncoder, effort: Effort, talk: Talk
-) -> None:
-    from_embeddings, from_pictures = remaining_parts(
-        job.folder,
-        len(job.parts),
-        digest=job.digest,
-        embedding_digest=job.embedding_digest if job.keep_embeddings else None,
-        repair=task.request.repair,
-    )
-    done = sorted(set(range(len(job.parts))) - {*from_embeddings, *from_pictures})
-    if done:
-        talk.say(f"{job.count(done)} of {len(job.pictures)} pictures are labelled already")
-    if from_embeddings:
-        talk.say(
-            f"{job.count(from_embeddings)} pictures have kept embeddings: only CLIP's text side is "
-            "run for them"
+    plan: LabelPlan
+    encoder: ClipEncoder
+    texts: Floats
+    digest: str
+    effort: Effort
+    console: Console
+
+    def fill(self, embedding_digest: str) -> None:
+        """Make the parts that are missing, from kept embeddings where there are some."""
+        plan, out = self.plan, self.plan.request.out
+        keep = plan.settings.keep_embeddings
+        from_embeddings, from_pictures = sort_parts(
+            out,
+            len(plan.parts),
+            digest=self.digest,
+            embedding_digest=embedding_digest if keep else None,
+            repair=plan.request.repair,
         )
-    with talk.progress(len(job.pictures), job.count(done)) as advance:
-        score_embeddings(job, from_embeddings, advance)
-        if from_pictures:
-            behind = sorted({*done, *from_embeddings})
-            with effort.scoring(job.count(from_pictures)):
-                _score(task, job, encoder, from_pictures, behind, advance)
+        done = sorted(set(range(len(plan.parts))) - {*from_embeddings, *from_pictures})
+        if done:
+            self.console.say(
+                f"{plan.count(done)} of {len(plan.pictures)} pictures are labelled already"
+            )
+        if from_embeddings:
+            self.console.say(
+                f"{plan.count(from_embeddings)} pictures have kept embeddings: only CLIP's text "
+                "side is run for them"
+            )
+        total, behind = len(plan.pictures), plan.count(done)
+        with self.console.progress("labelling", total, done=behind) as advance:
+            for index in from_embeddings:
+                file = out / part_name(index, EMBEDDINGS_FOLDER)
+                kept = read_part(file, "embeddings", plan.paths(index))
+                write_part(out / part_name(index), self._cosines(kept), "cosines", self.digest)
+                advance(len(plan.parts[index]))
+            if from_pictures:
+                skipped = count_skipped(out, [*done, *from_embeddings])
+                limit = ErrorLimit(plan.request.max_errors, skipped)
+                self._encode(from_pictures, embedding_digest, limit, advance)
 
+    def _encode(
+        self, parts: Sequence[int], embedding_digest: str, errors: ErrorLimit, advance: Advance
+    ) -> None:
+        """Decode and encode; each part is written when it is full."""
+        plan, out = self.plan, self.plan.request.out
+        column = "embeddings" if plan.settings.keep_embeddings else "cosines"
+        earlier = find_earlier(out, plan.pictures.root, column)
+        if earlier.places:
+            same = sum(path in earlier.places for i in parts for path in plan.paths(i))
+            self.console.say(f"{same} pictures are the same as before: CLIP is not run for them")
+        fresh = [i for i in parts if not earlier.places.keys() >= set(plan.paths(i))]
+        empty = Part((), np.empty((0, 0, 0), self.encoder.dtype))
+        known = ((index, empty) for index in sorted(set(parts) - set(fresh)))
+        encoded = self._encoded_parts(fresh, earlier, errors, advance) if fresh else ()
+        for index, part in chain(known, encoded):
+            self._write(index, part, earlier, embedding_digest)
+            advance(len(plan.parts[index]) - len(part.pictures))
 
-def _score(
-    task: LabelTask,
-    job: ScoringJob,
-    encoder: ClipEncoder,
-    missing: Sequence[int],
-    behind: Sequence[int],
-    advance: Advance,
-) -> None:
-    request = task.request
-    fitting = choose_batch_pictures(encoder.image_size_px, request.views.count, encoder.device)
-    score_pictures(
-        job,
-        missing,
-        encoder,
-        DecodingPlan(
-            root=task.pictures.root,
-            views=request.views,
-            preprocess=encoder.preprocess(request.views.fit),
-            batch_pictures=request.batch_pictures or fitting,
-        ),
-        workers=usable_cores() if request.workers is None else request.workers,
-        errors=ErrorLimit(request.max_errors, count_skipped(job.folder, behind)),
-        advance=advance,
-    )
+    def _write(self, index: int, fresh: Part, earlier: EarlierRows, embedding_digest: str) -> None:
+        paths, out = self.plan.paths(index), self.plan.request.out
+        if self.plan.settings.keep_embeddings:
+            part = earlier.fill(paths, fresh)
+            file = out / part_name(index, EMBEDDINGS_FOLDER)
+            write_part(file, part, "embeddings", embedding_digest)
+            cosines = self._cosines(part)
+        else:
+            cosines = earlier.fill(paths, self._cosines(fresh) if fresh.pictures else fresh)
+        write_part(out / part_name(index), cosines, "cosines", self.digest)
+
+    def _encoded_parts(
+        self, parts: Sequence[int], earlier: EarlierRows, errors: ErrorLimit, advance: Advance
+    ) -> Iterator[tuple[int, Part]]:
+        """The pictures of each part that are not known from earlier, of parts that have some."""
+        request = self.plan.request
+        views = request.chosen_views
+        reader = PictureReader(self.plan.pictures.root, views, self.encoder.preprocess(views.fit))
+        fitting = choose_batch_pictures(
+            self.encoder.image_size_px, views.count, self.encoder.device
+        )
+        size = request.batch_pictures or fitting
+        workers = usable_cores() if request.workers is None else request.workers
+        held = self.encoder.streams + 1
+        works = self._cut_batches(parts, earlier, size)
+        with (
+            self.effort.encoding(),
+            open_decoder(reader, size, workers, held, self.console) as decoder,
+        ):
+
+            def encoded() -> Iterator[tuple[Decoded, Floats]]:
+                for batch, vectors in self.encoder.stream(decoder.batches(works)):
+                    yield batch, vectors
+                    decoder.release(batch)
+
+            for index, batches in groupby(encoded(), key=lambda found: found[0].part):
+                yield index, self._gather(batches, errors, advance)
+
+    def _cut_batches(self, parts: Sequence[int], earlier: EarlierRows, size: int) -> Iterator[Work]:
+        """Batches never cross parts, so a resumed part is made of the same batches as any other."""
+        for index in parts:
+            paths = tuple(p for p in self.plan.paths(index) if p not in earlier.places)
+            for start in range(0, len(paths), size):
+                yield Work(index, paths[start : start + size])
+
+    def _gather(
+        self, batches: Iterator[tuple[Decoded, Floats]], errors: ErrorLimit, advance: Advance
+    ) -> Part:
+        pictures: list[StoredPicture] = []
+        vectors: list[Floats] = []
+        for batch, found in batches:
+            pictures += batch.pictures
+            vectors.append(found.reshape(*found.shape[:2], self.texts.shape[1]))
+            errors.add(batch.pictures)
+            advance(len(batch.pictures))
+            self.effort.encoded += len(found)
+        return Part(tuple(pictures), np.concatenate(vectors, axis=0))
+
+    def _cosines(self, embeddings: Part) -> Part:
+        # of float16, the cosines of what is stored: kept embeddings give the same ones again
+        pictures, views, width = embeddings.values.shape
+        flat = embeddings.values.reshape(-1, width).astype(np.float32, copy=False)
+        cosines = (flat @ self.texts.T).reshape(pictures, views, len(self.texts))
+        return Part(embeddings.pictures, cosines)

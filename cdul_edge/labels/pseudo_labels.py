@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cdul_edge.labels.folder import check_labels_folder
+from cdul_edge.labels.manifest import check_labels_folder
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.thresholds import thresholds_from_json, thresholds_to_json
 from cdul_edge_runtime.errors import LabelsError

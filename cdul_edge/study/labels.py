@@ -6,17 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from cdul_edge.clip.choices import Device
-from cdul_edge.labelling.encode.console import Talk
-from cdul_edge.labelling.encode.views import Views
-from cdul_edge.labelling.request import LabelRequest
-from cdul_edge.labelling.run import label_pictures
+from cdul_edge.labelling import LabelRequest, Views, label
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.study.datasets import Dataset
 from cdul_edge.study.variants import STRATEGIES
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import SilentConsole
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ def make_labels(dataset: Dataset, strategy: str, *, device: Device, threads: int
             device=device,
             threads=threads,
         )
-        label_pictures(request, Talk(Console(quiet=True)))
+        label(request, SilentConsole())
     except CdulEdgeError as error:
         return Labels(file, store, failure=str(error))
     labels = PseudoLabels.read(store)
@@ -73,4 +69,4 @@ def _digest(labels: PseudoLabels) -> str:
 
 def _name(views: Views) -> str:
     overlap = f"-overlap{views.overlap:g}" if views.overlap else ""
-    return "patches" if views.count == 1 else f"{views.grid}{overlap}"
+    return f"{views.grid}{overlap}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cdul_edge.labelling.encode.views import Views
-from cdul_edge.labelling.request import Scoring
+from cdul_edge.labelling import Scoring, Views
 from cdul_edge.training.config import METHODS, LabelKind, MethodName, SettingValue
 from cdul_edge.training.presets import PRESETS
 from cdul_edge_runtime.errors import CdulEdgeError

@@ -108,7 +108,7 @@ def test_an_unfinished_labels_folder_says_how_to_go_on(labels: Path) -> None:
     del manifest["inputs"]
     write_json(file, manifest)
     broken = CliRunner().invoke(app, ["info", str(labels)])
-    assert (broken.exit_code, "has no inputs" in broken.stderr) == (2, True)
+    assert (broken.exit_code, "inputs is missing" in broken.stderr) == (2, True)
 
 
 def test_reports_metrics_predictions_and_folders_are_told_apart(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_folder_is_loaded_with_its_own_weights_mean_and_tokenizer(folder: Path
     assert (clip.image_size_px, clip.mean, clip.std) == (32, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     assert clip.tokenize(["a cat"]).shape == (1, 12)
     assert clip.temperature == pytest.approx(0.07, abs=1e-6)  # where open_clip starts
-    assert clip.description["weights_sha256"] == sha256_file(folder / WEIGHTS)
+    assert clip.description.weights_sha256 == sha256_file(folder / WEIGHTS)
     assert local_weights_sha256(str(folder), None) == sha256_file(folder / WEIGHTS)
     assert not clip.model.training
 
@@ -91,7 +91,7 @@ def test_openai_archives_are_read_and_get_quick_gelu(folder: Path) -> None:
     write_archive(plain, archive)
     clip = load_clip(str(folder), str(archive))
     assert same(clip, plain)
-    assert clip.description["quick_gelu"] is True
+    assert clip.description.quick_gelu is True
     assert "QuickGELU" in str(clip.model)
 
 
@@ -170,4 +170,4 @@ def test_weights_that_are_missing_damaged_or_of_another_model_are_refused(folder
 def test_the_bundled_clip_loads() -> None:
     clip = load_clip("demo")
     assert clip.image_size_px == 64
-    assert clip.description["weights_sha256"] == local_weights_sha256("demo", None)
+    assert clip.description.weights_sha256 == local_weights_sha256("demo", None)

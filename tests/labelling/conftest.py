@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from PIL import Image
 from rich.console import Console
 
 from cdul_edge.clip.models import LoadedClip, load_clip
-from cdul_edge.labelling.encode.console import Talk
-from cdul_edge.labelling.request import LabelRequest
-from cdul_edge.labelling.run import label_pictures
+from cdul_edge.labelling import LabelRequest, LabelResult
+from cdul_edge.labelling import label as run_label
+from cdul_edge_runtime.host.console import StderrConsole
 
 CONFIG = {
     "embed_dim": 16,
@@ -73,6 +74,19 @@ def paint() -> Callable[..., list[str]]:
 
 
 @pytest.fixture
+def spoil(pictures: Path) -> Callable[[], None]:
+    """Make every picture unreadable, without a trace of it in its size and time."""
+
+    def run() -> None:
+        for file in pictures.iterdir():
+            before = file.stat()
+            file.write_bytes(bytes(before.st_size))
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    return run
+
+
+@pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """Seven pictures: parts of three leave one part that is not full."""
     _paint(tmp_path / "pictures", 7)
@@ -87,7 +101,7 @@ def classes(tmp_path: Path) -> Path:
 
 
 class Labeller:
-    """`label_pictures` with the tiny CLIP, in this process, and what it said."""
+    """`label` with the tiny CLIP, in this process, and what it said."""
 
     def __init__(self, pictures: Path, classes: Path, tiny_clip: Path, out: Path) -> None:
         self.out = out
@@ -104,11 +118,11 @@ class Labeller:
         )
         self.said = io.StringIO()
 
-    def __call__(self, **changes: Any) -> Any:
+    def __call__(self, **changes: Any) -> LabelResult:
         self.said.truncate(0)
         self.said.seek(0)
-        talk = Talk(Console(file=self.said, width=200))
-        return label_pictures(LabelRequest(**{**self._common, **changes}), talk)
+        console = StderrConsole(Console(file=self.said, width=200))
+        return run_label(LabelRequest(**{**self._common, **changes}), console)
 
     def parts(self, out: Path | None = None) -> list[bytes]:
         """Bytes of every part of the store."""

@@ -18,8 +18,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
-from cdul_edge.labelling.encode.console import Advance
+from cdul_edge.labelling.fill_store import ErrorLimit
 from cdul_edge.labelling.store.parts import part_name
+from cdul_edge.labelling.store.pictures import StoredPicture
 
 PICTURES = 400
 PART = 20
@@ -81,14 +82,14 @@ def test_ctrl_c_in_the_middle_of_a_part_loses_that_part_only(
 ) -> None:
     seen = 0
 
-    def interrupt(self: Advance, pictures: int) -> None:
+    def interrupt(self: ErrorLimit, pictures: tuple[StoredPicture, ...]) -> None:
         nonlocal seen
-        seen += pictures
+        seen += len(pictures)
         if seen > 4:  # the second batch of the second part of three
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Advance, "__call__", interrupt)
+        patch.setattr(ErrorLimit, "add", interrupt)
         with pytest.raises(KeyboardInterrupt):
             label(workers=1)
     assert len(label.parts()) == 1

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 from cdul_edge.cli import app
 from cdul_edge.clip.models import load_clip
-from cdul_edge.labelling.encode.console import Advance
+from cdul_edge.labelling import Scoring
 from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
 from cdul_edge.labelling.encode.prompts import read_prompts
-from cdul_edge.labelling.encode.views import Views, cut_views
-from cdul_edge.labelling.request import Scoring
+from cdul_edge.labelling.encode.views import WholePicture, cut_views
+from cdul_edge.labelling.fill_store import ErrorLimit
 from cdul_edge.labelling.score.patch_scores import PatchScoring, score_patches
 from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, part_name, read_part
 from cdul_edge.labels.pseudo_labels import PseudoLabels
@@ -32,7 +32,7 @@ def patches(label: Any, tiny_vit: Path) -> Any:
     """`label`, with patches for snippets."""
 
     def run(**changes: Any) -> Any:
-        given = {"scoring": Scoring("patches"), "views": Views(0, 0), "clip": str(tiny_vit)}
+        given = {"scoring": Scoring("patches"), "views": WholePicture(), "clip": str(tiny_vit)}
         return label(**{**given, **changes})
 
     run.out, run.said = label.out, label.said  # type: ignore[attr-defined]
@@ -54,7 +54,9 @@ def test_the_store_holds_the_whole_picture_and_every_patch(
     patches()
     encoder = PatchEncoder(load_clip(str(tiny_vit), "none"), "cpu")
     views = np.zeros((1, 1, 32, 32, 3), np.uint8)
-    cut_views(open_image(pictures / "004.jpg"), Views(0, 0), encoder.preprocess("squash"), views[0])
+    cut_views(
+        open_image(pictures / "004.jpg"), WholePicture(), encoder.preprocess("squash"), views[0]
+    )
     expected = encoder.embed_views(views)[0].astype(np.float32)
     embeddings = read_part(patches.out / part_name(1, EMBEDDINGS_FOLDER), "embeddings")
     assert embeddings.values.shape == (3, 17, 16)
@@ -76,6 +78,7 @@ def test_pseudo_labels_are_the_scores_of_all_patches(patches: Any, tiny_vit: Pat
     assert labels.paths == found.paths
     assert (labels.scores == found.scores).all()
     whole = [read_part(patches.out / part_name(i), "cosines").values[:, 0] for i in range(3)]
+    assert found.cosines is not None
     assert (found.cosines == np.concatenate(whole)).all()
 
 
@@ -108,14 +111,14 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
 ) -> None:
     seen = 0
 
-    def interrupt(self: Advance, count: int) -> None:
+    def interrupt(self: ErrorLimit, pictures: Any) -> None:
         nonlocal seen
-        seen += count
+        seen += len(pictures)
         if seen > 4:  # the second batch of the second part of three
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Advance, "__call__", interrupt)
+        patch.setattr(ErrorLimit, "add", interrupt)
         with pytest.raises(KeyboardInterrupt):
             patches()
     assert len(files(patches.out)) == 2
@@ -127,12 +130,11 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
 
 
 def test_other_scores_need_no_clip_and_no_picture(
-    patches: Any, pictures: Path, monkeypatch: pytest.MonkeyPatch
+    patches: Any, spoil: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patches()
     before, first = files(patches.out), PseudoLabels.read(patches.out)
-    for file in pictures.iterdir():
-        file.write_bytes(b"")
+    spoil()
     monkeypatch.delitem(sys.modules, "cdul_edge.labelling.fill_store")
     monkeypatch.setitem(sys.modules, "open_clip", None)
     assert patches(scoring=Scoring("patches", temperature="0.2")).scored == 0
@@ -142,12 +144,11 @@ def test_other_scores_need_no_clip_and_no_picture(
 
 
 def test_other_prompts_need_no_picture(
-    patches: Any, pictures: Path, classes: Path, tmp_path: Path
+    patches: Any, spoil: Any, pictures: Path, classes: Path, tmp_path: Path
 ) -> None:
     patches()
     shutil.copytree(pictures, tmp_path / "copy")
-    for file in pictures.iterdir():
-        file.write_bytes(b"")
+    spoil()
     classes.write_text("cat: kitten | cat\ndog\nfish\n")
     assert patches().scored == 0
     patches(images=tmp_path / "copy", out=tmp_path / "direct")
@@ -169,7 +170,7 @@ def test_unreadable_pictures_are_skipped_and_shift_no_row(patches: Any, pictures
     for name in ("002.jpg", "004.jpg", "006.jpg"):  # the last part holds nothing else
         (pictures / name).write_bytes(b"")
     summary = patches()
-    assert [path for path, _ in summary.skipped] == ["002.jpg", "004.jpg", "006.jpg"]
+    assert [one.path for one in summary.skipped] == ["002.jpg", "004.jpg", "006.jpg"]
     assert PseudoLabels.read(patches.out).paths == ("000.jpg", "001.jpg", "003.jpg", "005.jpg")
     empty = read_part(patches.out / part_name(2, EMBEDDINGS_FOLDER), "embeddings")
     assert empty.values.shape == (0, 17, 16)
@@ -195,10 +196,12 @@ def test_snippets_and_patches_do_not_share_a_folder(
     label: Any, patches: Any, tiny_vit: Path
 ) -> None:
     label(clip=str(tiny_vit))
-    with pytest.raises(LabelsError, match=r"holds the similarities of snippets, .*--force"):
+    with pytest.raises(
+        LabelsError, match=r"similarities of snippets \(now of patches\): .*--force"
+    ):
         patches()
     patches(force=True)
-    with pytest.raises(LabelsError, match=r"of patches, which .*give --strategy patches"):
+    with pytest.raises(LabelsError, match=r"of patches \(now of snippets\)"):
         label(clip=str(tiny_vit))
 
 
@@ -221,8 +224,8 @@ def test_what_does_not_go_with_patches_is_refused_in_one_line(
 ) -> None:
     none = ("--pretrained", "none")
     for more, fault in (
-        (("--grid", "3x3"), "--grid is about snippets"),
-        (("--overlap", "0"), "--overlap is about snippets"),
+        (("--grid", "3x3"), "drop --grid: it is about snippets"),
+        (("--overlap", "0"), "drop --overlap: it is about snippets"),
         (("--lambda", "0.5"), "--lambda is about snippets"),
         (("--fusion", "pooled"), "pooled fusion is defined for"),
     ):

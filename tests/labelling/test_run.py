@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from cdul_edge.clip.models import load_clip
+from cdul_edge.labelling import Scoring
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.prompts import read_prompts
 from cdul_edge.labelling.encode.views import Views, cut_views
-from cdul_edge.labelling.request import Scoring
 from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labelling.store.parts import part_name, read_part
 from cdul_edge.labels.pseudo_labels import PseudoLabels
@@ -36,7 +36,7 @@ def test_the_store_holds_each_views_cosines_as_computed_one_by_one(
     texts = encoder.embed_texts(read_prompts(classes))
     part = read_part(label.out / part_name(1), "cosines")
     assert part.paths == ("003.jpg", "004.jpg", "005.jpg")
-    assert part.sizes.tolist() == [[50, 40]] * 3
+    assert {(p.width_px, p.height_px) for p in part.pictures} == {(50, 40)}
     views = np.zeros((1, 10, 32, 32, 3), np.uint8)
     cut_views(open_image(pictures / "004.jpg"), Views(), encoder.preprocess("squash"), views[0])
     assert part.values[1] == pytest.approx((encoder.embed_views(views) @ texts.T)[0], abs=1e-6)
@@ -70,12 +70,11 @@ def test_batches_and_workers_do_not_change_a_bit_of_the_scores(label: Any, tmp_p
 
 
 def test_another_strategy_reads_no_picture_and_leaves_the_store_alone(
-    label: Any, pictures: Path, monkeypatch: pytest.MonkeyPatch
+    label: Any, spoil: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     label()
     before, first = label.parts(), PseudoLabels.read(label.out)
-    for file in pictures.iterdir():
-        file.write_bytes(b"")  # still listed, but not to be read again
+    spoil()  # still listed, but not to be read again
     monkeypatch.delitem(sys.modules, "cdul_edge.labelling.fill_store")
     monkeypatch.setitem(sys.modules, "open_clip", None)
     summary = label(scoring=Scoring("global", temperature="0.1"))
@@ -134,12 +133,11 @@ def test_an_unfinished_folder_is_gone_on_with_and_not_read(label: Any) -> None:
 
 
 def test_kept_embeddings_give_other_prompts_without_reading_a_picture(
-    label: Any, pictures: Path, classes: Path, tmp_path: Path
+    label: Any, spoil: Any, pictures: Path, classes: Path, tmp_path: Path
 ) -> None:
     label(keep_embeddings=True)
     shutil.copytree(pictures, tmp_path / "copy")
-    for file in pictures.iterdir():
-        file.write_bytes(b"")
+    spoil()
     classes.write_text("cat: kitten | cat\ndog\nfish\n")
     summary = label(templates=("{}", "the {}"))
     assert summary.scored == 0
@@ -220,8 +218,8 @@ def test_unreadable_pictures_are_skipped_with_path_and_reason(label: Any, pictur
     (pictures / "006.jpg").write_bytes(whole[: len(whole) // 2])
     summary = label()
     assert summary.labelled == 4
-    assert [path for path, _ in summary.skipped] == ["002.jpg", "004.jpg", "006.jpg"]
-    assert summary.skipped[0][1] == "is empty (0 bytes)"
+    assert [one.path for one in summary.skipped] == ["002.jpg", "004.jpg", "006.jpg"]
+    assert summary.skipped[0].reason == "is empty (0 bytes)"
     labels = PseudoLabels.read(label.out)
     assert labels.paths == ("000.jpg", "001.jpg", "003.jpg", "005.jpg")
     # the last part holds nothing else, and the rows before and after are not shifted

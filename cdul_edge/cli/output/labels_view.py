@@ -3,100 +3,94 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cdul_edge.cli.output.result_console import READABLE
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge.labels.manifest import ClipSettings, LabelsManifest
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_NEEDED = ("inputs", "classes", "model", "similarities", "settings")
-_VIEWS = ("grid", "overlap", "fit", "snippets")
 
 
-def show_labels(manifest: dict[str, Any], console: Console) -> None:
-    """Show a manifest without its digests, prompts and lists of files.
-
-    Raises:
-        CdulEdgeError: it lacks what every manifest has.
-    """
-    missing = [name for name in _NEEDED if name not in manifest]
-    if missing:
-        raise CdulEdgeError(
-            f"the manifest of these labels has no {', '.join(missing)}: label the pictures again"
-        )
+def show_labels(manifest: LabelsManifest, console: Console) -> None:
+    """Show a manifest without its digests, prompts and lists of files."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for row in _rows(manifest):
-        table.add_row(*row)
+    for name, value in _rows(manifest):
+        table.add_row(name, Text(value))
     console.print(table)
-    if manifest.get("thresholds"):
+    if manifest.thresholds:
         console.print("thresholds (a score at or above is positive)", style="bold")
-        columns = Columns(_thresholds(manifest), equal=True, padding=(0, 3))
+        shown = _thresholds(manifest.classes, manifest.thresholds)
+        columns = Columns(shown, equal=True, padding=(0, 3))
         console.print(columns, width=min(console.width, READABLE))
 
 
-def _rows(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    complete = manifest.get("complete")
-    state = "finished" if complete else "not finished: the same `cdul-edge label` command goes on"
-    yield "kind", f"labels folder, {state}"
+def _rows(manifest: LabelsManifest) -> Iterator[tuple[str, str]]:
+    unfinished = "not finished: the same `cdul-edge label` command continues it"
+    yield "kind", f"labels folder, {'finished' if manifest.complete else unfinished}"
     yield "pictures", _pictures(manifest)
-    yield "from", str(manifest["inputs"].get("images") or manifest["inputs"].get("similarities"))
-    yield "classes", str(len(manifest["classes"]))
+    yield "from", str(manifest.inputs.images or manifest.inputs.similarities)
+    yield "classes", str(len(manifest.classes))
     yield "model", _model(manifest)
-    yield "views", _views(manifest["similarities"], manifest["settings"])
-    if complete:
-        yield "scores", _brief(manifest["pseudo_labels"])
-    yield "made by", f"{manifest['program']} {manifest['version']}"
+    yield "views", _views(manifest)
+    if manifest.complete and manifest.pseudo_labels is not None:
+        yield "scores", _brief(manifest.pseudo_labels)
+    yield "made by", f"cdul-edge {manifest.version}"
 
 
-def _pictures(manifest: dict[str, Any]) -> str:
-    counts = manifest.get("counts")
+def _pictures(manifest: LabelsManifest) -> str:
+    counts = manifest.counts
     if counts is None:
-        return str(manifest["inputs"]["pictures"])
-    text = f"{counts['labelled']} labelled, {counts['skipped']} skipped"
-    if manifest["skipped"]:
-        first = manifest["skipped"][0]
-        text += f" (the first: {first['path']} {first['reason']})"
+        return str(manifest.inputs.pictures)
+    text = f"{counts.labelled} labelled, {counts.skipped} skipped"
+    if manifest.skipped:
+        first = manifest.skipped[0]
+        text += f" (the first: {first.path} {first.reason})"
     return text
 
 
-def _model(manifest: dict[str, Any]) -> str:
-    model = manifest["model"]
+def _model(manifest: LabelsManifest) -> str:
+    model = manifest.model
     if model is None:
-        return f"unknown: {Path(manifest['inputs']['similarities']).name} was imported"
-    named = model["pretrained"] not in (None, "none")
-    weights = model["pretrained"] if named else f"random weights, seed {model['seed']}"
-    return f"{model['architecture']}, {weights}, {model['image_size_px']} px, {model['precision']}"
+        return f"unknown: {Path(manifest.inputs.similarities or '').name} was imported"
+    named = model.pretrained not in (None, "none")
+    weights = model.pretrained if named else f"random weights, seed {model.seed}"
+    return f"{model.architecture}, {weights}, {model.image_size_px} px, {model.precision}"
 
 
-def _views(store: dict[str, Any], settings: dict[str, Any]) -> str:
-    if settings.get("kind") == "patches":
-        return f"the whole picture and its {store['views'] - 1} patches, fit {settings['fit']}"
-    return f"{store['views']}: " + _brief({**store, **settings}, _VIEWS)
+def _views(manifest: LabelsManifest) -> str:
+    store, settings = manifest.similarities, manifest.settings
+    if not isinstance(settings, ClipSettings):
+        return f"{store.views}: snippets {store.snippets}"
+    if store.kind == "patches":
+        return f"the whole picture and its {store.views - 1} patches, fit {settings.fit}"
+    return (
+        f"{store.views}: grid {settings.grid}, overlap {settings.overlap:.4g}, fit {settings.fit}, "
+        f"snippets {store.snippets}"
+    )
 
 
-def _brief(settings: dict[str, Any], names: tuple[str, ...] | None = None) -> str:
+def _brief(settings: Mapping[str, object]) -> str:
     """`name value, name value`; the strategy first, digests and what is not set left out."""
-    order = sorted(settings, key=lambda name: name != "strategy") if names is None else names
     shown = []
-    for name in order:
-        value = settings.get(name)
+    for name in sorted(settings, key=lambda name: name != "strategy"):
+        value = settings[name]
         if value is None or _DIGEST.fullmatch(str(value)):
             continue
         shown.append(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}")
     return ", ".join(shown)
 
 
-def _thresholds(manifest: dict[str, Any]) -> list[str]:
-    pairs = zip(manifest["classes"], manifest["thresholds"], strict=True)
-    width = max(map(len, manifest["classes"]))
+def _thresholds(classes: Sequence[str], thresholds: Sequence[float | None]) -> list[Text]:
+    width = max(map(len, classes))
     return [
-        f"{name:{width}} {'never' if value is None else f'{value:.4f}':>6}" for name, value in pairs
+        Text(f"{name:{width}} {'never' if value is None else f'{value:.4f}':>6}")
+        for name, value in zip(classes, thresholds, strict=True)
     ]

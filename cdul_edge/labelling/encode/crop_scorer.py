@@ -1,19 +1,20 @@
-"""The CLIP behind a labels folder, for whoever wants to show it pieces of the pictures later."""
+"""The CLIP behind a labels folder, for methods that show it pieces of the pictures later."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from cdul_edge.labelling.arrays import Pixels, Singles, softmax
 from cdul_edge.labelling.encode.prompts import Prompts
-from cdul_edge.labels.folder import MANIFEST, read_manifest
+from cdul_edge.labels.manifest import MANIFEST, ClipRun, ClipSettings, LabelsManifest, read_manifest
 from cdul_edge.labels.pseudo_labels import FILE_NAME
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import LabelsError
-from cdul_edge_runtime.pictures.preprocess import Preprocess
+from cdul_edge_runtime.pictures.preprocess import Preprocess, Resize
 
 if TYPE_CHECKING:  # torch and open_clip are loaded when the CLIP is
     import torch
@@ -21,11 +22,9 @@ if TYPE_CHECKING:  # torch and open_clip are loaded when the CLIP is
     from cdul_edge.clip.models import LoadedClip
     from cdul_edge.labelling.encode.encoder import ClipEncoder
 
-Pixels = npt.NDArray[np.uint8]
-
 
 class ClipOfLabels:
-    """Where the CLIP that made a labels folder is to be had; it says no before it is needed."""
+    """The CLIP that made a labels folder; `check` tells up front whether it is available."""
 
     def __init__(self, labels: Path) -> None:
         # a label file in its folder is as good as the folder
@@ -36,14 +35,13 @@ class ClipOfLabels:
 
         Raises:
             LabelsError: no manifest, imported similarities, or other weights.
-            CdulEdgeError: weights that cannot be had.
+            CdulEdgeError: weights that are not available.
         """
         from cdul_edge.clip.models import fetch_weights
 
-        manifest = self._manifest()
-        settings = manifest["settings"]
-        found = fetch_weights(settings["clip"], settings["pretrained"])
-        self._require_same("weights_sha256", found, manifest)
+        _, settings, model = self._read()
+        found = fetch_weights(settings.clip, settings.pretrained)
+        self._require_same(settings, "weights_sha256", found, model.weights_sha256)
 
     def open(self, device: torch.device) -> ClipCropScorer:
         """Load CLIP as the folder's manifest says, and embed its prompts.
@@ -54,42 +52,45 @@ class ClipOfLabels:
         from cdul_edge.clip.models import load_clip
         from cdul_edge.labelling.encode.encoder import ClipEncoder
 
-        manifest = self._manifest()
-        settings = manifest["settings"]
-        clip = load_clip(settings["clip"], settings["pretrained"], seed=settings["seed"])
-        for key, value in clip.description.items():
-            self._require_same(key, value, manifest)
+        manifest, settings, model = self._read()
+        clip = load_clip(settings.clip, settings.pretrained, seed=settings.seed)
+        expected = asdict(model)
+        for key, value in asdict(clip.description).items():
+            self._require_same(settings, key, value, expected[key])
         encoder = ClipEncoder(clip, "cuda" if device.type == "cuda" else "cpu")
-        return ClipCropScorer(clip, encoder, _prompts(manifest), settings["fit"])
+        return ClipCropScorer(clip, encoder, _prompts(manifest), settings.fit)
 
-    def _manifest(self) -> dict[str, Any]:
+    def _read(self) -> tuple[LabelsManifest, ClipSettings, ClipRun]:
         manifest = read_manifest(self.folder) if self.folder.is_dir() else None
         if manifest is None:
             raise LabelsError(
                 f"{self.folder} has no {MANIFEST}, so which CLIP made these labels is not known: "
                 "give a folder of `cdul-edge label`"
             )
-        if manifest["model"] is None:
+        if manifest.model is None or not isinstance(manifest.settings, ClipSettings):
             raise LabelsError(
                 f"{self.folder} was imported with --from-similarities, so there is no CLIP that "
                 "could look at its pictures: label them with --clip"
             )
-        return manifest
+        return manifest, manifest.settings, manifest.model
 
-    def _require_same(self, key: str, found: Any, manifest: dict[str, Any]) -> None:
-        expected = manifest["model"].get(key)
+    def _require_same(
+        self, settings: ClipSettings, key: str, found: object, expected: object
+    ) -> None:
         if found != expected:
             raise LabelsError(
-                f"the CLIP {manifest['settings']['clip']} is not the one that made {self.folder}: "
-                f"its {key} is {found}, expected {expected}: restore it, or label anew"
+                f"the CLIP {settings.clip} is not the one that made {self.folder}: its {key} is "
+                f"{found}, expected {expected}: restore it, or label the pictures again"
             )
 
 
 class ClipCropScorer:
     """A CLIP with the prompts and templates of a labels folder."""
 
-    def __init__(self, clip: LoadedClip, encoder: ClipEncoder, prompts: Prompts, fit: Any) -> None:
-        from cdul_edge.labelling.store.similarities import choose_batch_pictures
+    def __init__(
+        self, clip: LoadedClip, encoder: ClipEncoder, prompts: Prompts, fit: Resize
+    ) -> None:
+        from cdul_edge.labelling.encode.encoder import choose_batch_pictures
 
         self._encoder, self._temperature = encoder, clip.temperature
         self._texts = encoder.embed_texts(prompts)
@@ -106,16 +107,13 @@ class ClipCropScorer:
         """How many pieces fill the device."""
         return self._batch
 
-    def score(self, crops: Pixels) -> npt.NDArray[np.float32]:
+    def score(self, crops: Pixels) -> Singles:
         """(K, C) softmax over the classes, at the model's temperature, of (K, S, S, 3) uint8."""
         vectors = self._encoder.embed_views(crops[:, None])[:, 0]
-        logits = (vectors @ self._texts.T).astype(np.float64) / self._temperature
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares: npt.NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
-        return shares.astype(np.float32)
+        return softmax(vectors @ self._texts.T, self._temperature).astype(np.float32)
 
 
-def _prompts(manifest: dict[str, Any]) -> Prompts:
-    classes = ClassList(tuple(manifest["classes"]))
-    listed = tuple(tuple(manifest["prompts"][name]) for name in classes)
-    return Prompts(classes, listed, tuple(manifest["templates"]))
+def _prompts(manifest: LabelsManifest) -> Prompts:
+    classes = ClassList(manifest.classes)
+    prompts = manifest.prompts or {}
+    return Prompts(classes, tuple(prompts[name] for name in classes), manifest.templates or ())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from cdul_edge.clip.choices import Device, Precision
 from cdul_edge.clip.models import LoadedClip
+from cdul_edge.labelling.arrays import Floats, Pixels
 from cdul_edge.labelling.encode.dense_tokens import embed_tokens, require_plain_vit
-from cdul_edge.labelling.encode.encoder import ClipEncoder, Device, Floats, Precision
+from cdul_edge.labelling.encode.encoder import ClipEncoder
 
 
 class PatchEncoder(ClipEncoder):
@@ -18,6 +19,8 @@ class PatchEncoder(ClipEncoder):
         CdulEdgeError: the CLIP is no plain ViT.
     """
 
+    dtype = np.float16
+
     def __init__(
         self,
         clip: LoadedClip,
@@ -25,7 +28,7 @@ class PatchEncoder(ClipEncoder):
         precision: Precision = "auto",
         threads: int | None = None,
     ) -> None:
-        self._vit = require_plain_vit(clip.model.visual, clip.description["architecture"])
+        self._vit = require_plain_vit(clip.model.visual, clip.description.architecture)
         super().__init__(clip, device, precision, threads)
 
     @property
@@ -34,9 +37,9 @@ class PatchEncoder(ClipEncoder):
         rows, columns = self._vit.grid_size
         return 1 + int(rows * columns)
 
-    def embed_views(self, pixels: npt.NDArray[np.uint8]) -> Floats:
-        """As `ClipEncoder` does, in float16: two hundred vectors a picture are stored."""
-        return super().embed_views(pixels).astype(np.float16)
+    def embed_views(self, pixels: Pixels) -> Floats:
+        """As `ClipEncoder` does, in float16: two hundred vectors per picture are stored."""
+        return super().embed_views(pixels).astype(self.dtype)
 
     def _encode(self, images: torch.Tensor) -> torch.Tensor:
         return embed_tokens(self._vit, images)

@@ -1,11 +1,11 @@
-"""What CLIP sees of a picture: the whole of it, and the snippets of a grid."""
+"""What CLIP sees of a picture: the whole of it, and the snippets of a grid or none."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,28 @@ from cdul_edge_runtime.pictures.preprocess import Preprocess, Resize
 Box = tuple[int, int, int, int]
 
 
+class Framing(Protocol):
+    """Which rectangles of a picture are encoded, and how each becomes a square."""
+
+    @property
+    def fit(self) -> Resize:
+        """How a view becomes a square; "squash" shows all of it."""
+
+    @property
+    def count(self) -> int:
+        """Number of views per picture."""
+
+    def boxes(self, width_px: int, height_px: int) -> list[Box]:
+        """Left, top, right, bottom of every view, the whole picture first; right and bottom are
+        outside."""
+
+
 @dataclass(frozen=True)
 class Views:
     """View 0 is the whole picture; then the snippets, row by row.
 
     Attributes:
-        rows, columns: of the grid; without overlap its tiles partition the picture. Both 0 is the
-            whole picture only.
+        rows, columns: of the grid; without overlap its tiles partition the picture.
         overlap: share of a tile's size by which it grows on every side, in [0, 0.5].
         fit: how a view becomes a square; "squash" shows all of it.
 
@@ -35,16 +50,17 @@ class Views:
     columns: int = 3
     overlap: float = 0.0
     fit: Resize = "squash"
+    part_pictures: ClassVar[int] = 512  # per file of the store
 
     def __post_init__(self) -> None:
-        if min(self.rows, self.columns) < 1 and (self.rows, self.columns) != (0, 0):
+        if min(self.rows, self.columns) < 1:
             raise CdulEdgeError(_no_tiles(self.grid))
         if not 0 <= self.overlap <= 0.5:
             raise CdulEdgeError(f"the overlap {self.overlap} is not in [0, 0.5]")
 
     @property
     def count(self) -> int:
-        """Number of views of a picture, 1 + R."""
+        """Number of views per picture, 1 + R."""
         return 1 + self.rows * self.columns
 
     @property
@@ -58,15 +74,26 @@ class Views:
         A picture with fewer pixels than tiles along a side is its own snippet everywhere.
         """
         whole = (0, 0, width_px, height_px)
-        if not self.rows or width_px < self.columns or height_px < self.rows:
+        if width_px < self.columns or height_px < self.rows:
             return [whole] * self.count
         across = _edges(width_px, self.columns, self.overlap)
         down = _edges(height_px, self.rows, self.overlap)
         return [whole, *((x0, y0, x1, y1) for y0, y1 in down for x0, x1 in across)]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for a manifest."""
-        return asdict(self)
+
+@dataclass(frozen=True)
+class WholePicture:
+    """One view, for a CLIP whose patch tokens stand for the snippets: `--strategy patches`."""
+
+    fit: Resize = "squash"
+    count: ClassVar[int] = 1
+    grid: ClassVar[str] = "0x0"  # as manifests have it
+    overlap: ClassVar[float] = 0.0
+    part_pictures: ClassVar[int] = 128  # 26 MB per file for ViT-B/16
+
+    def boxes(self, width_px: int, height_px: int) -> list[Box]:
+        """The whole picture."""
+        return [(0, 0, width_px, height_px)]
 
 
 def parse_grid(text: str) -> tuple[int, int]:
@@ -82,7 +109,7 @@ def parse_grid(text: str) -> tuple[int, int]:
 
 
 def cut_views(
-    image: Image.Image, views: Views, preprocess: Preprocess, out: npt.NDArray[np.uint8]
+    image: Image.Image, views: Framing, preprocess: Preprocess, out: npt.NDArray[np.uint8]
 ) -> None:
     """Cut an RGB picture and fit every view into `out`, (1 + R, S, S, 3) uint8.
 

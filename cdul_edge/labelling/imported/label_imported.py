@@ -4,84 +4,82 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
-from cdul_edge.labelling.encode.console import Talk
 from cdul_edge.labelling.encode.prompts import read_prompts
 from cdul_edge.labelling.imported.similarity_files import Similarities, read_similarities
-from cdul_edge.labelling.request import Scoring
-from cdul_edge.labelling.store.parts import Part, part_name, slice_parts, write_part
-from cdul_edge.labelling.store.resume import (
+from cdul_edge.labelling.plan import (
+    describe_differences,
+    digest_paths,
+    digest_settings,
+    refuse_differences,
+)
+from cdul_edge.labelling.request import ImportRequest
+from cdul_edge.labelling.store.folder import (
     find_existing,
     refuse_damage,
     remove_labels,
-    remove_leftovers,
-    write_pictures,
+    start_folder,
 )
-from cdul_edge.labelling.store.settings import digest_paths, digest_settings, require_same_settings
-from cdul_edge.labelling.write_labels import Effort, LabelSummary, finish_labels
-from cdul_edge.labels.folder import write_manifest
+from cdul_edge.labelling.store.parts import Part, part_name, slice_parts, write_part
+from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.labels.manifest import ImportSettings, Inputs, LabelsManifest, StoreFacts
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.files import sha256_file
-from cdul_edge_runtime.pictures.images import PictureList, find_images
+from cdul_edge_runtime.pictures.images import find_images
 
 PART_PICTURES = 4096  # no picture is read: parts need not be small to lose little
 
 
-@dataclass(frozen=True)
-class ImportRequest:
-    """One run of `cdul-edge label --from-similarities`.
+def import_similarities(request: ImportRequest, console: Console) -> LabelsManifest:
+    """Store the similarities of a file, where they are not stored yet.
 
-    Attributes:
-        similarities: the NPZ or Parquet file.
-        images: the pictures themselves, where training shall find them; None keeps the names.
-        classes: a class file that must name the file's classes in their order.
-        made_with: temperature of its softmax values; None takes the file's, or detects it.
-    """
-
-    similarities: Path
-    out: Path
-    images: Path | None = None
-    classes: Path | None = None
-    made_with: float | None = None
-    scoring: Scoring = field(default_factory=Scoring)
-    force: bool = False
-    repair: bool = False
-
-
-def label_from_similarities(request: ImportRequest, talk: Talk) -> LabelSummary:
-    """Store the similarities, then make pseudo-labels of them.
+    Returns:
+        The manifest of the store.
 
     Raises:
         CdulEdgeError: a file that cannot be understood, or other classes; nothing was written.
         LabelsError: `request.out` holds other labels.
     """
-    effort = Effort()
     found = read_similarities(request.similarities, request.made_with)
     _require_classes(request, found)
-    pictures, reasons = _match(request, found.paths)
-    settings = {
-        "from_similarities": sha256_file(request.similarities),
-        "made_with_temperature": found.cached_temperature,
-        "images": digest_paths(pictures.paths),
-    }
+    root, pictures = _match(request, found.paths)
+    settings = ImportSettings(
+        from_similarities=sha256_file(request.similarities),
+        made_with_temperature=found.cached_temperature,
+        images=digest_paths([picture.path for picture in pictures]),
+    )
     existing = find_existing(request.out)
     if existing is not None and not request.force:
-        require_same_settings(str(request.out), existing["settings"], settings)
-    if existing and existing["complete"] and not (request.repair or request.force):
+        before = existing.settings.to_dict()
+        refuse_differences(request.out, describe_differences(before, settings.to_dict()))
+    if existing and existing.complete and not (request.repair or request.force):
         refuse_damage(request.out, existing)
-        talk.say("the similarities are in the store already")
-        content = existing
-    else:
-        _announce(found, talk)
-        if existing is not None:
-            remove_labels(request.out)
-        content = _store(request, found, pictures, reasons, settings)
-    return finish_labels(request.out, content, request.scoring, effort, talk)
+        console.say("the similarities are in the store already")
+        return existing
+    _announce(found, console)
+    if existing is not None:
+        remove_labels(request.out)
+    parts = slice_parts(len(pictures), PART_PICTURES)
+    inputs = Inputs(
+        similarities=str(request.similarities.resolve()),
+        images=str(request.images.resolve()) if request.images else None,
+        root=str(root),
+        pictures=len(pictures),
+        paths_sha256=settings.images,
+    )
+    manifest = _describe(found, settings, inputs, len(parts))
+    start_folder(request.out, manifest, [picture.path for picture in pictures])
+    for index, places in enumerate(parts):
+        rows = slice(places.start, places.stop)
+        known = np.array([picture.reason is None for picture in pictures[rows]])
+        part = Part(pictures[rows], found.cosines[rows][known])
+        digest = manifest.similarities.digest
+        write_part(request.out / part_name(index), part, "cosines", digest)
+    return manifest
 
 
 def _require_classes(request: ImportRequest, found: Similarities) -> None:
@@ -95,9 +93,7 @@ def _require_classes(request: ImportRequest, found: Similarities) -> None:
         )
 
 
-def _match(
-    request: ImportRequest, names: Sequence[str]
-) -> tuple[PictureList, tuple[str | None, ...]]:
+def _match(request: ImportRequest, names: Sequence[str]) -> tuple[Path, tuple[StoredPicture, ...]]:
     """Find the pictures by path, file name or stem; what is not there is marked unreadable."""
     if len(set(names)) != len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
@@ -106,13 +102,13 @@ def _match(
         )
     if request.images is None:
         root = request.similarities.resolve().parent
-        return PictureList(root, tuple(names)), (None,) * len(names)
+        return root, tuple(StoredPicture(name) for name in names)
     pictures = find_images(request.images)
     known: dict[str, set[str]] = defaultdict(set)
     for path in pictures.paths:
         for key in (path, PurePosixPath(path).name, PurePosixPath(path).stem):
             known[key].add(path)
-    paths, reasons = [], []
+    matched = []
     taken: dict[str, str] = {}
     for name in names:
         fitting = sorted(known.get(name, ()))
@@ -128,85 +124,49 @@ def _match(
                 f"{path!r}: name each once"
             )
         taken[path] = name
-        paths.append(path)
-        reasons.append(None if fitting else f"is not in {request.images}")
-    if all(reasons):
+        reason = None if fitting else f"is not in {request.images}"
+        matched.append(StoredPicture(path, reason=reason))
+    if all(picture.reason for picture in matched):
         raise CdulEdgeError(
             f"none of the {len(names)} pictures of {request.similarities} is in {request.images}: "
             f"it has {pictures.paths[0]!r}, the file names {names[0]!r}"
         )
-    return PictureList(pictures.root, tuple(paths)), tuple(reasons)
+    return pictures.root, tuple(matched)
 
 
-def _announce(found: Similarities, talk: Talk) -> None:
+def _announce(found: Similarities, console: Console) -> None:
     if found.cached_temperature is None:
-        talk.say(f"cosines; the model's temperature is taken as {found.model_temperature:g}")
+        console.say(f"cosines; the model's temperature is taken as {found.model_temperature:g}")
         return
     how = "detected from their spread" if found.detected else "given"
-    talk.say(
+    console.say(
         f"softmax values at temperature {found.cached_temperature:.4g} ({how}); the model's own is "
         f"taken as {found.model_temperature:.4g}"
     )
     if found.snippets == "extremes":
-        talk.say(
+        console.say(
             "only each class's best and worst snippet are known: at another temperature than the "
             "cached one their scores are an approximation"
         )
 
 
-def _store(
-    request: ImportRequest,
-    found: Similarities,
-    pictures: PictureList,
-    reasons: Sequence[str | None],
-    settings: dict[str, Any],
-) -> dict[str, Any]:
-    parts = slice_parts(len(pictures), PART_PICTURES)
-    content = _describe(request, found, pictures, settings, len(parts))
-    remove_leftovers(request.out)
-    write_manifest(request.out, content, [])
-    write_pictures(request.out, pictures.paths)
-    for index, places in enumerate(parts):
-        rows = slice(places.start, places.stop)
-        known = np.array([reason is None for reason in reasons[rows]])
-        part = Part(
-            paths=pictures.paths[rows],
-            reasons=tuple(reasons[rows]),
-            sizes=np.zeros((len(places), 2), np.int32),
-            values=found.cosines[rows][known],
-        )
-        digest = content["similarities"]["digest"]
-        write_part(request.out / part_name(index), part, "cosines", digest)
-    return content
-
-
 def _describe(
-    request: ImportRequest,
-    found: Similarities,
-    pictures: PictureList,
-    settings: dict[str, Any],
-    parts: int,
-) -> dict[str, Any]:
-    return {
-        "complete": False,
-        "settings": settings,
-        "classes": list(found.classes),
-        "prompts": None,
-        "templates": None,
-        "model": None,
-        "similarities": {
-            "views": found.cosines.shape[1],
-            "snippets": found.snippets,
-            "parts": parts,
-            "model_temperature": found.model_temperature,
-            "cached_temperature": found.cached_temperature,
-            "digest": digest_settings(settings),
-        },
-        "inputs": {
-            "similarities": str(request.similarities.resolve()),
-            "images": str(request.images.resolve()) if request.images else None,
-            "root": str(pictures.root),
-            "pictures": len(pictures),
-            "paths_sha256": digest_paths(pictures.paths),
-        },
-    }
+    found: Similarities, settings: ImportSettings, inputs: Inputs, parts: int
+) -> LabelsManifest:
+    return LabelsManifest(
+        complete=False,
+        settings=settings,
+        classes=found.classes.names,
+        prompts=None,
+        templates=None,
+        model=None,
+        similarities=StoreFacts(
+            views=found.cosines.shape[1],
+            snippets=found.snippets,
+            parts=parts,
+            model_temperature=found.model_temperature,
+            cached_temperature=found.cached_temperature,
+            digest=digest_settings(settings.to_dict()),
+        ),
+        inputs=inputs,
+    )

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cdul_edge.labelling.score.aggregation import MAX_TEMPERATURE, Snippets
+from cdul_edge.labelling.score.aggregation import MAX_TEMPERATURE
+from cdul_edge.labels.manifest import Snippets
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
 

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from cdul_edge.labelling.arrays import Floats, softmax
+from cdul_edge.labelling.score.choices import Fusion, Strategy
+from cdul_edge.labels.manifest import Snippets
 from cdul_edge_runtime.errors import CdulEdgeError
-
-Floats = npt.NDArray[np.floating[Any]]
-Strategy = Literal["evidence", "cdul", "max", "average", "cosine-mean", "global", "patches"]
-Fusion = Literal["half", "pooled"]
-# "all": every snippet's cosines. "extremes": two rows, the softmax over the classes of which is
-# each class's best and worst snippet.
-Snippets = Literal["all", "extremes"]
 
 # No CLIP has a higher temperature (they start at 0.07); ln(100) = 4.6 is the mistake to catch.
 MAX_TEMPERATURE = 0.5
@@ -109,7 +104,7 @@ class Aggregation:
             merged = np.where(best >= self.zeta, best, worst)
         return self._fuse(whole, merged).astype(np.float32)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values for a manifest."""
         return asdict(self)
 
@@ -134,14 +129,6 @@ class Aggregation:
             return pooled
         fused: Floats = (whole + merged + self.balance * np.abs(whole - merged)) / 2
         return np.clip(fused, 0.0, 1.0)  # rounding may reach 1 + 1e-16
-
-
-def softmax(cosines: Floats, temperature: float) -> Floats:
-    """Shares of the classes, the last axis."""
-    logits = cosines.astype(np.float64) / temperature
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
-    return shares
 
 
 def _shares(cosines: Floats, temperature: float) -> Floats:

@@ -7,19 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge.labelling.score.aggregation import Snippets, softmax
+from cdul_edge.labelling.arrays import Floats, Singles, softmax
 from cdul_edge.labelling.score.set_statistics import ReadParts, SetViews, standardize
 from cdul_edge.labelling.store.parts import Part
-
-Floats = npt.NDArray[np.floating[Any]]
-Singles = npt.NDArray[np.float32]
-# Of the cosines: "center" and "sparc"; of the scores: "ccd" and "ridge".
-Debias = Literal["none", "center", "sparc", "ccd", "ridge"]
+from cdul_edge.labels.manifest import Snippets
 
 # CCD leaves pictures out whose softmax is more even than this share of ln C. It has 2 nats, which
 # is 2/3 of ln 20 and would be 46 % of ln 80.

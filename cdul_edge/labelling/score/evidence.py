@@ -6,18 +6,14 @@ The second is learned from the pictures in which the class certainly is not, and
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from cdul_edge.labelling.arrays import Doubles, Floats, Singles
 from cdul_edge.labelling.score.mixture import Split, fit_split, typical_split
 from cdul_edge.labelling.score.set_statistics import SetViews, standardize
-
-Floats = npt.NDArray[np.floating[Any]]
-Doubles = npt.NDArray[np.float64]
-Singles = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -43,10 +39,6 @@ class EvidenceScoring:
     samples: int = 20
     seen: float = 0.002
     pictures: int = 100
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for a manifest."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

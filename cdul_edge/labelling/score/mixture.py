@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating[Any]]
-Doubles = npt.NDArray[np.float64]
+from cdul_edge.labelling.arrays import Doubles, Floats
 
 # Two normal distributions of one width that are nearer make one hill, whatever their shares.
 SEPARATED = 2.0

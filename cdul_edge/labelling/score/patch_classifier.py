@@ -10,12 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from cdul_edge.labelling.score.patch_selection import Ints, Patches
-from cdul_edge.labelling.store.parts import Floats
-
-Doubles = npt.NDArray[np.float64]
+from cdul_edge.labelling.arrays import Doubles, Floats, Ints, softmax
+from cdul_edge.labelling.score.patch_selection import Patches
 
 # Squared lengths that are rounding only, a dimension: unit vectors in float16 have 1e-7 at most.
 _NO_SPREAD = 1e-12
@@ -43,7 +40,7 @@ class PatchClassifier:
         """Softmax over the G classes of logits / temperature, (…, G) of unit vectors (…, D)."""
         # one product of matrices: numpy would make one a picture, thirty times slower
         flat = embeddings.reshape(-1, embeddings.shape[-1]).astype(np.float32, copy=False)
-        shares = softmax((flat @ self.weights.T + self.offsets) / temperature)
+        shares = softmax(flat @ self.weights.T + self.offsets, temperature, np.float32)
         return shares.reshape(*embeddings.shape[:-1], len(self.present))
 
 
@@ -85,13 +82,6 @@ def refit_gaussians(
     again = _fit(first.present, first.means.copy(), rows[kept], chosen)
     lost = np.setdiff1d(np.arange(len(first.present)), rows[kept])
     return again, tuple(first.present[lost].tolist())
-
-
-def softmax(logits: Floats) -> Floats:
-    """Over the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
-    return shares
 
 
 def _fit(present: Ints, means: Doubles, rows: Ints, patches: Patches) -> PatchClassifier:

@@ -6,22 +6,20 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from cdul_edge.labelling.arrays import Floats, Ints, Singles, softmax
 from cdul_edge.labelling.score.patch_classifier import (
     PatchClassifier,
     fit_gaussians,
     refit_gaussians,
-    softmax,
 )
 from cdul_edge.labelling.score.patch_selection import Patches, merge_patches, select_patches
-from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, Floats, Part, part_name, read_part
+from cdul_edge.labelling.score.set_scores import SetScores
+from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, Part, part_name, read_part
+from cdul_edge.labels.manifest import LabelsManifest, SkippedPicture
 from cdul_edge_runtime.errors import CdulEdgeError
-
-Scores = npt.NDArray[np.float32]
 
 NAMED = 5
 
@@ -64,33 +62,18 @@ class PatchScoring:
         if not 0 <= self.whole_weight <= 1:
             raise CdulEdgeError(f"the whole picture's weight {self.whole_weight} is not in [0, 1]")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values for a manifest."""
         return {"strategy": "patches", **asdict(self)}
 
-
-@dataclass(frozen=True)
-class PatchScores:
-    """What the patches of a store say.
-
-    Attributes:
-        paths: of the N readable pictures.
-        scores: (N, C) in [0, 1]; rows sum to 1 where every class has patches.
-        cosines: (N, C) of the whole pictures.
-        skipped: path and reason of the other pictures.
-        notes: what did not go as in the paper, for the user; one line each.
-    """
-
-    paths: tuple[str, ...]
-    scores: Scores
-    cosines: Scores
-    skipped: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
+    def score(self, folder: Path, manifest: LabelsManifest) -> SetScores:
+        """Read a store of patches, twice."""
+        return score_patches(folder, manifest.similarities.parts, self, manifest.classes)
 
 
 def score_patches(
     folder: Path, parts: int, scoring: PatchScoring, classes: Sequence[str]
-) -> PatchScores:
+) -> SetScores:
     """Learn the classifier from a finished store, and score every picture of it.
 
     The store is read twice, part by part: memory holds a part, the kept patches, and the scores.
@@ -102,7 +85,7 @@ def score_patches(
         classes: the C names, for the notes.
     """
     paths: list[str] = []
-    skipped: list[tuple[str, str]] = []
+    skipped: list[SkippedPicture] = []
     wholes = [np.empty((0, len(classes)), np.float32)]
     kept: list[Patches] = []
     place = 0
@@ -121,7 +104,7 @@ def score_patches(
         place += embeddings.values.shape[0] * (embeddings.values.shape[1] - 1)
     whole = np.concatenate(wholes)
     if not paths:
-        return PatchScores((), whole, whole, tuple(skipped), ())
+        return SetScores((), whole, None, tuple(skipped))
     classifier, notes = learn_classifier(kept[0], scoring, classes)
     best = np.concatenate(
         [
@@ -130,7 +113,7 @@ def score_patches(
         ]
     )
     scores = combine_scores(whole, best, classifier.present, scoring)
-    return PatchScores(tuple(paths), scores, whole, tuple(skipped), notes)
+    return SetScores(tuple(paths), scores, whole, tuple(skipped), scoring.to_dict(), notes)
 
 
 def learn_classifier(
@@ -162,9 +145,7 @@ def best_shares(classifier: PatchClassifier, embeddings: Floats, scoring: PatchS
     return best
 
 
-def combine_scores(
-    whole: Floats, best: Floats, present: Sequence[int] | Any, scoring: PatchScoring
-) -> Scores:
+def combine_scores(whole: Floats, best: Floats, present: Ints, scoring: PatchScoring) -> Singles:
     """Whole picture and patches; a class without patches has the whole picture's share.
 
     Args:
@@ -176,7 +157,7 @@ def combine_scores(
     Returns:
         (N, C) in [0, 1].
     """
-    scores = softmax(whole.astype(np.float64) / (scoring.whole * scoring.temperature))
+    scores = softmax(whole, scoring.whole * scoring.temperature)
     contrast = scoring.contrast * math.sqrt(whole.shape[1] / 20)
     patches = softmax(best.astype(np.float64) * contrast)
     weight = scoring.whole_weight

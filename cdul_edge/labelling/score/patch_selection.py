@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge.labelling.store.parts import Floats
-
-Ints = npt.NDArray[np.int64]
+from cdul_edge.labelling.arrays import Floats, Ints
 
 
 @dataclass(frozen=True)

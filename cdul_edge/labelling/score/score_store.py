@@ -1,21 +1,19 @@
-"""The cheap half: from a finished similarity store to pseudo-labels, without CLIP."""
+"""The cheap half: from a finished similarity store to scores, without CLIP."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from cdul_edge.labelling.request import SPREAD, Scoring
-from cdul_edge.labelling.score.aggregation import Aggregation, Snippets
+from cdul_edge.labelling.arrays import Singles
+from cdul_edge.labelling.score.aggregation import Aggregation
+from cdul_edge.labelling.score.choices import Debias
 from cdul_edge.labelling.score.debias import (
     RIDGE,
-    Debias,
     center_classes,
     divide_by_top1_bias,
     measure_columns,
@@ -23,98 +21,61 @@ from cdul_edge.labelling.score.debias import (
     standardize_rows_and_columns,
 )
 from cdul_edge.labelling.score.evidence import EvidenceScoring, refuse_reason, score_evidence
+from cdul_edge.labelling.score.patch_scores import PatchScoring
+from cdul_edge.labelling.score.scoring import SPREAD, Scoring
+from cdul_edge.labelling.score.set_scores import Scorer, SetScores
 from cdul_edge.labelling.score.set_statistics import ReadParts, gather_views, read_store
 from cdul_edge.labelling.store.parts import Part
-from cdul_edge.labels.pseudo_labels import PseudoLabels
-from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.bundle.thresholds import (
-    order_shares,
-    prevalence_thresholds,
-    unlabelled_thresholds,
-)
-
-EXAMPLES = 3
+from cdul_edge.labels.manifest import LabelsManifest, SkippedPicture, Snippets, StoreFacts
 
 
-@dataclass(frozen=True)
-class ClassSummary:
-    """What the pseudo-labels say of one class.
-
-    `threshold` is None for a class that no picture shows; `examples` are its best pictures.
-    """
-
-    name: str
-    mean_score: float
-    threshold: float | None
-    above_threshold: int
-    examples: tuple[str, ...]
+def choose_scorer(scoring: Scoring, store: StoreFacts) -> Scorer:
+    """The strategy asked for, with the temperature that this store's CLIP has."""
+    aggregation = scoring.resolve(store.model_temperature, store.cached_temperature)
+    if store.kind == "patches":
+        return PatchScoring(aggregation.temperature)
+    return SnippetScoring(scoring, aggregation)
 
 
 @dataclass(frozen=True)
-class StoreScores:
-    """What a store says of its N readable pictures.
+class SnippetScoring:
+    """Strategies that merge a picture's snippets, or read the whole set's."""
 
-    Attributes:
-        paths: N paths.
-        scores: (N, C) in [0, 1].
-        cosines: (N, C) of the whole pictures, up to a constant a picture.
-        skipped: path and reason of the other pictures.
-        settings: how the scores were made.
-        notes: what went otherwise than asked, for the user; one line each.
-    """
+    scoring: Scoring
+    aggregation: Aggregation
 
-    paths: tuple[str, ...]
-    scores: npt.NDArray[np.float32]
-    cosines: npt.NDArray[np.float32] | None
-    skipped: tuple[tuple[str, str], ...]
-    settings: dict[str, Any]
-    notes: tuple[str, ...] = ()
+    def score(self, folder: Path, manifest: LabelsManifest) -> SetScores:
+        """Read a store of snippets, one to four times."""
+        parts, snippets = manifest.similarities.parts, manifest.similarities.snippets
 
+        def read() -> Iterator[Part]:
+            return read_store(folder, parts)
 
-def score_store(
-    folder: Path, store: dict[str, Any], classes: tuple[str, ...], scoring: Scoring
-) -> StoreScores:
-    """Scores of every readable picture of a store of snippets.
-
-    Args:
-        folder: the labels folder.
-        store: what its manifest says of the similarities.
-        classes: names of the C columns.
-        scoring: how similarities become scores.
-    """
-    parts, snippets = store["parts"], store["snippets"]
-
-    def read() -> Iterator[Part]:
-        return read_store(folder, parts)
-
-    paths, skipped, whole = _list_pictures(read)
-    if not paths:
-        return StoreScores((), np.zeros((0, len(classes)), np.float32), None, skipped, {})
-    aggregation = scoring.resolve(store["model_temperature"], store["cached_temperature"])
-    if scoring.temperature == SPREAD:
-        measured = measure_columns(read, snippets).temperature
-        aggregation = replace(aggregation, temperature=measured)
-    if scoring.strategy == "evidence":
-        found = _weigh_evidence(read, whole, aggregation, snippets, classes)
-    else:
-        found = _score_pictures(read, whole, aggregation, snippets, scoring.debias)
-    return StoreScores(paths, found.scores, found.cosines, skipped, found.settings, found.notes)
+        paths, skipped, whole = _list_pictures(read)
+        if not paths:
+            empty = np.zeros((0, len(manifest.classes)), np.float32)
+            return SetScores((), empty, None, skipped)
+        aggregation = self.aggregation
+        if self.scoring.temperature == SPREAD:
+            measured = measure_columns(read, snippets).temperature
+            aggregation = replace(aggregation, temperature=measured)
+        if self.scoring.strategy == "evidence":
+            found = _weigh_evidence(read, whole, aggregation, snippets, manifest.classes)
+        else:
+            found = _score_pictures(read, whole, aggregation, snippets, self.scoring.debias)
+        return SetScores(paths, found.scores, found.cosines, skipped, found.settings, found.notes)
 
 
 @dataclass(frozen=True)
 class _Scored:
-    scores: npt.NDArray[np.float32]
-    cosines: npt.NDArray[np.float32]
-    settings: dict[str, Any]
+    scores: Singles
+    cosines: Singles
+    settings: Mapping[str, object]
     notes: tuple[str, ...] = ()
 
 
 def _score_pictures(
-    read: ReadParts,
-    cosines: npt.NDArray[np.float32],
-    aggregation: Aggregation,
-    snippets: Snippets,
-    debias: Debias,
+    read: ReadParts, cosines: Singles, aggregation: Aggregation, snippets: Snippets, debias: Debias
 ) -> _Scored:
     used = {**aggregation.to_dict(), "debias": debias}
     if debias == "ridge":
@@ -137,17 +98,17 @@ def _score_pictures(
 
 def _weigh_evidence(
     read: ReadParts,
-    cosines: npt.NDArray[np.float32],
+    cosines: Singles,
     aggregation: Aggregation,
     snippets: Snippets,
     classes: tuple[str, ...],
 ) -> _Scored:
     settings = EvidenceScoring()
-    used = {**aggregation.to_dict(), **settings.to_dict(), "strategy": "evidence"}
+    used = {**aggregation.to_dict(), **asdict(settings), "strategy": "evidence"}
     reason = refuse_reason(len(cosines), settings)
     if reason is not None:
         scored = _score_pictures(read, cosines, aggregation, snippets, "none")
-        note = f"{reason}: scored picture by picture, as --strategy cdul does"
+        note = f"{reason}: each picture was scored on its own, as --strategy cdul does"
         return replace(scored, settings={**used, "instead": "cdul"}, notes=(note,))
     views = gather_views(read, aggregation, snippets, settings.spreads)
     found = score_evidence(views, classes, settings)
@@ -160,51 +121,13 @@ def _weigh_evidence(
 
 def _list_pictures(
     read: ReadParts,
-) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...], npt.NDArray[np.float32]]:
+) -> tuple[tuple[str, ...], tuple[SkippedPicture, ...], Singles]:
     """Paths of the readable pictures, the others with their reasons, and whole cosines (N, C)."""
     paths: list[str] = []
-    skipped: list[tuple[str, str]] = []
+    skipped: list[SkippedPicture] = []
     whole = []
     for part in read():
         paths += part.labelled
         skipped += part.skipped
-        whole.append(part.values[:, 0].copy())
+        whole.append(np.asarray(part.values[:, 0], np.float32).copy())
     return tuple(paths), tuple(skipped), np.concatenate(whole)
-
-
-def make_pseudo_labels(
-    root: Path,
-    found: StoreScores,
-    classes: ClassList,
-    scoring: Scoring,
-    provenance: dict[str, Any],
-) -> PseudoLabels:
-    """Add thresholds: by the rule asked for, or of the shares given."""
-    shares = scoring.shares()
-    if shares is None:
-        thresholds = unlabelled_thresholds(found.scores, scoring.thresholds)
-    else:
-        expected = order_shares(shares, classes, Path(scoring.thresholds))
-        thresholds = prevalence_thresholds(found.scores, expected)
-    return PseudoLabels(
-        root, found.paths, classes, found.scores, thresholds, provenance, found.cosines
-    )
-
-
-def summarize_classes(labels: PseudoLabels) -> tuple[ClassSummary, ...]:
-    """One row a class, in column order."""
-    rows = []
-    for column, name in enumerate(labels.classes):
-        scores, threshold = labels.scores[:, column], labels.thresholds[column]
-        above = scores >= threshold
-        best = np.argsort(-scores, kind="stable")[:EXAMPLES]
-        rows.append(
-            ClassSummary(
-                name=name,
-                mean_score=float(scores.mean(dtype=np.float64)),
-                threshold=float(threshold) if np.isfinite(threshold) else None,
-                above_threshold=int(above.sum()),
-                examples=tuple(labels.paths[i] for i in best if above[i]),
-            )
-        )
-    return tuple(rows)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from cdul_edge.labelling.score.aggregation import Aggregation, Snippets, softmax
+from cdul_edge.labelling.arrays import Floats, Singles, softmax
+from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labelling.store.parts import Part, part_name, read_part
+from cdul_edge.labels.manifest import Snippets
 
-Floats = npt.NDArray[np.floating[Any]]
-Singles = npt.NDArray[np.float32]
 ReadParts = Callable[[], Iterator[Part]]
 
 

@@ -5,23 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cdul_edge.labelling.arrays import Floats
+from cdul_edge.labelling.store.pictures import Content, StoredPicture
+from cdul_edge.labels.manifest import SkippedPicture
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.host.files import atomic_write
-
-Floats = npt.NDArray[np.floating[Any]]  # float16 or float32
+from cdul_edge_runtime.host.json_record import RecordError, parse_record
 
 FOLDER = "similarities"
 EMBEDDINGS_FOLDER = "embeddings"
-MEND = "run the same `cdul-edge label` command with --repair to label its pictures again"
+REPAIR = "run the same `cdul-edge label` command with --repair to label its pictures again"
 _KEY = b"cdul_edge"
+_PICTURE = ("path", "reason", "width", "height")
+_CONTENT = ("bytes", "mtime_ns", "digest")
 
 
 @dataclass(frozen=True)
@@ -29,33 +32,40 @@ class Part:
     """The similarities of some consecutive pictures.
 
     Attributes:
-        paths: P paths, readable or not.
-        reasons: P; why a picture could not be read, None for the M that could.
-        sizes: (P, 2) int32 width and height in px; 0 where unknown.
-        values: (M, V, W) float32, rows of the readable pictures in order; W = C cosines, or the
-            D of unit embeddings. Written as float16 if they are, but read as float32.
+        pictures: P, readable or not.
+        values: (M, V, W), rows of the M readable pictures in order; W = C cosines, or the D of
+            unit embeddings. Written as float16 if they are, but read as float32.
     """
 
-    paths: tuple[str, ...]
-    reasons: tuple[str | None, ...]
-    sizes: npt.NDArray[np.int32]
+    pictures: tuple[StoredPicture, ...]
     values: Floats
 
     def __post_init__(self) -> None:
-        count = len(self.paths)
-        assert len(self.reasons) == count
-        assert self.sizes.shape == (count, 2)
-        assert len(self.values) == sum(reason is None for reason in self.reasons)
+        if len(self.values) != len(self.labelled):
+            raise ValueError(f"{len(self.values)} rows for {len(self.labelled)} readable pictures")
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """Paths of all pictures."""
+        return tuple(picture.path for picture in self.pictures)
+
+    @cached_property
     def labelled(self) -> tuple[str, ...]:
         """Paths of the readable pictures: the rows of `values`."""
-        return tuple(p for p, r in zip(self.paths, self.reasons, strict=True) if r is None)
+        return tuple(picture.path for picture in self.pictures if picture.reason is None)
 
     @property
-    def skipped(self) -> tuple[tuple[str, str], ...]:
+    def skipped(self) -> tuple[SkippedPicture, ...]:
         """Path and reason of the others."""
-        return tuple((p, r) for p, r in zip(self.paths, self.reasons, strict=True) if r is not None)
+        return tuple(SkippedPicture(p.path, p.reason) for p in self.pictures if p.reason)
+
+
+@dataclass(frozen=True)
+class _PartFacts:
+    """What a part says of itself: the shape of a picture's values, and the settings behind them."""
+
+    shape: tuple[int, ...]
+    settings: str
 
 
 def part_name(index: int, folder: str = FOLDER) -> str:
@@ -72,18 +82,19 @@ def slice_parts(count: int, part_pictures: int) -> list[range]:
 def write_part(path: Path, part: Part, column: str, digest: str) -> None:
     """Write atomically; `digest` identifies the settings that made the values."""
     shape = list(part.values.shape[1:])
-    width = int(np.prod(shape))
     about = {"shape": shape, "settings": digest}
-    table = pa.table(
-        {
-            "path": pa.array(part.paths, pa.string()),
-            "status": pa.array(["ok" if r is None else "error" for r in part.reasons]),
-            "reason": pa.array(part.reasons, pa.string()),
-            "width": pa.array(part.sizes[:, 0]),
-            "height": pa.array(part.sizes[:, 1]),
-            column: _lists(part.values.reshape(-1, width), part.reasons),
-        }
-    ).replace_schema_metadata({_KEY: json.dumps(about).encode()})
+    pictures = part.pictures
+    columns = {
+        "path": pa.array([p.path for p in pictures], pa.string()),
+        "status": pa.array(["ok" if p.reason is None else "error" for p in pictures]),
+        "reason": pa.array([p.reason for p in pictures], pa.string()),
+        "width": pa.array([p.width_px for p in pictures], pa.int32()),
+        "height": pa.array([p.height_px for p in pictures], pa.int32()),
+        column: _lists(part.values.reshape(-1, int(np.prod(shape))), pictures),
+    }
+    if any(p.content for p in pictures):
+        columns |= _content_columns(pictures)
+    table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(about).encode()})
     with atomic_write(path) as temporary:
         # floats do not compress; a dictionary of them would only cost
         pq.write_table(
@@ -100,31 +111,30 @@ def read_part(path: Path, column: str, paths: Sequence[str] | None = None) -> Pa
         paths: what its pictures must be, in order.
 
     Raises:
-        LabelsError: the part is missing, cut, foreign, or about other pictures.
+        LabelsError: the part is missing, truncated, foreign, or about other pictures.
     """
     table = _read_table(path)
-    about = _read_about(table.schema, path)
-    if column not in table.column_names or len(about["shape"]) != 2:
-        raise LabelsError(f"{path} has no column {column}: {MEND}")
-    found = tuple(table.column("path").to_pylist())
-    if paths is not None and found != tuple(paths):
-        raise LabelsError(f"{path} is about other pictures than the list: {MEND}")
+    about = _read_facts(table.schema, path)
+    if column not in table.column_names or len(about.shape) != 2:
+        raise LabelsError(f"{path} has no column {column}: {REPAIR}")
+    pictures = _pictures(table)
+    if paths is not None and [p.path for p in pictures] != list(paths):
+        raise LabelsError(f"{path} is about other pictures than the list: {REPAIR}")
     values = table.column(column).combine_chunks().flatten()
     flat = np.array(values.to_numpy(zero_copy_only=False), np.float32)
-    sizes = [table.column(name).to_numpy() for name in ("width", "height")]
-    return Part(
-        paths=found,
-        reasons=tuple(table.column("reason").to_pylist()),
-        sizes=np.stack(sizes, axis=1).astype(np.int32),
-        values=flat.reshape(-1, *about["shape"]),
-    )
+    return Part(pictures, flat.reshape(-1, *about.shape))
+
+
+def read_pictures(path: Path) -> tuple[StoredPicture, ...]:
+    """Which pictures a part holds; raises `LabelsError` as `read_part` does."""
+    return _pictures(_read_table(path, [*_PICTURE, *_CONTENT]))
 
 
 def part_digest(path: Path) -> str | None:
     """The settings that made a part, from its last bytes; None when there is no such part.
 
     Raises:
-        LabelsError: it is cut or foreign.
+        LabelsError: it is truncated or foreign.
     """
     if not path.is_file():
         return None
@@ -132,42 +142,65 @@ def part_digest(path: Path) -> str | None:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from error
-    return str(_read_about(schema, path)["settings"])
+    return _read_facts(schema, path).settings
 
 
-def _lists(values: Floats, reasons: Sequence[str | None]) -> Any:
-    readable = np.array([reason is None for reason in reasons])
+def _content_columns(pictures: Sequence[StoredPicture]) -> dict[str, pa.Array]:
+    found = [picture.content or Content(-1, 0, None) for picture in pictures]
+    return {
+        "bytes": pa.array([one.bytes for one in found], pa.int64()),
+        "mtime_ns": pa.array([one.mtime_ns for one in found], pa.int64()),
+        "digest": pa.array([one.digest for one in found], pa.string()),
+    }
+
+
+def _pictures(table: pa.Table) -> tuple[StoredPicture, ...]:
+    path, reason, width, height = (table.column(name).to_pylist() for name in _PICTURE)
+    contents: list[Content | None] = [None] * len(path)
+    if set(_CONTENT) <= set(table.column_names):
+        columns = (table.column(name).to_pylist() for name in _CONTENT)
+        contents = [Content(*row) for row in zip(*columns, strict=True)]
+    rows = zip(path, width, height, contents, reason, strict=True)
+    return tuple(StoredPicture(*row) for row in rows)
+
+
+def _lists(values: Floats, pictures: Sequence[StoredPicture]) -> pa.ListArray:
+    readable = np.array([picture.reason is None for picture in pictures])
     ends = np.cumsum(np.where(readable, values.shape[1], 0))
     if ends[-1] > np.iinfo(np.int32).max:
         raise CdulEdgeError(
-            f"a part of {len(reasons)} pictures holds more than 2^31 numbers: give fewer "
+            f"a part of {len(pictures)} pictures holds more than 2^31 numbers: give fewer "
             "--part-pictures"
         )
     offsets = np.concatenate([[0], ends]).astype(np.int32)
-    lists = pa.ListArray.from_arrays(
+    return pa.ListArray.from_arrays(
         pa.array(offsets), pa.array(values.reshape(-1)), mask=pa.array(~readable)
     )
-    return lists
 
 
-def _read_table(path: Path) -> Any:
+def _read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     if not path.is_file():
-        raise LabelsError(f"{path} is missing: {MEND}")
+        raise LabelsError(f"{path} is missing: {REPAIR}")
     try:
-        return pq.read_table(path, memory_map=False)
+        with pq.ParquetFile(path) as file:
+            there = file.schema_arrow.names
+            wanted = None if columns is None else [name for name in columns if name in there]
+            table = file.read(columns=wanted)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from error
+    missing = [name for name in _PICTURE if name not in table.column_names]
+    if missing:
+        raise LabelsError(f"{path} has no column {missing[0]}: {REPAIR}")
+    return table
 
 
 def _damaged(path: Path, error: Exception) -> LabelsError:
     reason = " ".join(str(error).split())[:120]
-    return LabelsError(f"{path} is cut or damaged ({reason}): {MEND}")
+    return LabelsError(f"{path} is truncated or damaged ({reason}): {REPAIR}")
 
 
-def _read_about(schema: Any, path: Path) -> dict[str, Any]:
-    raw = (schema.metadata or {}).get(_KEY)
-    about = json.loads(raw) if raw else {}
-    if not {"shape", "settings"} <= set(about):
-        raise LabelsError(f"{path} is not a part of cdul-edge's labels: {MEND}")
-    found: dict[str, Any] = about
-    return found
+def _read_facts(schema: pa.Schema, path: Path) -> _PartFacts:
+    try:
+        return parse_record(_PartFacts, json.loads((schema.metadata or {}).get(_KEY, b"")))
+    except (RecordError, ValueError) as error:  # ValueError: no JSON, or no UTF-8
+        raise LabelsError(f"{path} is not a part of cdul-edge's labels: {REPAIR}") from error

@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cdul_edge.labelling.encode.decoding import (
-    Decoder,
-    DecodingPlan,
-    Work,
-    decode_batch,
-    open_decoder,
-)
+from cdul_edge.labelling.encode import shared_memory
+from cdul_edge.labelling.encode.decoding import Decoder, Work, open_decoder
+from cdul_edge.labelling.encode.picture_reader import PictureReader
 from cdul_edge.labelling.encode.views import Views
+from cdul_edge.labelling.store.pictures import is_unchanged
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 SIDE = 8
+BATCH = 4
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> DecodingPlan:
+def reader(tmp_path: Path) -> PictureReader:
     """Ten pictures, each of its own gray: 10, 20, … 100; the fourth is not a picture."""
     for index in range(10):
         gray = 10 * (index + 1)
         Image.new("RGB", (20 + index, 30), (gray,) * 3).save(tmp_path / f"{index}.png")
     (tmp_path / "3.png").write_text("no picture")
-    return DecodingPlan(tmp_path, Views(2, 2), Preprocess(SIDE, SIDE, "squash", "bicubic"), 4)
+    return PictureReader(tmp_path, Views(2, 2), Preprocess(SIDE, SIDE, "squash", "bicubic"))
+
+
+@contextmanager
+def decoder_of(reader: PictureReader, workers: int, held_slots: int = 1) -> Iterator[Decoder]:
+    with open_decoder(reader, BATCH, workers, held_slots, SilentConsole()) as decoder:
+        yield decoder
 
 
 def works() -> Iterator[Work]:
@@ -41,64 +49,150 @@ def works() -> Iterator[Work]:
         yield Work(part, tuple(names[start : start + 4]))
 
 
-def test_what_cannot_be_read_leaves_no_gap_and_shifts_nothing(plan: DecodingPlan) -> None:
-    slot = np.zeros(plan.slot_shape, np.uint8)
-    outcome = decode_batch(plan, ("2.png", "3.png", "4.png"), slot)
-    assert outcome.sizes == ((22, 30), (0, 0), (24, 30))
-    assert outcome.reasons == (None, "is not a picture that Pillow can identify", None)
+def test_what_cannot_be_read_leaves_no_gap_and_shifts_nothing(reader: PictureReader) -> None:
+    slot = np.zeros(reader.shape(BATCH), np.uint8)
+    pictures = reader.read_batch(("2.png", "3.png", "4.png"), slot)
+    assert [(p.width_px, p.height_px) for p in pictures] == [(22, 30), (0, 0), (24, 30)]
+    reasons = [picture.reason for picture in pictures]
+    assert reasons == [None, "is not a picture that Pillow can identify", None]
     assert (slot[0] == 30).all()
     assert (slot[1] == 50).all()
 
 
+def test_what_is_read_is_known_again_by_its_bytes(reader: PictureReader) -> None:
+    slot = np.zeros(reader.shape(BATCH), np.uint8)
+    file = reader.root / "2.png"
+    (picture,) = reader.read_batch(("2.png",), slot)
+    assert picture.content is not None
+    assert is_unchanged(file, picture.content)
+    os.utime(file, ns=(1, 1))  # copied anew: the same bytes at another time
+    assert is_unchanged(file, picture.content)
+    content = bytearray(file.read_bytes())
+    content[-20] ^= 1
+    file.write_bytes(content)
+    assert not is_unchanged(file, picture.content)
+    file.unlink()
+    assert not is_unchanged(file, picture.content)
+
+
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_batches_come_in_order_whoever_decodes_them(plan: DecodingPlan, workers: int) -> None:
-    grays, reasons, batches = [], [], []
-    with open_decoder(plan, workers, held_slots=1) as decoder:
+def test_batches_come_in_order_whoever_decodes_them(reader: PictureReader, workers: int) -> None:
+    grays, readable, batches = [], [], []
+    with decoder_of(reader, workers) as decoder:
         for batch in decoder.batches(works()):
             assert batch.pixels.shape[1:] == (5, SIDE, SIDE, 3)
             grays += batch.pixels[:, 0, 0, 0, 0].tolist()
-            reasons += [reason is None for reason in batch.reasons]
-            batches.append((batch.work.part, len(batch.pixels)))
+            readable += [picture.reason is None for picture in batch.pictures]
+            batches.append((batch.part, len(batch.pixels)))
             decoder.release(batch)
     assert grays == [10, 20, 30, 50, 60, 70, 80, 90, 100]
-    assert reasons == [index != 3 for index in range(10)]
+    assert readable == [index != 3 for index in range(10)]
     assert batches == [(0, 3), (0, 4), (1, 2)]
 
 
-def test_a_batch_keeps_its_pixels_until_it_is_released(plan: DecodingPlan) -> None:
-    with open_decoder(plan, 1, held_slots=3) as decoder:
+def test_a_batch_keeps_its_pixels_until_it_is_released(reader: PictureReader) -> None:
+    with decoder_of(reader, 1, held_slots=3) as decoder:
         held = list(decoder.batches(works()))
         assert [int(batch.pixels[0].max()) for batch in held] == [10, 50, 90]
 
 
-def test_names_with_newlines_and_other_alphabets_reach_the_workers(plan: DecodingPlan) -> None:
+def test_names_with_newlines_and_other_alphabets_reach_the_workers(reader: PictureReader) -> None:
     name = "zwei\nZeilen – 猫.png"
-    Image.new("RGB", (9, 9), (7, 7, 7)).save(plan.root / name)
-    with open_decoder(plan, 1, held_slots=1) as decoder:
+    Image.new("RGB", (9, 9), (7, 7, 7)).save(reader.root / name)
+    with decoder_of(reader, 1) as decoder:
         (batch,) = decoder.batches([Work(0, (name,))])
         assert (batch.pixels == 7).all()
 
 
-def test_a_worker_that_dies_is_an_error_that_names_its_pictures(plan: DecodingPlan) -> None:
-    with open_decoder(plan, 1, held_slots=1) as decoder:
+def test_a_worker_that_is_killed_costs_no_picture(reader: PictureReader) -> None:
+    grays = []
+    with decoder_of(reader, 1) as decoder:
         os.kill(_only_worker(decoder), signal.SIGKILL)
-        with pytest.raises(CdulEdgeError, match=r"died \(exit code -9\).*'0.png' and '3.png'"):
-            list(decoder.batches(works()))
+        for batch in decoder.batches(works()):
+            grays += batch.pixels[:, 0, 0, 0, 0].tolist()
+            decoder.release(batch)
+    assert grays == [10, 20, 30, 50, 60, 70, 80, 90, 100]
 
 
-def test_workers_end_when_the_block_ends_and_when_the_pipe_does(plan: DecodingPlan) -> None:
-    with open_decoder(plan, 1, held_slots=1) as decoder:
+def test_a_picture_that_kills_its_decoder_is_skipped_and_the_others_are_not(
+    reader: PictureReader,
+) -> None:
+    grays, reasons = [], []
+    deadly = [Work(one.part, tuple(map(_deadly_five, one.paths))) for one in works()]
+    with decoder_of(reader, 2) as decoder:
+        for batch in decoder.batches(deadly):
+            grays += batch.pixels[:, 0, 0, 0, 0].tolist()
+            reasons += [picture.reason for picture in batch.pictures]
+            decoder.release(batch)
+    assert grays == [10, 20, 30, 50, 70, 80, 90, 100]
+    assert reasons[5] == "killed its decoder (exit code -9)"
+    assert [index for index, reason in enumerate(reasons) if reason] == [3, 5]
+
+
+def test_when_every_picture_kills_its_decoder_the_run_stops_and_says_so(
+    reader: PictureReader,
+) -> None:
+    deadly = [Work(0, tuple(map(Deadly, one.paths))) for one in works()]
+    with (
+        decoder_of(reader, 1) as decoder,
+        pytest.raises(CdulEdgeError, match=r"3 decoding processes died.*exit code -9.*'2.png'"),
+    ):
+        list(decoder.batches(deadly))
+
+
+def _deadly_five(path: str) -> str:
+    return Deadly(path) if path == "5.png" else path
+
+
+def test_a_file_in_the_current_folder_is_never_imported(
+    reader: PictureReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "pickle", "numpy", "PIL", "cdul_edge", "sitecustomize", "typing"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the folder')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with decoder_of(reader, 1) as decoder:
+        assert [len(batch.pixels) for batch in decoder.batches([Work(0, ("0.png",))])] == [1]
+
+
+def test_workers_end_when_the_block_ends(reader: PictureReader) -> None:
+    with decoder_of(reader, 1) as decoder:
         worker = _only_worker(decoder)
         os.kill(worker, 0)
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
 
 
-def test_the_shared_memory_has_no_name_that_could_be_left_behind(plan: DecodingPlan) -> None:
+def test_the_shared_memory_has_no_name_that_could_be_left_behind(reader: PictureReader) -> None:
     before = set(os.listdir("/dev/shm")) if Path("/dev/shm").is_dir() else set()
-    with open_decoder(plan, 0, held_slots=1):
+    with decoder_of(reader, 0):
         if Path("/dev/shm").is_dir():
             assert set(os.listdir("/dev/shm")) <= before
+
+
+def test_without_a_writable_dev_shm_the_disk_serves_and_a_line_says_so(
+    reader: PictureReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    class Recorder(SilentConsole):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    full = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shared_memory, "_IN_MEMORY", tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: full)
+    with open_decoder(reader, BATCH, 1, 1, Recorder()) as decoder:
+        assert len(list(decoder.batches([Work(0, ("0.png",))]))) == 1
+    assert len(said) == 1
+    assert "MiB left: decoded pictures go through" in said[0]
+
+
+class Deadly(str):
+    """A name that kills the process which receives it, as the system does for too much memory."""
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return eval, ("__import__('os').kill(__import__('os').getpid(), 9)",)
 
 
 def _only_worker(decoder: Decoder) -> int:

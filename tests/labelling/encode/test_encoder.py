@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 
 from cdul_edge.clip.models import LoadedClip
-from cdul_edge.labelling.encode.decoding import Decoded, Work
+from cdul_edge.labelling.encode.decoding import Decoded
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.fold_batch_norm import fold_batch_norm
 from cdul_edge.labelling.encode.prompts import Prompts
+from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -69,9 +70,7 @@ def test_folding_keeps_the_numbers_and_leaves_no_batch_norm(clip: MakeClip) -> N
 
 def test_a_stream_gives_each_batch_its_own_vectors_in_order(clip: MakeClip) -> None:
     encoder = ClipEncoder(clip(), "cpu", threads=3)
-    batches = [
-        Decoded(Work(0, (str(i),)), i, PIXELS[i : i + 1], ((1, 1),), (None,)) for i in range(5)
-    ]
+    batches = [Decoded(0, (StoredPicture(str(i)),), PIXELS[i : i + 1], slot=i) for i in range(5)]
     before = torch.get_num_threads()
     streamed = [(batch.slot, vectors) for batch, vectors in encoder.stream(iter(batches))]
     assert [slot for slot, _ in streamed] == [0, 1, 2, 3, 4]

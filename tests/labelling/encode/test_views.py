@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cdul_edge.labelling.encode.views import Views, cut_views, parse_grid
+from cdul_edge.labelling.encode.views import Framing, Views, WholePicture, cut_views, parse_grid
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.preprocess import Preprocess, Resize
 
 SIDE = 8
 
 
-def cut(image: Image.Image, views: Views, fit: Resize = "squash") -> np.ndarray:
+def cut(image: Image.Image, views: Framing, fit: Resize = "squash") -> np.ndarray:
     out = np.zeros((views.count, SIDE, SIDE, 3), np.uint8)
     cut_views(image, views, Preprocess(SIDE, SIDE, fit, "bicubic"), out)
     return out
@@ -91,11 +91,13 @@ def test_grids_are_read_and_wrong_ones_refused() -> None:
         Views(overlap=0.6)
 
 
-def test_no_grid_is_the_whole_picture_only() -> None:
-    views = Views(0, 0)
+def test_the_whole_picture_is_one_view() -> None:
+    views = WholePicture()
     assert (views.count, views.grid) == (1, "0x0")
     assert views.boxes(50, 40) == [(0, 0, 50, 40)]
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8))
     assert (cut(image, views)[0] == cut(image, Views())[0]).all()
     with pytest.raises(CdulEdgeError, match="0x0 has no tiles"):
-        parse_grid("0x0")  # nobody asks for snippets and wants none
+        parse_grid("0x0")
+    with pytest.raises(CdulEdgeError, match="0x0 has no tiles"):
+        Views(0, 0)

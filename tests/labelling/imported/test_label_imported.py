@@ -13,14 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from cdul_edge.labelling.encode.console import Talk
-from cdul_edge.labelling.imported.label_imported import ImportRequest, label_from_similarities
+from cdul_edge.labelling import ImportRequest, Scoring, label
 from cdul_edge.labelling.imported.similarity_files import read_similarities
-from cdul_edge.labelling.request import Scoring
 from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.labels.scored_pictures import read_scored_pictures
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
+from cdul_edge_runtime.host.console import StderrConsole
 from cdul_edge_runtime.metrics.metrics import evaluate_scores
 from cdul_edge_runtime.metrics.truth import read_truth
 
@@ -45,7 +44,7 @@ def save(folder: Path, **arrays: Any) -> Path:
 def run(file: Path, out: Path, **options: Any) -> str:
     said = io.StringIO()
     request = ImportRequest(similarities=file, out=out, **options)
-    label_from_similarities(request, Talk(Console(file=said, width=300)))
+    label(request, StderrConsole(Console(file=said, width=300)))
     return said.getvalue()
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cdul_edge.labelling.score.aggregation import Aggregation, Strategy
+from cdul_edge.labelling.score.aggregation import Aggregation
+from cdul_edge.labelling.score.choices import Strategy
 from cdul_edge_runtime.errors import CdulEdgeError
 
 T = 0.01

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cdul_edge.labelling.score.aggregation import Aggregation, Snippets, softmax
+from cdul_edge.labelling.arrays import softmax
+from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labelling.score.debias import (
     center_classes,
     divide_by_top1_bias,
@@ -18,6 +19,8 @@ from cdul_edge.labelling.score.debias import (
 )
 from cdul_edge.labelling.score.set_statistics import ReadParts, gather_views
 from cdul_edge.labelling.store.parts import Part
+from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.labels.manifest import Snippets
 
 rng = np.random.default_rng(0)
 COSINES = rng.normal(0.2, 0.03, (30, 5, 4)) + np.array([0.05, 0.0, -0.02, 0.0])
@@ -27,9 +30,8 @@ def parts(cosines: Any, size: int = 8) -> ReadParts:
     def read() -> Iterator[Part]:
         for start in range(0, len(cosines), size):
             values = cosines[start : start + size].astype(np.float32)
-            count = len(values)
-            names = tuple(f"{start + i}" for i in range(count))
-            yield Part(names, (None,) * count, np.zeros((count, 2), np.int32), values)
+            names = (f"{start + i}" for i in range(len(values)))
+            yield Part(tuple(map(StoredPicture, names)), values)
 
     return read
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cdul_edge.labelling.score.aggregation import Aggregation, Snippets
+from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labelling.score.evidence import (
     EvidenceScores,
     EvidenceScoring,
@@ -18,6 +18,8 @@ from cdul_edge.labelling.score.evidence import (
 )
 from cdul_edge.labelling.score.set_statistics import SetViews, gather_views
 from cdul_edge.labelling.store.parts import Part
+from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.labels.manifest import Snippets
 from cdul_edge_runtime.metrics.metrics import mean_average_precision
 
 T = 0.01
@@ -28,9 +30,8 @@ def parts(cosines: Any, size: int = 128) -> Any:
     def read() -> Iterator[Part]:
         for start in range(0, len(cosines), size):
             values = cosines[start : start + size].astype(np.float32)
-            count = len(values)
-            names = tuple(f"{start + i:05}" for i in range(count))
-            yield Part(names, (None,) * count, np.zeros((count, 2), np.int32), values)
+            names = (f"{start + i:05}" for i in range(len(values)))
+            yield Part(tuple(map(StoredPicture, names)), values)
 
     return read
 

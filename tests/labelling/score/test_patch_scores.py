@@ -155,7 +155,7 @@ def test_a_score_is_the_whole_and_the_best_patches_by_hand() -> None:
     whole[1, 0] = 0.0125 * np.log(4)  # at 1.25 x 0.01 a share of 4 / 8
     best = np.full((2, 5), 0.2)
     best[0, 3] = 0.2 + np.log(6) / 100  # 200 sqrt(5 / 20) = 100: a share of 6 / 10
-    scores = combine_scores(whole, best, range(5), scoring)
+    scores = combine_scores(whole, best, np.arange(5), scoring)
     assert scores.dtype == np.float32
     assert scores[0] == pytest.approx([0.11, 0.11, 0.11, 0.1 * 0.2 + 0.9 * 0.6, 0.11])
     assert scores[1] == pytest.approx([0.1 * 0.5 + 0.9 * 0.2, *[0.1 * 0.125 + 0.9 * 0.2] * 4])
@@ -163,7 +163,7 @@ def test_a_score_is_the_whole_and_the_best_patches_by_hand() -> None:
 
 def test_a_class_without_patches_has_the_whole_pictures_share() -> None:
     whole = np.log([[0.2, 0.3, 0.5]]) * 0.0125
-    scores = combine_scores(whole, np.array([[0.5, 0.5]]), [0, 2], PatchScoring(0.01))
+    scores = combine_scores(whole, np.array([[0.5, 0.5]]), np.array([0, 2]), PatchScoring(0.01))
     assert scores[0] == pytest.approx([0.02 + 0.45, 0.3, 0.05 + 0.45])
 
 
@@ -172,7 +172,7 @@ def test_the_contrast_is_the_papers_at_20_and_80_classes() -> None:
         best = np.zeros((1, count))
         best[0, 0] = 1 / published
         scores = combine_scores(
-            np.zeros((1, count)), best, range(count), PatchScoring(0.01, whole_weight=0)
+            np.zeros((1, count)), best, np.arange(count), PatchScoring(0.01, whole_weight=0)
         )
         assert scores[0, 0] / scores[0, 1] == pytest.approx(np.e, rel=1e-5)
 

@@ -13,15 +13,20 @@ from cdul_edge.labelling.store.parts import (
     part_digest,
     part_name,
     read_part,
+    read_pictures,
     slice_parts,
     write_part,
 )
+from cdul_edge.labelling.store.pictures import Content, StoredPicture
+from cdul_edge.labels.manifest import SkippedPicture
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 
 PART = Part(
-    paths=("a.jpg", "b\n.jpg", "ü.jpg"),
-    reasons=(None, "is empty (0 bytes)", None),
-    sizes=np.array([[4, 3], [0, 0], [8, 6]], np.int32),
+    pictures=(
+        StoredPicture("a.jpg", 4, 3, Content(900, 1_700_000_000_123_456_789, "c0ffee")),
+        StoredPicture("b\n.jpg", content=Content(0, 5, None), reason="is empty (0 bytes)"),
+        StoredPicture("ü.jpg", 8, 6, Content(70, 6, "beef")),
+    ),
     values=np.arange(12, dtype=np.float32).reshape(2, 3, 2),
 )
 
@@ -35,11 +40,10 @@ def file(tmp_path: Path) -> Path:
 
 def test_read_undoes_write(file: Path) -> None:
     found = read_part(file, "cosines", PART.paths)
-    assert (found.paths, found.reasons) == (PART.paths, PART.reasons)
-    assert (found.sizes == PART.sizes).all()
+    assert found.pictures == PART.pictures == read_pictures(file)
     assert (found.values == PART.values).all()
     assert found.labelled == ("a.jpg", "ü.jpg")
-    assert found.skipped == (("b\n.jpg", "is empty (0 bytes)"),)
+    assert found.skipped == (SkippedPicture("b\n.jpg", "is empty (0 bytes)"),)
     assert part_digest(file) == "abc"
 
 
@@ -52,6 +56,9 @@ def test_other_tools_see_plain_columns(file: Path) -> None:
         "width": 0,
         "height": 0,
         "cosines": None,
+        "bytes": 0,
+        "mtime_ns": 5,
+        "digest": None,
     }
     assert rows[2]["cosines"] == [6.0, 7.0, 8.0, 9.0, 10.0, 11.0]
 
@@ -62,7 +69,8 @@ def test_the_same_part_is_the_same_bytes(file: Path, tmp_path: Path) -> None:
 
 
 def test_a_part_without_a_readable_picture_is_a_part(tmp_path: Path) -> None:
-    empty = Part(("a",), ("is empty",), np.zeros((1, 2), np.int32), np.empty((0, 3, 2), np.float32))
+    picture = StoredPicture("a", reason="is empty")
+    empty = Part((picture,), np.empty((0, 3, 2), np.float32))
     write_part(tmp_path / "p.parquet", empty, "cosines", "abc")
     assert read_part(tmp_path / "p.parquet", "cosines").values.shape == (0, 3, 2)
 
@@ -77,7 +85,7 @@ def test_missing_cut_foreign_and_other_parts_are_told_apart(file: Path, tmp_path
         read_part(file, "embeddings")
     file.write_bytes(file.read_bytes()[:-100])
     for read in (lambda: read_part(file, "cosines"), lambda: part_digest(file)):
-        with pytest.raises(LabelsError, match=r"cut or damaged.*--repair") as caught:
+        with pytest.raises(LabelsError, match=r"truncated or damaged.*--repair") as caught:
             read()
         assert "\n" not in str(caught.value)
 
@@ -89,7 +97,7 @@ def test_parts_cover_every_picture_once() -> None:
 
 def test_float16_is_stored_as_such_and_read_as_float32(tmp_path: Path) -> None:
     halves = np.array([0.1, 1 / 3, -1, 6e-8], np.float16).reshape(2, 1, 2)
-    part = Part(("a", "b"), (None, None), np.ones((2, 2), np.int32), halves)
+    part = Part((StoredPicture("a"), StoredPicture("b")), halves)
     write_part(tmp_path / "p.parquet", part, "embeddings", "abc")
     assert str(pq.read_schema(tmp_path / "p.parquet").field("embeddings").type) == (
         "list<element: halffloat>"
@@ -101,6 +109,6 @@ def test_float16_is_stored_as_such_and_read_as_float32(tmp_path: Path) -> None:
 
 def test_a_part_beyond_parquets_offsets_is_refused(tmp_path: Path) -> None:
     huge = np.broadcast_to(np.float16(0), (1, 2**16, 2**15))  # no memory behind it
-    part = Part(("a",), (None,), np.ones((1, 2), np.int32), huge)
+    part = Part((StoredPicture("a"),), huge)
     with pytest.raises(CdulEdgeError, match="give fewer --part-pictures"):
         write_part(tmp_path / "p.parquet", part, "embeddings", "abc")

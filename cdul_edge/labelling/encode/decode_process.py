@@ -1,0 +1,104 @@
+"""A decoding process, seen from both ends of its pipes.
+
+The parent sends pickles: the reader and the shape of the shared memory, then paths and a slot for
+each batch. The child answers each batch with its `StoredPicture`s; the pixels go into the memory.
+"""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import numpy
+import PIL
+
+import cdul_edge
+import cdul_edge_runtime
+from cdul_edge.labelling.encode.picture_reader import PictureReader
+from cdul_edge.labelling.encode.shared_memory import SharedSlots
+from cdul_edge.labelling.store.pictures import StoredPicture
+
+# Isolated (-I), and our folders come last: no file of the user's is imported in place of a module.
+_PROGRAM = """
+import sys
+sys.path += sys.argv[2:]
+from cdul_edge.labelling.encode.decode_process import serve
+serve(int(sys.argv[1]))
+"""
+
+
+class ProcessEnded(Exception):
+    """The process is gone; the text says how."""
+
+
+class DecodeProcess:
+    """The parent's end."""
+
+    def __init__(self, reader: PictureReader, slots: SharedSlots) -> None:
+        modules = (cdul_edge, cdul_edge_runtime, numpy, PIL)
+        folders = {str(Path(module.__path__[0]).resolve().parent): None for module in modules}
+        descriptor = slots.file.fileno()
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-c", _PROGRAM, str(descriptor), *folders],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[descriptor],
+            start_new_session=True,  # Ctrl-C is for the parent, which ends us
+        )
+        self._write((reader, slots.array.shape))
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def send(self, paths: Sequence[str], slot: int, first: int = 0) -> None:
+        """Ask for a batch, from place `first` of a slot on."""
+        self._write((paths, slot, first))
+
+    def receive(self) -> tuple[StoredPicture, ...]:
+        """The answer to the first batch that has none yet; raises `ProcessEnded`."""
+        assert self._process.stdout is not None
+        try:
+            found: tuple[StoredPicture, ...] = pickle.load(self._process.stdout)
+        except (EOFError, pickle.UnpicklingError, ValueError) as error:  # ValueError: it was closed
+            raise ProcessEnded(f"exit code {self._process.wait()}") from error
+        return found
+
+    def end(self) -> None:
+        """Kill it; it may be in the middle of pictures that nobody needs any more."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):  # it died before it read all that was sent
+                pipe.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _write(self, message: object) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # `receive` tells it, with the exit code
+            pickle.dump(message, self._process.stdin)
+            self._process.stdin.flush()
+
+
+def serve(descriptor: int) -> None:
+    """The child's end: answer until the parent closes the pipe, or is gone."""
+    with open(descriptor, "r+b", buffering=0) as memory:
+        try:
+            _answer(sys.stdin.buffer, sys.stdout.buffer, memory)
+        except (EOFError, BrokenPipeError):
+            sys.stderr.close()
+
+
+def _answer(requests: IO[bytes], answers: IO[bytes], memory: IO[bytes]) -> None:
+    reader, shape = pickle.load(requests)
+    slots = SharedSlots.attach(memory, shape)
+    while True:
+        paths, slot, first = pickle.load(requests)
+        pickle.dump(reader.read_batch(paths, slots.array[slot][first:]), answers)
+        answers.flush()

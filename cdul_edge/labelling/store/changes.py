@@ -1,0 +1,91 @@
+"""What happened to the pictures since they were labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdul_edge.labelling.store.earlier import is_same
+from cdul_edge.labelling.store.folder import read_list
+from cdul_edge.labelling.store.parts import part_name, read_pictures
+from cdul_edge_runtime.errors import LabelsError
+from cdul_edge_runtime.pictures.images import PictureList
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How a list of pictures, and their files, differ from what a store holds.
+
+    Attributes:
+        new, gone: paths that only the list has, and only the store.
+        replaced: paths whose files hold something else now.
+        skipped: paths that could not be read, and were not replaced since.
+        reordered: the same paths in another order.
+        replaced_parts, skipped_parts: the parts with such pictures.
+    """
+
+    new: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    reordered: bool = False
+    replaced_parts: tuple[int, ...] = ()
+    skipped_parts: tuple[int, ...] = ()
+
+    @property
+    def list_differs(self) -> bool:
+        """Whether it is another list of pictures."""
+        return bool(self.new or self.gone or self.reordered)
+
+    def __str__(self) -> str:
+        kinds = (("new", self.new), ("gone", self.gone), ("replaced", self.replaced))
+        named = [f"{len(paths)} {kind} ({_name(paths)})" for kind, paths in kinds if paths]
+        if self.reordered:
+            named.append("the same pictures in another order")
+        return ", ".join(named)
+
+
+def find_changes(folder: Path, parts: int, pictures: PictureList, *, update: bool) -> Changes:
+    """Compare a list of pictures with a store; damaged parts are passed over.
+
+    Args:
+        folder: the labels folder.
+        parts: how many parts it has.
+        pictures: the list.
+        update: also ask of parts that cdul-edge 0.1 wrote, which know their pictures by name only,
+            whether a picture is newer than its part.
+    """
+    stored = read_list(folder)
+    before, now = set(stored), set(pictures.paths)
+    replaced: dict[str, int] = {}
+    skipped: dict[str, int] = {}
+    for index in range(parts):
+        file = folder / part_name(index)
+        try:
+            known = read_pictures(file)
+        except LabelsError:  # missing where the run was interrupted, or damaged
+            continue
+        written_ns = file.stat().st_mtime_ns
+        for picture in known:
+            if picture.path not in now:
+                continue
+            asked = update or picture.content is not None
+            if asked and not is_same(pictures.root / picture.path, picture, written_ns):
+                replaced[picture.path] = index
+            elif picture.reason is not None:
+                skipped[picture.path] = index
+    return Changes(
+        new=tuple(path for path in pictures.paths if path not in before),
+        gone=tuple(path for path in stored if path not in now),
+        replaced=tuple(replaced),
+        skipped=tuple(skipped),
+        reordered=before == now and tuple(stored) != pictures.paths,
+        replaced_parts=tuple(sorted(set(replaced.values()))),
+        skipped_parts=tuple(sorted(set(skipped.values()))),
+    )
+
+
+def _name(paths: Sequence[str]) -> str:
+    named = ", ".join(repr(path) for path in sorted(paths)[:3])
+    return f"{named}, …" if len(paths) > 3 else named

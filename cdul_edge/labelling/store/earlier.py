@@ -1,0 +1,86 @@
+"""Rows of an earlier store: a picture whose file is the same as then is not encoded again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from cdul_edge.labelling.arrays import Floats
+from cdul_edge.labelling.store.folder import EARLIER
+from cdul_edge.labelling.store.parts import (
+    EMBEDDINGS_FOLDER,
+    FOLDER,
+    Part,
+    read_part,
+    read_pictures,
+)
+from cdul_edge.labelling.store.pictures import StoredPicture, is_unchanged
+from cdul_edge_runtime.errors import LabelsError
+
+
+@dataclass(frozen=True)
+class EarlierRows:
+    """Where the rows of unchanged pictures lie, by path: a file and the row of its values."""
+
+    column: str
+    places: dict[str, tuple[Path, int, StoredPicture]]
+
+    def fill(self, paths: Sequence[str], fresh: Part) -> Part:
+        """The part of `paths`: `fresh` ones as they are, the others from earlier.
+
+        Args:
+            paths: of the part, in order.
+            fresh: of the pictures that were encoded now; its values decide the precision.
+        """
+        pictures = {picture.path: picture for picture in fresh.pictures}
+        values = dict(zip(fresh.labelled, fresh.values, strict=True))
+        read: Callable[[Path], Part] = lru_cache(2)(lambda file: read_part(file, self.column))
+        for path in paths:
+            if path not in pictures:
+                file, row, pictures[path] = self.places[path]
+                values[path] = read(file).values[row]
+        ordered = tuple(pictures[path] for path in paths)
+        shape = next((row.shape for row in values.values()), fresh.values.shape[1:])
+        rows: Floats = np.empty((len(values), *shape), fresh.values.dtype)
+        for row, picture in enumerate(one for one in ordered if one.reason is None):
+            rows[row] = values[picture.path]
+        return Part(ordered, rows)
+
+
+def find_earlier(folder: Path, root: Path, column: str) -> EarlierRows:
+    """Look through the parts that were set aside, and at the pictures' files.
+
+    Args:
+        folder: the labels folder.
+        root: what the pictures' paths are relative to.
+        column: "cosines" or "embeddings".
+    """
+    kind = FOLDER if column == "cosines" else EMBEDDINGS_FOLDER
+    places: dict[str, tuple[Path, int, StoredPicture]] = {}
+    for file in sorted((folder / EARLIER).glob(f"{kind}-*.parquet")):
+        try:
+            readable = [picture for picture in read_pictures(file) if picture.reason is None]
+        except LabelsError:  # damaged: its pictures are encoded again
+            continue
+        written_ns = file.stat().st_mtime_ns
+        for row, picture in enumerate(readable):
+            if is_same(root / picture.path, picture, written_ns):
+                places[picture.path] = (file, row, picture)
+    return EarlierRows(column, places)
+
+
+def is_same(file: Path, picture: StoredPicture, written_ns: int) -> bool:
+    """Whether a picture's file is what was labelled.
+
+    A store of cdul-edge 0.1 does not know: there, a file that is older than its part is.
+    """
+    if picture.content is not None:
+        return is_unchanged(file, picture.content)
+    try:
+        return file.stat().st_mtime_ns <= written_ns
+    except (OSError, ValueError):
+        return False

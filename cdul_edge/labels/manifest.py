@@ -1,0 +1,290 @@
+"""What a labels folder says of itself, and whether its files are the ones that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from cdul_edge import __version__
+from cdul_edge.clip.files import ClipDescription
+from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
+from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
+from cdul_edge_runtime.host.json_record import RecordError, parse_record
+from cdul_edge_runtime.host.ownership import FolderKind
+from cdul_edge_runtime.pictures.preprocess import Resize
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_KIND = "labels"
+LABELS_FOLDER = FolderKind(
+    "labels folder",
+    MANIFEST,
+    (
+        MANIFEST,
+        "pictures.parquet",
+        "pseudo_labels.parquet",
+        "similarities/part-*.parquet",
+        "embeddings/part-*.parquet",
+        "earlier/*.parquet",
+    ),
+)
+
+# What a store holds of each picture beside the whole: its snippets, or its patch tokens.
+Kind = Literal["snippets", "patches"]
+# "all": every snippet's cosines. "extremes": two rows, the softmax over the classes of which is
+# each class's best and worst snippet.
+Snippets = Literal["all", "extremes"]
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """What was asked for when CLIP made the similarities, beside classes, prompts and templates.
+
+    Attributes:
+        clip, pretrained, seed: as `load_clip` takes them; a local file by its whole path.
+        weights_sha256: of the weights, where they are a local file.
+        grid, overlap, fit: the views of a picture.
+        precision: as it was asked for; `LabelsManifest.model` has what it came to.
+        keep_embeddings, part_pictures: how the store is laid out.
+        kind, tokens: "patches" and how their tokens are made.
+    """
+
+    clip: str
+    pretrained: str | None
+    seed: int
+    weights_sha256: str | None
+    grid: str
+    overlap: float
+    fit: Resize
+    precision: str
+    keep_embeddings: bool
+    part_pictures: int
+    kind: Kind = "snippets"
+    tokens: str | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values; stores of snippets have no word of tokens: they are older than patches."""
+        found = asdict(self)
+        if self.kind == "snippets":
+            del found["kind"], found["tokens"]
+        return found
+
+
+@dataclass(frozen=True)
+class ImportSettings:
+    """Where imported similarities come from.
+
+    Attributes:
+        from_similarities: sha256 of the file.
+        made_with_temperature: of its softmax values; None for cosines.
+        images: sha256 of the list of pictures.
+    """
+
+    from_similarities: str
+    made_with_temperature: float | None
+    images: str
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ClipRun(ClipDescription):
+    """The CLIP that made the similarities, and the precision that it ran in."""
+
+    precision: str
+
+
+@dataclass(frozen=True)
+class StoreFacts:
+    """What the similarity store holds.
+
+    Attributes:
+        views: rows per picture.
+        snippets: what the rows after the first are.
+        parts: number of files.
+        model_temperature: 1 / logit_scale of the CLIP, measured or assumed.
+        cached_temperature: of imported softmax values; None for cosines.
+        digest: sha256 of all settings behind the values.
+    """
+
+    views: int
+    snippets: Snippets
+    parts: int
+    model_temperature: float
+    cached_temperature: float | None
+    digest: str
+    kind: Kind = "snippets"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Which pictures were labelled.
+
+    Attributes:
+        root: the folder that paths are relative to.
+        pictures: how many.
+        paths_sha256: of the list, in order.
+        images: the folder or list that was given; None for an import without pictures.
+        similarities: the file that was imported.
+    """
+
+    root: str
+    pictures: int
+    paths_sha256: str
+    images: str | None = None
+    similarities: str | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many pictures there are, and what became of them."""
+
+    pictures: int
+    labelled: int
+    skipped: int
+
+
+@dataclass(frozen=True)
+class SkippedPicture:
+    """A picture that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What a file was when it was written."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class LabelsManifest:
+    """The manifest of a labels folder; the fields after `inputs` are there when it is finished.
+
+    Attributes:
+        prompts: class to prompts; None for imported similarities, as `templates` and `model`.
+        skipped: the first pictures that could not be read; the store has them all.
+        pseudo_labels: how similarities became scores, for people.
+        thresholds: of each class; None for one that no picture shows.
+        files: name, relative to the folder, to what it was.
+        version: of the program that wrote it.
+    """
+
+    complete: bool
+    settings: ClipSettings | ImportSettings
+    classes: tuple[str, ...]
+    prompts: Mapping[str, tuple[str, ...]] | None
+    templates: tuple[str, ...] | None
+    model: ClipRun | None
+    similarities: StoreFacts
+    inputs: Inputs
+    counts: Counts | None = None
+    skipped: tuple[SkippedPicture, ...] = ()
+    pseudo_labels: Mapping[str, object] | None = None
+    thresholds: tuple[float | None, ...] | None = None
+    files: Mapping[str, FileFacts] = field(default_factory=dict)
+    version: str = __version__
+
+    def write(self, folder: Path, files: Sequence[str]) -> None:
+        """Write it into `folder`; the files named are recorded with digest and size."""
+        recorded = {
+            name: FileFacts(sha256_file(folder / name), (folder / name).stat().st_size)
+            for name in files
+        }
+        content = asdict(replace(self, files=recorded, version=__version__))
+        content["settings"] = self.settings.to_dict()
+        head = {"format": FORMAT, "kind": _KIND, "program": "cdul-edge"}
+        write_json(folder / MANIFEST, {**head, **content})
+
+    def find_faults(self, folder: Path, *, digests: bool = False) -> dict[str, str]:
+        """Files that are missing, truncated or, by digest, changed: name to what is wrong."""
+        faults = {}
+        for name, recorded in self.files.items():
+            file = folder / name
+            if not file.is_file():
+                faults[name] = "is missing"
+            elif (size := file.stat().st_size) != recorded.bytes:
+                faults[name] = f"has {size} bytes, expected {recorded.bytes}"
+            elif digests and sha256_file(file) != recorded.sha256:
+                faults[name] = "is not the file that was written"
+        return faults
+
+
+def read_manifest(folder: Path) -> LabelsManifest | None:
+    """The manifest of a labels folder; None where there is none.
+
+    Raises:
+        LabelsError: it is damaged, of another kind, or of another format.
+    """
+    file = folder / MANIFEST
+    if not file.is_file():
+        return None
+    try:
+        content = read_json(file)
+    except CdulEdgeError as error:
+        raise LabelsError(str(error)) from error
+    if not isinstance(content, dict) or content.get("kind") != _KIND:
+        raise LabelsError(f"{file} is not the manifest of a labels folder")
+    if content.get("format") != FORMAT:
+        raise LabelsError(
+            f"{folder} has labels format {content.get('format')}, made by cdul-edge "
+            f"{content.get('version')}; this program reads {FORMAT}: label again into another "
+            "folder, or use the program that made it"
+        )
+    try:
+        manifest = parse_record(LabelsManifest, content)
+    except RecordError as error:
+        raise LabelsError(
+            f"{file} is damaged, {error}: label the pictures again, into another folder"
+        ) from error
+    return _checked(manifest, file)
+
+
+def _checked(manifest: LabelsManifest, file: Path) -> LabelsManifest:
+    for name in manifest.files:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise LabelsError(f"{file} names {name!r}, which is not in its folder: it was edited")
+    thresholds = manifest.thresholds
+    if thresholds is not None and len(thresholds) != len(manifest.classes):
+        raise LabelsError(
+            f"{file} has {len(thresholds)} thresholds for {len(manifest.classes)} classes: it was "
+            "edited; label the pictures again"
+        )
+    return manifest
+
+
+def check_labels_folder(folder: Path) -> None:
+    """Refuse an unfinished folder, and one whose files are missing or truncated.
+
+    A folder without a manifest passes: nothing is claimed of its files.
+
+    Raises:
+        LabelsError: naming the files at fault.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return
+    if not manifest.complete:
+        raise LabelsError(
+            f"{folder} is not finished: the same `cdul-edge label` command goes on where it stopped"
+        )
+    refuse_faults(folder, manifest.find_faults(folder))
+
+
+def refuse_faults(folder: Path, faults: Mapping[str, str]) -> None:
+    """Raise `LabelsError` naming the first of the faults, if there are any."""
+    if not faults:
+        return
+    named = [f"{name} {fault}" for name, fault in faults.items()]
+    more = f"; and {len(named) - 5} more" if len(named) > 5 else ""
+    raise LabelsError(
+        f"{folder} is damaged: {'; '.join(named[:5])}{more}: run the same `cdul-edge label` "
+        "command with --repair"
+    )
