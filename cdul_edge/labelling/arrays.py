@@ -15,7 +15,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 
 def softmax(values: Floats, temperature: float = 1.0, dtype: npt.DTypeLike = np.float64) -> Floats:
-    """Shares of the last axis, the classes: softmax(values / temperature).
+    """Turn values / temperature into positive shares of 1 over the last axis, the classes.
 
     Args:
         values: cosines or logits, (…, C).

@@ -29,8 +29,7 @@ class Framing(Protocol):
         """Number of views per picture."""
 
     def boxes(self, width_px: int, height_px: int) -> list[Box]:
-        """Left, top, right, bottom of every view, the whole picture first; right and bottom are
-        outside."""
+        """Left, top, right, bottom of every view, the whole first; right and bottom are outside."""
 
 
 @dataclass(frozen=True)
