@@ -11,9 +11,10 @@ from rich.console import Console
 
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
+from cdul_edge_runtime.host.console import StderrConsole
 
 if TYPE_CHECKING:
-    from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
+    from cdul_edge_export import BuildResult
 
 
 class EnginePrecision(str, Enum):
@@ -48,41 +49,35 @@ def build(
     json: Annotated[Path | None, typer.Option(help="Stamps as JSON; - is stdout.")] = None,
 ) -> None:
     """Build TensorRT engines from a bundle, for this machine; needs no PyTorch."""
-    from cdul_edge_export.engine import build_engines, buildable_precisions
-    from cdul_edge_export.engine_config import BuildSettings
+    from cdul_edge_export import BuildRequest
+    from cdul_edge_export import build as build_engines
     from cdul_edge_runtime.backends.trt.engine_stamp import Profile
-    from cdul_edge_runtime.bundle.bundle import Bundle
     from cdul_edge_runtime.bundle.manifest import Precision
 
-    loaded = Bundle.load(bundle)
-    chosen = [Precision(choice.value) for choice in dict.fromkeys(precision or ())]
-    wanted = [
-        BuildSettings(
-            precision=each,
-            profile=Profile(batch_min, batch_best, batch_max),
-            workspace_mib=workspace,
-            version_compatible=version_compatible,
-            hardware_compatible=hardware_compatible,
-        )
-        for each in chosen or buildable_precisions(loaded)
-    ]
-    talk = message_console()
-    engines = build_engines(loaded, wanted, force=force, talk=talk.print)
-    _report(engines, bundle, talk, json)
+    request = BuildRequest(
+        bundle=bundle,
+        precisions=tuple(Precision(one.value) for one in precision) if precision else None,
+        profile=Profile(batch_min, batch_best, batch_max),
+        workspace_mib=workspace,
+        version_compatible=version_compatible,
+        hardware_compatible=hardware_compatible,
+        force=force,
+    )
+    messages = message_console()
+    _report(build_engines(request, StderrConsole(messages)), messages, json)
 
 
-def _report(engines: list[StampedEngine], bundle: Path, talk: Console, json: Path | None) -> None:
-    for engine in engines:
+def _report(result: BuildResult, messages: Console, json: Path | None) -> None:
+    for engine in result.engines:
         stamp = engine.stamp
         peak = stamp.build["peak_memory_mib"]
         memory = f", peak memory {peak:.0f} MiB" if peak is not None else ""
-        talk.print(
+        messages.print(
             f"{stamp.precision.value}: {stamp.bytes / 2**20:.1f} MiB in "
             f"{stamp.build['seconds']:.0f} s{memory}"
         )
         if str(json) != "-":
             print(engine.path)
-    talk.print(f"now: cdul-edge verify {bundle} --backend tensorrt")
+    messages.print(f"now: cdul-edge verify {result.bundle} --backend tensorrt")
     if json is not None:
-        stamps = [{"path": str(e.path), **e.stamp.to_dict()} for e in engines]
-        write_summary(json, {"bundle": str(bundle), "engines": stamps})
+        write_summary(json, result.to_dict())

@@ -1,8 +1,8 @@
 """Torch to ONNX, and ONNX to TensorRT engines.
 
-    from cdul_edge_export import ExportRequest, export
+from cdul_edge_export import BuildRequest, build
 
-The names are loaded on first use: engines are built on the device, where there is no torch.
+result = build(BuildRequest(Path("bundle")))
 """
 
 from __future__ import annotations
@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cdul_edge_export.bundle_export import ExportRequest, ExportResult, export
+    from cdul_edge_export.engines import BuildRequest, BuildResult, build
 
-__all__ = ["ExportRequest", "ExportResult", "export"]
+__all__ = ["BuildRequest", "BuildResult", "ExportRequest", "ExportResult", "build", "export"]
 
-_HOMES = dict.fromkeys(("ExportRequest", "ExportResult", "export"), "bundle_export")
+_HOMES = {
+    "BuildRequest": "engines",
+    "BuildResult": "engines",
+    "ExportRequest": "bundle_export",
+    "ExportResult": "bundle_export",
+    "build": "engines",
+    "export": "bundle_export",
+}
 
 
 def __getattr__(name: str) -> object:
+    # On first use: engines are built on the device, where there is no torch.
     if name in _HOMES:
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

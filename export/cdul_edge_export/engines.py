@@ -1,0 +1,82 @@
+"""The engines of a bundle: which are asked for, and which were built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cdul_edge_export.engine import build_engines, buildable_precisions
+from cdul_edge_export.engine_config import BuildSettings
+from cdul_edge_runtime.backends.trt.engine_stamp import Profile, StampedEngine
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.host.console import Console, LibraryConsole
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """TensorRT engines to build from a bundle, for this machine.
+
+    Attributes:
+        bundle: its folder; only its engines/ folder changes.
+        precisions: which of its files to build from; None is all that TensorRT can use.
+        profile: the batch sizes that the engines take.
+        workspace_mib: most device memory that one layer may use while it runs.
+        version_compatible: let newer TensorRT versions load them; may be slower.
+        hardware_compatible: let newer GPUs (Ampere and later) load them; may be slower.
+        optimization_level: 0 (quick build) to 5 (long search); None leaves TensorRT's default.
+        force: replace engines of this machine.
+    """
+
+    bundle: Path
+    precisions: tuple[Precision, ...] | None = None
+    profile: Profile = field(default_factory=lambda: Profile(1, 1, 8))
+    workspace_mib: int = 1024
+    version_compatible: bool = False
+    hardware_compatible: bool = False
+    optimization_level: int | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """The engines that were built, in the order in which they were asked for."""
+
+    bundle: Path
+    engines: tuple[StampedEngine, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON: every stamp with its path."""
+        stamps = [{"path": str(one.path), **one.stamp.to_dict()} for one in self.engines]
+        return {"bundle": str(self.bundle), "engines": stamps}
+
+
+def build(request: BuildRequest, console: Console | None = None) -> BuildResult:
+    """Build engines on the machine that will run them; needs neither PyTorch nor onnx.
+
+    Args:
+        request: which engines.
+        console: where to say what is done; without one, only warnings are issued.
+
+    Raises:
+        MissingExtraError: TensorRT is not installed.
+        BundleError: the bundle has no such precision, or a file of it was changed.
+        CdulEdgeError: no GPU; an engine exists and `force` is not set; the graph is too new, or
+            TensorRT refuses it.
+    """
+    console = console or LibraryConsole()
+    bundle = Bundle.load(request.bundle)
+    precisions = buildable_precisions(bundle) if request.precisions is None else request.precisions
+    wanted = [
+        BuildSettings(
+            precision=precision,
+            profile=request.profile,
+            workspace_mib=request.workspace_mib,
+            version_compatible=request.version_compatible,
+            hardware_compatible=request.hardware_compatible,
+            optimization_level=request.optimization_level,
+        )
+        for precision in dict.fromkeys(precisions)
+    ]
+    engines = build_engines(bundle, wanted, force=request.force, talk=console.say)
+    return BuildResult(bundle.folder, tuple(engines))
