@@ -80,7 +80,8 @@ def _refuse_existing(bundle: Bundle, settings: CalibrationSettings) -> None:
 def _truth(bundle: Bundle, collected: Collected, check: Check) -> npt.NDArray[np.int8] | None:
     if check.truth is None:
         return None
-    truth = check.truth.for_paths(collected.check.paths, bundle.manifest.classes)
+    root = check.pictures.root if check.pictures is not None else None
+    truth = check.truth.for_paths(collected.check.paths, bundle.manifest.classes, root)
     if not (truth == 1).any():
         raise CdulEdgeError(
             f"{check.truth_name} has no positive among the {len(truth)} pictures to check on: "

@@ -85,7 +85,8 @@ def _read_pictures(bundle: Bundle, images: Path | None, truth: Path | None) -> t
     pictures = find_images(images)
     if truth is None:
         return pictures, None
-    return pictures, read_truth(truth).for_paths(pictures.paths, bundle.manifest.classes)
+    labels = read_truth(truth).for_paths(pictures.paths, bundle.manifest.classes, pictures.root)
+    return pictures, labels
 
 
 def _open_run(run: Path, bundle: Bundle) -> Backend:

@@ -142,7 +142,8 @@ def evaluate(request: EvaluateRequest, console: Console | None = None) -> Evalua
         refuse_existing(place, THRESHOLDS_FILE, force=request.force, inputs=inputs)
     found = read_scored_pictures(request.scores)
     table = read_truth(request.truth, difficult=request.difficult)
-    decided = _decide(request, found, table.for_paths(found.paths, found.classes), console)
+    labels = table.for_paths(found.paths, found.classes, found.root)
+    decided = _decide(request, found, labels, console)
     report = evaluate_scores(
         found.scores, decided.truth, found.classes, decided.thresholds, convention=request.ap
     )

@@ -137,10 +137,9 @@ def _choose_on_pictures(
     console: Console,
 ) -> ChosenThresholds:
     table = read_truth(request.truth) if request.truth else None
-    scores, paths, unreadable = score_pictures(
-        trained.network, trained.preprocess, find_images(images)
-    )
-    labels = table.for_paths(paths, trained.classes) if table else None
+    pictures = find_images(images)
+    scores, paths, unreadable = score_pictures(trained.network, trained.preprocess, pictures)
+    labels = table.for_paths(paths, trained.classes, pictures.root) if table else None
     values = choose_thresholds(scores, labels, rule)
     for error in unreadable:
         console.warn(f"skipped {error}")

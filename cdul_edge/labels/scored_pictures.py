@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+from cdul_edge_runtime.host.csv_rows import Row, read_rows, refuse_line_breaks
+from cdul_edge_runtime.host.reading import read_text
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -24,85 +26,103 @@ class ScoredPictures:
     Attributes:
         paths: N paths as the file gives them.
         classes: names of the C columns.
-        scores: (N, C) float32.
+        scores: (N, C) float32, finite.
         thresholds: (C,) float32; a score at or above it counts as predicted.
+        root: the folder that relative paths lie in; None where the file does not say.
     """
 
     paths: tuple[str, ...]
     classes: ClassList
     scores: npt.NDArray[np.float32]
     thresholds: npt.NDArray[np.float32]
+    root: Path | None = None
+
+
+class _Line(NamedTuple):
+    """One prediction of a JSON-lines file."""
+
+    path: str
+    labels: frozenset[str]
+    scores: Mapping[str, float]
 
 
 def read_scored_pictures(path: Path) -> ScoredPictures:
     """Read a labels folder, a pseudo-label Parquet file, or predictions as JSON lines or CSV.
 
     A line of JSON holds `path`, `labels` and `scores` (of every class); its labels are its
-    decisions. A CSV holds `image_path` and one column of scores a class; 0.5 decides.
+    decisions. A CSV holds `image_path` and one column of scores per class; 0.5 decides.
 
     Raises:
         CdulEdgeError: nothing there, another format, or a damaged line (with its number).
     """
     if not path.exists():
         raise CdulEdgeError(f"{path} does not exist: give a labels folder or predictions")
-    if path.is_dir() or path.suffix == ".parquet":
+    suffix = path.suffix.lower()
+    if path.is_dir() or suffix == ".parquet":
         return _read_pseudo_labels(path)
     readers = {".jsonl": _read_json_lines, ".csv": _read_csv}
-    if path.suffix not in readers:
+    if suffix not in readers:
         raise CdulEdgeError(
             f"{path} holds no scores: expected a labels folder, .parquet, .jsonl or .csv"
         )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CdulEdgeError(f"{path} is not UTF-8: make it with `cdul-edge predict`") from error
-    return readers[path.suffix](path, text)
+    return readers[suffix](path, read_text(path))
 
 
 def _read_pseudo_labels(path: Path) -> ScoredPictures:
     with extra_imports("train", "reading pseudo-labels"):
         from cdul_edge.labels.pseudo_labels import PseudoLabels
     labels = PseudoLabels.read(path)
-    return ScoredPictures(labels.paths, labels.classes, labels.scores, labels.thresholds)
-
-
-def _read_json_lines(path: Path, text: str) -> ScoredPictures:
-    rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            rows.append(_parse_line(line, f"{path}, line {number}"))
-    if not rows:
-        raise CdulEdgeError(f"{path} is empty: it holds no predictions")
-    names = tuple(rows[0]["scores"])
-    for number, row in enumerate(rows, start=1):
-        if set(row["scores"]) != set(names):
-            raise CdulEdgeError(
-                f"{path}: prediction {number} ({row['path']!r}) has other classes than the first: "
-                "every class needs a score, so predict without --top"
-            )
-    scores = np.array([[row["scores"][name] for name in names] for row in rows], np.float32)
-    decided = np.array([[name in row["labels"] for name in names] for row in rows])
     return ScoredPictures(
-        tuple(row["path"] for row in rows), ClassList(names), scores, _implied(scores, decided)
+        labels.paths, labels.classes, labels.scores, labels.thresholds, labels.root
     )
 
 
-def _parse_line(line: str, where: str) -> dict[str, Any]:
+def _read_json_lines(path: Path, text: str) -> ScoredPictures:
+    rows = [
+        _parse_line(line, f"{path}, line {number}")
+        for number, line in enumerate(text.split("\n"), start=1)
+        if line.strip()
+    ]
+    if not rows:
+        raise CdulEdgeError(f"{path} is empty: it holds no predictions")
+    names = tuple(rows[0].scores)
+    for number, row in enumerate(rows, start=1):
+        if set(row.scores) != set(names):
+            raise CdulEdgeError(
+                f"{path}: prediction {number} ({row.path!r}) has other classes than the first: "
+                "every class needs a score, so predict without --top"
+            )
+    scores = np.array([[row.scores[name] for name in names] for row in rows], np.float32)
+    decided = np.array([[name in row.labels for name in names] for row in rows])
+    paths = tuple(row.path for row in rows)
+    return ScoredPictures(paths, _classes(path, names), scores, _implied(scores, decided))
+
+
+def _parse_line(line: str, where: str) -> _Line:
     try:
-        row = json.loads(line)
-        valid = (
-            isinstance(row["path"], str)
-            and isinstance(row["labels"], list)
-            and all(isinstance(value, (int, float)) for value in row["scores"].values())
-        )
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise CdulEdgeError(
-            f'{where} is not {{"path": …, "labels": […], "scores": {{class: number}}}}'
-        ) from error
-    if not valid:
-        raise CdulEdgeError(f"{where} has a path, labels or scores of the wrong kind")
-    found: dict[str, Any] = row
-    return found
+        row: object = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CdulEdgeError(f"{where} is not JSON ({error})") from error
+    if isinstance(row, dict):
+        path, labels, scores = (row.get(key) for key in ("path", "labels", "scores"))
+        if (
+            isinstance(path, str)
+            and isinstance(labels, list)
+            and all(isinstance(label, str) for label in labels)
+            and isinstance(scores, dict)
+            and scores
+            and all(_is_score(score) for score in scores.values())
+        ):
+            return _Line(path, frozenset(labels), scores)
+    raise CdulEdgeError(
+        f'{where} is not {{"path": …, "labels": […], "scores": {{class: number}}}}, '
+        "every number finite"
+    )
+
+
+def _is_score(value: object) -> bool:
+    """Finite as float32; 10 ** 400 is a valid number in JSON."""
+    return isinstance(value, (int, float)) and -_LARGEST < value < _LARGEST
 
 
 def _implied(
@@ -114,22 +134,30 @@ def _implied(
 
 
 def _read_csv(path: Path, text: str) -> ScoredPictures:
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    if len(rows) < 2 or rows[0][:1] != ["image_path"]:
-        raise CdulEdgeError(f"{path} is no table of predictions: expected image_path,<class>,…")
-    names = tuple(rows[0][1:])
-    scores = np.array(list(_parse_rows(path, rows, len(names))), np.float32)
-    thresholds = np.full(len(names), 0.5, np.float32)
-    paths = tuple(row[0] for row in rows[1:])
-    return ScoredPictures(paths, ClassList(names), scores, thresholds)
+    rows = read_rows(path, text)
+    if len(rows) < 2 or rows[0].fields[0] != "image_path":
+        raise CdulEdgeError(f"{path} is not a table of predictions: expected image_path,<class>,…")
+    classes = _classes(path, tuple(rows[0].fields[1:]))
+    scores = np.array([_parse_row(path, row) for row in rows[1:]], np.float32)
+    thresholds = np.full(len(classes), 0.5, np.float32)
+    return ScoredPictures(tuple(row.fields[0] for row in rows[1:]), classes, scores, thresholds)
 
 
-def _parse_rows(path: Path, rows: list[list[str]], width: int) -> Iterable[list[float]]:
-    for number, row in enumerate(rows[1:], start=1):
-        try:
-            values = [float(cell) for cell in row[1:]]
-        except ValueError as error:
-            raise CdulEdgeError(f"{path}, picture {number}: {error}") from error
-        if len(values) != width:
-            raise CdulEdgeError(f"{path}, picture {number}: {len(values)} scores, expected {width}")
-        yield values
+def _parse_row(path: Path, row: Row) -> list[float]:
+    refuse_line_breaks(path, row.line, row.fields)
+    if not row.fields[0]:
+        raise CdulEdgeError(f"{path}, row {row.line} has an empty image_path: name a picture")
+    try:
+        values = [float(cell) for cell in row.fields[1:]]
+    except ValueError as error:
+        raise CdulEdgeError(f"{path}, row {row.line}: {error}") from error
+    if not all(map(_is_score, values)):
+        raise CdulEdgeError(f"{path}, row {row.line} has a score that is not finite")
+    return values
+
+
+def _classes(path: Path, names: tuple[str, ...]) -> ClassList:
+    try:
+        return ClassList(names)
+    except CdulEdgeError as error:
+        raise CdulEdgeError(f"{path}: {error}") from error

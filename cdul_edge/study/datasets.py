@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.choices import Difficult
 from cdul_edge_runtime.host.files import atomic_write
 from cdul_edge_runtime.metrics.truth import read_truth
-from cdul_edge_runtime.pictures.images import find_images
+from cdul_edge_runtime.pictures.images import PictureList, find_images
 
 
 @dataclass(frozen=True)
@@ -85,14 +84,14 @@ def _read_truth_once(dataset: Dataset) -> None:
         (source.val, source.truth, dataset.val_truth),
     ):
         if not copy.is_file():
-            paths = find_images(images).paths
-            _write_truth(copy, truth, paths, classes, source.difficult)
+            _write_truth(copy, truth, find_images(images), classes, source.difficult)
 
 
 def _write_truth(
-    copy: Path, truth: Path, paths: Iterable[str], classes: ClassList, difficult: Difficult
+    copy: Path, truth: Path, pictures: PictureList, classes: ClassList, difficult: Difficult
 ) -> None:
-    names = tuple(paths)
-    labels = read_truth(truth, difficult=difficult).for_paths(names, classes)
+    table = read_truth(truth, difficult=difficult)
+    labels = table.for_paths(pictures.paths, classes, pictures.root)
     with atomic_write(copy) as temporary, temporary.open("wb") as file:
-        np.savez(file, names=np.array(names), classes=np.array(tuple(classes)), labels=labels)
+        names = np.array(pictures.paths)
+        np.savez(file, names=names, classes=np.array(tuple(classes)), labels=labels)

@@ -94,7 +94,7 @@ def open_yardstick(
     if options.val is not None and options.truth is not None:
         listed = find_images(options.val)
         table = read_truth(options.truth, difficult=options.difficult)
-        held_out_truth = table.for_paths(listed.paths, classes)
+        held_out_truth = table.for_paths(listed.paths, classes, listed.root)
         remedy = "repair it, or take it out of --val"
         held_out = open_pictures(listed, preprocess, data, scratch=scratch, remedy=remedy)
     return Yardstick(classes, held_out, held_out_truth, train_truth)

@@ -218,10 +218,14 @@ def test_options_that_do_not_fit_are_one_line(
         ("a.jsonl", "", "is empty"),
         ("a.jsonl", '{"path": "a"}', "line 1 is not"),
         ("a.jsonl", "{", "line 1 is not"),
-        ("a.jsonl", '{"path": "a", "labels": [], "scores": {"cat": "x", "dog": 1}}', "wrong kind"),
+        (
+            "a.jsonl",
+            '{"path": "a", "labels": [], "scores": {"cat": "x", "dog": 1}}',
+            "every number finite",
+        ),
         ("a.csv", "path,cat\n", "expected image_path,<class>"),
-        ("a.csv", "image_path,cat,dog\na.jpg,1\n", "picture 1: 1 scores, expected 2"),
-        ("a.csv", "image_path,cat,dog\na.jpg,1,x\n", "picture 1: could not convert"),
+        ("a.csv", "image_path,cat,dog\na.jpg,1\n", "row 2 has 2 fields, expected 3"),
+        ("a.csv", "image_path,cat,dog\na.jpg,1,x\n", "row 2: could not convert"),
         ("a.parquet", "text", "is damaged"),
     ],
 )

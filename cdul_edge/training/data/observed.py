@@ -16,10 +16,12 @@ import numpy.typing as npt
 
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.request import ObservedOptions
-from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.classes import ClassList, fold_class
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.metrics.truth import find_rows, fold_class, read_truth
-from cdul_edge_runtime.metrics.truth_formats import RawTruth, read_csv, read_npz
+from cdul_edge_runtime.metrics.matching import find_rows
+from cdul_edge_runtime.metrics.truth import read_truth
+from cdul_edge_runtime.metrics.truth_csv import read_csv
+from cdul_edge_runtime.metrics.truth_formats import RawTruth, read_npz
 
 Observed = npt.NDArray[np.int8]
 
@@ -52,7 +54,7 @@ def open_observed(
         source = str(options.file)
     elif options.simulate is not None and options.truth is not None:
         table = read_truth(options.truth, difficult=options.difficult)
-        truth = table.for_paths(labels.paths, labels.classes)
+        truth = table.for_paths(labels.paths, labels.classes, labels.root)
         observed = simulate(truth, options.simulate, seed=seed, paths=labels.paths)
         source = f"{options.simulate} of {options.truth}, simulated with seed {seed}"
     else:
@@ -206,16 +208,16 @@ def _rows(pictures: Sequence[str], labels_paths: Sequence[str], file: Path) -> n
     """(M,) the row of the pseudo-labels for each of the file's."""
     unique = list(dict.fromkeys(pictures))
     try:
-        rows, found = find_rows(labels_paths, unique, whose="the label file")
+        matches = find_rows(labels_paths, unique, whose="the label file")
     except CdulEdgeError as error:
         raise CdulEdgeError(f"{file}: {error}") from error
-    if not found.all():
-        strange = [path for path, known in zip(unique, found, strict=True) if not known]
+    if not matches.found.all():
+        strange = [path for path, known in zip(unique, matches.found, strict=True) if not known]
         raise CdulEdgeError(
             f"{file} names {len(strange)} picture(s) that are not among the {len(labels_paths)} "
             f"labelled ones (such as {strange[0]!r}): take them out, or label them"
         )
-    row = dict(zip(unique, rows, strict=True))
+    row = dict(zip(unique, matches.rows, strict=True))
     return np.array([row[path] for path in pictures], dtype=np.intp)
 
 

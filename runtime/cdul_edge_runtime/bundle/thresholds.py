@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.classes import ClassList, own_spelling
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, write_json
 from cdul_edge_runtime.host.ownership import FileKind
@@ -123,7 +123,8 @@ def read_thresholds(file: Path, classes: ClassList) -> npt.NDArray[np.float32]:
     Raises:
         CdulEdgeError: no such file, no such object, a class missing or unknown, a wrong value.
     """
-    content = _read_object(file, "threshold or null", never=True)
+    given = _read_object(file, "threshold or null", never=True)
+    content = {own_spelling(name, classes): value for name, value in given.items()}
     _require_classes(file, content, classes)
     return thresholds_from_json([content[name] for name in classes])
 
@@ -141,8 +142,9 @@ def order_shares(
     shares: Mapping[str, float], classes: ClassList, file: Path
 ) -> npt.NDArray[np.float64]:
     """The shares (C,) in the order of the classes; each must be there, and no other."""
-    _require_classes(file, shares, classes)
-    return np.array([shares[name] for name in classes], np.float64)
+    own = {own_spelling(name, classes): share for name, share in shares.items()}
+    _require_classes(file, own, classes)
+    return np.array([own[name] for name in classes], np.float64)
 
 
 def _read_object(file: Path, meaning: str, *, never: bool) -> dict[str, Any]:

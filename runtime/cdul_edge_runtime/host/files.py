@@ -22,6 +22,7 @@ from cdul_edge_runtime.host.ownership import (
     remove_own,
     require_own,
 )
+from cdul_edge_runtime.host.reading import refuse_special
 
 # What file systems answer that cannot do it: CIFS and some FUSE and network mounts.
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF)
@@ -147,6 +148,7 @@ def read_json(path: Path) -> Any:
 
     NaN and infinity, which `write_json` does not write, are no JSON.
     """
+    refuse_special(path)
     try:
         # some editors begin a file with a byte order mark
         return json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)

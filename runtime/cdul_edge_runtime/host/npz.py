@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.reading import refuse_special
 
 # What zipfile, zlib and numpy raise on damaged bytes; MemoryError for a shape that never was.
 _DAMAGE = (
@@ -41,6 +42,7 @@ def read_npz(file: Path, needed: Iterable[str] = ()) -> dict[str, npt.NDArray[An
     Raises:
         CdulEdgeError: it cannot be read, or an array is missing.
     """
+    refuse_special(file)
     try:
         # opened here, because numpy leaves open what turns out to be no archive
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:

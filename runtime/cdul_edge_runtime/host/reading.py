@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -78,6 +79,16 @@ def read_bytes(path: Path, *, limit_bytes: int) -> bytes:
     return content
 
 
+def refuse_special(path: Path) -> None:
+    """Raise `UnreadableError` for a pipe, a socket or a device, which opening might wait for."""
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except (OSError, ValueError):
+        return  # opening it says what is wrong
+    if kind != stat.S_IFREG and not (kind == stat.S_IFIFO and _is_shell_pipe(path)):
+        raise UnreadableError(path, f"cannot be read ({_KINDS.get(kind, 'not a file')})")
+
+
 def read_text(path: Path, *, limit_bytes: int = MAX_TEXT_BYTES) -> str:
     """Read a UTF-8 text file; a byte order mark is dropped, line ends stay as they are.
 
@@ -101,6 +112,22 @@ def read_text(path: Path, *, limit_bytes: int = MAX_TEXT_BYTES) -> str:
             path, f"holds a zero byte in line {line}, so it is not UTF-8 text: save it as UTF-8"
         )
     return text
+
+
+def read_json_text(path: Path) -> object:
+    """Parse a JSON file that others made; a byte order mark does not matter.
+
+    Raises:
+        CdulEdgeError: it cannot be read, or is not JSON.
+    """
+    text = read_text(path)
+    try:
+        content: object = json.loads(text)
+    except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, a million brackets
+        raise CdulEdgeError(
+            f"{path} is not valid JSON ({error}): check that it is whole"
+        ) from error
+    return content
 
 
 def _flag(name: str) -> int:

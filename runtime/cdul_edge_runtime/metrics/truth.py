@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.classes import ClassList, fold_class
+from cdul_edge_runtime.choices import Difficult
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
-from cdul_edge_runtime.metrics.truth_formats import (
-    Difficult,
-    RawTruth,
-    read_coco,
-    read_csv,
-    read_npz,
-    read_voc,
-)
-from cdul_edge_runtime.pictures.walk import SUFFIXES
-
-Match = Literal["path", "file name", "stem"]
+from cdul_edge_runtime.metrics.class_columns import find_columns
+from cdul_edge_runtime.metrics.matching import Matches, Pair, clean_path, find_rows
+from cdul_edge_runtime.metrics.truth_coco import read_coco
+from cdul_edge_runtime.metrics.truth_csv import read_csv
+from cdul_edge_runtime.metrics.truth_formats import RawTruth, read_npz
+from cdul_edge_runtime.metrics.truth_voc import read_voc
 
 
 @dataclass(frozen=True)
@@ -37,6 +32,8 @@ class TruthTable:
         labels: (M, C) int8: 1 present, 0 absent, -1 unknown.
         names_present_only: the format can name a class only where a picture shows it (VOC, lists
             of names), so that a class it lacks is one that no picture shows.
+        aliases: none, or M other names of the same pictures, empty where there is none; they count
+            for pictures that no path means.
 
     Raises:
         CdulEdgeError: shapes that do not fit, a path or class twice, another label value.
@@ -46,6 +43,7 @@ class TruthTable:
     paths: tuple[str, ...]
     labels: npt.NDArray[np.int8]
     names_present_only: bool = False
+    aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.labels.shape != (len(self.paths), len(self.classes)):
@@ -53,7 +51,8 @@ class TruthTable:
                 f"{len(self.paths)} pictures and {len(self.classes)} classes do not fit "
                 f"labels {self.labels.shape}"
             )
-        faults = [f"names the picture {path!r} twice" for path in _twice(self.paths)]
+        twice = _twice([clean_path(path) for path in self.paths])
+        faults = [f"names the picture {path!r} twice" for path in twice]
         folded = [fold_class(name) for name in self.classes]
         faults += [f"names the class {name!r} twice" for name in _twice(folded)]
         if not np.isin(self.labels, (-1, 0, 1)).all():
@@ -61,11 +60,20 @@ class TruthTable:
         if faults:
             raise CdulEdgeError(f"the truth {'; '.join(faults[:3])}")
 
-    def for_paths(self, paths: Sequence[str], classes: ClassList) -> npt.NDArray[np.int8]:
+    def for_paths(
+        self, paths: Sequence[str], classes: ClassList, root: Path | None = None
+    ) -> npt.NDArray[np.int8]:
         """Truth of these pictures, in their order, columns in the order of `classes`.
 
         A picture is found by its whole path, else by its file name, else by its stem (the file
-        name without a picture ending); class names match whatever their case, spaces and hyphens.
+        name without a picture ending), and only where folders do not contradict: see `find_rows`.
+        Class names match whatever their case, spaces and hyphens.
+
+        Args:
+            paths: N pictures.
+            classes: C classes.
+            root: the folder that relative paths lie in, where that is known: truth that names
+                another folder is said with a `CdulEdgeWarning`.
 
         Returns:
             (N, C) int8; pictures that the truth does not name are all -1. Classes that it lacks are
@@ -74,46 +82,42 @@ class TruthTable:
         Raises:
             CdulEdgeError: a class the truth lacks, no picture found, or a name that fits several.
         """
-        columns = self._columns(classes)
-        rows, found = find_rows(self.paths, paths, whose="the truth")
+        columns = find_columns(
+            self.classes, classes, present_only=self.names_present_only, stacklevel=4
+        )
+        matches = find_rows(self.paths, paths, whose="the truth", root=root)
+        rows, found = self._with_aliases(matches, paths)
         if not found.any():
-            raise CdulEdgeError(
-                f"the truth names none of the {len(paths)} pictures: it has {self.paths[:1]}, "
-                f"the pictures are called {tuple(paths[:1])}"
-            )
+            raise CdulEdgeError(_nothing_found(self.paths, paths, matches))
+        _warn_of_folders(matches)
         nowhere = np.zeros((len(self.paths), 1), dtype=np.int8)
         known = np.hstack([self.labels, nowhere])[rows][:, columns]
         return np.where(found[:, None], known, np.int8(-1)).astype(np.int8)
 
-    def _columns(self, classes: ClassList) -> list[int]:
-        """Each class's column; -1 for a class that no picture shows."""
-        where = {fold_class(name): column for column, name in enumerate(self.classes)}
-        missing = [name for name in classes if fold_class(name) not in where]
-        if missing and (not self.names_present_only or len(missing) == len(classes)):
-            raise CdulEdgeError(
-                f"the truth has no class {', '.join(map(repr, missing))}: it has "
-                f"{', '.join(self.classes)} (a class without a positive needs a column of zeros)"
-            )
-        if missing:
-            self._warn_of(missing, classes)
-        return [where.get(fold_class(name), -1) for name in classes]
-
-    def _warn_of(self, missing: list[str], classes: ClassList) -> None:
-        asked = {fold_class(name) for name in classes}
-        others = [name for name in self.classes if fold_class(name) not in asked]
-        hint = f"; it names {', '.join(others)}, which were not asked for" if others else ""
-        warnings.warn(
-            f"the truth names {', '.join(missing)} in no picture, so all count as absent{hint}",
-            CdulEdgeWarning,
-            stacklevel=4,
-        )
+    def _with_aliases(
+        self, matches: Matches, paths: Sequence[str]
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+        """Add pictures that no path means, by another name; a row is one picture's at most."""
+        rows, found = matches.rows.copy(), matches.found.copy()
+        taken = set(rows[found].tolist())
+        counts = Counter(self.aliases)
+        by_name = {
+            _name(alias): row
+            for row, alias in enumerate(self.aliases)
+            if alias and counts[alias] == 1 and row not in taken
+        }
+        for number in np.flatnonzero(~found).tolist() if by_name else ():
+            row = by_name.pop(_name(paths[number]), None)
+            if row is not None:
+                rows[number], found[number] = row, True
+        return rows, found
 
 
 def read_truth(path: Path, *, difficult: Difficult = "negative") -> TruthTable:
     """Read ground truth, told apart by the file's kind.
 
     * CSV multi-hot: `image_path,<class>,<class>…` with 1, 0, and -1 or nothing for unknown;
-    * CSV `image_path,label`: names joined by commas, an empty label for none;
+    * CSV `image_path,label`: names joined by commas, semicolons or bars; empty for none;
     * a folder of VOC annotation XML files;
     * COCO instances JSON;
     * NPZ with the arrays `names`, `classes`, `labels`.
@@ -139,7 +143,7 @@ def read_truth(path: Path, *, difficult: Difficult = "negative") -> TruthTable:
         raw = readers[path.suffix.lower()](path)
     else:
         raise CdulEdgeError(
-            f"{path} is no truth: expected .csv, COCO .json, .npz or a folder of VOC .xml files"
+            f"{path} is not truth: expected .csv, COCO .json, .npz or a folder of VOC .xml files"
         )
     try:
         return TruthTable(*raw)
@@ -147,87 +151,42 @@ def read_truth(path: Path, *, difficult: Difficult = "negative") -> TruthTable:
         raise CdulEdgeError(f"{path}: {error}") from error
 
 
-def find_rows(
-    known: Sequence[str], asked: Sequence[str], *, whose: str
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """Which of the `known` pictures each of the `asked` ones is; both unique.
-
-    A picture is found by its whole path, else by its file name, else by its stem.
-
-    Args:
-        whose: what the known pictures are those of, for messages: "the truth".
-
-    Returns:
-        (N,) rows of `known`, 0 where there is none, and (N,) whether there is one.
-
-    Raises:
-        CdulEdgeError: a name that fits several known pictures, or two that fit the same.
-    """
-    index = {match: _index(known, key) for match, key in _KEYS.items()}
-    rows = np.zeros(len(asked), dtype=np.intp)
-    found = np.zeros(len(asked), dtype=np.bool_)
-    taken: dict[int, str] = {}
-    for position, path in enumerate(asked):
-        for match, key in _KEYS.items():
-            candidates = _nearest(index[match].get(key(path), []), path, known)
-            if len(candidates) > 1:
-                raise CdulEdgeError(
-                    f"{whose} has several pictures for {path!r} by {match}: "
-                    f"{known[candidates[0]]!r}, {known[candidates[1]]!r}; "
-                    f"give the paths as {whose} does"
-                )
-            if candidates:
-                rows[position], found[position] = candidates[0], True
-                _refuse_shared(taken, candidates[0], path, whose)
-                break
-    return rows, found
+def _name(path: str) -> str:
+    return clean_path(path).rpartition("/")[2]
 
 
-def fold_class(name: str) -> str:
-    """A class name as names are compared: without case, spaces, hyphens and underscores."""
-    return "".join(c for c in name.casefold() if c not in " -_")
-
-
-def _stem(path: str) -> str:
-    # Not PurePath.stem: an id such as "2008.17" has no picture ending to lose.
-    name = PurePosixPath(path).name
-    head, dot, ending = name.rpartition(".")
-    return head if dot and head and f".{ending.lower()}" in SUFFIXES else name
-
-
-_KEYS: dict[Match, Callable[[str], str]] = {
-    "path": lambda path: PurePosixPath(path).as_posix(),
-    "file name": lambda path: PurePosixPath(path).name,
-    "stem": _stem,
-}
-
-
-def _index(paths: Sequence[str], key: Callable[[str], str]) -> dict[str, list[int]]:
-    rows: dict[str, list[int]] = defaultdict(list)
-    for row, path in enumerate(paths):
-        rows[key(path)].append(row)
-    return rows
-
-
-def _nearest(candidates: list[int], path: str, known: Sequence[str]) -> list[int]:
-    """Of several, the ones of which one path ends with the other: val/1.jpg is /x/val/1.jpg."""
-    if len(candidates) < 2:
-        return candidates
-    ending = [
-        row
-        for row in candidates
-        if f"/{path}".endswith(f"/{known[row]}") or f"/{known[row]}".endswith(f"/{path}")
-    ]
-    return ending or candidates
-
-
-def _refuse_shared(taken: dict[int, str], row: int, path: str, whose: str) -> None:
-    if row in taken:
-        raise CdulEdgeError(
-            f"{taken[row]!r} and {path!r} both fit one picture of {whose}: "
-            f"give their paths as {whose} does"
+def _nothing_found(known: Sequence[str], asked: Sequence[str], matches: Matches) -> str:
+    if matches.elsewhere:
+        return (
+            f"the truth names none of the {len(asked)} pictures: file names are the same, but "
+            f"folders differ, {_example(matches.elsewhere)}; give the truth of these pictures, or "
+            "take its folders out"
         )
-    taken[row] = path
+    return (
+        f"the truth names none of the {len(asked)} pictures: it has {tuple(known[:1])}, "
+        f"the pictures are called {tuple(asked[:1])}"
+    )
+
+
+def _warn_of_folders(matches: Matches) -> None:
+    if matches.elsewhere:
+        _warn(
+            f"{len(matches.elsewhere)} pictures are left without truth, because it names them in "
+            f"another folder, {_example(matches.elsewhere)}"
+        )
+    if matches.doubtful:
+        _warn(
+            f"{len(matches.doubtful)} pictures are found in the truth by file name, but it names "
+            f"another folder, {_example(matches.doubtful)}: check that it is their truth"
+        )
+
+
+def _example(pairs: Sequence[Pair]) -> str:
+    return f"such as {pairs[0].known!r} for {pairs[0].asked!r}"
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, CdulEdgeWarning, stacklevel=4)
 
 
 def _twice(names: Sequence[str]) -> list[str]:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import posixpath
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.csv_rows import read_rows, refuse_line_breaks
 from cdul_edge_runtime.host.reading import read_text
 
 COLUMN = "image_path"
-
-
-class Row(NamedTuple):
-    """Fields of a CSV row, and the line of the file in which it begins, from 1."""
-
-    line: int
-    fields: list[str]
 
 
 def read_list(source: Path) -> list[str]:
@@ -39,44 +30,6 @@ def read_list(source: Path) -> list[str]:
         lines = enumerate(text.replace("\r\n", "\n").split("\n"), start=1)
         named = [(number, line.strip()) for number, line in lines if line.strip()]
     return _unique(source, named)
-
-
-def read_rows(source: Path, text: str) -> list[Row]:
-    """The rows of a CSV that are not blank, strictly read.
-
-    Raises:
-        CdulEdgeError: a quote without its partner, or a row of another length than the header;
-            each with its line.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows: list[Row] = []
-    begin = 1
-    try:
-        for fields in reader:
-            if any(fields):
-                rows.append(Row(begin, fields))
-            begin = reader.line_num + 1
-    except csv.Error as error:
-        raise CdulEdgeError(
-            f"{source}, row {begin} is not valid CSV ({error}): look for a stray quote there"
-        ) from error
-    for line, fields in rows:
-        if len(fields) != len(rows[0].fields):
-            raise CdulEdgeError(
-                f"{source}, row {line} has {len(fields)} fields, expected "
-                f"{len(rows[0].fields)}: quote fields that hold commas"
-            )
-    return rows
-
-
-def refuse_line_breaks(source: Path, line: int, fields: Iterable[str]) -> None:
-    """A quoted field that runs over several lines: a stray quote swallowed the rows below."""
-    for value in fields:
-        if "\n" in value or "\r" in value:
-            raise CdulEdgeError(
-                f"{source}, row {line} holds a line break in {value[:40]!r}: "
-                "look for a stray quote there"
-            )
 
 
 def _csv_paths(source: Path, text: str) -> list[tuple[int, str]]:

@@ -100,7 +100,8 @@ def test_an_id_with_a_dot_matches_by_stem() -> None:
 @pytest.mark.parametrize(
     ("truth", "asked", "message"),
     [
-        (table("x/1.jpg", "y/1.jpg"), ["z/1.jpg"], "several pictures for 'z/1.jpg' by file name"),
+        (table("x/1.jpg", "y/1.jpg"), ["1.jpg"], "several pictures for '1.jpg' by file name"),
+        (table("x/1.jpg", "y/1.jpg"), ["z/1.jpg"], "folders differ, such as 'x/1.jpg' for 'z/1"),
         (table("1.jpg"), ["x/1.jpg", "y/1.jpg"], "both fit one picture"),
         (table("1.jpg"), ["2.jpg"], "names none of the 1 pictures"),
     ],
@@ -161,7 +162,7 @@ def test_a_format_that_can_name_an_absent_class_must(tmp_path: Path) -> None:
         ("t.json", "{}", "not a COCO instances file"),
         ("t.json", "{", "not valid JSON"),
         ("t.npz", "junk", "not a readable NPZ"),
-        ("t.txt", "", "is no truth"),
+        ("t.txt", "", "is not truth"),
     ],
 )
 def test_a_faulty_file_is_named_with_its_fault(
