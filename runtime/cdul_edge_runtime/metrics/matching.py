@@ -50,7 +50,7 @@ def find_rows(
 
     A picture is found by its whole path, else by its file name, else by its stem (the file name
     without a picture ending). Where both give folders, the last one must agree: `heldout/1.jpg` is
-    never `train/1.jpg`. Accents match however they are composed, `\\` separates as `/` does.
+    never `train/1.jpg`. Accents match however they are composed, backslashes separate folders, too.
 
     Args:
         whose: what the known pictures are those of, for messages: "the truth".
