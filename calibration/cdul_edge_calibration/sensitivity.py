@@ -33,7 +33,8 @@ class LayerSensitivity:
     Attributes:
         layer: its name, such as "layer1.0.conv2".
         weights: how many it has.
-        mean_error, max_error: absolute score differences to FP32 on a few pictures.
+        mean_error: mean absolute score difference to FP32 on a few pictures.
+        max_error: largest such difference.
         flip_rate: share of decisions that differ, in [0, 1].
     """
 

@@ -33,7 +33,8 @@ class ExportRunRequest:
         thresholds: "run" (as the run found them without labels); "f1", "precision=P" or
             "recall=R", chosen on `images` with `truth`; "rate=R", chosen on `images` alone; or a
             JSON file {class: threshold, or null for never}.
-        images, truth: pictures to choose thresholds on, and what they show.
+        images: pictures to choose thresholds on.
+        truth: what those show.
         reference: pictures to compare with PyTorch on; None is the run's own.
         reference_count: how many of them travel with the bundle, at most.
         parity_limit: largest absolute score difference to PyTorch.

@@ -26,7 +26,9 @@ class LabelRequest:
         images: a folder, a text file of paths, or a CSV with image_path.
         classes: a class file, as `read_prompts` takes it.
         out: the labels folder.
-        clip, pretrained, seed: as `load_clip` takes them.
+        clip: Name, folder, or file of the CLIP model; see `load_clip`.
+        pretrained: Tag or checkpoint file of its weights.
+        seed: Of random weights (`pretrained="none"`).
         templates: texts with one {} for the prompt.
         views: what CLIP sees of a picture; None fits the strategy.
         device, precision: where and in what CLIP runs.

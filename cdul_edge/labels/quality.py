@@ -24,7 +24,8 @@ class LabelQuality:
     Attributes:
         row_sum: mean sum of a picture's scores, `row_sum_truth` its mean number of classes: equal
             where the scores are probabilities.
-        hard_precision, hard_recall: of all labels that reach 0.5, in percent.
+        hard_precision: of all labels that reach 0.5, in percent.
+        hard_recall: of the same, in percent.
         pictures_without_positive: percent whose scores all stay below 0.5;
             `pictures_without_positive_truth`: percent that show no class.
         prevalence_ratio: class to how often its score reaches 0.5, over how often it is there;

@@ -73,7 +73,9 @@ class TrainConfig:
         network: A torchvision classifier ("resnet50"), or "clip:NAME[@pretrained]".
         weights: "default", "none", a torchvision tag ("IMAGENET1K_V1"), or a file.
         local_global: Give the residual 3x3 convolutions of a ResNet a global context (PU-MLC).
-        height_px, width_px, resize: The network's input (see `Preprocess`).
+        height_px: Height of the network's input.
+        width_px: Width of the network's input.
+        resize: How a picture takes that size (see `Preprocess`).
         method: How the network learns from the labels.
         method_settings: What differs from the defaults of that method's `Settings`.
         labels: "soft" scores, or "hard" 0/1 (at 0.5, plus the best class of an empty row).

@@ -52,7 +52,8 @@ class Selection:
     """What was picked.
 
     Attributes:
-        device, precision: what runs.
+        device: what runs the network.
+        precision: which of the bundle's files it runs.
         reason: why this.
         passed_over: what would have come first, each with why not.
     """
@@ -100,8 +101,10 @@ def open_best(
 
     Args:
         bundle: what to run.
-        device, precision: an explicit one is met or is an error; nothing else takes its place.
-        threads, inter_threads: of ONNX Runtime on the CPU.
+        device: one that is named is used, or raises.
+        precision: one that is named is used, or raises.
+        threads: of ONNX Runtime on the CPU, within one operator.
+        inter_threads: of ONNX Runtime on the CPU, between operators.
         warm_up: run once on an empty picture. An accelerator always does: only then is it known
             to work.
 

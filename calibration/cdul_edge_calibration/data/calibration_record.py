@@ -27,7 +27,10 @@ class CalibrationKey:
     Attributes:
         source_sha256: of the model.fp32.onnx.
         pool_sha256: of the pool's list of paths.
-        method, seed, count, check_count: the settings.
+        method: how ranges are taken.
+        seed: of the choice of pictures.
+        count: calibration pictures.
+        check_count: pictures to measure accuracy on.
     """
 
     source_sha256: str
@@ -44,7 +47,8 @@ class CalibrationRecord:
 
     Attributes:
         key: what it depends on.
-        calibration, check: the pictures, by path in the pool, with the digests of their files.
+        calibration: SHA-256 of each calibration picture's file, by path in the pool.
+        check: the same of the pictures that accuracy is measured on.
         check_is_separate: whether accuracy was measured on other pictures than ranges.
         predicted: calibration pictures in which each class is predicted.
         extremes: lowest and highest value of each tensor.

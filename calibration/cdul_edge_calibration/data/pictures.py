@@ -33,7 +33,8 @@ class PreparedPictures:
     Attributes:
         file: where the (H, W, 3) uint8 inputs lie one after another.
         preprocess: what made them.
-        paths, digests: of each picture, its path in the pool and the SHA-256 of its file.
+        paths: of each picture in the pool.
+        digests: SHA-256 of each picture's file.
     """
 
     file: Path

@@ -67,7 +67,8 @@ def clip_ranges(model: Path, batches: Batches, extremes: Ranges) -> Ranges:
     """Ranges that hold `PERCENTILE` of each tensor's values, so that rare outliers cost no steps.
 
     Args:
-        model, batches: as for `measure_ranges`.
+        model: as for `measure_ranges`.
+        batches: as for `measure_ranges`.
         extremes: what `measure_ranges` found on the same batches.
     """
     from onnxruntime.quantization import CalibrationMethod

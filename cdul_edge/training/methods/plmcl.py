@@ -53,7 +53,8 @@ class PlmclSettings(ConfidenceSettings):
         rule: "heavy-ball"; "literal" is the printed rule, in which nothing ever moves a label.
         momentum: A.
         damping: B, what the velocity takes off the momentum; A - B lies in [0, 1).
-        eta, sigma: step of the labels, and width of the Gaussian weight on unsure ones.
+        eta: step of the labels.
+        sigma: width of the Gaussian weight on unsure labels.
         kappa_max: largest step.
     """
 

@@ -66,7 +66,8 @@ class Parity:
 
     Attributes:
         limit: largest absolute score difference allowed, then and in `verify`.
-        max_error, mean_error: measured over all reference pictures and classes.
+        max_error: largest absolute score difference over all reference pictures and classes.
+        mean_error: mean absolute score difference over the same.
         batches: the batch sizes that were compared.
         against: what ran the graph, such as "onnxruntime 1.31.1".
     """
@@ -94,7 +95,8 @@ class Manifest:
         classes: names of the C columns.
         thresholds: (C,) float32; a score at or above it is a label; +inf means never.
         preprocess: how a picture becomes the graph's input.
-        graph, parity: see there.
+        graph: the contract of the ONNX graph.
+        parity: how far it was from PyTorch.
         files: by name relative to the bundle.
         provenance: run, labels and checkpoint it came from.
         latency: measured times, filled by later stages.

@@ -39,7 +39,8 @@ class Accuracy:
         truth: what mAP was taken against, such as "fp32 scores" or a truth file's name.
         map_fp32, map: mAP in percent of the FP32 file and of this one.
         flip_rate: share of decisions at the thresholds that differ, in [0, 1].
-        max_error, mean_error: absolute score differences.
+        max_error: largest absolute score difference.
+        mean_error: mean absolute score difference.
         against: what ran both files, such as "onnxruntime 1.31.1, CPUExecutionProvider".
         map_drop_interval: 95 % interval of the points of mAP lost; None in records of versions
             that did not measure it, whose figures are taken as exact.

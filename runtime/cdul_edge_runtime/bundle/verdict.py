@@ -19,8 +19,9 @@ class Estimate:
 
     Attributes:
         value: measured on the pictures; NaN where the scores are.
-        low, high: ends of its 95 % confidence interval. Both equal `value` where the figure is
-            exact, or comes from a record that was written before intervals were kept.
+        low: lower end of its 95 % confidence interval. It equals `value` where the figure is exact,
+            or comes from a record that was written before intervals were kept.
+        high: upper end, likewise.
         pictures: how many it was measured on.
     """
 

@@ -47,7 +47,8 @@ def classwise_calibration_error(scores: Floats, positive: Mask, known: Mask) -> 
 
     Args:
         scores: (N, C) probabilities in [0, 1].
-        positive, known: (N, C); what is not known is left out.
+        positive: (N, C) whether the class is there.
+        known: (N, C) whether that is known; entries that are not are left out.
 
     Returns:
         In [0, 1]; NaN where nothing is known. Classes of which nothing is known are left out.

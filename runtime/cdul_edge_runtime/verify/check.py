@@ -17,7 +17,8 @@ class Check:
 
     Attributes:
         name: what was measured.
-        value, limit: the figure, and the most that it may be.
+        value: the figure.
+        limit: the most that it may be.
         interval: its 95 % confidence interval; None where the figure is exact.
         pictures: how many an interval comes from.
         guard: it can only break: that the figure is within the limit is told by something else.

@@ -41,7 +41,8 @@ class VerifyRow:
         backend: what ran it, with its version.
         accuracy_only: it is emulated and slow here, so its speed was not measured.
         checks: figures that must hold.
-        max_error, mean_error: absolute score differences to PyTorch on the reference pictures.
+        max_error: largest absolute score difference to PyTorch on the reference pictures.
+        mean_error: mean of those differences.
         worst_picture: the reference picture with the largest difference.
         flip_rate: share of the decisions on them that clearly differ; `flip_rate_interval` holds
             it in 95 of 100 cases.

@@ -20,7 +20,8 @@ class DeviceTensor:
 
     Attributes:
         host: (max batch, ...) view of page-locked memory; gone once `held` is closed.
-        host_address, device_address: where it lies.
+        host_address: of its page-locked copy in host memory.
+        device_address: of its memory on the GPU.
         row_bytes: of one picture.
     """
 
