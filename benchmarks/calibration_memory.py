@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import resource
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +14,7 @@ from PIL import Image
 
 from benchmarks.networks import export_random
 from benchmarks.record import record
+from cdul_edge_runtime.host.child_python import module_command
 from cdul_edge_runtime.host.files import read_json
 
 NETWORK, SIZE_PX = "resnet50", 448
@@ -42,7 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         bundle, _ = export_random(NETWORK, SIZE_PX, Path(folder, "bundle"))
         images = paint(Path(folder, "pictures"), options.pictures + options.check_pictures)
-        command = [sys.executable, "-m", "cdul_edge.cli", "calibrate", str(bundle)]
+        command = [*module_command("cdul_edge.cli"), "calibrate", str(bundle)]
         command += ["--images", str(images), "--pictures", str(options.pictures), "--force"]
         command += ["--check-pictures", str(options.check_pictures)]
         started = perf_counter()

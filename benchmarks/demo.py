@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from benchmarks.record import record
+from cdul_edge_runtime.host.child_python import module_command
 
 # What the demo promises, in points of mAP and seconds.
 LIMITS = {"pseudo_labels_over_global": 15.0, "student_over_pseudo_labels": 3.0, "seconds": 300.0}
@@ -37,7 +37,7 @@ def run_demo(seed: int, supervised: bool) -> dict[str, Any]:
     """One `cdul-edge demo` in a process of its own, as a user starts it."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "demo")
-        command = [sys.executable, "-m", "cdul_edge.cli", "demo", "--out", str(out)]
+        command = [*module_command("cdul_edge.cli"), "demo", "--out", str(out)]
         more = ["--supervised"] if supervised else []
         subprocess.run([*command, "--seed", str(seed), *more], check=True)
         report: dict[str, Any] = json.loads((out / "demo.json").read_text(encoding="utf-8"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,13 +17,14 @@ from typing import Any
 from benchmarks.record import record
 from benchmarks.relabelling import VOC_CLASSES, paint_small_pictures
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.child_python import module_command
 
 COUNTS = (2_000, 20_000)
 
 
 def peaks_mib(folder: Path, threads: int) -> tuple[float, float]:
     """Peak of the main process and of its largest decoding process, in MiB."""
-    command: list[str | Path] = [sys.executable, "-m", "cdul_edge.cli", "label"]
+    command: list[str | Path] = [*module_command("cdul_edge.cli"), "label"]
     command += [folder / "pictures", "--classes", folder / "classes.txt", "--clip", "demo"]
     command += ["--threads", str(threads), "--workers", str(threads), "--out", folder / "labels"]
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

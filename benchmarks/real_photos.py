@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import record
+from cdul_edge_runtime.host.child_python import module_command
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "data" / "photos"
 CLASSES = ("bicycle", "bird", "car", "dog", "giraffe", "horse", "kite", "person", "zebra")
@@ -48,9 +49,7 @@ def run_job(photos: Path, work: Path, threads: int) -> dict[str, Any]:
     ]
     for command in commands:
         print(f"$ cdul-edge {command}", file=sys.stderr)
-        subprocess.run(
-            [sys.executable, "-m", "cdul_edge.cli", *command.split()], cwd=work, check=True
-        )
+        subprocess.run([*module_command("cdul_edge.cli"), *command.split()], cwd=work, check=True)
     label = json.loads((work / "label.json").read_text(encoding="utf-8"))
     manifest = json.loads((work / "bundle" / "manifest.json").read_text(encoding="utf-8"))
     verify = json.loads((work / "verify.json").read_text(encoding="utf-8"))

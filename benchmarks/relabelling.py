@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from statistics import median
@@ -22,6 +21,7 @@ from PIL import Image
 
 from benchmarks.record import record
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.child_python import module_command
 
 PICTURES = 5717
 VOC_CLASSES = (
@@ -52,7 +52,7 @@ def paint_small_pictures(folder: Path, count: int) -> None:
 
 def label(folder: Path, *more: str) -> tuple[float, str]:
     """Run the command; returns its seconds and what it said."""
-    command: list[str | Path] = [sys.executable, "-m", "cdul_edge.cli", "label"]
+    command: list[str | Path] = [*module_command("cdul_edge.cli"), "label"]
     command += [folder / "pictures", "--classes", folder / "classes.txt", "--clip", "demo"]
     command += ["--out", folder / "labels", *more]
     start = perf_counter()

@@ -6,7 +6,17 @@ with Classifier.load("bundle") as classifier:
     print(classifier.predict("photo.jpg").labels)
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if sys.argv[:1] == ["-m"] and any(word.startswith("cdul_edge.") for word in sys.orig_argv):
+    # `python -m cdul_edge.cli` looks for modules in the current folder first: a user's json.py
+    # there must not be taken for Python's. Nothing but what Python itself loads is loaded yet.
+    _here = os.path.realpath(os.curdir)
+    if os.path.realpath(sys.path[0]) == _here:
+        del sys.path[0]
+        if os.path.realpath(f"{__file__}/../..") == _here:
+            sys.path.append(_here)  # a checkout, or packages that were unpacked here
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -102,11 +102,16 @@ def _ask_onnxruntime() -> list[str]:
 
 
 def _ask_python(script: str) -> dict[str, Any]:
-    import sys
+    from cdul_edge_runtime.host.child_python import child_command, child_environment
 
     try:
         answer = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
+            child_command(script),
+            env=child_environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
         )
         facts: dict[str, Any] = json_module.loads(answer.stdout.strip().splitlines()[-1])
     except subprocess.CalledProcessError as error:

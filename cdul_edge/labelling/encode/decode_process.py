@@ -11,22 +11,15 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import IO
 
-import numpy
-import PIL
-
-import cdul_edge
-import cdul_edge_runtime
 from cdul_edge.labelling.encode.picture_reader import PictureReader
 from cdul_edge.labelling.encode.shared_memory import SharedSlots
 from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge_runtime.host.child_python import child_command, child_environment
 
-# Isolated (-I), and our folders come last: no file of the user's is imported in place of a module.
 _PROGRAM = """
 import sys
-sys.path += sys.argv[2:]
 from cdul_edge.labelling.encode.decode_process import serve
 serve(int(sys.argv[1]))
 """
@@ -40,14 +33,13 @@ class DecodeProcess:
     """The parent's end."""
 
     def __init__(self, reader: PictureReader, slots: SharedSlots) -> None:
-        modules = (cdul_edge, cdul_edge_runtime, numpy, PIL)
-        folders = {str(Path(module.__path__[0]).resolve().parent): None for module in modules}
         descriptor = slots.file.fileno()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _PROGRAM, str(descriptor), *folders],
+            child_command(_PROGRAM, str(descriptor)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[descriptor],
+            env=child_environment(),
             start_new_session=True,  # Ctrl-C is for the parent, which ends us
         )
         self._write((reader, slots.array.shape))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import shutil
@@ -17,6 +18,8 @@ from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 
 _IN_MEMORY = Path("/dev/shm")
+# What file systems answer that cannot reserve room.
+_CANNOT_RESERVE = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,7 @@ class SharedSlots:
         size = int(np.prod(shape))
         file = _open_file(size, console)
         try:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(
-                    file.fileno(), 0, size
-                )  # full is an error now, not a crash later
-            else:
-                file.truncate(size)
+            _reserve(file, size)
             return cls.attach(file, shape)
         except BaseException:
             file.close()
@@ -69,6 +67,18 @@ class SharedSlots:
     def close(self) -> None:
         """Give the file up; `array` stays valid as long as it is held."""
         self.file.close()
+
+
+def _reserve(file: IO[bytes], size: int) -> None:
+    """Have the room now: a full disk is an error here, and would be a crash at the first write."""
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+    except AttributeError:  # macOS
+        file.truncate(size)
+    except OSError as error:
+        if error.errno not in _CANNOT_RESERVE:
+            raise
+        file.truncate(size)
 
 
 def _open_file(size: int, console: Console) -> IO[bytes]:

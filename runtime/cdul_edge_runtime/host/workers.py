@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
+import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from multiprocessing import connection, get_context, parent_process
-from multiprocessing.context import SpawnProcess
+from multiprocessing import connection
 from typing import Any, Generic, TypeVar
 
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.child_python import child_command, child_environment
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
@@ -42,14 +42,16 @@ class _Refusal:
 
 @dataclass
 class _Worker(Generic[Job]):
-    process: SpawnProcess
+    process: subprocess.Popen[bytes]
     pipe: connection.Connection
+    life: int
     job: Job
 
     def end(self) -> None:
         self.process.terminate()
-        self.process.join()
+        self.process.wait()
         self.pipe.close()
+        os.close(self.life)
 
 
 def run_in_workers(
@@ -61,8 +63,8 @@ def run_in_workers(
     exception (Ctrl-C) or a caller that stops asking, every worker is ended at once.
 
     Args:
-        function: picklable, as jobs and answers must be. Processes are spawned: a fork of a process
-            that runs threads (PyTorch's, for one) can deadlock.
+        function: picklable, as jobs and answers must be, and not of `__main__`. Workers are new
+            processes: a fork of one that runs threads (PyTorch's, for one) can deadlock.
         jobs: what to run it on.
         workers: processes at once.
 
@@ -135,57 +137,65 @@ def _run_chunk(function: Callable[[Job], Answer], numbered: tuple[int, list[Job]
     return [function(job) for job in numbered[1]]
 
 
+_SERVE = """
+import sys
+from cdul_edge_runtime.host.workers import serve
+serve(int(sys.argv[1]), int(sys.argv[2]))
+"""
+
+
 def _start(function: Callable[[Job], Answer], job: Job) -> _Worker[Job]:
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(function, theirs), daemon=True)
-    with _interrupts_ignored():
-        process.start()
-    theirs.close()  # the worker's death is then the end of our side
-    ours.send(job)
-    return _Worker(process, ours, job)
+    ours, theirs = connection.Pipe()
+    watched, held = os.pipe()  # it ends with this process, however that ends
+    try:
+        process = subprocess.Popen(
+            child_command(_SERVE, str(theirs.fileno()), str(watched)),
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno(), watched],
+            env=child_environment(),
+            start_new_session=True,  # Ctrl-C is the parent's to answer
+        )
+    finally:
+        theirs.close()  # the worker's death is then the end of our side
+        os.close(watched)
+    worker = _Worker(process, ours, held, job)
+    with suppress(BrokenPipeError):  # it died at once: `_receive` tells it
+        ours.send(function)
+        ours.send(job)
+    return worker
 
 
 def _receive(worker: _Worker[Job]) -> Any:
     """The worker's answer, whatever type the function gives; a `Death` or a `_Refusal`."""
     try:
         return worker.pipe.recv()
-    except EOFError:
-        worker.process.join()
-        return Death(worker.process.exitcode)
+    except (EOFError, ConnectionResetError):
+        return Death(worker.process.wait())
 
 
-def _work(function: Callable[[Job], Answer], pipe: connection.Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    while True:
-        try:
-            job = pipe.recv()
-        except EOFError:
-            return
-        try:
-            answer: Answer | _Refusal = function(job)
-        except (CdulEdgeError, OSError) as error:
-            answer = _Refusal(error)
-        pipe.send(answer)
+def serve(pipe_number: int, watched: int) -> None:
+    """Answer jobs in a worker until the pipe ends.
 
-
-def _end_with_parent() -> None:
-    """End at once with the parent: killed, it cannot stop its workers, and they would wait."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Keep a process that starts in here from Ctrl-C, even while it imports."""
-    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Args:
+        pipe_number: file descriptor of the pipe that brings the function, then jobs.
+        watched: file descriptor of a pipe that ends when the parent does.
+    """
+    threading.Thread(target=_end_with_parent, args=(watched,), daemon=True).start()
+    pipe: connection.Connection = connection.Connection(pipe_number)
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        function = pipe.recv()
+        while True:
+            job = pipe.recv()
+            try:
+                answer = function(job)
+            except (CdulEdgeError, OSError) as error:
+                answer = _Refusal(error)
+            pipe.send(answer)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _end_with_parent(watched: int) -> None:
+    """End at once with the parent: killed, it cannot stop its workers, and they would wait."""
+    os.read(watched, 1)
+    os._exit(1)
