@@ -1,1 +1,29 @@
-"""Choosing thresholds on labelled pictures, without torch."""
+"""FP16 and INT8 files from a bundle's FP32 file, and thresholds; needs onnx, and no torch.
+
+    from cdul_edge_calibration import CalibrateRequest, calibrate
+
+The names are loaded on first use: thresholds are chosen where there is no onnx.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdul_edge_calibration.calibration import CalibrateResult, calibrate
+    from cdul_edge_calibration.request import CalibrateRequest
+
+__all__ = ["CalibrateRequest", "CalibrateResult", "calibrate"]
+
+_HOMES = {
+    "CalibrateRequest": "request",
+    "CalibrateResult": "calibration",
+    "calibrate": "calibration",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

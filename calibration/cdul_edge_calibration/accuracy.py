@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,35 @@ def measure_accuracy(
         map_drop_interval=(loss.low, loss.high),
         flip_rate_interval=(flips.low, flips.high),
     )
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a precision costs on the pictures to check on, and on the bundle's reference pictures.
+
+    The reference pictures are few, so they only guard: a precision that breaks a limit on these
+    training pictures is broken, however well it does on pictures that may not be like them.
+    """
+
+    accuracy: Accuracy
+    on_reference: Accuracy
+
+    def judge(self, limits: Limits) -> Verdict:
+        """Whether the cost is within the limits; see `Accuracy.judge`."""
+        if self.on_reference.judge(limits) == "broken":
+            return "broken"
+        return self.accuracy.judge(limits)
+
+    def find_limits(self, limits: Limits, verdict: Verdict) -> list[str]:
+        """The limits of which the pictures say this, as short clauses."""
+        clauses = find_limits(self.accuracy, limits, verdict)
+        if verdict == "broken" and not clauses:
+            on = f"on the bundle's {self.on_reference.pictures} reference pictures"
+            broken = " and ".join(find_limits(self.on_reference, limits, verdict))
+            clauses.append(
+                f"{on} {broken}: the calibration pictures do not represent the training pictures"
+            )
+        return clauses
 
 
 def find_limits(accuracy: Accuracy, limits: Limits, verdict: Verdict) -> list[str]:

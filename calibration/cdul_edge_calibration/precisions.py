@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
-from cdul_edge_calibration.accuracy import find_limits, measure_accuracy, score_batches
+from cdul_edge_calibration.accuracy import SOFT_TRUTH, Cost, measure_accuracy, score_batches
 from cdul_edge_calibration.collect import Collected
-from cdul_edge_calibration.console import Talk
 from cdul_edge_calibration.graphs.fp16 import find_fp16_hazards, to_fp16
 from cdul_edge_calibration.graphs.quantize import quantize_for_cpu, quantize_for_tensorrt
 from cdul_edge_calibration.graphs.tensorrt_rules import OPSET, find_violations
+from cdul_edge_calibration.request import CalibrateRequest
 from cdul_edge_calibration.sensitivity import Fit, LayerSensitivity, fit_budget
-from cdul_edge_calibration.settings import CalibrationSettings
 from cdul_edge_calibration.speed import measure_speed_up
 from cdul_edge_runtime.bundle.bundle import Bundle, record_file
 from cdul_edge_runtime.bundle.manifest import FileRecord, Precision
 from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits, PrecisionRecord
 from cdul_edge_runtime.bundle.verdict import UNSURE, Verdict
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.files import atomic_write
 
 # A device rounds otherwise than the CPU that measured: `verify` allows twice the largest error
@@ -32,12 +33,12 @@ _SMALLEST_ERROR_LIMIT = 0.01
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PrecisionOutcome:
     """What became of one precision.
 
     Attributes:
         precision: which.
-        accuracy: what it costs.
+        cost: on the pictures to check on, and on the bundle's reference pictures.
         float_layers: what stayed in floating point.
         verdict: whether it holds the budget, as far as the pictures tell.
         reasons: the limits it breaks, or of which the pictures do not tell; empty where it is ok.
@@ -45,11 +46,16 @@ class Outcome:
     """
 
     precision: Precision
-    accuracy: Accuracy
+    cost: Cost
     float_layers: tuple[str, ...]
     verdict: Verdict
     reasons: tuple[str, ...]
     record: PrecisionRecord | None
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """What it costs on the pictures to check on."""
+        return self.cost.accuracy
 
 
 @dataclass(frozen=True)
@@ -69,26 +75,26 @@ class Maker:
     truth: npt.NDArray[np.int8] | None
     truth_name: str
     ranked: Sequence[LayerSensitivity]
-    settings: CalibrationSettings
+    request: CalibrateRequest
     folder: Path
-    talk: Talk
+    console: Console
 
-    def make(self, precision: Precision) -> Outcome:
+    def make(self, precision: Precision) -> PrecisionOutcome:
         """Make, measure and, within the budget or with `force`, write one precision."""
         fit, reason = self._fit_fp16() if precision is Precision.FP16 else self._fit_int8(precision)
-        verdict = fit.accuracy.judge(self._limits)
+        verdict = fit.cost.judge(self._limits)
         reasons = () if verdict == "ok" else self._limits_that_are(verdict, fit)
         self._explain(precision, fit, reason, verdict, reasons)
-        refused = verdict == "broken" and not self.settings.force
+        refused = verdict == "broken" and not self.request.force
         record = None if refused else self._write(precision, fit, verdict)
-        return Outcome(precision, fit.accuracy, fit.float_layers, verdict, reasons, record)
+        return PrecisionOutcome(precision, fit.cost, fit.float_layers, verdict, reasons, record)
 
     def _limits_that_are(self, verdict: Verdict, fit: Fit) -> tuple[str, ...]:
-        return tuple(find_limits(fit.accuracy, self._limits, verdict))
+        return tuple(fit.cost.find_limits(self._limits, verdict))
 
     @property
     def _limits(self) -> Limits:
-        return Limits(self.settings.max_map_drop, self.settings.max_flip_rate, 1.0)
+        return Limits(self.request.max_map_drop, self.request.max_flip_rate, 1.0)
 
     def _fit_fp16(self) -> tuple[Fit, str]:
         hazards = find_fp16_hazards(self.model, self.collected.record.extremes)
@@ -114,20 +120,33 @@ class Maker:
             )
         return fit, "; ".join(self._limits_that_are("broken", full))
 
-    def _measure(self, graph: onnx.ModelProto, precision: Precision) -> Accuracy:
+    def _measure(self, graph: onnx.ModelProto, precision: Precision) -> Cost:
         path = self.folder / precision.file_name
         onnx.save(graph, path)
-        check = self.collected.check
-        with self.talk.progress(f"scoring in {precision.value}", len(check)) as advance:
-            scores, against = score_batches(path, check.batches(advance), precision)
-        return measure_accuracy(
-            scores,
-            self.collected.fp32_scores,
-            self.bundle.manifest.thresholds,
-            near=self.bundle.manifest.parity.limit,
-            against=against,
-            truth=self.truth,
-            truth_name=self.truth_name,
+        check, reference = self.collected.check, self.collected.reference
+        with self.console.progress(f"scoring in {precision.value}", len(check)) as advance:
+            batches = chain(check.batches(advance), [reference.inputs])
+            scores, against = score_batches(path, batches, precision)
+        manifest = self.bundle.manifest
+        near = manifest.parity.limit
+        return Cost(
+            measure_accuracy(
+                scores[: len(check)],
+                self.collected.fp32_scores,
+                manifest.thresholds,
+                near=near,
+                against=against,
+                truth=self.truth,
+                truth_name=self.truth_name,
+            ),
+            measure_accuracy(
+                scores[len(check) :],
+                reference.scores,
+                manifest.thresholds,
+                near=near,
+                against=against,
+                truth_name=SOFT_TRUTH,
+            ),
         )
 
     def _measure_speed_up(self, precision: Precision) -> float | None:
@@ -136,7 +155,7 @@ class Maker:
         picture = next(self.collected.check.batches())[:1]
         made = self.bundle.folder / precision.file_name
         speed_up = measure_speed_up(self.bundle.model_path(), made, picture)
-        self.talk.say(f"{precision.value}: {speed_up:.2f}x as fast as FP32 on this CPU")
+        self.console.say(f"{precision.value}: {speed_up:.2f}x as fast as FP32 on this CPU")
         return round(speed_up, 2)
 
     def _explain(
@@ -150,16 +169,16 @@ class Maker:
         """Say which layers stayed in floating point and why, and what does not hold."""
         if fit.float_layers:
             shown = ", ".join(fit.float_layers)
-            self.talk.say(
+            self.console.say(
                 f"{precision.value}: {len(fit.float_layers)} stay in floating point, the most "
                 f"sensitive first: {shown} ({reason})"
             )
         if verdict == "unsure":
-            self.talk.warn(f"{precision.value}: {UNSURE}: {'; '.join(reasons)}")
+            self.console.warn(f"{precision.value}: {UNSURE}: {'; '.join(reasons)}")
         elif verdict == "broken":
             half = "" if precision is Precision.FP16 else ", with half of the layers in FP32 too"
-            fate = "written all the same" if self.settings.force else "not written"
-            self.talk.warn(f"{precision.value}: {'; '.join(reasons)}{half}: {fate}")
+            fate = "written all the same" if self.request.force else "not written"
+            self.console.warn(f"{precision.value}: {'; '.join(reasons)}{half}: {fate}")
 
     def _write(self, precision: Precision, fit: Fit, verdict: Verdict) -> PrecisionRecord:
         """The record goes first and comes last: without it the file beside it does not count."""
@@ -176,19 +195,20 @@ class Maker:
         self, precision: Precision, fit: Fit, verdict: Verdict, file: FileRecord
     ) -> PrecisionRecord:
         key, calibration = self.collected.record.key, self.collected.record
-        largest = max(2 * fit.accuracy.max_error, _SMALLEST_ERROR_LIMIT)
+        seen = max(fit.cost.accuracy.max_error, fit.cost.on_reference.max_error)
+        largest = max(2 * seen, _SMALLEST_ERROR_LIMIT)
         return PrecisionRecord(
             precision=precision,
             sha256=file.sha256,
             bytes=file.bytes,
             source_sha256=self.bundle.fp32_sha256,
             limits=replace(self._limits, max_score_error=largest),
-            accuracy=fit.accuracy,
+            accuracy=fit.cost.accuracy,
             within_budget=verdict != "broken",
             speed_up=self._measure_speed_up(precision),
             float_layers=fit.float_layers,
             calibration={
-                "method": key.method.value,
+                "method": key.method,
                 "pictures": len(calibration.calibration),
                 "pictures_sha256": calibration.pictures_sha256,
                 "seed": key.seed,

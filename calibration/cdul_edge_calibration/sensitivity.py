@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from cdul_edge_calibration.accuracy import score_batches
-from cdul_edge_calibration.console import Advance
+from cdul_edge_calibration.accuracy import Cost, score_batches
 from cdul_edge_calibration.data.ranges import Ranges
 from cdul_edge_calibration.graphs.layers import Layer, list_layers
 from cdul_edge_calibration.graphs.quantize import quantize_for_tensorrt, restore_float
 from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits
+from cdul_edge_runtime.bundle.precision_record import Limits
+from cdul_edge_runtime.host.console import Advance
 
 Scores = npt.NDArray[np.float32]
 Inputs = npt.NDArray[np.uint8]
@@ -50,7 +50,7 @@ class Fit:
     """An INT8 graph with its cost, and the layers that had to stay in floating point for it."""
 
     model: onnx.ModelProto
-    accuracy: Accuracy
+    cost: Cost
     float_layers: tuple[str, ...]
 
 
@@ -91,7 +91,7 @@ def fit_budget(
     ranked: Sequence[str],
     limits: Limits,
     quantize: Callable[[Sequence[str]], onnx.ModelProto],
-    measure: Callable[[onnx.ModelProto], Accuracy],
+    measure: Callable[[onnx.ModelProto], Cost],
 ) -> tuple[Fit, Fit | None]:
     """Give the most sensitive layers back to floating point, until no limit is broken.
 
@@ -116,7 +116,7 @@ def fit_budget(
         return Fit(graph, measure(graph), layers)
 
     def holds(fit: Fit) -> bool:
-        return fit.accuracy.judge(limits) != "broken"
+        return fit.cost.judge(limits) != "broken"
 
     full = attempt(0)
     if holds(full):

@@ -37,16 +37,16 @@ def calibrate_and_build(
     Raises:
         CdulEdgeError: a precision breaks the budget, an engine cannot be built, or the obstacle.
     """
-    from cdul_edge.cli.calibrate import report_outcomes
-    from cdul_edge_calibration.calibrate import calibrate_bundle
-    from cdul_edge_calibration.settings import CalibrationSettings
+    from cdul_edge.cli.calibrate import report_result
+    from cdul_edge_calibration import CalibrateRequest, calibrate
     from cdul_edge_export.engine import build_engines, buildable_precisions
     from cdul_edge_export.engine_config import BuildSettings
+    from cdul_edge_runtime.host.console import StderrConsole
 
-    outcomes = calibrate_bundle(bundle, pictures, CalibrationSettings())
+    result = calibrate(CalibrateRequest(bundle.folder, pictures), StderrConsole())
     faults = []
     try:
-        report_outcomes(bundle, outcomes, None, to_stderr=True)
+        report_result(result, None, to_stderr=True)
     except CdulEdgeError as refused:  # what holds the budget is built all the same
         faults.append(str(refused))
     if obstacle is None:

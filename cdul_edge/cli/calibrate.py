@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,8 +16,8 @@ from cdul_edge.cli.output.verify_tables import VERDICTS, show_change, show_perce
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:
-    from cdul_edge_calibration.precisions import Outcome
-    from cdul_edge_runtime.bundle.bundle import Bundle
+    from cdul_edge_calibration import CalibrateResult
+    from cdul_edge_calibration.precisions import PrecisionOutcome
 
 
 class ReducedChoice(str, Enum):
@@ -36,110 +36,106 @@ class MethodChoice(str, Enum):
 
 
 def calibrate(
-    bundle: Annotated[Path, typer.Argument(help="Bundle folder.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Unlabelled pictures: folder, list or CSV.",
-            show_default="the training pictures, where they still lie",
+            help="Unlabelled pictures like those the model was trained on: a folder, a list, or a "
+            "CSV file. Only bundles of old versions know where their own are.",
+            show_default=False,
         ),
     ] = None,
     precision: Annotated[
         list[ReducedChoice] | None,
-        typer.Option(help="Which to make; may be repeated.", show_default="all three"),
+        typer.Option(help="Make this precision; repeat the option for more.", show_default="all"),
     ] = None,
-    pictures: Annotated[int, typer.Option(help="Calibration pictures.", min=1)] = 512,
+    pictures: Annotated[
+        int, typer.Option(help="Take the ranges of activations from this many pictures.", min=1)
+    ] = 512,
     check_pictures: Annotated[
-        int, typer.Option(help="Pictures to measure accuracy on.", min=1)
+        int, typer.Option(help="Measure accuracy on this many pictures.", min=1)
     ] = 512,
     check_images: Annotated[
         Path | None,
-        typer.Option(help="Where those come from.", show_default="others of --images"),
+        typer.Option(
+            help="Measure accuracy on pictures from here instead of others of --images.",
+            show_default=False,
+        ),
     ] = None,
     truth: Annotated[
         Path | None,
         typer.Option(
-            help="What the pictures to check on show: CSV, VOC folder, COCO JSON or NPZ.",
-            show_default="the FP32 scores",
+            help="What the pictures to check on show: CSV, VOC folder, COCO JSON or NPZ. Without "
+            "it, the FP32 scores are taken as truth.",
+            show_default=False,
         ),
     ] = None,
     method: Annotated[
-        MethodChoice, typer.Option(help="Ranges: all values, or 99.999 % of them.")
+        MethodChoice,
+        typer.Option(
+            help="Take ranges that hold all values, or 99.999 % of them. Use percentile where rare "
+            "outliers cost accuracy."
+        ),
     ] = MethodChoice.MINMAX,
-    seed: Annotated[int, typer.Option(help="Of the choice of pictures.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of pictures.", min=0)] = 0,
     max_map_drop: Annotated[
-        float, typer.Option(help="Points of mAP that a precision may lose.", min=0)
+        float, typer.Option(help="Refuse a precision that loses more points of mAP.", min=0)
     ] = 0.5,
     max_flip_rate: Annotated[
-        float, typer.Option(help="Share of decisions that may change.", min=0, max=1)
+        float,
+        typer.Option(
+            help="Refuse a precision that changes a larger share of the decisions.", min=0, max=1
+        ),
     ] = 0.02,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace, and write what breaks the budget.")
+        bool,
+        typer.Option(
+            "--force", help="Replace existing files, and write what breaks the budget as well."
+        ),
     ] = False,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Exit with 1 where pictures are too few to tell."),
+        typer.Option("--strict", help="Exit with 1 where there are too few pictures to tell."),
     ] = False,
-    json: Annotated[Path | None, typer.Option(help="Summary as JSON; - is stdout.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write a summary as JSON; - is stdout.", show_default=False)
+    ] = None,
 ) -> None:
     """Make FP16 and INT8 files, measure what each costs, and keep those within the budget.
 
     model.int8.onnx is for TensorRT, model.int8-cpu.onnx for x86 CPUs. Where INT8 costs too much,
-    the layers that suffer most stay in floating point. The budget is held against 95 % intervals: a
+    the most sensitive layers stay in floating point. The budget is held against 95 % intervals: a
     precision is refused (exit code 2) where it exceeds the budget beyond doubt, and "unsure" where
-    the pictures are too few to tell.
+    there are too few pictures to tell.
     """
     with extra_imports("calibrate", "calibration"):
-        from cdul_edge_calibration.calibrate import calibrate_bundle
-        from cdul_edge_calibration.data.ranges import Method
-        from cdul_edge_calibration.settings import REDUCED, CalibrationSettings, Check
-    from cdul_edge_runtime.bundle.bundle import Bundle
+        from cdul_edge_calibration import CalibrateRequest
+        from cdul_edge_calibration import calibrate as run
+        from cdul_edge_calibration.request import REDUCED
     from cdul_edge_runtime.bundle.manifest import Precision
-    from cdul_edge_runtime.metrics.truth import read_truth
-    from cdul_edge_runtime.pictures.images import find_images
+    from cdul_edge_runtime.host.console import StderrConsole
 
-    settings = CalibrationSettings(
+    request = CalibrateRequest(
+        bundle=bundle,
+        images=images,
         precisions=tuple(Precision(p.value) for p in precision) if precision else REDUCED,
         count=pictures,
         check_count=check_pictures,
-        method=Method(method.value),
+        check_images=check_images,
+        truth=truth,
+        method=method.value,
         seed=seed,
         max_map_drop=max_map_drop,
         max_flip_rate=max_flip_rate,
         force=force,
     )
-    check = Check(
-        pictures=find_images(check_images) if check_images else None,
-        truth=read_truth(truth) if truth else None,
-        truth_name=str(truth),
-    )
-    loaded = Bundle.load(bundle)
-    pool = find_images(images or training_pictures(loaded))
-    outcomes = calibrate_bundle(loaded, pool, settings, check=check)
-    report_outcomes(loaded, outcomes, json)
-    if strict and any(outcome.verdict == "unsure" for outcome in outcomes):
+    result = run(request, StderrConsole())
+    report_result(result, json)
+    if strict and result.verdict == "unsure":
         raise typer.Exit(1)
 
 
-def training_pictures(bundle: Bundle) -> Path:
-    """The folder of the training pictures, as the bundle remembers it.
-
-    Raises:
-        CdulEdgeError: it is not on this machine.
-    """
-    root = bundle.manifest.provenance.get("pictures_root")
-    if root is None or not Path(root).is_dir():
-        where = f"{root}, which is not on this machine" if root else "a place that it does not know"
-        raise CdulEdgeError(
-            f"{bundle.folder} was trained on pictures in {where}: name a folder of pictures of "
-            "the same kind with --images"
-        )
-    return Path(root)
-
-
-def report_outcomes(
-    bundle: Bundle, outcomes: tuple[Outcome, ...], json: Path | None, *, to_stderr: bool = False
-) -> None:
+def report_result(result: CalibrateResult, json: Path | None, *, to_stderr: bool = False) -> None:
     """Show what each precision costs; refused ones are an error at the end.
 
     Args:
@@ -149,22 +145,23 @@ def report_outcomes(
         CdulEdgeError: a precision was refused.
     """
     if json is not None:
-        write_summary(json, _summarize(bundle, outcomes))
+        write_summary(json, _summarize(result))
     console = result_console(to_stderr=to_stderr or str(json) == "-")
-    first = outcomes[0].accuracy
-    title = f"{bundle.folder}: mAP on {first.pictures} pictures, truth: {first.truth}"
-    console.print(title)
-    _show_costs(outcomes, console)
-    _show_files(outcomes, console)
-    refused = [outcome for outcome in outcomes if outcome.record is None]
-    if refused:
+    first = result.outcomes[0].accuracy
+    console.print(f"{result.bundle}: mAP on {first.pictures} pictures, truth: {first.truth}")
+    _show_costs(result.outcomes, console)
+    _show_files(result.outcomes, console)
+    if result.refused:
+        faults = (
+            f"{o.precision.file_name} was not written: {o.reasons[0]}" for o in result.refused
+        )
         raise CdulEdgeError(
-            "; ".join(f"{o.precision.file_name} was not written: {o.reasons[0]}" for o in refused)
-            + ": calibrate on more pictures, try --method percentile, or widen the budget"
+            f"{'; '.join(faults)}: calibrate on more pictures, try --method percentile, or widen "
+            "the budget"
         )
 
 
-def _show_costs(outcomes: tuple[Outcome, ...], console: Console) -> None:
+def _show_costs(outcomes: tuple[PrecisionOutcome, ...], console: Console) -> None:
     costs = table("precision")
     for name in ("mAP %", "change", "95 % interval", "flips %", "95 % interval", "verdict"):
         costs.add_column(name, justify="right", no_wrap=True)
@@ -182,7 +179,7 @@ def _show_costs(outcomes: tuple[Outcome, ...], console: Console) -> None:
     console.print(costs)
 
 
-def _show_files(outcomes: tuple[Outcome, ...], console: Console) -> None:
+def _show_files(outcomes: tuple[PrecisionOutcome, ...], console: Console) -> None:
     files = table("precision")
     for name in ("largest error", "MiB", "in FP32"):
         files.add_column(name, justify="right", no_wrap=True)
@@ -197,7 +194,7 @@ def _show_files(outcomes: tuple[Outcome, ...], console: Console) -> None:
     console.print(files)
 
 
-def _summarize(bundle: Bundle, outcomes: tuple[Outcome, ...]) -> dict[str, Any]:
+def _summarize(result: CalibrateResult) -> dict[str, object]:
     from dataclasses import asdict
 
     rows = [
@@ -209,12 +206,13 @@ def _summarize(bundle: Bundle, outcomes: tuple[Outcome, ...]) -> dict[str, Any]:
             "unsure": list(outcome.reasons) if outcome.verdict == "unsure" else [],
             "float_layers": list(outcome.float_layers),
             "accuracy": asdict(outcome.accuracy),
+            "reference_accuracy": asdict(outcome.cost.on_reference),
         }
-        for outcome in outcomes
+        for outcome in result.outcomes
     ]
     return {
         "program": "cdul-edge",
         "stage": "calibrate",
-        "bundle": str(bundle.folder),
+        "bundle": str(result.bundle),
         "rows": rows,
     }

@@ -16,6 +16,7 @@ from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 if TYPE_CHECKING:
     from cdul_edge_runtime.backends import Backend
     from cdul_edge_runtime.bundle.bundle import Bundle
+    from cdul_edge_runtime.verify.verify import VerifyReport
 
 
 def verify(
@@ -70,10 +71,26 @@ def verify(
         batches=parse_counts(batches, "--batches"),
         effort=Effort(repeats),
     )
-    write_summary(json or default_report_path(bundle), report.to_dict())
+    # The verdict first: a report that cannot be written must not cost it.
     show_report(report, result_console(to_stderr=str(json) == "-"))
+    if json is not None:
+        write_summary(json, report.to_dict())
+    else:
+        _write_beside(default_report_path(bundle), report)
     if not report.passed or (strict and report.verdict == "unsure"):
         raise typer.Exit(1)
+
+
+def _write_beside(path: Path, report: VerifyReport) -> None:
+    """Nobody named this place: where it cannot be written to, that is said and no failure."""
+    from cdul_edge_runtime.host.console import StderrConsole
+
+    try:
+        write_summary(path, report.to_dict())
+    except OSError as error:
+        StderrConsole().warn(
+            f"the report was not written to {path} ({error.strerror}): name a place with --json"
+        )
 
 
 def _read_pictures(bundle: Bundle, images: Path | None, truth: Path | None) -> tuple[Any, Any]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import onnx
 import pytest
-from rich.console import Console
 
-from cdul_edge_calibration.console import Talk
 from cdul_edge_calibration.data.ranges import Ranges, measure_ranges
+from cdul_edge_runtime.host.console import SilentConsole
 from tests.fakes.residual_network import build_residual, pictures, write_residual_bundle
 
 
-class RecordedTalk(Talk):
+class RecordedConsole(SilentConsole):
     """Keeps its lines for a test to read."""
 
     def __init__(self) -> None:
-        super().__init__(Console(file=io.StringIO()))
         self.said: list[str] = []
         self.warned: list[str] = []
 
@@ -30,8 +27,8 @@ class RecordedTalk(Talk):
 
 
 @pytest.fixture
-def talk() -> RecordedTalk:
-    return RecordedTalk()
+def console() -> RecordedConsole:
+    return RecordedConsole()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 from cdul_edge_calibration import sensitivity
+from cdul_edge_calibration.accuracy import Cost
 from cdul_edge_calibration.data.ranges import Ranges
 from cdul_edge_calibration.sensitivity import Fit, fit_budget, measure_sensitivity
 from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits
@@ -27,10 +28,11 @@ class Laboratory:
     def quantize(self, layers: Sequence[str]) -> onnx.ModelProto:
         return onnx.ModelProto(doc_string=str(len(layers)))
 
-    def measure(self, graph: onnx.ModelProto) -> Accuracy:
+    def measure(self, graph: onnx.ModelProto) -> Cost:
         self.tried.append(int(graph.doc_string))
         flips = 0.0 if self.tried[-1] >= self.needed else 0.1
-        return Accuracy(1, "", 90.0, 90.0, flips, 0.0, 0.0, "")
+        accuracy = Accuracy(1, "", 90.0, 90.0, flips, 0.0, 0.0, "")
+        return Cost(accuracy, accuracy)
 
     def fit(self, layers: int) -> tuple[Fit, Fit | None]:
         ranked = [f"layer{n}" for n in range(layers)]
@@ -45,8 +47,8 @@ def test_the_fewest_layers_are_found_by_halving(layers: int) -> None:
         assert best is not None
         assert best.float_layers == tuple(f"layer{n}" for n in range(needed))
         assert best.model.doc_string == str(needed)
-        assert best.accuracy.flip_rate == 0
-        assert (full.float_layers, full.accuracy.flip_rate) == ((), 0.1)
+        assert best.cost.accuracy.flip_rate == 0
+        assert (full.float_layers, full.cost.accuracy.flip_rate) == ((), 0.1)
         assert len(laboratory.tried) <= 2 + math.log2(layers) + 1
 
 

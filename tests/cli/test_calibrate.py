@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
@@ -162,19 +166,86 @@ def test_the_training_pictures_are_the_default(pool: Path, tmp_path: Path) -> No
     assert Precision.FP16 in Bundle.load(folder).precisions()
 
 
-@pytest.mark.parametrize(
-    ("provenance", "told"),
-    [
-        ({}, "in a place that it does not know"),
-        ({"pictures_root": "/no/such/folder"}, "in /no/such/folder, which is not on this machine"),
-    ],
-)
-def test_training_pictures_that_are_gone_are_asked_for(
-    tmp_path: Path, provenance: dict[str, str], told: str
+@pytest.mark.parametrize("provenance", [{}, {"pictures_root": "/no/such/folder"}])
+def test_training_pictures_that_are_not_known_are_asked_for(
+    tmp_path: Path, provenance: dict[str, str]
 ) -> None:
     result = calibrate(write_residual_bundle(tmp_path / "b", provenance=provenance))
-    assert told in last_line(result)
+    assert "does not say where its training pictures are" in last_line(result)
     assert "with --images" in last_line(result)
+    assert "/no/such/folder" not in result.stderr
+
+
+def same_pictures(folder: Path, draw: Callable[[int], npt.NDArray[np.uint8]]) -> Path:
+    """130 pictures."""
+    folder.mkdir()
+    for number in range(130):
+        Image.fromarray(draw(number)).save(folder / f"{number:03}.png")
+    return folder
+
+
+NOISE = np.random.default_rng(0)
+FOREIGN: dict[str, Callable[[int], npt.NDArray[np.uint8]]] = {
+    "nearly black": lambda number: NOISE.integers(0, 6, (8, 8, 3), np.uint8),
+    "white": lambda number: np.full((8, 8, 3), 255, np.uint8),
+    "one picture": lambda number: pictures(1)[0],
+    "nearly one picture": lambda number: pictures(1)[0] // 2 + NOISE.integers(0, 2, 1, np.uint8),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_pictures_unlike_the_training_pictures_are_refused(
+    residual_bundle: Path, tmp_path: Path, kind: str
+) -> None:
+    """Fault 4: on 130 nearly black frames no decision flips, and INT8 is useless elsewhere."""
+    words = (residual_bundle, "--images", same_pictures(tmp_path / "foreign", FOREIGN[kind]))
+    result = calibrate(*words)
+    assert "do not represent the training pictures: " in last_line(result)
+    assert "--force" in last_line(result)
+    assert names(residual_bundle) == BEFORE
+    forced = calibrate(*words, "--precision", "fp16", "--force")
+    assert forced.exit_code == 0, forced.output
+    assert "warning: the 130 calibration pictures under" in forced.stderr
+
+
+def test_where_the_training_pictures_get_the_same_labels_too_the_pictures_are_not_blamed(
+    tmp_path: Path, pool: Path
+) -> None:
+    never = np.full(3, 2, np.float32)
+    folder = write_residual_bundle(tmp_path / "b", thresholds=never)
+    result = calibrate(folder, "--images", pool, *WIDE, "--precision", "fp16")
+    assert result.exit_code == 0, result.output
+    assert (
+        "warning: no score reaches its threshold in any of 32 different pictures" in result.stderr
+    )
+    assert "nor in the reference pictures" in result.stderr
+
+
+def test_a_precision_that_fails_on_the_reference_pictures_is_refused_however_well_it_does_elsewhere(
+    residual_bundle: Path, tmp_path: Path
+) -> None:
+    """Plain grays have labels that differ, and no edges: INT8 ranges do not fit real pictures."""
+    grays = same_pictures(tmp_path / "grays", lambda number: np.full((8, 8, 3), number, np.uint8))
+    words = ("--precision", "int8-cpu", "--max-flip-rate", 0.1, "--max-map-drop", 5)
+    line = last_line(calibrate(residual_bundle, "--images", grays, *words))
+    assert "model.int8-cpu.onnx was not written: on the bundle's 3 reference pictures " in line
+    assert "do not represent the training pictures" in line
+    assert "model.int8-cpu.onnx" not in names(residual_bundle)
+
+
+def test_a_bundle_that_cannot_be_written_to_is_one_line_before_any_work(
+    residual_bundle: Path, pool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = os.access
+    if os.geteuid() == 0:  # for whom every folder on a writable disk can be written to
+        monkeypatch.setattr(
+            os, "access", lambda path, mode: not mode & os.W_OK and access(path, mode)
+        )
+    residual_bundle.chmod(0o555)
+    result = calibrate(residual_bundle, "--images", pool)
+    residual_bundle.chmod(0o755)
+    assert "cannot be written to: copy the bundle" in last_line(result)
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_truth_of_other_pictures_is_taken(
@@ -188,8 +259,8 @@ def test_truth_of_other_pictures_is_taken(
     result = calibrate(residual_bundle, "--images", pool, *WIDE, *words)
     assert result.exit_code == 0, result.output
     accuracy = json.loads(result.stdout)["rows"][0]["accuracy"]
-    assert (accuracy["pictures"], accuracy["truth"]) == (4, str(truth))
-    assert Bundle.load(residual_bundle).record(Precision.FP16).accuracy.truth == str(truth)
+    assert (accuracy["pictures"], accuracy["truth"]) == (4, "truth.csv")
+    assert Bundle.load(residual_bundle).record(Precision.FP16).accuracy.truth == "truth.csv"
 
 
 @pytest.mark.parametrize(

@@ -252,3 +252,20 @@ def test_one_reason_of_several_devices_is_one_line_and_stands_whole_in_the_repor
     assert "not here: cpu int8; cuda int8-cpu: b has no int8 model" in lines
     kept = report.to_dict()["unavailable"][0]["reason"]
     assert kept == f"cuda was asked for, and {reason}"
+
+
+def test_a_place_that_cannot_be_written_to_costs_the_report_and_not_the_verdict(
+    bundle: Path, tmp_path: Path
+) -> None:
+    """As beside a bundle on a read-only disk: a folder in the report's place stands for that."""
+    (bundle.parent / "bundle-verify.json").mkdir()
+    result = verify(bundle, "--repeats", 1)
+    assert result.exit_code == 0, result.output
+    assert "ok" in result.stdout
+    (line,) = result.stderr.splitlines()
+    assert "the report was not written to" in line
+    assert "name a place with --json" in line
+    (tmp_path / "folder").mkdir()
+    named = verify(bundle, "--repeats", 1, "--json", tmp_path / "folder")
+    assert named.exit_code == 2  # it was asked for
+    assert " ok" in named.stdout

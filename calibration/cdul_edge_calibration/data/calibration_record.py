@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cdul_edge_calibration.data.ranges import Method, Ranges
+from cdul_edge_calibration.data.ranges import Ranges
+from cdul_edge_calibration.request import RangeMethod
 from cdul_edge_runtime.bundle.manifest import PROGRAM, program_version
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
@@ -35,7 +36,7 @@ class CalibrationKey:
 
     source_sha256: str
     pool_sha256: str
-    method: Method
+    method: RangeMethod
     seed: int
     count: int
     check_count: int
@@ -74,7 +75,6 @@ class CalibrationRecord:
         """Write it into the bundle, atomically."""
         about = {"format": FORMAT, "program": PROGRAM, "stage": "calibration"}
         content = asdict(self)
-        content["key"]["method"] = self.key.method.value
         write_json(bundle / CALIBRATION, {**about, **content})
 
     @classmethod

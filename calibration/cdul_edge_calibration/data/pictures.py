@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge_calibration.console import Advance, Talk
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
+from cdul_edge_runtime.host.console import Advance, Console
 from cdul_edge_runtime.pictures.images import PictureList, open_image, read_picture
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
@@ -78,12 +78,14 @@ class Choice:
         check: accuracy is measured on these; the calibration pictures where there are no others.
         predicted: number of calibration pictures in which each class is predicted.
         unreadable: what was skipped.
+        copies: pictures that were left out because their inputs equal another's.
     """
 
     calibration: PreparedPictures
     check: PreparedPictures
     predicted: dict[str, int]
     unreadable: tuple[ImageError, ...]
+    copies: int
 
     @property
     def check_is_separate(self) -> bool:
@@ -99,13 +101,14 @@ def choose_pictures(
     check_count: int,
     seed: int,
     folder: Path,
-    talk: Talk,
+    console: Console,
 ) -> Choice:
     """Take pictures in a seeded random order until every class was seen often enough.
 
     The first `count` readable pictures calibrate, the next `check_count` check. A picture in which
     a class is predicted that fewer than `PER_CLASS` calibration pictures show joins them whenever
-    it comes; after twice as many pictures as wanted the search for rare classes ends.
+    it comes; after twice as many pictures as wanted the search for rare classes ends. Of pictures
+    that give the same inputs one is taken: copies show nothing new, and would count as more proof.
 
     Args:
         classifier: FP32; its decisions at its thresholds say which classes a picture shows.
@@ -121,12 +124,19 @@ def choose_pictures(
     unreadable: list[ImageError] = []
     reachable = np.isfinite(classifier.thresholds)
     seen = np.zeros(len(classifier.classes), dtype=int)
+    known: set[bytes] = set()
+    copies = 0
     order = np.random.default_rng(seed).permutation(len(pool)).tolist()
     scanned = order[: _SCANS * (count + check_count)]
-    with talk.progress("choosing pictures", min(len(pool), count + check_count)) as advance:
+    with console.progress("choosing pictures", min(len(pool), count + check_count)) as advance:
         for read in _read_batches(pool, scanned, classifier.preprocess, unreadable):
             predictions = classifier.predict_inputs(np.stack([inputs for *_, inputs in read]))
             for (path, digest, inputs), prediction in zip(read, predictions, strict=True):
+                inputs_digest = hashlib.sha256(inputs.tobytes()).digest()
+                if inputs_digest in known:
+                    copies += 1
+                    continue
+                known.add(inputs_digest)
                 present = (prediction.scores >= classifier.thresholds) & reachable
                 if len(calibration) < count or (present & (seen < PER_CLASS)).any():
                     calibration.append(path, digest, inputs)
@@ -144,7 +154,8 @@ def choose_pictures(
         )
     predicted = dict(zip(classifier.classes, seen.tolist(), strict=True))
     separate = check_count == 0 or len(check) >= min(_FEWEST_CHECKS, check_count)
-    return Choice(calibration, check if separate else calibration, predicted, tuple(unreadable))
+    checked = check if separate else calibration
+    return Choice(calibration, checked, predicted, tuple(unreadable), copies)
 
 
 def prepare_pictures(

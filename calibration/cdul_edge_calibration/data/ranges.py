@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,13 +33,6 @@ Batches = Callable[[], Iterator[Inputs]]
 
 PERCENTILE = 99.999  # of all values of a tensor; the rest is clipped
 _BINS = 2048
-
-
-class Method(str, Enum):
-    """How a range is taken from the values that were seen."""
-
-    MINMAX = "minmax"
-    PERCENTILE = "percentile"
 
 
 def measure_ranges(model: Path, batches: Batches) -> Ranges:
@@ -84,8 +77,11 @@ def _collect(model: Path, batches: Batches, method: Any, extremes: Ranges | None
         contextlib.redirect_stdout(io.StringIO()),
         _nan_is_an_error(model),
     ):
+        # ONNX Runtime writes a file beside the model it is given: a bundle may be read-only.
+        copy = Path(folder, "model.onnx")
+        shutil.copyfile(model, copy)
         calibrator = create_calibrator(
-            model,
+            copy,
             augmented_model_path=str(Path(folder, "augmented.onnx")),
             calibrate_method=method,
             extra_options={"symmetric": False, "percentile": PERCENTILE, "num_bins": _BINS},

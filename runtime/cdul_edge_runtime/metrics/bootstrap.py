@@ -73,26 +73,41 @@ def estimate_flip_rate(flipped: npt.NDArray[np.bool_]) -> Estimate:
 
     It is Wilson's interval with an effective number of decisions in place of their number, since
     the decisions of one picture tend to flip together (the design effect of Korn and Graubard
-    1998). For that number, one more picture is imagined all of whose decisions flip, as in the rule
-    of succession: so no flip among N pictures leaves an upper end near 3.84 / (N + 3.84), about the
-    rule of three, and never an interval of width 0.
+    1998). For that number, one more picture is imagined, as in the rule of succession: after no
+    picture with flips, all of its decisions flip; after k of them a share of 1 / (k + 1), or as
+    many as in the worst one seen. So no flip among N pictures leaves an upper end near
+    3.84 / (N + 3.84), about the rule of three, and never an interval of width 0.
 
     Args:
         flipped: (N, C).
     """
     shares = flipped.mean(axis=1)
     pictures, rate = len(shares), float(shares.mean())
-    imagined = np.append(shares, 1.0)
+    worst = max(float(shares.max()), 1 / (1 + np.count_nonzero(shares)))
+    imagined = np.append(shares, worst)
     mean, variance = float(imagined.mean()), float(imagined.var())
-    # All flipped: one picture stands for one decision.
-    effective = mean * (1 - mean) / variance * pictures if variance > 0 else float(pictures)
-    effective = min(effective, float(flipped.size))
-    center = (rate + Z**2 / (2 * effective)) / (1 + Z**2 / effective)
-    spread = math.sqrt(rate * (1 - rate) / effective + (Z / (2 * effective)) ** 2)
-    half = Z / (1 + Z**2 / effective) * spread
-    low, high = max(center - half, 0.0), min(center + half, 1.0)
-    # Without flips (or with nothing else) rounding must not push the end off the figure.
-    return Estimate(rate, min(low, rate), max(high, rate), pictures)
+    effective = float(flipped.size)
+    if mean == 1:  # all flipped: how much they do so together cannot be seen
+        effective = float(pictures)
+    elif variance > 0:
+        effective = min(mean * (1 - mean) / variance * pictures, effective)
+    low, high = _wilson(rate, effective)
+    return Estimate(rate, low, high, pictures)
+
+
+def _wilson(rate: float, count: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a rate among so many decisions.
+
+    Only the lower end has Newcombe's continuity correction (1998, Two-sided confidence intervals
+    for the single proportion): without it one or two flips count as proof too often.
+    """
+    about = 2 * count * rate + Z**2
+    spread = Z * math.sqrt(Z**2 + 4 * count * rate * (1 - rate))
+    corrected = Z**2 - 1 / count + 4 * count * rate * (1 - rate) + 4 * rate - 2
+    lower = (about - Z * math.sqrt(max(corrected, 0.0)) - 1) / (2 * (count + Z**2))
+    upper = (about + spread) / (2 * (count + Z**2))
+    # Without flips, or with nothing else, rounding must not push an end off the rate.
+    return min(max(lower, 0.0), rate), max(min(upper, 1.0), rate)
 
 
 def _weighted_map(scores: Floats, truth: Labels, weights: Weights) -> Floats:

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from cdul_edge_calibration.console import Talk
 from cdul_edge_calibration.data.pictures import (
     BATCH,
     PER_CLASS,
@@ -21,6 +20,7 @@ from cdul_edge_calibration.data.pictures import (
 )
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
@@ -36,7 +36,7 @@ def classifier(bundle: Path) -> Iterator[Classifier]:
 
 
 @pytest.fixture
-def choose(classifier: Classifier, tmp_path: Path, talk: Talk) -> Callable[..., Choice]:
+def choose(classifier: Classifier, tmp_path: Path, console: Console) -> Callable[..., Choice]:
     calls = iter(range(100))
 
     def run(pool: PictureList, **changes: Any) -> Choice:
@@ -47,7 +47,7 @@ def choose(classifier: Classifier, tmp_path: Path, talk: Talk) -> Callable[..., 
             "check_count": 0,
             "seed": 0,
             "folder": folder,
-            "talk": talk,
+            "console": console,
         }
         return choose_pictures(classifier, pool, **(settings | changes))
 
@@ -57,7 +57,9 @@ def choose(classifier: Classifier, tmp_path: Path, talk: Talk) -> Callable[..., 
 def paint(folder: Path, *colors: tuple[int, int, int], first: int = 0) -> PictureList:
     folder.mkdir(exist_ok=True)
     for number, color in enumerate(colors, first):
-        Image.new("RGB", (8, 8), color).save(folder / f"{number:03}.png")
+        picture = Image.new("RGB", (8, 8), color)
+        picture.putpixel((1, 1), (*color[:2], number % 256))  # copies would be left out
+        picture.save(folder / f"{number:03}.png")
     return find_images(folder)
 
 
@@ -186,10 +188,22 @@ def test_pictures_of_any_size_become_inputs_of_one(
     folder = tmp_path / "pool"
     folder.mkdir()
     for number, size in enumerate([(1, 1), (300, 20), (8, 8), (17, 640)]):
-        Image.new("RGB", size, RED).save(folder / f"{number}.png")
+        Image.new("RGB", size, (255, number, 0)).save(folder / f"{number}.png")
     (batch,) = choose(find_images(folder)).calibration.batches()
     assert batch.shape == (4, 8, 8, 3)
-    assert (batch == RED).all()
+    assert {tuple(pixel) for pixel in batch.reshape(-1, 3)} == {(255, n, 0) for n in range(4)}
+
+
+def test_of_copies_one_is_taken_whatever_their_files(
+    choose: Callable[..., Choice], tmp_path: Path
+) -> None:
+    """130 copies are no 130 proofs: JPEG or PNG, of any name, they give the same inputs."""
+    folder = tmp_path / "pool"
+    paint(folder, RED, GREEN)
+    Image.open(folder / "000.png").resize((8, 8)).save(folder / "copy.bmp")
+    (folder / "again.png").write_bytes((folder / "000.png").read_bytes())
+    choice = choose(find_images(folder))
+    assert (len(choice.calibration), choice.copies) == (2, 2)
 
 
 def test_digests_are_of_the_files_and_inputs_of_their_pictures(

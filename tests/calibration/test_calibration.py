@@ -13,19 +13,17 @@ import onnx
 import pytest
 from PIL import Image
 
-from cdul_edge_calibration import collect
-from cdul_edge_calibration.calibrate import SENSITIVITY, calibrate_bundle
-from cdul_edge_calibration.console import Talk
+from cdul_edge_calibration import CalibrateRequest, collect
+from cdul_edge_calibration import calibrate as calibrate_bundle
+from cdul_edge_calibration.calibration import SENSITIVITY
 from cdul_edge_calibration.data.calibration_record import CALIBRATION
-from cdul_edge_calibration.data.ranges import Method
 from cdul_edge_calibration.graphs.tensorrt_rules import count_int8_convolutions, find_violations
-from cdul_edge_calibration.precisions import Outcome
-from cdul_edge_calibration.settings import CalibrationSettings, Check
+from cdul_edge_calibration.precisions import PrecisionOutcome
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.metrics.truth import TruthTable
+from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 from tests.fakes.residual_network import (
     CLASSES,
@@ -37,7 +35,7 @@ from tests.fakes.residual_network import (
 )
 
 INT8, FP16, CPU = Precision.INT8, Precision.FP16, Precision.INT8_CPU
-Calibrate = Callable[..., tuple[Outcome, ...]]
+Calibrate = Callable[..., tuple[PrecisionOutcome, ...]]
 
 
 @pytest.fixture
@@ -52,29 +50,27 @@ def many(tmp_path: Path) -> PictureList:
 
 
 @pytest.fixture
-def calibrate(residual_bundle: Path, pool: PictureList, talk: Talk) -> Calibrate:
+def calibrate(residual_bundle: Path, pool: PictureList, console: Console) -> Calibrate:
     """Calibrate the residual bundle, quickly and with room in the budget."""
 
     def run(
         *, folder: Path = residual_bundle, pictures: PictureList = pool, **changes: Any
-    ) -> tuple[Outcome, ...]:
-        check = changes.pop("check", None)
+    ) -> tuple[PrecisionOutcome, ...]:
         wide = {"count": 32, "check_count": 40, "max_map_drop": 5, "max_flip_rate": 0.1}
-        settings = CalibrationSettings(**(wide | changes))
-        return calibrate_bundle(Bundle.load(folder), pictures, settings, check=check, talk=talk)
+        request = CalibrateRequest(folder, pictures, **(wide | changes))
+        return calibrate_bundle(request, console).outcomes
 
     return run
 
 
 @pytest.fixture
 def no_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measuring ranges is an error from here on."""
+    """Choosing pictures, to measure new ranges on them, is an error from here on."""
 
-    def refuse(*arguments: object) -> object:
-        raise AssertionError("ranges were measured")
+    def refuse(*arguments: object, **options: object) -> object:
+        raise AssertionError("pictures were chosen")
 
-    monkeypatch.setattr(collect, "measure_ranges", refuse)
-    monkeypatch.setattr(collect, "clip_ranges", refuse)
+    monkeypatch.setattr(collect, "choose_pictures", refuse)
 
 
 def names(folder: Path) -> set[str]:
@@ -181,17 +177,17 @@ def test_fp16_alone_ranks_no_layers(calibrate: Calibrate, residual_bundle: Path)
 
 @pytest.mark.usefixtures("no_ranges")
 def test_measured_ranges_are_what_the_fixture_watches(calibrate: Calibrate) -> None:
-    with pytest.raises(AssertionError, match="ranges were measured"):
+    with pytest.raises(AssertionError, match="pictures were chosen"):
         calibrate()
 
 
 def test_ranges_are_kept_while_nothing_changed(
-    calibrate: Calibrate, talk: Any, request: pytest.FixtureRequest
+    calibrate: Calibrate, console: Any, request: pytest.FixtureRequest
 ) -> None:
     first = calibrate(precisions=(FP16, INT8))
     request.getfixturevalue("no_ranges")
     again = calibrate(force=True, precisions=(FP16, INT8))
-    assert any("ranges of the last calibration are kept" in line for line in talk.said)
+    assert any("ranges of the last calibration are kept" in line for line in console.said)
     assert [o.accuracy for o in again] == [o.accuracy for o in first]
     assert [o.record for o in again] == [o.record for o in first]
 
@@ -219,16 +215,16 @@ def test_ranges_are_measured_again_when_something_changed(
     elif change == "record":
         (residual_bundle / CALIBRATION).write_text(json.dumps({**content, "format": 0}))
     else:
-        changes = {"method": Method.PERCENTILE} if change == "method" else {"seed": 1}
+        changes = {"method": "percentile"} if change == "method" else {"seed": 1}
     request.getfixturevalue("no_ranges")
-    with pytest.raises(AssertionError, match="ranges were measured"):
+    with pytest.raises(AssertionError, match="pictures were chosen"):
         calibrate(folder=folder, pictures=kept, precisions=(FP16,), force=True, **changes)
 
 
 def test_percentile_ranges_lie_within_the_extremes(
     calibrate: Calibrate, residual_bundle: Path
 ) -> None:
-    calibrate(precisions=(CPU,), method=Method.PERCENTILE)
+    calibrate(precisions=(CPU,), method="percentile")
     content = json.loads((residual_bundle / CALIBRATION).read_text())
     assert content["key"]["method"] == "percentile"
     assert content["ranges"] != content["extremes"]
@@ -249,7 +245,7 @@ def test_what_exists_is_refused_before_any_work(
 
 
 def test_layers_that_cost_too_much_stay_float_and_are_named(
-    calibrate: Calibrate, residual_bundle: Path, many: PictureList, talk: Any
+    calibrate: Calibrate, residual_bundle: Path, many: PictureList, console: Any
 ) -> None:
     common = {"precisions": (INT8,), "pictures": many, "check_count": 368, "max_flip_rate": 1}
     everything = calibrate(max_map_drop=100, **common)[0]
@@ -264,13 +260,13 @@ def test_layers_that_cost_too_much_stay_float_and_are_named(
     assert outcome.accuracy.map_drop < cost
     assert outcome.record is not None
     assert outcome.record.float_layers == expected
-    (told,) = [line for line in talk.said if "stay in floating point" in line]
+    (told,) = [line for line in console.said if "stay in floating point" in line]
     assert ", ".join(expected) in told
     assert "mAP falls by" in told
 
 
 def test_a_loss_that_few_pictures_cannot_tell_from_the_limit_is_unsure_and_written(
-    calibrate: Calibrate, residual_bundle: Path, talk: Any
+    calibrate: Calibrate, residual_bundle: Path, console: Any
 ) -> None:
     """No decision flips among 40 x 3: by the rule of three the rate may still be near 9 %."""
     (outcome,) = calibrate(precisions=(FP16,), max_flip_rate=0.02)
@@ -278,13 +274,13 @@ def test_a_loss_that_few_pictures_cannot_tell_from_the_limit_is_unsure_and_writt
     assert outcome.accuracy.flips.high == pytest.approx(3.8415 / 43.8415, rel=1e-3)
     record = Bundle.load(residual_bundle).record(FP16)
     assert (record.verdict, record.within_budget) == ("unsure", True)
-    (told,) = [line for line in talk.warned if "not enough pictures to tell" in line]
+    (told,) = [line for line in console.warned if "not enough pictures to tell" in line]
     assert "fp16: not enough pictures to tell: 0.00 % of decisions flip" in told
     assert "40 pictures, about 180 would tell" in told
 
 
 def test_a_broken_budget_refuses_that_file_and_writes_the_others(
-    calibrate: Calibrate, residual_bundle: Path, many: PictureList, talk: Any
+    calibrate: Calibrate, residual_bundle: Path, many: PictureList, console: Any
 ) -> None:
     made = calibrate(max_map_drop=0, precisions=(FP16, INT8), pictures=many, check_count=368)
     outcomes = {outcome.precision: outcome for outcome in made}
@@ -292,46 +288,46 @@ def test_a_broken_budget_refuses_that_file_and_writes_the_others(
     assert (refused.record, refused.verdict) == (None, "broken")
     assert "mAP falls by" in refused.reasons[0]
     assert not {"model.int8.onnx", "model.int8.json"} & names(residual_bundle)
-    assert any("int8: mAP falls by" in line and "not written" in line for line in talk.warned)
+    assert any("int8: mAP falls by" in line and "not written" in line for line in console.warned)
 
 
 def test_force_writes_what_breaks_the_budget_and_says_so(
-    calibrate: Calibrate, residual_bundle: Path, many: PictureList, talk: Any
+    calibrate: Calibrate, residual_bundle: Path, many: PictureList, console: Any
 ) -> None:
     strict = {"max_map_drop": 0, "pictures": many, "check_count": 368}
     (outcome,) = calibrate(precisions=(INT8,), force=True, **strict)
     record = Bundle.load(residual_bundle).record(INT8)
     assert not record.within_budget
     assert record == outcome.record
-    assert any("written all the same" in line for line in talk.warned)
+    assert any("written all the same" in line for line in console.warned)
 
 
 def test_a_handful_of_pictures_is_warned_about(
-    calibrate: Calibrate, pool: PictureList, talk: Any
+    calibrate: Calibrate, pool: PictureList, console: Any
 ) -> None:
     calibrate(pictures=PictureList(pool.root, pool.paths[:3]), precisions=(FP16,))
-    told = " ".join(talk.warned)
+    told = " ".join(console.warned)
     assert "3 calibration pictures: values that they do not show are clipped" in told
     assert "3 pictures leave none to check on" in told
     assert "predicted in fewer than 4 calibration pictures: " in told
 
 
 def test_given_pictures_and_truth_check_the_accuracy(
-    calibrate: Calibrate, pool: PictureList, tmp_path: Path, talk: Any
+    calibrate: Calibrate, pool: PictureList, tmp_path: Path, console: Any
 ) -> None:
     folder = write_pictures(tmp_path / "given", pictures(6, seed=7))
     (folder / "03.png").write_bytes(b"broken")
     given = find_images(folder)
-    labels = np.array([[1, 0, 1]] * 3 + [[0, 1, 0]] * 3, np.int8)
-    truth = TruthTable(("Dog", "hen", "cat"), given.paths, labels)
-    check = Check(given, truth, "truth.csv")
-    (outcome,) = calibrate(precisions=(FP16,), check=check)
+    truth = tmp_path / "truth.csv"
+    rows = [f"{path},{n < 3:d},{n >= 3:d},{n < 3:d}" for n, path in enumerate(given.paths)]
+    truth.write_text("\n".join(["image_path,Dog,hen,cat", *rows]))
+    (outcome,) = calibrate(precisions=(FP16,), check_images=given, truth=truth)
     assert outcome.accuracy.pictures == 5
     assert outcome.accuracy.truth == "truth.csv"
-    assert any("skipped" in line and "03.png" in line for line in talk.said)
-    wrong = Check(given, TruthTable(("dog", "hen"), given.paths, labels[:, :2]))
+    assert any("skipped" in line and "03.png" in line for line in console.said)
+    truth.write_text("\n".join(["image_path,Dog,hen", *(row[:-2] for row in rows)]))
     with pytest.raises(CdulEdgeError, match="the truth has no class 'cat'"):
-        calibrate(precisions=(INT8,), check=wrong)
+        calibrate(precisions=(INT8,), check_images=given, truth=truth)
     assert CLASSES.names == ("cat", "dog", "hen")
 
 
@@ -377,7 +373,7 @@ def test_an_interrupted_calibration_goes_on_from_its_ranges(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("cdul_edge_calibration.calibrate.measure_sensitivity", interrupt)
+        patch.setattr("cdul_edge_calibration.calibration.measure_sensitivity", interrupt)
         with pytest.raises(KeyboardInterrupt):
             calibrate(precisions=(INT8,))
     assert names(residual_bundle) == BEFORE | {CALIBRATION}

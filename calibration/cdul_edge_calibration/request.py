@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
-from cdul_edge_calibration.data.ranges import Method
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.metrics.truth import TruthTable
 from cdul_edge_runtime.pictures.images import PictureList
+
+# How the range of an activation is taken: all values, or 99.999 % of them.
+RangeMethod = Literal["minmax", "percentile"]
 
 REDUCED = (Precision.FP16, Precision.INT8, Precision.INT8_CPU)
 
 
 @dataclass(frozen=True)
-class CalibrationSettings:
-    """What `cdul-edge calibrate` can be asked for.
+class CalibrateRequest:
+    """Which bundle gets which precisions, on which pictures, within which budget.
 
     Attributes:
+        bundle: its folder; its FP32 file is the source, and files are only added.
+        images: unlabelled pictures of the kind that the device will see, such as the training
+            pictures. None takes the folder that bundles of old versions remember.
         precisions: which files to make.
-        count: calibration pictures; more where a rare class wants them, fewer where there are none.
-        check_count: pictures that accuracy is measured on.
+        count: calibration pictures; more where a rare class needs them, fewer where there are none.
+        check_count: pictures to measure accuracy on.
+        check_images: where those come from; None takes others of `images`.
+        truth: what they show (CSV, VOC folder, COCO JSON or NPZ); None takes the FP32 scores.
         method: how a range is taken.
         seed: of the choice of pictures.
         max_map_drop: points of mAP that a precision may lose.
@@ -28,13 +36,17 @@ class CalibrationSettings:
         force: replace what an earlier calibration made, and write what breaks the budget.
 
     Raises:
-        CdulEdgeError: FP32 among the precisions, or a number that makes no sense.
+        CdulEdgeError: FP32 among the precisions, or a number out of range.
     """
 
+    bundle: Path
+    images: Path | PictureList | None = None
     precisions: tuple[Precision, ...] = REDUCED
     count: int = 512
     check_count: int = 512
-    method: Method = Method.MINMAX
+    check_images: Path | PictureList | None = None
+    truth: Path | None = None
+    method: RangeMethod = "minmax"
     seed: int = 0
     max_map_drop: float = 0.5
     max_flip_rate: float = 0.02
@@ -45,30 +57,17 @@ class CalibrationSettings:
         if not self.precisions or Precision.FP32 in self.precisions:
             made = ", ".join(precision.value for precision in REDUCED)
             faults.append(f"FP32 is what calibration starts from: it makes {made}")
+        if self.method not in ("minmax", "percentile"):
+            faults.append(f"method {self.method}: expected minmax or percentile")
         if min(self.count, self.check_count) < 1 or self.seed < 0:
             faults.append(
                 f"pictures {self.count} and {self.check_count}, seed {self.seed}: "
                 "expected at least 1, 1 and 0"
             )
-        if self.max_map_drop < 0 or not 0 <= self.max_flip_rate <= 1:
+        if not (self.max_map_drop >= 0 and 0 <= self.max_flip_rate <= 1):
             faults.append(
                 f"budget of {self.max_map_drop} points and a flip rate of {self.max_flip_rate}: "
                 "expected at least 0, and a share in [0, 1]"
             )
         if faults:
             raise CdulEdgeError("; ".join(faults))
-
-
-@dataclass(frozen=True)
-class Check:
-    """Pictures that accuracy is measured on, and what they show.
-
-    Attributes:
-        pictures: None takes some of the pool that ranges do not come from.
-        truth: of those pictures; None takes the FP32 scores as truth.
-        truth_name: where it came from.
-    """
-
-    pictures: PictureList | None = None
-    truth: TruthTable | None = None
-    truth_name: str = "truth"

@@ -1,20 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cdul_edge_calibration.settings import REDUCED, CalibrationSettings
+from cdul_edge_calibration.request import REDUCED, CalibrateRequest
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
 def test_by_default_all_but_fp32_are_made_on_512_pictures() -> None:
-    settings = CalibrationSettings()
-    assert set(settings.precisions) == set(Precision) - {Precision.FP32}
-    assert settings.precisions == REDUCED
-    assert (settings.count, settings.check_count) == (512, 512)
-    assert (settings.max_map_drop, settings.max_flip_rate) == (0.5, 0.02)
+    request = CalibrateRequest(Path("bundle"))
+    assert set(request.precisions) == set(Precision) - {Precision.FP32}
+    assert request.precisions == REDUCED
+    assert (request.count, request.check_count) == (512, 512)
+    assert (request.max_map_drop, request.max_flip_rate) == (0.5, 0.02)
 
 
 @pytest.mark.parametrize(
@@ -28,13 +29,15 @@ def test_by_default_all_but_fp32_are_made_on_512_pictures() -> None:
         ({"seed": -1}, "seed -1"),
         ({"max_map_drop": -0.1}, "budget of -0.1 points"),
         ({"max_flip_rate": 1.1}, "flip rate of 1.1"),
+        ({"max_map_drop": float("nan")}, "budget of nan points"),
+        ({"method": "entropy"}, "method entropy: expected minmax or percentile"),
     ],
 )
-def test_a_setting_without_sense_is_refused(wrong: dict[str, Any], message: str) -> None:
+def test_a_number_out_of_range_is_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(CdulEdgeError, match=message):
-        CalibrationSettings(**wrong)
+        CalibrateRequest(Path("bundle"), **wrong)
 
 
 def test_all_faults_are_told_together() -> None:
     with pytest.raises(CdulEdgeError, match=r"FP32 is .*; pictures 0 .*; budget of -1"):
-        CalibrationSettings(precisions=(), count=0, max_map_drop=-1)
+        CalibrateRequest(Path("bundle"), precisions=(), count=0, max_map_drop=-1)
