@@ -83,7 +83,9 @@ def calibrate(request: CalibrateRequest, console: Console | None = None) -> Cali
             bundle=bundle,
             model=model,
             collected=collected,
-            truth=None if truth is None else _labels(bundle, collected, truth, request),
+            truth=None
+            if truth is None
+            else _labels(bundle, collected, truth, (check or pool).root),
             truth_name=SOFT_TRUTH if request.truth is None else request.truth.name,
             ranked=_rank_layers(bundle, model, collected, request, console),
             request=request,
@@ -126,13 +128,13 @@ def _refuse_existing(bundle: Bundle, request: CalibrateRequest) -> None:
 
 
 def _labels(
-    bundle: Bundle, collected: Collected, table: TruthTable, request: CalibrateRequest
+    bundle: Bundle, collected: Collected, table: TruthTable, root: Path
 ) -> npt.NDArray[np.int8]:
     """(N, C) labels of the pictures to check on, -1 where unknown."""
-    labels = table.for_paths(collected.check.paths, bundle.manifest.classes)
+    labels = table.for_paths(collected.check.paths, bundle.manifest.classes, root)
     if not (labels == 1).any():
         raise CdulEdgeError(
-            f"{request.truth} has no positive among the {len(labels)} pictures to check on: "
+            f"the truth has no positive among the {len(labels)} pictures to check on: "
             "mAP means nothing there; name others with --check-images"
         )
     return labels
