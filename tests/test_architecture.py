@@ -86,7 +86,7 @@ def test_calibration_imports_without_torch() -> None:
     pytest.importorskip("onnx")
     folder = ROOT / "calibration" / CALIBRATION
     names = [f"{CALIBRATION}.{module.name}" for module in pkgutil.iter_modules([str(folder)])]
-    assert f"{CALIBRATION}.calibrate" in names
+    assert f"{CALIBRATION}.calibration" in names
     code = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
     result = run_as_on_the_device(code, "onnx")
     assert result.returncode == 0, result.stderr
