@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts import release_check
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -59,3 +61,39 @@ def test_the_device_needs_only_numpy_pillow_typer_and_rich(wheel: zipfile.ZipFil
     assert names == {"numpy", "pillow", "typer", "rich"}
     assert headers["License-Expression"] == "Apache-2.0"
     assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
+
+
+def test_nothing_in_the_wheel_names_the_machine_that_built_it(wheel: zipfile.ZipFile) -> None:
+    files = ((name, wheel.read(name)) for name in wheel.namelist())
+    release_check.check_bytes(files, (str(ROOT).encode(),), release_check.MACHINE)
+
+
+@pytest.mark.parametrize(
+    "content", [b'"/home/ann/photos"', b"C:\\Users\\ann\\run", b"by ann <", b"/Users/ann/x.pt"]
+)
+def test_a_file_that_names_a_user_is_refused(content: bytes) -> None:
+    with pytest.raises(release_check.ReleaseError, match="names this machine"):
+        release_check.check_bytes([("bundle.json", content)], (b"ann",), release_check.MACHINE)
+
+
+def test_a_name_inside_a_longer_word_is_not_the_user() -> None:
+    release_check.check_bytes([("a.py", b"channel annotation ann_x /usr/lib")], (b"ann",))
+
+
+@pytest.mark.parametrize(
+    ("name", "license_", "allowed"),
+    [
+        ("numpy", "BSD-3-Clause AND 0BSD AND MIT", True),
+        ("packaging", "Apache-2.0 OR BSD-2-Clause", True),
+        ("old", "BSD License; MIT License", True),
+        ("copyleft", "GPL-3.0-only", False),
+        ("mixed", "MIT AND GPL-3.0-only", False),
+        ("choice", "GPL-3.0-only OR MIT", True),
+        ("nvidia-cublas", "LicenseRef-NVIDIA-Proprietary", True),
+        ("unknown", "UNKNOWN", False),
+    ],
+)
+def test_every_part_of_one_choice_of_licenses_must_be_allowed(
+    name: str, license_: str, allowed: bool
+) -> None:
+    assert release_check.is_allowed({"Name": name, "License": license_}) is allowed
