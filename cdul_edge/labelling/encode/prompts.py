@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge.labelling.encode.class_file import read_class_file
+from cdul_edge_runtime.bundle.classes import ClassList, fold_class
 from cdul_edge_runtime.errors import CdulEdgeError
 
 DEFAULT_TEMPLATE = "a photo of a {}"
@@ -72,25 +72,23 @@ class Prompts:
 
 
 def read_prompts(path: Path, templates: Iterable[str] = (DEFAULT_TEMPLATE,)) -> Prompts:
-    """Read a class file.
+    """Read a class file; see `read_class_file` for its forms.
 
-    A text file holds one class a line, or `name: prompt | prompt`; a `.json`, `.yaml` or `.yml`
-    file holds an autodistill ontology, `{prompt: class}`. A class without prompts is its own
-    prompt, with underscores read as spaces.
+    A class without prompts is its own prompt, with underscores read as spaces.
 
     Raises:
-        CdulEdgeError: the file is absent, empty, not UTF-8, or names a class twice.
+        CdulEdgeError: the file cannot be read, is in another form, or names a class twice, by its
+            name, by what CLIP is told of it, or by what metrics take for one class.
     """
-    text = _read_text(path)
-    if path.suffix.lower() in (".json", ".yaml", ".yml"):
-        named = _group_by_class(_parse_mapping(path, text), path)
-    else:
-        named = [_parse_line(line) for line in text.splitlines() if line.strip()]
-    if not named:
-        raise CdulEdgeError(f"{path} is empty: write one class name a line")
+    named = read_class_file(path)
+    names = tuple(unicodedata.normalize("NFC", name) for name, _ in named)
+    prompts = tuple(given or (display_name(name),) for name, given in named)
     try:
-        classes = ClassList(tuple(name for name, _ in named))
-        return Prompts(classes, tuple(prompts for _, prompts in named), tuple(templates))
+        classes = ClassList(names)
+        _refuse_equal(names, [fold_class(name) for name in names], "are one class when read aloud")
+        spoken = [tuple(sorted({_spoken(prompt) for prompt in given})) for given in prompts]
+        _refuse_equal(names, spoken, "have the same prompts, so CLIP cannot tell them apart")
+        return Prompts(classes, prompts, tuple(templates))
     except CdulEdgeError as error:
         raise CdulEdgeError(f"{path}: {error}") from error
 
@@ -108,50 +106,14 @@ def display_name(name: str) -> str:
     return _SPACED.get(name.casefold(), name.replace("_", " "))
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise CdulEdgeError(f"the class file {path} does not exist: check --classes") from error
-    except UnicodeDecodeError as error:
-        raise CdulEdgeError(
-            f"the class file {path} is not UTF-8 (byte {error.start}): save it as UTF-8"
-        ) from error
-    except OSError as error:
-        raise CdulEdgeError(f"the class file {path} cannot be read: {error.strerror}") from error
+def _spoken(prompt: str) -> str:
+    """CLIP's tokenizer sees neither case nor runs of spaces."""
+    return " ".join(unicodedata.normalize("NFC", prompt).casefold().split())
 
 
-def _parse_line(line: str) -> tuple[str, tuple[str, ...]]:
-    name, colon, rest = line.partition(":")
-    name = name.strip()
-    if not colon:
-        return name, (display_name(name),)
-    return name, tuple(prompt.strip() for prompt in rest.split("|"))
-
-
-def _parse_mapping(path: Path, text: str) -> Any:
-    if not text.strip():
-        return {}
-    if path.suffix.lower() == ".json":
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
-            raise CdulEdgeError(f"{path} is not valid JSON: {error}") from error
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise CdulEdgeError(f"{path} is not valid YAML: {reason}") from error
-
-
-def _group_by_class(ontology: Any, path: Path) -> list[tuple[str, tuple[str, ...]]]:
-    if not isinstance(ontology, dict) or not all(
-        isinstance(item, str) for pair in ontology.items() for item in pair
-    ):
-        raise CdulEdgeError(f"{path} is no ontology: expected a mapping {{prompt: class name}}")
-    prompts: dict[str, list[str]] = {}
-    for prompt, name in ontology.items():
-        prompts.setdefault(name.strip(), []).append(prompt.strip())
-    return [(name, tuple(listed)) for name, listed in prompts.items()]
+def _refuse_equal(names: Sequence[str], keys: Sequence[Hashable], fault: str) -> None:
+    first: dict[Hashable, str] = {}
+    for name, key in zip(names, keys, strict=True):
+        if key in first:
+            raise CdulEdgeError(f"{first[key]!r} and {name!r} {fault}: reword or drop one of them")
+        first[key] = name

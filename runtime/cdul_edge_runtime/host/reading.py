@@ -139,9 +139,12 @@ def _is_shell_pipe(path: Path) -> bool:
 
 
 def _cause(path: Path, error: OSError) -> str:
-    if path.is_socket():  # "No such device or address"
-        return _KINDS[stat.S_IFSOCK]
-    return error.strerror or str(error)
+    """What it is says more than "Is a directory" or, of a socket, "No such device or address"."""
+    try:
+        kind = _KINDS.get(stat.S_IFMT(path.stat().st_mode))
+    except OSError:
+        kind = None
+    return kind or error.strerror or str(error)
 
 
 def _too_large(size: int, limit_bytes: int) -> str:
