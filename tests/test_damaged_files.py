@@ -113,6 +113,12 @@ CASES = (
     Case("model.onnx", BINARY, 80, use_model),
     Case("thresholds.json", JSON, 40, lambda at: read_thresholds(at / "thresholds.json", COLORS)),
     Case("thresholds.json", JSON, 40, lambda at: read_shares(at / "thresholds.json")),
+    Case(
+        "labels/pseudo_labels.parquet",
+        BINARY,
+        60,
+        lambda at: read_scored_pictures(at / "labels/pseudo_labels.parquet"),
+    ),
     Case("labels/similarities/part-00000.parquet", BINARY, 60, use_part),
     Case(
         "predictions.jsonl",

@@ -134,18 +134,13 @@ def _describe_npz(file: Path) -> Facts:
 
 def _describe_parquet(file: Path) -> Facts:
     with extra_imports("train", "reading Parquet"):
-        import pyarrow
-        import pyarrow.parquet
-    try:
-        parquet = pyarrow.parquet.ParquetFile(file)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise CdulEdgeError(f"{file} is not a readable Parquet file ({error})") from error
-    ours = (parquet.schema_arrow.metadata or {}).get(b"cdul_edge")
-    columns = parquet.schema_arrow.names
-    kind = "pseudo-labels" if "scores" in columns else "similarity part"
-    about = _summarize(json_module.loads(ours)) if ours else {}
-    kind = kind if ours else "Parquet file of another program"
-    return {"kind": kind, "rows": parquet.metadata.num_rows, "columns": columns, **about}
+        from cdul_edge.labels.parquet_files import read_facts, read_schema, read_table
+    schema = read_schema(file)
+    about = _summarize(read_facts(schema, file))
+    kind = "pseudo-labels" if "scores" in schema.names else "similarity part"
+    kind = kind if about else "Parquet file of another program"
+    rows = read_table(file, columns=()).num_rows
+    return {"kind": kind, "rows": rows, "columns": schema.names, **about}
 
 
 def _describe_checkpoint(file: Path) -> Facts:

@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cdul_edge.labels.manifest import check_labels_folder
+from cdul_edge.labels.parquet_files import read_facts, read_table
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.thresholds import thresholds_from_json, thresholds_to_json
-from cdul_edge_runtime.errors import LabelsError
+from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.host.files import atomic_write
+from cdul_edge_runtime.host.json_record import parse_record
 
 FORMAT = 1
 FILE_NAME = "pseudo_labels.parquet"
@@ -78,9 +80,9 @@ class PseudoLabels:
             "thresholds": thresholds_to_json(self.thresholds),
             "provenance": self.provenance,
         }
-        columns = {"path": pa.array(self.paths, pa.string()), "scores": _column(self.scores)}
+        columns = {"path": pa.array(self.paths, pa.string()), "scores": _lists(self.scores)}
         if self.cosines is not None:
-            columns["cosines"] = _column(self.cosines)
+            columns["cosines"] = _lists(self.cosines)
         metadata = {_KEY: json.dumps(about, ensure_ascii=False).encode()}
         table = pa.table(columns).replace_schema_metadata(metadata)
         with atomic_write(path) as temporary:
@@ -100,43 +102,68 @@ class PseudoLabels:
         if not file.is_file():
             raise LabelsError(f"{file} does not exist: make it with `cdul-edge label`")
         try:
-            table = pq.read_table(file)
-        except (pa.ArrowException, OSError) as error:
+            return _read(file)
+        except CdulEdgeError as error:
             raise LabelsError(
-                f"{file} is damaged ({error}): run `cdul-edge label` again with the same --out"
+                f"{error}: run `cdul-edge label` again with the same --out"
             ) from error
-        about = _read_about(table, file)
-        known = "cosines" in table.column_names
-        return cls(
-            root=Path(about["root"]),
-            paths=tuple(table.column("path").to_pylist()),
-            classes=ClassList(tuple(about["classes"])),
-            scores=_matrix(table, "scores"),
-            thresholds=thresholds_from_json(about["thresholds"]),
-            provenance=about["provenance"],
-            cosines=_matrix(table, "cosines") if known else None,
-        )
 
 
-def _column(values: npt.NDArray[np.float32]) -> pa.FixedSizeListArray:
+def _lists(values: npt.NDArray[np.float32]) -> pa.FixedSizeListArray:
     flat = pa.array(np.ascontiguousarray(values).reshape(-1), pa.float32())
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
 
 
-def _matrix(table: pa.Table, name: str) -> npt.NDArray[np.float32]:
-    column = table.column(name).combine_chunks()
-    flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    return np.asarray(flat.reshape(table.num_rows, column.type.list_size))
+@dataclass(frozen=True)
+class _Facts:
+    """What stands beside the columns."""
+
+    root: str
+    classes: tuple[str, ...]
+    thresholds: tuple[float | None, ...]
+    provenance: dict[str, Any]
 
 
-def _read_about(table: pa.Table, file: Path) -> dict[str, Any]:
-    raw = (table.schema.metadata or {}).get(_KEY)
-    if raw is None or not {"path", "scores"} <= set(table.column_names):
+def _read(file: Path) -> PseudoLabels:
+    """Errors lack their end, which says what to do."""
+    table = read_table(file)
+    about = read_facts(table.schema, file)
+    if not about or not {"path", "scores"} <= set(table.column_names):
         raise LabelsError(f"{file} is not a pseudo-label file of cdul-edge")
-    about: dict[str, Any] = json.loads(raw)
     if about.get("format") != FORMAT:
         raise LabelsError(
-            f"{file} has format {about.get('format')}, this program reads {FORMAT}: "
-            "label again, or use the program that made it"
+            f"{file} has format {about.get('format')}, this program reads {FORMAT}: use the "
+            "program that made it, or"
         )
-    return about
+    known = "cosines" in table.column_names
+    try:
+        facts = parse_record(_Facts, about)
+        return PseudoLabels(
+            root=Path(facts.root),
+            paths=tuple(_column(table, "path", pa.string()).to_pylist()),
+            classes=ClassList(facts.classes),
+            scores=_matrix(table, "scores", len(facts.classes)),
+            thresholds=thresholds_from_json(facts.thresholds),
+            provenance=facts.provenance,
+            cosines=_matrix(table, "cosines", len(facts.classes)) if known else None,
+        )
+    except CdulEdgeError as error:
+        raise LabelsError(f"{file} is damaged ({error})") from error
+
+
+def _matrix(table: pa.Table, name: str, width: int) -> npt.NDArray[np.float32]:
+    column = _column(table, name, pa.list_(pa.float32(), width))
+    values = np.array(column.flatten().to_numpy(zero_copy_only=False))  # Arrow's are read-only
+    return values.reshape(-1, width)
+
+
+def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
+    """A column as that type, which pandas or DuckDB may have changed; nothing may be missing."""
+    column = table.column(name)
+    try:
+        found = column.cast(kind).combine_chunks()
+    except (pa.ArrowException, ValueError) as error:
+        raise LabelsError(f"its column {name} is {column.type}, expected {kind}") from error
+    if found.null_count:
+        raise LabelsError(f"its column {name} has {found.null_count} gaps")
+    return found

@@ -140,7 +140,7 @@ def test_reports_metrics_predictions_and_folders_are_told_apart(tmp_path: Path) 
         ("a.json", "{", "not valid JSON"),
         ("a.npz", "x", "not a readable NPZ"),
         ("a.onnx", "x", "not a model that ONNX Runtime can load"),
-        ("a.parquet", "x", "not a readable Parquet"),
+        ("a.parquet", "x", "truncated or damaged"),
         ("checkpoint.pt", "x", "is damaged"),
     ],
 )

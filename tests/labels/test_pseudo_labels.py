@@ -77,7 +77,7 @@ def test_a_missing_cut_or_foreign_file_is_named(tmp_path: Path) -> None:
         PseudoLabels.read(tmp_path)
     example().write(file)
     file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(LabelsError, match="is damaged"):
+    with pytest.raises(LabelsError, match="is truncated or damaged"):
         PseudoLabels.read(tmp_path)
     pq.write_table(pa.table({"x": [1]}), file)
     with pytest.raises(LabelsError, match="not a pseudo-label file"):

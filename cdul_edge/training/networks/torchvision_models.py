@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import pickle
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models
 
+from cdul_edge.clip.tensor_files import TensorFileError, read_tensors
 from cdul_edge.training.networks.local_global import BRANCH
 from cdul_edge_runtime.errors import CdulEdgeError
 
-_UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError)
 # These two normalize anew what arrives with ImageNet's mean, and have heads for training only.
 _OWN_SETTINGS: dict[str, dict[str, Any]] = {
     "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": True},
@@ -99,13 +95,12 @@ def _read_file(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CdulEdgeError(f"the weights {path} do not exist: check --weights")
     try:
-        if path.suffix == ".safetensors":
-            content: Any = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (*_UNREADABLE, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise CdulEdgeError(f"the weights {path} cannot be read ({reason})") from error
+        content = read_tensors(path)
+    except TensorFileError as error:
+        raise CdulEdgeError(
+            f"the weights {path} cannot be read ({error}): give a .safetensors file or a state "
+            "dict that torch.save wrote"
+        ) from error
     for wrapper in ("network", "state_dict", "model"):  # checkpoints that wrap a state dict
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
