@@ -19,6 +19,8 @@ CALIBRATION = "cdul_edge_calibration"  # needs onnx, and no torch either
 NEED_THE_TRAIN_EXTRA = {
     "cdul_edge.clip.checkpoints",
     "cdul_edge.clip.models",
+    "cdul_edge.clip.tensor_files",
+    "cdul_edge.labels.parquet_files",
     "cdul_edge.labels.pseudo_labels",
     "cdul_edge.cli.__main__",  # runs the command line when imported
     "cdul_edge.front.export_run",
