@@ -5,6 +5,7 @@ Pictures, lists, truth and class files have their own such test, in tests/runtim
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import tarfile
@@ -23,6 +24,7 @@ pytest.importorskip("onnxruntime")
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from cdul_edge.labelling.store.parts import part_digest, read_part
 from cdul_edge.labels.scored_pictures import read_scored_pictures
@@ -41,7 +43,14 @@ from cdul_edge_runtime.bundle.thresholds import read_shares, read_thresholds
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import sha256_file, write_json
-from tests.fakes.damage import Damage, damage_bytes, damage_end, damage_json, damage_lines
+from tests.fakes.damage import (
+    Damage,
+    damage_bytes,
+    damage_end,
+    damage_json,
+    damage_lines,
+    damage_value,
+)
 
 MADE = Path(__file__).parent / "fixtures" / "b501723" / "made.tar.xz"
 ORIN = GpuPlatform("10.3.0", "Orin", "8.7", 16, "aarch64")
@@ -99,6 +108,16 @@ def use_run(folder: Path) -> None:
     load_first_epoch(folder / "run", load_run(folder / "run").network)
 
 
+def damage_checkpoint(content: bytes, rng: np.random.Generator) -> bytes:
+    """Another value, or none, at a random place of a sound file of torch's."""
+    state = torch.load(io.BytesIO(content), weights_only=True)
+    kept = {name: state.pop(name) for name in ("network", "optimiser", "method", "rng")}
+    sink = io.BytesIO()
+    damaged = damage_value(state, rng)
+    torch.save({**damaged, **kept} if isinstance(damaged, dict) else damaged, sink)
+    return sink.getvalue()
+
+
 JSON: tuple[Damage, ...] = (damage_json, damage_json, damage_json, damage_bytes)
 BINARY: tuple[Damage, ...] = (damage_end, damage_bytes)
 CASES = (
@@ -128,6 +147,8 @@ CASES = (
     ),
     Case("run/config.json", JSON, 60, use_run),
     Case("run/summary.json", JSON, 40, use_run),
+    Case("run/checkpoint.pt", BINARY, 40, use_run),
+    Case("run/checkpoint.pt", (damage_checkpoint,), 20, use_run),
     Case("run/first_epoch.pt", BINARY, 20, use_run),
 )
 

@@ -10,6 +10,8 @@ import json
 import tarfile
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -21,6 +23,7 @@ from cdul_edge.cli import app
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.classifier import Classifier
 
 MADE = Path(__file__).parent / "fixtures" / "b501723" / "made.tar.xz"
 
@@ -61,6 +64,7 @@ def test_labels_and_predictions_are_evaluated_to_the_same_figures(old: Path) -> 
         ("labels/pseudo_labels.parquet", "pseudo-labels"),
         ("labels/similarities/part-00000.parquet", "similarity part"),
         ("run", "run"),
+        ("run/checkpoint.pt", "checkpoint of a training run"),
         ("run/pseudo_labels_refined.parquet", "pseudo-labels"),
         ("bundle", "bundle"),
         ("bundle/model.int8.json", "calibrate report"),
@@ -91,6 +95,29 @@ def test_a_run_is_trained_from_old_labels(old: Path, labels: str) -> None:
     words = ("--network", "clip:tiny-clip", "--weights", "none", "--image-size", "32")
     run("train", labels, *words, "--epochs", "1", "--out", "new")
     assert read_lines(old / "new" / "metrics.jsonl")[-1]["epoch"] == 1
+
+
+def test_an_interrupted_run_goes_on_with_the_command_that_began_it(old: Path) -> None:
+    before = read_lines(old / "run-unfinished" / "metrics.jsonl")
+    assert [line["epoch"] for line in before] == [1, 2]
+    words = ("--network", "clip:tiny-clip", "--weights", "none", "--image-size", "32")
+    options = ("--batch-size", "4", "--seed", "0", "--epochs", "3", "--out", "run-unfinished")
+    run("train", "labels", *words, *options)
+    after = read_lines(old / "run-unfinished" / "metrics.jsonl")
+    assert [line["epoch"] for line in after] == [1, 2, 3]
+    assert after[:2] == before
+    assert (old / "run-unfinished" / "summary.json").is_file()
+
+
+def test_a_run_becomes_the_bundle_that_it_became_then(old: Path) -> None:
+    run("export", "run", "--out", "again")
+    pictures = np.load(old / "bundle" / "reference.npz")["inputs"]
+    np.testing.assert_allclose(scores("again", pictures), scores("bundle", pictures), atol=1e-4)
+
+
+def scores(bundle: str, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    with Classifier.load(bundle, device="cpu", precision="fp32") as classifier:
+        return np.stack([classifier.predict(picture).scores for picture in pictures])
 
 
 def test_a_bundle_predicts_verifies_and_is_calibrated(old: Path) -> None:

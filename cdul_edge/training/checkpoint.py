@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from cdul_edge.clip.tensor_files import TensorFileError, read_tensors
+from cdul_edge.training.networks.network import NetworkPlan
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write
+from cdul_edge_runtime.host.json_record import RecordError, parse_record
 
 FORMAT = 1
 FILE_NAME = "checkpoint.pt"
@@ -71,21 +73,30 @@ class Checkpoint:
         if not file.is_file():
             raise CdulEdgeError(f"{file} does not exist: {folder} is no run of `cdul-edge train`")
         try:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-            found = content.pop("format")
-            if found != FORMAT:
-                raise CdulEdgeError(
-                    f"{file} has format {found}, this program reads {FORMAT}: train again, or use "
-                    "the program that made it"
-                )
-            return cls(**{_OLD_NAMES.get(name, name): part for name, part in content.items()})
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            reason = str(error).splitlines()[0]
+            content = read_tensors(file)
+        except TensorFileError as error:
+            raise CdulEdgeError(f"{file} is damaged ({error}): train again with --force") from error
+        if not isinstance(content, dict) or "format" not in content:
+            raise CdulEdgeError(f"{file} is not a checkpoint of cdul-edge: train again")
+        if content["format"] != FORMAT:
             raise CdulEdgeError(
-                f"{file} is damaged ({reason}): train again with --force"
+                f"{file} has format {content['format']}, this program reads {FORMAT}: train again, "
+                "or use the program that made it"
+            )
+        named = {_OLD_NAMES.get(name, name): part for name, part in content.items()}
+        try:
+            return parse_record(cls, named)
+        except RecordError as error:
+            raise CdulEdgeError(f"{file} is damaged ({error}): train again with --force") from error
+
+    def read_plan(self, folder: Path) -> NetworkPlan:
+        """How to build the network of the run in `folder`; `CdulEdgeError` where it is damaged."""
+        try:
+            return NetworkPlan.from_dict(self.plan)
+        except CdulEdgeError as error:
+            raise CdulEdgeError(
+                f"{folder / FILE_NAME} is damaged ({error}): train again with --force"
             ) from error
-        except (KeyError, TypeError, AttributeError) as error:
-            raise CdulEdgeError(f"{file} is no checkpoint of cdul-edge: train again") from error
 
     def check_classes(self, classes: ClassList, folder: Path) -> None:
         """Raise `CdulEdgeError` where it was trained for other classes."""
@@ -95,6 +106,17 @@ class Checkpoint:
                 f"{_shorten(self.classes)}, but these are {_shorten(list(classes))}: use the "
                 "labels it was trained on, or another --out"
             )
+
+
+def load_weights(network: nn.Module, weights: object, file: Path) -> None:
+    """Fill `network` with what was read from `file`; `CdulEdgeError` where it does not fit."""
+    if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
+        raise CdulEdgeError(f"{file} holds no weights: train again with --force")
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CdulEdgeError(f"{file} is damaged ({reason}): train again with --force") from error
 
 
 def write_tensors(file: Path, content: dict[str, Any]) -> None:

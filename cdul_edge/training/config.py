@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from cdul_edge_runtime.choices import Resize
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.json_record import parse_record
 
 MethodName = Literal[
     "cdul", "fixed", "an", "ls", "wan", "asl", "partial-bce", "role", "em", "em-apl", "ll-r",
@@ -157,7 +158,7 @@ class TrainConfig:
         odd = sorted({field.name for field in fields(cls)} ^ set(given))
         if odd:
             raise CdulEdgeError(f"training settings of another version: {', '.join(odd)}")
-        return cls(**given)
+        return parse_record(cls, given, "settings")
 
     def differences(self, other: TrainConfig) -> list[str]:
         """Each setting that differs, as `name mine (other theirs)`."""

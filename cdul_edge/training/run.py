@@ -199,7 +199,7 @@ def _make_network(
 ) -> tuple[nn.Module, NetworkPlan]:
     classes = len(task.labels.classes)
     if checkpoint:
-        plan = NetworkPlan.from_dict(checkpoint.plan)
+        plan = checkpoint.read_plan(task.request.out)
         return rebuild_network(plan, classes), plan
     network, plan = create_network(task.config, classes)
     if undecided:

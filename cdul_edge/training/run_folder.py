@@ -11,7 +11,6 @@ cache/                         decoded pictures, while it trains
 
 from __future__ import annotations
 
-import pickle
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -23,18 +22,20 @@ import numpy.typing as npt
 import torch
 
 from cdul_edge import __version__
+from cdul_edge.clip.tensor_files import TensorFileError, read_tensors
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
-from cdul_edge.training.checkpoint import Checkpoint
+from cdul_edge.training.checkpoint import Checkpoint, load_weights
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.dataset import CACHED_PICTURES
-from cdul_edge.training.networks.network import NetworkPlan, rebuild_network
+from cdul_edge.training.networks.network import rebuild_network
 from cdul_edge.training.summary import FORMAT, METRICS, SUMMARY, RunSummary, read_summary
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.thresholds import thresholds_from_json
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
 from cdul_edge_runtime.host.folder_lock import LOCK
+from cdul_edge_runtime.host.json_record import parse_record
 from cdul_edge_runtime.host.ownership import FolderKind
 from cdul_edge_runtime.pictures.images import PictureList
 from cdul_edge_runtime.pictures.preprocess import Preprocess
@@ -53,6 +54,19 @@ class RunState(Enum):
     FRESH = "fresh"
     STARTED = "started"
     FINISHED = "finished"
+
+
+@dataclass(frozen=True)
+class _StoredConfig:
+    """config.json as it stands in the file."""
+
+    settings: dict[str, Any]
+    labels: str
+    labels_sha256: str
+    observed_sha256: str | None
+    pictures: int
+    classes: tuple[str, ...]
+    observed_from: str | None = None  # younger than the format
 
 
 @dataclass(frozen=True)
@@ -83,16 +97,17 @@ class RunConfig:
                 "train again"
             )
         try:
+            stored = parse_record(_StoredConfig, content)
             return cls(
-                settings=TrainConfig.from_dict(content["settings"]),
-                labels=content["labels"],
-                labels_sha256=content["labels_sha256"],
-                observed_sha256=content["observed_sha256"],
-                observed_from=content.get("observed_from"),  # younger than the format
-                pictures=content["pictures"],
-                classes=ClassList(tuple(content["classes"])),
+                settings=TrainConfig.from_dict(stored.settings),
+                labels=stored.labels,
+                labels_sha256=stored.labels_sha256,
+                observed_sha256=stored.observed_sha256,
+                observed_from=stored.observed_from,
+                pictures=stored.pictures,
+                classes=ClassList(stored.classes),
             )
-        except (KeyError, TypeError) as error:
+        except CdulEdgeError as error:
             raise CdulEdgeError(f"{folder / CONFIG} is damaged ({error}): train again") from error
 
     def differences(self, other: RunConfig) -> list[str]:
@@ -211,14 +226,20 @@ def load_run(folder: Path) -> TrainedRun:
         )
     checkpoint = Checkpoint.read(folder)
     checkpoint.check_classes(config.classes, folder)
-    plan = NetworkPlan.from_dict(checkpoint.plan)
+    thresholds = thresholds_from_json(read_summary(folder).thresholds)
+    if len(thresholds) != len(config.classes):
+        raise CdulEdgeError(
+            f"{folder / SUMMARY} has {len(thresholds)} thresholds for {len(config.classes)} "
+            "classes: train again with --force"
+        )
+    plan = checkpoint.read_plan(folder)
     network = rebuild_network(plan, len(config.classes))
-    network.load_state_dict(checkpoint.result)
+    load_weights(network, checkpoint.result, folder / CHECKPOINT)
     return TrainedRun(
         network=network.eval().requires_grad_(False),
         classes=config.classes,
         preprocess=plan.preprocess,
-        thresholds=thresholds_from_json(read_summary(folder).thresholds),
+        thresholds=thresholds,
         pictures=read_run_pictures(folder),
         provenance={
             "program": "cdul-edge",
@@ -255,12 +276,12 @@ def load_first_epoch(folder: Path, network: torch.nn.Module) -> bool:
     if not file.is_file():
         return False
     try:
-        network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
+        weights = read_tensors(file)
+    except TensorFileError as error:
         raise CdulEdgeError(
-            f"{file} is damaged ({reason}): remove it to do without, or train again"
+            f"{file} is damaged ({error}): remove it to do without, or train again"
         ) from error
+    load_weights(network, weights, file)
     return True
 
 

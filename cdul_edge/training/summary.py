@@ -12,6 +12,7 @@ from typing import Any
 from cdul_edge import __version__
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write, read_json
+from cdul_edge_runtime.host.json_record import RecordError, check_header, null_to_nan, parse_record
 from cdul_edge_runtime.metrics.metrics import MetricsReport
 
 FORMAT = 2
@@ -88,19 +89,26 @@ class EpochLine:
         return plain
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> EpochLine:
-        """Read what `to_dict` gave; `KeyError` or `TypeError` where it is something else."""
-        rest = {name: value for name, value in values.items() if name not in _STEPS}
-        labels, val = rest.pop("pseudo_labels", None), rest.pop("val", None)
-        return cls(
-            **{name: values[name] for name in _STEPS},
-            revision=rest,
-            labels_map=None if labels is None else _number(labels["map"]),
-            val=None if val is None else HeldOut(**{k: _number(v) for k, v in val.items()}),
-        )
+    def from_dict(cls, values: Any) -> EpochLine:
+        """Read what `to_dict` gave; raises `RecordError` where it is something else."""
+        if not isinstance(values, dict):
+            raise RecordError("it is not an object")
+        steps = {name: values[name] for name in _STEPS if name in values}
+        revision = {name: value for name, value in values.items() if name not in _LINE}
+        line = {**steps, "revision": revision, "val": null_to_nan(values.get("val"))}
+        labels = values.get("pseudo_labels")
+        if labels is not None:
+            line["labels_map"] = parse_record(_StoredMap, null_to_nan(labels), "pseudo_labels").map
+        return parse_record(cls, line)
 
 
 _STEPS = tuple(one.name for one in fields(EpochLine))[:7]
+_LINE = {*_STEPS, "pseudo_labels", "val"}
+
+
+@dataclass(frozen=True)
+class _StoredMap:
+    map: float
 
 
 @dataclass(frozen=True)
@@ -172,22 +180,56 @@ class RunSummary:
         return plain
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> RunSummary:
-        """Read what `to_dict` gave; `KeyError` or `TypeError` where it is something else."""
-        labels, train, val = (values.get(name) for name in ("pseudo_labels", "train", "val"))
-        as_they_are = (
-            "run", "network", "method", "pictures", "epochs", "seconds", "images_per_second",
-            "label_guard", "version",
-        )  # fmt: skip
+    def from_dict(cls, values: Any) -> RunSummary:
+        """Read what `to_dict` gave; raises `RecordError` where it is something else."""
+        check_header(values, format=FORMAT, stage="train")
+        maps = null_to_nan(values.get("pseudo_labels"))
+        stored = parse_record(_StoredSummary, {**values, "pseudo_labels": maps})
+        labels, train, val = stored.pseudo_labels, stored.train, stored.val
         return cls(
-            **{name: values[name] for name in as_they_are},
-            classes=tuple(values["classes"]),
-            last_epoch=EpochLine.from_dict(values["last_epoch"]),
-            thresholds=tuple(values["thresholds"]),
-            labels_map=labels and (_number(labels["map_first"]), _number(labels["map_last"])),
+            run=stored.run,
+            network=stored.network,
+            method=stored.method,
+            classes=stored.classes,
+            pictures=stored.pictures,
+            epochs=stored.epochs,
+            seconds=stored.seconds,
+            images_per_second=stored.images_per_second,
+            last_epoch=EpochLine.from_dict(stored.last_epoch),
+            label_guard=stored.label_guard,
+            thresholds=stored.thresholds,
+            labels_map=None if labels is None else (labels.map_first, labels.map_last),
             train=None if train is None else MetricsReport.from_dict(train),
             val=None if val is None else MetricsReport.from_dict(val),
+            version=stored.version,
         )
+
+
+@dataclass(frozen=True)
+class _StoredMaps:
+    map_first: float
+    map_last: float
+
+
+@dataclass(frozen=True)
+class _StoredSummary:
+    """summary.json as it stands in the file."""
+
+    run: str
+    network: str
+    method: str
+    classes: tuple[str, ...]
+    pictures: int
+    epochs: int
+    seconds: float
+    images_per_second: float
+    last_epoch: dict[str, Any]
+    label_guard: str | None
+    thresholds: tuple[float | None, ...]
+    version: str
+    pseudo_labels: _StoredMaps | None = None
+    train: dict[str, Any] | None = None
+    val: dict[str, Any] | None = None
 
 
 def append_metrics(folder: Path, line: EpochLine) -> None:
@@ -204,12 +246,12 @@ def read_metrics(folder: Path) -> list[EpochLine]:
     """
     file = folder / METRICS
     lines = []
-    for text in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
+    for text in file.read_bytes().splitlines() if file.is_file() else []:
         try:
             lines.append(EpochLine.from_dict(json.loads(text)))
-        except json.JSONDecodeError:  # the program was killed while it wrote the line
+        except ValueError:  # the program was killed while it wrote the line
             break
-        except (KeyError, TypeError, AttributeError) as error:
+        except RecordError as error:
             raise CdulEdgeError(
                 f"{file} is damaged at line {len(lines) + 1}: train again with --force"
             ) from error
@@ -234,7 +276,7 @@ def read_summary(folder: Path) -> RunSummary:
     content = read_json(folder / SUMMARY)
     try:
         return RunSummary.from_dict(content)
-    except (KeyError, TypeError, AttributeError) as error:
+    except CdulEdgeError as error:
         raise CdulEdgeError(
             f"{folder / SUMMARY} is not that of a run ({error}): train again with --force"
         ) from error
@@ -243,7 +285,3 @@ def read_summary(folder: Path) -> RunSummary:
 def _finite(value: float) -> float | None:
     """JSON has no NaN."""
     return value if math.isfinite(value) else None
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

@@ -88,6 +88,8 @@ class RefinementSettings(MethodSettings):
 def _within(value: Any, default: Any, allowed: tuple[float, float]) -> bool:
     if value is None:
         return default is None
+    if not isinstance(value, (int, float)):
+        return False
     return math.isfinite(value) and allowed[0] <= value <= allowed[1]
 
 

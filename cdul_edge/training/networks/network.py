@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -14,9 +15,38 @@ from cdul_edge.training.networks.heads import new_linear, replace_classifier
 from cdul_edge.training.networks.local_global import add_global_context
 from cdul_edge.training.networks.torchvision_models import build_torchvision, load_trunk_weights
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.json_record import parse_record
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 _CLIP = "clip:"
+
+
+@dataclass(frozen=True)
+class NetworkBuild:
+    """A network's family and shape.
+
+    Attributes:
+        family: "torchvision" has a `name`, "clip_resnet" has `layers` and `width`.
+        name: torchvision's.
+        layers: blocks per stage, four.
+        width: channels of the first stage's blocks.
+        local_global: whether its convolutions were given a global context.
+
+    Raises:
+        CdulEdgeError: what its family needs is missing.
+    """
+
+    family: Literal["torchvision", "clip_resnet"]
+    name: str = ""
+    layers: tuple[int, ...] = ()
+    width: int = 0
+    local_global: bool = False
+
+    def __post_init__(self) -> None:
+        sizes = (self.width, *self.layers)
+        shaped = len(self.layers) == 4 and all(0 < size <= 1024 for size in sizes)
+        if not (self.name if self.family == "torchvision" else shaped):
+            raise CdulEdgeError(f"a {self.family} network lacks its name or shape")
 
 
 @dataclass(frozen=True)
@@ -24,21 +54,25 @@ class NetworkPlan:
     """What is needed to build the network again without any weights.
 
     Attributes:
-        build: family and shape, plain values.
+        build: family and shape.
         preprocess: what its pictures must look like.
     """
 
-    build: dict[str, Any]
+    build: NetworkBuild
     preprocess: Preprocess
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint; `from_dict` reads them back."""
-        return {"build": self.build, "preprocess": self.preprocess.to_dict()}
+        build = {name: value for name, value in asdict(self.build).items() if value}
+        if self.build.layers:
+            build["layers"] = list(self.build.layers)
+        return {"build": build, "preprocess": self.preprocess.to_dict()}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> NetworkPlan:
-        """Read what `to_dict` wrote."""
-        return cls(values["build"], Preprocess.from_dict(values["preprocess"]))
+    def from_dict(cls, values: Mapping[str, Any]) -> NetworkPlan:
+        """Read what `to_dict` wrote; raises `CdulEdgeError` where it is something else."""
+        build = parse_record(NetworkBuild, values.get("build"), "build")
+        return cls(build, Preprocess.from_dict(values.get("preprocess")))
 
 
 def create_network(settings: TrainConfig, classes: int) -> tuple[nn.Module, NetworkPlan]:
@@ -57,17 +91,17 @@ def create_network(settings: TrainConfig, classes: int) -> tuple[nn.Module, Netw
     preprocess = Preprocess(settings.height_px, settings.width_px, settings.resize)
     if name.startswith(_CLIP):
         trunk = load_clip_trunk(name.removeprefix(_CLIP), weights)
-        build = {"family": "clip_resnet", "layers": list(trunk.layers), "width": trunk.width}
+        build = NetworkBuild("clip_resnet", layers=trunk.layers, width=trunk.width)
         preprocess = replace(preprocess, mean=trunk.mean, std=trunk.std)
         network: nn.Module = ClipTrunk(trunk.visual, new_linear(2 * trunk.features, classes))
     else:
-        build = {"family": "torchvision", "name": name}
+        build = NetworkBuild("torchvision", name)
         network = build_torchvision(name, settings.height_px, settings.width_px)
         head = replace_classifier(network, classes)
     if settings.local_global:
         add_global_context(network, name)
-        build["local_global"] = True
-    if build["family"] == "torchvision" and weights != "none":
+        build = replace(build, local_global=True)
+    if build.family == "torchvision" and weights != "none":
         load_trunk_weights(network, name, weights, head)
     _probe(network, name, classes, preprocess)
     return network, NetworkPlan(build, preprocess)
@@ -76,16 +110,13 @@ def create_network(settings: TrainConfig, classes: int) -> tuple[nn.Module, Netw
 def rebuild_network(plan: NetworkPlan, classes: int) -> nn.Module:
     """The network of a plan with random weights, ready for `load_state_dict`; no file is read."""
     build, preprocess = plan.build, plan.preprocess
-    family = build.get("family")
-    if family == "clip_resnet":
-        network: nn.Module = ClipTrunk.from_shape(build["layers"], build["width"], classes)
-    elif family == "torchvision":
-        network = build_torchvision(build["name"], preprocess.height_px, preprocess.width_px)
-        replace_classifier(network, classes)
+    if build.family == "clip_resnet":
+        network: nn.Module = ClipTrunk.from_shape(list(build.layers), build.width, classes)
     else:
-        raise CdulEdgeError(f"unknown network family {family!r}: made by a newer version?")
-    if build.get("local_global"):
-        add_global_context(network, str(build.get("name", family)))
+        network = build_torchvision(build.name, preprocess.height_px, preprocess.width_px)
+        replace_classifier(network, classes)
+    if build.local_global:
+        add_global_context(network, build.name or build.family)
     return network
 
 

@@ -9,7 +9,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
-from math import isfinite
+from math import isinf, nan
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -24,9 +24,9 @@ class RecordError(CdulEdgeError):
 def parse_record(record: type[Record], value: object, name: str = "") -> Record:
     """Make a dataclass of a JSON object; fields that it does not know are ignored.
 
-    Its annotations may be str, bool, int, float (finite), object or Any (any JSON), `Literal`,
-    enumerations of strings, other such dataclasses, `tuple[X, ...]`, `tuple[X, Y]`,
-    `Mapping[str, X]` or dict, and unions of them. A field with a default may be missing.
+    Its annotations may be str, bool, int, float (never infinite), object or Any (any JSON),
+    `Literal`, enumerations of strings, other such dataclasses, `tuple[X, ...]`, `tuple[X, Y]`,
+    `list[X]`, `Mapping[str, X]` or dict, and unions of them. A field with a default may be missing.
 
     Args:
         record: the dataclass.
@@ -47,6 +47,16 @@ def parse_record(record: type[Record], value: object, name: str = "") -> Record:
         elif one.default is MISSING and one.default_factory is MISSING:
             raise RecordError(f"{where} is missing")
     return record(**found)
+
+
+def null_to_nan(value: Any) -> Any:
+    """A JSON object with NaN where it has null, for records that JSON could not hold as they are.
+
+    What is no object stays as it is, for `parse_record` to refuse.
+    """
+    if not isinstance(value, dict):
+        return value
+    return {name: nan if one is None else one for name, one in value.items()}
 
 
 def check_header(value: object, **expected: object) -> None:
@@ -71,6 +81,8 @@ def _parse(hint: object, value: object, name: str) -> object:
         return value
     if origin is tuple:
         return _parse_tuple(inner, value, name)
+    if origin is list:
+        return list(_parse_tuple((*inner, Ellipsis), value, name))
     if origin in (Mapping, dict):
         if not isinstance(value, dict):
             raise RecordError(f"{name} is not an object")
@@ -86,7 +98,7 @@ def _parse(hint: object, value: object, name: str) -> object:
 
 
 def _parse_tuple(inner: tuple[object, ...], value: object, name: str) -> tuple[object, ...]:
-    if not isinstance(value, list):
+    if not isinstance(value, (list, tuple)):
         raise RecordError(f"{name} is not a list")
     kinds = inner[:1] * len(value) if inner[1:] == (Ellipsis,) else inner
     if len(kinds) != len(value):
@@ -111,7 +123,7 @@ def _parse_plain(hint: object, value: object, name: str) -> object:
     if hint is type(None):
         fits = value is None
     elif hint is float:
-        fits = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool) and not isinf(value)
     elif hint is int:
         fits = isinstance(value, int) and not isinstance(value, bool)
     else:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.choices import ApConvention
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.json_record import null_to_nan, parse_record
 from cdul_edge_runtime.metrics.calibration_error import (
     brier_score,
     classwise_calibration_error,
@@ -133,11 +134,13 @@ class MetricsReport:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> MetricsReport:
-        """Read what `to_dict` gave; a number that an older version did not measure is NaN."""
-        given: dict[str, Any] = {one.name: values.get(one.name) for one in fields(cls)}
-        given = {name: math.nan if value is None else value for name, value in given.items()}
-        given["ap"] = {name: math.nan if v is None else v for name, v in values["ap"].items()}
-        return cls(**given)
+        """Read what `to_dict` gave; a number that an older version did not measure is NaN.
+
+        Raises:
+            RecordError: it is something else.
+        """
+        given = null_to_nan({one.name: values.get(one.name) for one in fields(cls)})
+        return parse_record(cls, {**given, "ap": null_to_nan(given["ap"])})
 
 
 def evaluate_scores(

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from cdul_edge_runtime.choices import Resize as Resize
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.json_record import parse_record
 
 Interpolation = Literal["bilinear", "bicubic"]
 
@@ -85,10 +86,13 @@ class Preprocess:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Preprocess:
-        """Read what `to_dict` wrote; unknown or missing fields are a `CdulEdgeError`."""
+    def from_dict(cls, fields: Any) -> Preprocess:
+        """Read what `to_dict` wrote; unknown, missing or wrong fields are a `CdulEdgeError`."""
         try:
-            plain = {**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])}
-            return cls(**plain)
-        except (TypeError, KeyError) as error:
+            settings = parse_record(cls, fields)
+        except CdulEdgeError as error:
             raise CdulEdgeError(f"preprocess settings are not readable: {error}") from error
+        odd = set(fields) - set(settings.to_dict())
+        if odd:  # of a newer version, where it may mean that the picture is another
+            raise CdulEdgeError(f"preprocess settings are not readable: {', '.join(sorted(odd))}")
+        return settings

@@ -214,4 +214,4 @@ def test_a_network_without_residual_convolutions_is_refused(name: str) -> None:
 
 def test_a_network_without_it_has_a_plan_without_it() -> None:
     _, plan = create_network(config(network="clip:demo", local_global=False), 3)
-    assert "local_global" not in plan.build
+    assert not plan.build.local_global
