@@ -79,10 +79,9 @@ def _parse(hint: object, value: object, name: str) -> object:
         if not isinstance(value, str) or value not in inner:
             raise RecordError(f"{name} is {value!r}, expected one of {', '.join(map(repr, inner))}")
         return value
-    if origin is tuple:
-        return _parse_tuple(inner, value, name)
-    if origin is list:
-        return list(_parse_tuple((*inner, Ellipsis), value, name))
+    if origin in (tuple, list):
+        kinds = inner if origin is tuple else (*inner, Ellipsis)
+        return origin(_parse_items(kinds, value, name))
     if origin in (Mapping, dict):
         if not isinstance(value, dict):
             raise RecordError(f"{name} is not an object")
@@ -97,14 +96,14 @@ def _parse(hint: object, value: object, name: str) -> object:
     return _parse_plain(hint, value, name)
 
 
-def _parse_tuple(inner: tuple[object, ...], value: object, name: str) -> tuple[object, ...]:
+def _parse_items(inner: tuple[object, ...], value: object, name: str) -> list[object]:
     if not isinstance(value, (list, tuple)):
         raise RecordError(f"{name} is not a list")
     kinds = inner[:1] * len(value) if inner[1:] == (Ellipsis,) else inner
     if len(kinds) != len(value):
         raise RecordError(f"{name} has {len(value)} values, expected {len(kinds)}")
     both = enumerate(zip(kinds, value, strict=True))
-    return tuple(_parse(kind, one, f"{name}[{i}]") for i, (kind, one) in both)
+    return [_parse(kind, one, f"{name}[{i}]") for i, (kind, one) in both]
 
 
 def _parse_union(kinds: tuple[object, ...], value: object, name: str) -> object:
