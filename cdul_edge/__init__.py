@@ -1,7 +1,12 @@
 """cdul-edge: unlabelled pictures and class names in, a verified multi-label classifier out.
 
-from cdul_edge import Classifier
+from cdul_edge import Classifier, calibrate, export, label, train, verify
 
+label(images="photos", classes="classes.txt", clip="RN50", pretrained="openai", out="labels")
+train(labels="labels", out="run")
+export(run="run", out="bundle")
+calibrate(bundle="bundle", images="photos")
+print(verify(bundle="bundle", precision="all").verdict)
 with Classifier.load("bundle") as classifier:
     print(classifier.predict("photo.jpg").labels)
 """
@@ -22,17 +27,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cdul_edge.front.verbs import build, calibrate, export, label, train, verify
     from cdul_edge_runtime.bundle.bundle import Bundle
     from cdul_edge_runtime.classifier import Classifier
     from cdul_edge_runtime.prediction import Prediction
 
-__all__ = ["Bundle", "Classifier", "Prediction"]
+__all__ = [
+    "Bundle",
+    "Classifier",
+    "Prediction",
+    "build",
+    "calibrate",
+    "export",
+    "label",
+    "train",
+    "verify",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
     "Bundle": "cdul_edge_runtime.bundle.bundle",
     "Classifier": "cdul_edge_runtime.classifier",
     "Prediction": "cdul_edge_runtime.prediction",
+    **dict.fromkeys(
+        ("build", "calibrate", "export", "label", "train", "verify"), "cdul_edge.front.verbs"
+    ),
 }
 
 
@@ -41,3 +60,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -96,12 +96,15 @@ def test_calibration_imports_without_torch() -> None:
 
 def test_the_front_door_loads_no_backend_and_no_command_line() -> None:
     code = (
-        "import cdul_edge, sys\n"
-        "from cdul_edge import Bundle, Classifier, Prediction\n"
-        "print(sorted({'torch', 'onnxruntime', 'typer', 'rich'} & set(sys.modules)))"
+        "import sys\n"
+        "heavy = {'numpy', 'PIL', 'torch', 'onnxruntime', 'typer', 'rich'}\n"
+        "import cdul_edge\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+        "from cdul_edge import *\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     result = run_as_on_the_device(code)
-    assert result.stdout.strip() == "[]", result.stderr
+    assert result.stdout.splitlines() == ["[]", "['PIL', 'numpy']"], result.stderr
 
 
 def test_a_command_that_needs_an_extra_says_which() -> None:

@@ -1,0 +1,123 @@
+"""The keywords of the front door: those of each request, and paths may be strings.
+
+Only type checkers read this; `tests/front/test_verbs.py` holds the names against the requests.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from typing_extensions import Required
+
+    from cdul_edge.clip.choices import Device, Precision
+    from cdul_edge.labelling import Scoring, Views, WholePicture
+    from cdul_edge.training import TrainConfig
+    from cdul_edge.training.request import (
+        ClipSource,
+        DataOptions,
+        EvaluationOptions,
+        ObservedOptions,
+    )
+    from cdul_edge_calibration.request import RangeMethod
+    from cdul_edge_runtime.backends.trt.engine_stamp import Profile
+    from cdul_edge_runtime.bundle import manifest
+
+StrPath = str | os.PathLike[str]
+
+
+class LabelKeywords(TypedDict, total=False):
+    """Of `LabelRequest`."""
+
+    images: Required[StrPath]
+    classes: Required[StrPath]
+    out: Required[StrPath]
+    clip: Required[str]
+    pretrained: str | None
+    seed: int
+    templates: tuple[str, ...]
+    views: Views | WholePicture | None
+    scoring: Scoring
+    device: Device
+    precision: Precision
+    keep_embeddings: bool
+    part_pictures: int | None
+    batch_pictures: int | None
+    workers: int | None
+    threads: int | None
+    max_errors: int | None
+    force: bool
+    update: bool
+    repair: bool
+
+
+class TrainKeywords(TypedDict, total=False):
+    """Of `TrainRequest`."""
+
+    labels: Required[StrPath]
+    out: Required[StrPath]
+    config: TrainConfig
+    data: DataOptions
+    evaluation: EvaluationOptions
+    observed: ObservedOptions
+    device: str
+    force: bool
+    clip: ClipSource | None
+
+
+class ExportKeywords(TypedDict, total=False):
+    """Of `ExportRunRequest`."""
+
+    run: Required[StrPath]
+    out: Required[StrPath]
+    thresholds: str
+    images: StrPath | None
+    truth: StrPath | None
+    reference: StrPath | None
+    reference_count: int
+    parity_limit: float
+    force: bool
+
+
+class CalibrateKeywords(TypedDict, total=False):
+    """Of `CalibrateRequest`."""
+
+    bundle: Required[StrPath]
+    images: Required[StrPath]
+    precisions: tuple[manifest.Precision, ...]
+    count: int
+    check_count: int
+    check_images: StrPath | None
+    truth: StrPath | None
+    method: RangeMethod
+    seed: int
+    max_map_drop: float
+    max_flip_rate: float
+    force: bool
+
+
+class BuildKeywords(TypedDict, total=False):
+    """Of `BuildRequest`."""
+
+    bundle: Required[StrPath]
+    precisions: tuple[manifest.Precision, ...] | None
+    profile: Profile
+    workspace_mib: int
+    version_compatible: bool
+    hardware_compatible: bool
+    optimization_level: int | None
+    force: bool
+
+
+class VerifyKeywords(TypedDict, total=False):
+    """Of `VerifyRequest`."""
+
+    bundle: Required[StrPath]
+    device: str
+    precision: str
+    images: StrPath | None
+    truth: StrPath | None
+    threads: int | None
+    batches: tuple[int, ...]
+    repeats: int

@@ -1,0 +1,212 @@
+"""`from cdul_edge import label, train, export, calibrate, build, verify`.
+
+Each takes its request, or the request's fields as keywords (paths may be strings), and gives its
+result. What a verb needs is imported when it is called: the names can be imported on a device that
+has no PyTorch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from cdul_edge.front.export_run import ExportRunRequest
+    from cdul_edge.front.keywords import (
+        BuildKeywords,
+        CalibrateKeywords,
+        ExportKeywords,
+        LabelKeywords,
+        TrainKeywords,
+        VerifyKeywords,
+    )
+    from cdul_edge.labelling import ImportRequest, LabelRequest, LabelResult
+    from cdul_edge.training import TrainRequest, TrainResult
+    from cdul_edge_calibration import CalibrateRequest, CalibrateResult
+    from cdul_edge_export import BuildRequest, BuildResult, ExportResult
+    from cdul_edge_runtime.host.console import Console
+    from cdul_edge_runtime.verify.request import VerifyRequest
+    from cdul_edge_runtime.verify.verify import VerifyReport
+
+Request = TypeVar("Request")
+
+# The fields of the requests that are paths.
+_PATHS = frozenset(
+    ("bundle", "check_images", "classes", "images", "labels", "out", "reference", "run", "truth")
+)
+
+
+@overload
+def label(
+    request: LabelRequest | ImportRequest, /, *, console: Console | None = None
+) -> LabelResult: ...
+@overload
+def label(*, console: Console | None = None, **keywords: Unpack[LabelKeywords]) -> LabelResult: ...
+def label(
+    request: LabelRequest | ImportRequest | None = None,
+    /,
+    *,
+    console: Console | None = None,
+    **keywords: Any,
+) -> LabelResult:
+    """Score pictures against class names with CLIP, and write pseudo-labels.
+
+    Args:
+        request: a `cdul_edge.labelling.LabelRequest`, or an `ImportRequest`.
+        console: where lines and progress go; without one, only warnings are issued.
+        **keywords: the fields of a `LabelRequest`, in place of `request`.
+
+    Raises:
+        CdulEdgeError: wrong input, or labels at `out` that were made otherwise.
+    """
+    from cdul_edge import labelling
+
+    if isinstance(request, labelling.ImportRequest):
+        return labelling.label(request, console)
+    return labelling.label(_ask(labelling.LabelRequest, request, keywords), console)
+
+
+@overload
+def train(request: TrainRequest, /, *, console: Console | None = None) -> TrainResult: ...
+@overload
+def train(*, console: Console | None = None, **keywords: Unpack[TrainKeywords]) -> TrainResult: ...
+def train(
+    request: TrainRequest | None = None, /, *, console: Console | None = None, **keywords: Any
+) -> TrainResult:
+    """Train a network on pseudo-labels, or resume a run that was interrupted.
+
+    Methods that look at pictures again get the CLIP that made the labels.
+
+    Args:
+        request: a `cdul_edge.training.TrainRequest`.
+        console: where lines and progress go; without one, only warnings are issued.
+        **keywords: the fields of a `TrainRequest`, in place of `request`.
+
+    Raises:
+        CdulEdgeError: labels, pictures, weights or settings that do not fit.
+    """
+    from cdul_edge import training
+    from cdul_edge.labelling.encode.crop_scorer import ClipOfLabels
+
+    request = _ask(training.TrainRequest, request, keywords)
+    if request.clip is None:
+        request = replace(request, clip=ClipOfLabels(request.labels))
+    return training.train(request, console)
+
+
+@overload
+def export(request: ExportRunRequest, /, *, console: Console | None = None) -> ExportResult: ...
+@overload
+def export(
+    *, console: Console | None = None, **keywords: Unpack[ExportKeywords]
+) -> ExportResult: ...
+def export(
+    request: ExportRunRequest | None = None, /, *, console: Console | None = None, **keywords: Any
+) -> ExportResult:
+    """Export a finished run to ONNX, compare it with PyTorch, and write a bundle.
+
+    Args:
+        request: a `cdul_edge.front.export_run.ExportRunRequest`. (A network of your own is exported
+            by `cdul_edge_export.export`.)
+        console: where to say what was made; without one, only warnings are issued.
+        **keywords: the fields of an `ExportRunRequest`, in place of `request`.
+
+    Raises:
+        CdulEdgeError: no finished run, or a graph whose scores are too far from PyTorch's.
+    """
+    from cdul_edge.front import export_run
+
+    return export_run.export_run(_ask(export_run.ExportRunRequest, request, keywords), console)
+
+
+@overload
+def calibrate(
+    request: CalibrateRequest, /, *, console: Console | None = None
+) -> CalibrateResult: ...
+@overload
+def calibrate(
+    *, console: Console | None = None, **keywords: Unpack[CalibrateKeywords]
+) -> CalibrateResult: ...
+def calibrate(
+    request: CalibrateRequest | None = None, /, *, console: Console | None = None, **keywords: Any
+) -> CalibrateResult:
+    """Add FP16 and INT8 files to a bundle, each held to an accuracy budget.
+
+    Args:
+        request: a `cdul_edge_calibration.CalibrateRequest`.
+        console: where lines and progress go; without one, only warnings are issued.
+        **keywords: the fields of a `CalibrateRequest`, in place of `request`.
+
+    Raises:
+        CdulEdgeError: pictures that do not fit the bundle, or files that exist already.
+    """
+    import cdul_edge_calibration as calibration
+
+    return calibration.calibrate(_ask(calibration.CalibrateRequest, request, keywords), console)
+
+
+@overload
+def build(request: BuildRequest, /, *, console: Console | None = None) -> BuildResult: ...
+@overload
+def build(*, console: Console | None = None, **keywords: Unpack[BuildKeywords]) -> BuildResult: ...
+def build(
+    request: BuildRequest | None = None, /, *, console: Console | None = None, **keywords: Any
+) -> BuildResult:
+    """Build TensorRT engines from a bundle, for this machine; needs no PyTorch.
+
+    Args:
+        request: a `cdul_edge_export.BuildRequest`.
+        console: where to say what is done; without one, only warnings are issued.
+        **keywords: the fields of a `BuildRequest`, in place of `request`.
+
+    Raises:
+        CdulEdgeError: no TensorRT or no GPU, or engines that exist already.
+    """
+    import cdul_edge_export
+
+    return cdul_edge_export.build(_ask(cdul_edge_export.BuildRequest, request, keywords), console)
+
+
+@overload
+def verify(request: VerifyRequest, /, *, console: Console | None = None) -> VerifyReport: ...
+@overload
+def verify(
+    *, console: Console | None = None, **keywords: Unpack[VerifyKeywords]
+) -> VerifyReport: ...
+def verify(
+    request: VerifyRequest | None = None, /, *, console: Console | None = None, **keywords: Any
+) -> VerifyReport:
+    """Compare a bundle with PyTorch's stored scores on this machine, and time it.
+
+    Args:
+        request: a `cdul_edge_runtime.verify.request.VerifyRequest`.
+        console: where to warn; without one, warnings are issued.
+        **keywords: the fields of a `VerifyRequest`, in place of `request`.
+
+    Raises:
+        CdulEdgeError: no bundle, or a device that is not here.
+    """
+    from cdul_edge_runtime.verify import request as verification
+
+    return verification.verify(_ask(verification.VerifyRequest, request, keywords), console)
+
+
+def _ask(
+    kind: Callable[..., Request], request: Request | None, keywords: dict[str, Any]
+) -> Request:
+    """The request itself, or one made of keywords; a string is a path where it takes one."""
+    if request is not None:
+        if keywords:
+            raise TypeError(f"give a request or keywords, and not both: {', '.join(keywords)}")
+        return request
+    return kind(
+        **{
+            name: Path(value) if name in _PATHS and isinstance(value, (str, os.PathLike)) else value
+            for name, value in keywords.items()
+        }
+    )

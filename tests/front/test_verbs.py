@@ -1,0 +1,70 @@
+"""The front door: names that stay functions, take requests or keywords, and load little."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import pytest
+
+import cdul_edge
+from cdul_edge.front import keywords, verbs
+
+VERBS = ("build", "calibrate", "export", "label", "train", "verify")
+
+
+def test_every_name_is_there_and_is_listed() -> None:
+    for name in cdul_edge.__all__:
+        assert name in dir(cdul_edge)
+        assert getattr(cdul_edge, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'lable'"):
+        cdul_edge.lable  # noqa: B018
+
+
+def test_verbs_stay_functions_whatever_was_imported_before() -> None:
+    """A package or module of that name would take its place on first import."""
+    code = (
+        "import pkgutil, importlib, cdul_edge\n"
+        "for module in pkgutil.iter_modules(cdul_edge.__path__, 'cdul_edge.'):\n"
+        "    importlib.import_module(module.name)\n"
+        f"print([type(getattr(cdul_edge, name)).__name__ for name in {VERBS!r}])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == str(["function"] * 6), result.stderr
+    assert not set(VERBS) & {path.stem for path in Path(cdul_edge.__path__[0]).iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "names"),
+    [
+        ("cdul_edge.labelling.request", "LabelRequest", keywords.LabelKeywords),
+        ("cdul_edge.training.request", "TrainRequest", keywords.TrainKeywords),
+        ("cdul_edge.front.export_run", "ExportRunRequest", keywords.ExportKeywords),
+        ("cdul_edge_calibration.request", "CalibrateRequest", keywords.CalibrateKeywords),
+        ("cdul_edge_export.engines", "BuildRequest", keywords.BuildKeywords),
+        ("cdul_edge_runtime.verify.request", "VerifyRequest", keywords.VerifyKeywords),
+    ],
+)
+def test_keywords_are_the_fields_of_the_request(module: str, kind: str, names: Any) -> None:
+    pytest.importorskip("torch", reason="some requests are of the workstation")
+    request = getattr(pytest.importorskip(module), kind)
+    assert set(names.__annotations__) == {field.name for field in fields(request)}
+    paths = {field.name for field in fields(request) if "Path" in str(field.type)}
+    assert paths <= verbs._PATHS
+
+
+def test_a_request_and_keywords_exclude_each_other(tmp_path: Path) -> None:
+    from cdul_edge_runtime.verify.request import VerifyRequest
+
+    with pytest.raises(TypeError, match="and not both: repeats"):
+        cdul_edge.verify(VerifyRequest(tmp_path), repeats=1)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="bundle"):
+        cdul_edge.verify()  # type: ignore[call-overload]
+
+
+def test_verbs_are_functions_of_their_own() -> None:
+    assert all(isinstance(getattr(verbs, name), FunctionType) for name in VERBS)
