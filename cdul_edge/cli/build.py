@@ -26,29 +26,54 @@ class EnginePrecision(str, Enum):
 
 
 def build(
-    bundle: Annotated[Path, typer.Argument(help="Bundle folder.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
     precision: Annotated[
         list[EnginePrecision] | None,
-        typer.Option(help="May be given again.", show_default="all that the bundle has"),
+        typer.Option(
+            help="Build an engine of this precision; repeat the option for more.",
+            show_default="all that the bundle has",
+        ),
     ] = None,
-    batch_min: Annotated[int, typer.Option(help="Fewest pictures in a batch.", min=1)] = 1,
-    batch_best: Annotated[int, typer.Option(help="The batch to tune for.", min=1)] = 1,
-    batch_max: Annotated[int, typer.Option(help="Most pictures in a batch.", min=1)] = 8,
+    batch_min: Annotated[
+        int, typer.Option(help="Smallest batch that the engine accepts.", min=1)
+    ] = 1,
+    batch_best: Annotated[
+        int, typer.Option(help="Batch size to tune for. A camera gives one picture.", min=1)
+    ] = 1,
+    batch_max: Annotated[
+        int,
+        typer.Option(help="Largest batch that the engine accepts. Less saves memory.", min=1),
+    ] = 8,
     workspace: Annotated[
-        int, typer.Option(help="MiB of device memory that one layer may use.", min=1)
+        int,
+        typer.Option(
+            help="Memory in MiB that TensorRT may use for one layer. Use less if a build runs out "
+            "of memory.",
+            min=1,
+        ),
     ] = 1024,
     version_compatible: Annotated[
-        bool, typer.Option("--version-compatible", help="Let newer TensorRT load it; slower.")
+        bool,
+        typer.Option(
+            "--version-compatible", help="Let newer versions of TensorRT load it. May be slower."
+        ),
     ] = False,
     hardware_compatible: Annotated[
-        bool, typer.Option("--hardware-compatible", help="Let newer GPUs load it; slower.")
+        bool,
+        typer.Option(
+            "--hardware-compatible",
+            help="Let other GPUs from Ampere on load it. May be slower; not for a Jetson.",
+        ),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace engines of this machine.")
+        bool, typer.Option("--force", help="Replace the engines of this machine.")
     ] = False,
-    json: Annotated[Path | None, typer.Option(help="Stamps as JSON; - is stdout.")] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(help="Write the engines' stamps as JSON to this file; - is stdout."),
+    ] = None,
 ) -> None:
-    """Build TensorRT engines from a bundle, for this machine; needs no PyTorch."""
+    """Build TensorRT engines of a bundle for this machine. PyTorch is not needed."""
     from cdul_edge_export import BuildRequest
     from cdul_edge_export import build as build_engines
     from cdul_edge_runtime.backends.trt.engine_stamp import Profile

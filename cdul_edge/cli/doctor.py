@@ -23,10 +23,13 @@ _TRAINING = ("torch", "torchvision", "open_clip", "onnx", "onnxscript", "onnxrun
 
 def doctor(
     json: Annotated[
-        Path | None, typer.Option(help="The facts as JSON; - is stdout.", show_default="a table")
+        Path | None,
+        typer.Option(
+            help="Write the facts as JSON to this file; - is stdout.", show_default="a table"
+        ),
     ] = None,
 ) -> None:
-    """Show Python, CPU, GPU and packages, and what will and won't work here."""
+    """Show Python, CPU, GPU, and packages, and what this machine can run."""
     facts = examine_machine()
     if json is None:
         _show(facts)

@@ -27,12 +27,15 @@ LABELS = "labels folder"
 
 
 def info(
-    path: Annotated[Path, typer.Argument(help="A file or folder that any command made.")],
+    path: Annotated[Path, typer.Argument(help="File or folder that a command of cdul-edge made.")],
     json: Annotated[
-        Path | None, typer.Option(help="The facts as JSON; - is stdout.", show_default="a table")
+        Path | None,
+        typer.Option(
+            help="Write the facts as JSON to this file; - is stdout.", show_default="a table"
+        ),
     ] = None,
 ) -> None:
-    """Say what a labels folder, run, bundle, or any single file of them is and holds."""
+    """Describe a labels folder, run, or bundle, or one of their files."""
     facts = describe_path(path)
     if json is not None:
         write_summary(json, facts)
