@@ -26,6 +26,7 @@ from cdul_edge.labelling.store.folder import (
 from cdul_edge.labelling.store.parts import Part, part_name, slice_parts, write_part
 from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge.labels.manifest import ImportSettings, Inputs, LabelsManifest, StoreFacts
+from cdul_edge_runtime.bundle.classes import own_spelling
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.files import sha256_file
@@ -86,7 +87,7 @@ def _require_classes(request: ImportRequest, found: Similarities) -> None:
     if request.classes is None:
         return
     wanted = read_prompts(request.classes).classes
-    if wanted != found.classes:
+    if tuple(own_spelling(name, found.classes) for name in wanted) != found.classes.names:
         raise CdulEdgeError(
             f"{request.classes} does not name the classes of {request.similarities} in their "
             f"order: {', '.join(found.classes)}; leave --classes out"

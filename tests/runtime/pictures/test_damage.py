@@ -20,6 +20,7 @@ from PIL import Image, TiffImagePlugin
 from cdul_edge_runtime.errors import ImageError
 from cdul_edge_runtime.pictures import images
 from cdul_edge_runtime.pictures.images import open_image, upright_rgb
+from tests.fakes.strange_exif import exif_with_minus_one_over_zero, sound_exif
 
 WHITE, RED, BLUE = (255, 255, 255), (255, 0, 0), (0, 0, 255)
 
@@ -33,13 +34,6 @@ def encode(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
 def noise(width: int = 20, height: int = 10) -> Image.Image:
     pixels = np.random.default_rng(5).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
-
-
-def exif_with_a_third() -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    exif.get_ifd(0x8769)[0x9204] = TiffImagePlugin.IFDRational(1, 3)  # exposure bias
-    return exif.tobytes()
 
 
 def png(header: tuple[int, int, int, int], pixels: bytes, *chunks: bytes) -> bytes:
@@ -57,11 +51,8 @@ def packed(chunk: bytes) -> bytes:
 def test_a_rational_of_minus_one_over_zero_costs_neither_pixels_nor_orientation(
     format: str,
 ) -> None:
-    sound = exif_with_a_third()
-    third, strange = struct.pack("<II", 1, 3), struct.pack("<iI", -1, 0)
-    damaged = sound.replace(third, strange).replace(third[3::-1] + third[:3:-1], b"\xff" * 4)
-    assert damaged != sound
-    expected = open_image(encode(noise(), format, exif=sound))
+    damaged = exif_with_minus_one_over_zero()
+    expected = open_image(encode(noise(), format, exif=sound_exif()))
     found = open_image(encode(noise(), format, exif=damaged))
     assert found.size == (10, 20)
     assert found.tobytes() == expected.tobytes()
