@@ -31,7 +31,8 @@ class LabelRequest:
         seed: Of random weights (`pretrained="none"`).
         templates: texts with one {} for the prompt.
         views: what CLIP sees of a picture; None fits the strategy.
-        device, precision: where and in what CLIP runs.
+        device: where CLIP runs.
+        precision: number format of CLIP.
         keep_embeddings: so that other prompts need no picture; patches always do.
         part_pictures: pictures per part of the store; None is the store's own, or fits the views.
         batch_pictures: pictures encoded at once; None fits the device.
@@ -118,10 +119,11 @@ class ImportRequest:
     Attributes:
         similarities: the NPZ or Parquet file.
         out: the labels folder.
-        images: the pictures themselves, where training shall find them; None keeps the names.
+        images: the pictures themselves, for training to find; None keeps the names.
         classes: a class file that must name the file's classes in their order.
         made_with: temperature of its softmax values; None takes the file's, or detects it.
-        force, repair: as in `LabelRequest`.
+        force: as in `LabelRequest`.
+        repair: as in `LabelRequest`.
 
     Raises:
         CdulEdgeError: a strategy that needs embeddings.

@@ -29,9 +29,13 @@ class Photographs:
     """A dataset with truth.
 
     Attributes:
-        images, classes, clip, pretrained: as `label` takes them.
+        images: pictures to learn from, as `label` takes them.
+        classes: class file.
+        clip: the CLIP that labels.
+        pretrained: its weights.
         train_truth: what `images` show: it is reported against, and observations are drawn from it.
-        val, truth: held-out pictures, and what they show.
+        val: held-out pictures.
+        truth: what they show.
     """
 
     images: Path
@@ -68,12 +72,14 @@ class StudyRequest:
     Attributes:
         out: the study's folder.
         data: what to label and to learn from.
-        strategies, methods: names in `STRATEGIES` and `METHOD_VARIANTS`.
+        strategies: names in `STRATEGIES`.
+        methods: names in `METHOD_VARIANTS`.
         observed: "none", a share such as "10%", or "single-positive".
         observed_methods: the methods that run at the other levels too; None is all.
         seeds: of the training runs, and of the drawn worlds.
         cross: every strategy with every method and level.
-        preset, options: settings of every run, as `make_config` takes them.
+        preset: named settings of every run.
+        options: settings that override those of the preset.
         jobs: runs at once, each in its own process, with `threads` each; None is cores / jobs.
         device: where CLIP and the networks run.
         keep_runs: keep the checkpoints of finished runs.

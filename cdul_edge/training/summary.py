@@ -40,7 +40,8 @@ class EpochLine:
         bce: Mean binary cross-entropy of logits and targets, in nats.
         kl: Mean Bernoulli KL(targets || scores): `bce` minus the targets' entropy.
         rate: Learning rate of the trunk at the last step.
-        seconds, images_per_second: Of the steps alone.
+        seconds: Time of the steps alone.
+        images_per_second: Speed of the steps alone.
         revision: What the method says about how it revised its labels, by name.
         labels_map: mAP of the pseudo-labels in percent; None without truth.
         val: Metrics of the held-out pictures; None without them.
@@ -117,15 +118,19 @@ class RunSummary:
 
     Attributes:
         run: The run's folder, as it was given.
-        network, method, classes: What was trained.
-        pictures, epochs: How many.
+        network: Its name.
+        method: How it learned.
+        classes: Names of the columns.
+        pictures: Number of labelled pictures.
+        epochs: Number of epochs.
         seconds: Of all steps together.
         images_per_second: Median over the epochs.
         last_epoch: The last line of metrics.jsonl.
         label_guard: Why the method took its first labels back, if it did.
         thresholds: Per class, on scores; None for a class that is never predicted.
         labels_map: mAP in percent of the first and of the last pseudo-labels; None without truth.
-        train, val: Metrics at the thresholds; None without truth.
+        train: Metrics on the training pictures; None without truth.
+        val: Metrics on the held-out pictures; None without truth.
         version: Of the program that made the run.
     """
 

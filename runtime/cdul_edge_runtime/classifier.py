@@ -45,12 +45,12 @@ class Classifier:
     def __init__(
         self, manifest: Manifest, backend: Backend, selection: Selection | None = None
     ) -> None:
-        """Most callers want `load`.
+        """Wrap a backend that is open already; most callers want `load`.
 
         Args:
             manifest: what the scores mean.
             backend: what gives them.
-            selection: how `backend` was picked; None where the caller picked it.
+            selection: how `backend` was chosen; None if the caller chose it.
         """
         self.manifest = manifest
         self.selection = selection
@@ -69,31 +69,32 @@ class Classifier:
     ) -> Classifier:
         """Load a bundle folder or a bare ONNX file that `cdul-edge export` made.
 
-        `auto` takes the first that is really there: a TensorRT engine of this machine, CUDA, INT8
-        on a CPU that is fast at it, FP32 on the CPU; `selection` says which and why. A precision
-        outside its accuracy budget is passed over. A wish by name is met, or is an error.
+        `auto` takes the first that is available: a TensorRT engine of this machine, CUDA, INT8 on
+        a CPU that is fast at it, FP32 on the CPU; `selection` says which and why. A precision
+        outside its accuracy budget is passed over. A device or precision given by name is used,
+        or an error says why not.
 
         Args:
-            path: the bundle, read or not, or the .onnx file, which carries its manifest inside.
+            path: a bundle or its folder, or a .onnx file, which carries its manifest inside.
             device: "auto", "cpu", "cuda", "ort-tensorrt" or "tensorrt"; a bare file's auto is cpu.
             precision: "auto", "fp32", "fp16", "int8" or "int8-cpu".
-            threads: CPU threads within one operator; None takes every core.
-            inter_threads: operators run side by side.
+            threads: CPU threads within one operator; None uses every core.
+            inter_threads: operators that run side by side.
             warm_up: run once on an empty picture, so that the first answer is not the slowest.
 
         Raises:
             BundleError: it is damaged, incomplete, or not a classifier of this program.
-            CdulEdgeError: a device or precision that is not here.
+            CdulEdgeError: a device or precision that is not available.
             MissingExtraError: ONNX Runtime is not installed.
         """
-        wish = parse_device(device), parse_precision(precision)
+        asked = parse_device(device), parse_precision(precision)
         if not isinstance(path, Bundle):
             path = Path(path)
             if path.is_file():
-                return cls(*_open_file(path, *wish, threads, inter_threads, warm_up))
+                return cls(*_open_file(path, *asked, threads, inter_threads, warm_up))
             path = Bundle.load(path)
         backend, selection = open_best(
-            path, *wish, threads=threads, inter_threads=inter_threads, warm_up=warm_up
+            path, *asked, threads=threads, inter_threads=inter_threads, warm_up=warm_up
         )
         with closed_on_error(backend):
             _check_fit(path.manifest, backend, path.folder / selection.precision.file_name)
@@ -154,11 +155,11 @@ class Classifier:
         return predictions + (self.predict_inputs(np.stack(waiting)) if waiting else [])
 
     def fit_batch(self, batch_size: int | None = None) -> int:
-        """How many pictures go in at once: as many as wished (None: 16) and the backend takes."""
-        wished = 16 if batch_size is None else batch_size
-        if wished < 1:
-            raise CdulEdgeError(f"batch_size {wished}: expected at least 1")
-        return min(wished, self.backend.max_batch or wished)
+        """Pictures per batch: as many as asked for (None is 16) and the backend takes."""
+        asked = 16 if batch_size is None else batch_size
+        if asked < 1:
+            raise CdulEdgeError(f"batch_size {asked}: expected at least 1")
+        return min(asked, self.backend.max_batch or asked)
 
     def prepare(self, image: Picture, *, color: Color = "rgb") -> npt.NDArray[np.uint8]:
         """Decode and resize one picture to the network's (H, W, 3) uint8 RGB input."""

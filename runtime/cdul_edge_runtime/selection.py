@@ -30,8 +30,8 @@ RUNS: dict[Device, tuple[Precision, ...]] = {
 # FP16 is emulated there, and ONNX Runtime cannot fuse a Q/DQ file made for TensorRT: both are
 # slower than FP32. They say what the file is worth, not how fast it is.
 ACCURACY_ONLY: frozenset[Pair] = frozenset({("cpu", Precision.FP16), ("cpu", Precision.INT8)})
-# What is usually the fastest first; nothing is timed. Not here, for only a wish picks it: INT8 on
-# CUDA (no faster than FP16), and "ort-tensorrt", which builds engines for minutes when it starts.
+# What is usually the fastest comes first; nothing is timed. Only a request by name picks INT8 on
+# CUDA (no faster than FP16) and "ort-tensorrt", which builds engines for minutes when it starts.
 _ORDER: tuple[Pair, ...] = (
     ("tensorrt", Precision.INT8),
     ("tensorrt", Precision.FP16),
@@ -49,13 +49,13 @@ _FAST_INT8 = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 @dataclass(frozen=True)
 class Selection:
-    """What was picked.
+    """The device and precision that were chosen, and why.
 
     Attributes:
         device: what runs the network.
         precision: which of the bundle's files it runs.
-        reason: why this.
-        passed_over: what would have come first, each with why not.
+        reason: why this pair.
+        passed_over: pairs that would have come first, each with the reason against it.
     """
 
     device: Device
@@ -97,7 +97,7 @@ def open_best(
     inter_threads: int = 1,
     warm_up: bool = True,
 ) -> tuple[Backend, Selection]:
-    """Open what was asked for; where something is left to "auto", the best that is there.
+    """Open what was asked for, and the best that is available where "auto" leaves the choice.
 
     Args:
         bundle: what to run.
@@ -109,7 +109,7 @@ def open_best(
             to work.
 
     Raises:
-        CdulEdgeError: a wish that cannot be met, with the reasons.
+        CdulEdgeError: nothing fits the request; every candidate is named with its reason.
     """
     pairs = _candidates(device, precision)
     free_choice = "auto" in (device, precision)
@@ -234,7 +234,7 @@ def _accelerator_failed(passed: list[tuple[Device, Precision, str]]) -> bool:
 
 
 def _not_by_itself(bundle: Bundle, precision: Precision) -> str | None:
-    """Why only an explicit wish picks this precision here."""
+    """Why only a request by name picks this precision here."""
     if precision is Precision.FP32:
         return None
     try:

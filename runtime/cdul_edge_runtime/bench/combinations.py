@@ -31,7 +31,7 @@ class Unavailable:
 
 @dataclass(frozen=True)
 class Combinations:
-    """A wish for devices and precisions; each is a name, "auto" or "all".
+    """A request for devices and precisions; each is a name, "auto" or "all".
 
     "all" is everything that is here, and what is not is only listed; where a device fails, its
     row says so and the others go on. "auto" is what `Classifier.load` picks. A name must be met at
