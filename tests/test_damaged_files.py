@@ -26,7 +26,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from cdul_edge.labelling.imported.similarity_files import read_similarities
+from cdul_edge.labelling.store.folder import read_list
 from cdul_edge.labelling.store.parts import part_digest, read_part
+from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.labels.scored_pictures import read_scored_pictures
 from cdul_edge.training.run_folder import load_first_epoch, load_run
 from cdul_edge_calibration.data.calibration_record import CalibrationRecord
@@ -138,6 +141,10 @@ CASES = (
         60,
         lambda at: read_scored_pictures(at / "labels/pseudo_labels.parquet"),
     ),
+    Case("labels/manifest.json", JSON, 60, lambda at: PseudoLabels.read(at / "labels")),
+    Case("labels/pictures.parquet", BINARY, 40, lambda at: read_list(at / "labels")),
+    Case("similar.npz", BINARY, 60, lambda at: read_similarities(at / "similar.npz")),
+    Case("similar.parquet", BINARY, 60, lambda at: read_similarities(at / "similar.parquet")),
     Case("labels/similarities/part-00000.parquet", BINARY, 60, use_part),
     Case(
         "predictions.jsonl",

@@ -47,6 +47,24 @@ def read_schema(file: Path) -> pa.Schema:
     return schema
 
 
+def read_column(table: pa.Table, name: str, kind: pa.DataType, *, gaps: bool = False) -> pa.Array:
+    """A column as that type, into which pandas or DuckDB may have to be cast back.
+
+    Raises:
+        LabelsError: it is missing or of another type, or a value is missing and `gaps` is not set.
+    """
+    if name not in table.column_names:
+        raise LabelsError(f"it has no column {name}")
+    column = table.column(name)
+    try:
+        found = column.cast(kind).combine_chunks()
+    except (pa.ArrowException, ValueError) as error:
+        raise LabelsError(f"its column {name} is {column.type}, expected {kind}") from error
+    if found.null_count and not gaps:
+        raise LabelsError(f"its column {name} has {found.null_count} gaps")
+    return found
+
+
 def read_facts(schema: pa.Schema, file: Path) -> dict[str, Any]:
     """What this program wrote beside the columns, empty for files of others.
 

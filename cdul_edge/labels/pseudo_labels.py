@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cdul_edge.labels.manifest import check_labels_folder
-from cdul_edge.labels.parquet_files import read_facts, read_table
+from cdul_edge.labels.parquet_files import read_column, read_facts, read_table
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.thresholds import thresholds_from_json, thresholds_to_json
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
@@ -140,7 +140,7 @@ def _read(file: Path) -> PseudoLabels:
         facts = parse_record(_Facts, about)
         return PseudoLabels(
             root=Path(facts.root),
-            paths=tuple(_column(table, "path", pa.string()).to_pylist()),
+            paths=tuple(read_column(table, "path", pa.string()).to_pylist()),
             classes=ClassList(facts.classes),
             scores=_matrix(table, "scores", len(facts.classes)),
             thresholds=thresholds_from_json(facts.thresholds),
@@ -152,18 +152,6 @@ def _read(file: Path) -> PseudoLabels:
 
 
 def _matrix(table: pa.Table, name: str, width: int) -> npt.NDArray[np.float32]:
-    column = _column(table, name, pa.list_(pa.float32(), width))
+    column = read_column(table, name, pa.list_(pa.float32(), width))
     values = np.array(column.flatten().to_numpy(zero_copy_only=False))  # Arrow's are read-only
     return values.reshape(-1, width)
-
-
-def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
-    """A column as that type, which pandas or DuckDB may have changed; nothing may be missing."""
-    column = table.column(name)
-    try:
-        found = column.cast(kind).combine_chunks()
-    except (pa.ArrowException, ValueError) as error:
-        raise LabelsError(f"its column {name} is {column.type}, expected {kind}") from error
-    if found.null_count:
-        raise LabelsError(f"its column {name} has {found.null_count} gaps")
-    return found

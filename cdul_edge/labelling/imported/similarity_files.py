@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cdul_edge.labelling.score.aggregation import MAX_TEMPERATURE
 from cdul_edge.labels.manifest import Snippets
+from cdul_edge.labels.parquet_files import read_column, read_facts, read_schema, read_table
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.npz import read_npz
 
 Floats = npt.NDArray[np.float32]
 Kind = Literal["cosines", "softmax"]
@@ -132,31 +131,49 @@ def _stack_views(arrays: Mapping[str, Any], path: Path) -> tuple[Kind, Snippets,
 def _load(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise CdulEdgeError(f"{path} does not exist: check --from-similarities")
-    try:
-        if path.suffix.lower() == ".npz":
-            return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
-        if path.suffix.lower() == ".parquet":
-            return _load_parquet(path)
-    except (OSError, ValueError, zipfile.BadZipFile, pa.ArrowException) as error:
-        raise CdulEdgeError(f"{path} is damaged ({error}): get it again") from error
+    if path.suffix.lower() == ".npz":
+        return read_npz(path, wanted=_is_read)
+    if path.suffix.lower() == ".parquet":
+        return _load_parquet(path)
     raise CdulEdgeError(f"{path}: expected .npz or .parquet similarities")
+
+
+def _is_read(name: str) -> bool:
+    return name in (*PATHS, *CLASSES, TEMPERATURE) or name.startswith((WHOLE, SNIPPETS))
 
 
 def _load_parquet(path: Path) -> Mapping[str, Any]:
     """Columns as arrays; classes and temperature stand in the schema's metadata."""
-    schema = pq.read_schema(path)
-    about = json.loads((schema.metadata or {}).get(b"cdul_edge", b"{}"))
-    names = [n for n in schema.names if n in PATHS or n.startswith((WHOLE, SNIPPETS))]
+    schema = read_schema(path)
+    about = read_facts(schema, path)
+    names = [n for n in schema.names if n not in (*CLASSES, TEMPERATURE) and _is_read(n)]
     arrays = {key: about[key] for key in (*CLASSES, TEMPERATURE) if key in about}
-    for name, column in zip(names, pq.read_table(path, columns=names).columns, strict=True):
+    table = read_table(path, names)
+    for name in names:
         if name in PATHS:
-            arrays[name] = column.to_pylist()
-        else:
-            values = np.array(column.to_pylist(), np.float32)
-            width = len(arrays.get("classes", ())) or values.shape[-1]
-            whole_rows = name.startswith((WHOLE, BEST, WORST))
-            arrays[name] = values if whole_rows else values.reshape(len(values), -1, width)
+            arrays[name] = read_column(table, name, pa.string()).to_pylist()
+            continue
+        rows = read_column(table, name, pa.list_(pa.float32()))
+        values = _stack_rows(rows, f"{path}, column {name}")
+        width = len(arrays.get("classes", ())) or values.shape[-1]
+        whole_rows = name.startswith((WHOLE, BEST, WORST))
+        arrays[name] = values if whole_rows else _split_rows(values, width, f"{path}, {name}")
     return arrays
+
+
+def _stack_rows(rows: pa.Array, name: str) -> Floats:
+    """Lists of one length, as (N, length)."""
+    lengths = set(rows.value_lengths().to_pylist())
+    if len(lengths) != 1 or rows.flatten().null_count:
+        raise CdulEdgeError(f"{name} has rows of different lengths, or gaps")
+    return np.array(rows.flatten().to_numpy(zero_copy_only=False)).reshape(len(rows), -1)
+
+
+def _split_rows(values: Floats, width: int, name: str) -> Floats:
+    """(N, R * C) to (N, R, C)."""
+    if not values.shape[1] or values.shape[1] % width:
+        raise CdulEdgeError(f"{name} has rows of {values.shape[1]} values for {width} classes")
+    return values.reshape(len(values), -1, width)
 
 
 def _pick(arrays: Mapping[str, Any], names: tuple[str, ...], path: Path) -> Any:
@@ -175,7 +192,10 @@ def _values(arrays: Mapping[str, Any], name: str, path: Path) -> tuple[Kind, Flo
     key = _key(arrays, name)
     if key is None:
         raise CdulEdgeError(f"{path} has no {name}: it has {', '.join(arrays)}")
-    values = np.asarray(arrays[key], np.float32)
+    found = np.asarray(arrays[key])
+    if found.dtype.kind not in "fiu" or not found.size:
+        raise CdulEdgeError(f"{path}: {key} holds {found.size} values of type {found.dtype}")
+    values = found.astype(np.float32)
     if values.ndim != (3 if name == SNIPPETS else 2):
         raise CdulEdgeError(f"{path}: {key} has the shape {values.shape}")
     if not np.isfinite(values).all():

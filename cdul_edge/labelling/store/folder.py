@@ -9,13 +9,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, FOLDER, part_digest, part_name
+from cdul_edge.labelling.store.parts import (
+    EMBEDDINGS_FOLDER,
+    FOLDER,
+    part_digest,
+    part_name,
+    read_pictures,
+)
 from cdul_edge.labels.manifest import (
     LABELS_FOLDER,
     LabelsManifest,
     read_manifest,
     refuse_faults,
 )
+from cdul_edge.labels.parquet_files import read_column, read_table
 from cdul_edge.labels.pseudo_labels import FILE_NAME
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.host.files import atomic_write
@@ -80,11 +87,11 @@ def drop_damage(folder: Path, manifest: LabelsManifest) -> None:
 def read_list(folder: Path) -> list[str]:
     """The list of pictures; raises `LabelsError` when it is missing or truncated."""
     try:
-        table = pq.read_table(folder / PICTURES)
-        paths: list[str] = table.column("path").to_pylist()
-    except (pa.ArrowException, OSError, KeyError) as error:
+        table = read_table(folder / PICTURES)
+        paths: list[str] = read_column(table, "path", pa.string()).to_pylist()
+    except LabelsError as error:
         raise LabelsError(
-            f"{folder / PICTURES} is missing or truncated: start over with --force"
+            f"{folder / PICTURES} is missing or damaged ({error}): start over with --force"
         ) from error
     return paths
 
@@ -156,11 +163,8 @@ def list_files(folder: Path, parts: int) -> list[str]:
 
 def count_skipped(folder: Path, parts: Sequence[int]) -> int:
     """Unreadable pictures of finished parts."""
-    total = 0
-    for index in parts:
-        table = pq.read_table(folder / part_name(index), columns=["reason"])
-        total += table.num_rows - table.column("reason").null_count
-    return total
+    listed = (read_pictures(folder / part_name(index)) for index in parts)
+    return sum(picture.reason is not None for pictures in listed for picture in pictures)
 
 
 def _digest(path: Path, repair: bool) -> str | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +18,7 @@ import pyarrow.parquet as pq
 from cdul_edge.labelling.arrays import Floats
 from cdul_edge.labelling.store.pictures import Content, StoredPicture
 from cdul_edge.labels.manifest import SkippedPicture
+from cdul_edge.labels.parquet_files import read_column, read_facts, read_schema, read_table
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.host.files import atomic_write
 from cdul_edge_runtime.host.json_record import RecordError, parse_record
@@ -23,8 +27,8 @@ FOLDER = "similarities"
 EMBEDDINGS_FOLDER = "embeddings"
 REPAIR = "run the same `cdul-edge label` command with --repair to label its pictures again"
 _KEY = b"cdul_edge"
-_PICTURE = ("path", "reason", "width", "height")
-_CONTENT = ("bytes", "mtime_ns", "digest")
+_PICTURE = {"path": pa.string(), "reason": pa.string(), "width": pa.int32(), "height": pa.int32()}
+_CONTENT = {"bytes": pa.int64(), "mtime_ns": pa.int64(), "digest": pa.string()}
 
 
 @dataclass(frozen=True)
@@ -113,21 +117,19 @@ def read_part(path: Path, column: str, paths: Sequence[str] | None = None) -> Pa
     Raises:
         LabelsError: the part is missing, truncated, foreign, or about other pictures.
     """
-    table = _read_table(path)
-    about = _read_facts(table.schema, path)
-    if column not in table.column_names or len(about.shape) != 2:
-        raise LabelsError(f"{path} has no column {column}: {REPAIR}")
-    pictures = _pictures(table)
-    if paths is not None and [p.path for p in pictures] != list(paths):
-        raise LabelsError(f"{path} is about other pictures than the list: {REPAIR}")
-    values = table.column(column).combine_chunks().flatten()
-    flat = np.array(values.to_numpy(zero_copy_only=False), np.float32)
-    return Part(pictures, flat.reshape(-1, *about.shape))
+    with _told_to_repair():
+        table = read_table(path)
+        about = _read_facts(table.schema, path)
+        pictures = _pictures(table, path)
+        if paths is not None and [p.path for p in pictures] != list(paths):
+            raise LabelsError(f"{path} is about other pictures than the list")
+        return Part(pictures, _values(table, column, pictures, about.shape, path))
 
 
 def read_pictures(path: Path) -> tuple[StoredPicture, ...]:
     """Which pictures a part holds; raises `LabelsError` as `read_part` does."""
-    return _pictures(_read_table(path, [*_PICTURE, *_CONTENT]))
+    with _told_to_repair():
+        return _pictures(read_table(path, [*_PICTURE, *_CONTENT]), path)
 
 
 def part_digest(path: Path) -> str | None:
@@ -138,11 +140,8 @@ def part_digest(path: Path) -> str | None:
     """
     if not path.is_file():
         return None
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from error
-    return _read_facts(schema, path).settings
+    with _told_to_repair():
+        return _read_facts(read_schema(path), path).settings
 
 
 def _content_columns(pictures: Sequence[StoredPicture]) -> dict[str, pa.Array]:
@@ -154,14 +153,48 @@ def _content_columns(pictures: Sequence[StoredPicture]) -> dict[str, pa.Array]:
     }
 
 
-def _pictures(table: pa.Table) -> tuple[StoredPicture, ...]:
-    path, reason, width, height = (table.column(name).to_pylist() for name in _PICTURE)
-    contents: list[Content | None] = [None] * len(path)
-    if set(_CONTENT) <= set(table.column_names):
-        columns = (table.column(name).to_pylist() for name in _CONTENT)
-        contents = [Content(*row) for row in zip(*columns, strict=True)]
+def _pictures(table: pa.Table, file: Path) -> tuple[StoredPicture, ...]:
+    def values(names: Mapping[str, pa.DataType]) -> Iterator[list[Any]]:
+        for name, kind in names.items():
+            gaps = name in ("reason", "digest")
+            yield read_column(table, name, kind, gaps=gaps).to_pylist()
+
+    try:
+        path, reason, width, height = values(_PICTURE)
+        contents: list[Content | None] = [None] * len(path)
+        if set(_CONTENT) <= set(table.column_names):
+            contents = [Content(*row) for row in zip(*values(_CONTENT), strict=True)]
+    except LabelsError as error:
+        raise LabelsError(f"{file} is damaged ({error})") from error
     rows = zip(path, width, height, contents, reason, strict=True)
     return tuple(StoredPicture(*row) for row in rows)
+
+
+def _values(
+    table: pa.Table,
+    column: str,
+    pictures: Sequence[StoredPicture],
+    shape: tuple[int, ...],
+    file: Path,
+) -> Floats:
+    """One row for each readable picture; each must have as many values as `shape` says."""
+    readable = sum(picture.reason is None for picture in pictures)
+    if len(shape) != 2 or min(shape) < 1 or column not in table.column_names:
+        raise LabelsError(f"{file} has no column {column} of two dimensions")
+    lists = table.column(column).combine_chunks()
+    flat = lists.flatten() if pa.types.is_list(lists.type) else lists
+    if not pa.types.is_floating(flat.type) or len(flat) != readable * math.prod(shape):
+        raise LabelsError(f"{file} holds {len(flat)} {flat.type} for {readable} pictures")
+    return np.array(flat.to_numpy(zero_copy_only=False), np.float32).reshape(-1, *shape)
+
+
+@contextmanager
+def _told_to_repair() -> Iterator[None]:
+    """Errors inside end with what to do about a part."""
+    try:
+        yield
+    except LabelsError as error:
+        raise LabelsError(f"{error}: {REPAIR}") from error
 
 
 def _lists(values: Floats, pictures: Sequence[StoredPicture]) -> pa.ListArray:
@@ -178,29 +211,8 @@ def _lists(values: Floats, pictures: Sequence[StoredPicture]) -> pa.ListArray:
     )
 
 
-def _read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    if not path.is_file():
-        raise LabelsError(f"{path} is missing: {REPAIR}")
-    try:
-        with pq.ParquetFile(path) as file:
-            there = file.schema_arrow.names
-            wanted = None if columns is None else [name for name in columns if name in there]
-            table = file.read(columns=wanted)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from error
-    missing = [name for name in _PICTURE if name not in table.column_names]
-    if missing:
-        raise LabelsError(f"{path} has no column {missing[0]}: {REPAIR}")
-    return table
-
-
-def _damaged(path: Path, error: Exception) -> LabelsError:
-    reason = " ".join(str(error).split())[:120]
-    return LabelsError(f"{path} is truncated or damaged ({reason}): {REPAIR}")
-
-
 def _read_facts(schema: pa.Schema, path: Path) -> _PartFacts:
     try:
-        return parse_record(_PartFacts, json.loads((schema.metadata or {}).get(_KEY, b"")))
-    except (RecordError, ValueError) as error:  # ValueError: no JSON, or no UTF-8
-        raise LabelsError(f"{path} is not a part of cdul-edge's labels: {REPAIR}") from error
+        return parse_record(_PartFacts, read_facts(schema, path))
+    except RecordError as error:
+        raise LabelsError(f"{path} is not a part of cdul-edge's labels") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,15 @@ _DAMAGE = (
 )
 
 
-def read_npz(file: Path, needed: Iterable[str] = ()) -> dict[str, npt.NDArray[Any]]:
-    """Read every array of an NPZ file into memory; nothing is unpickled.
+def read_npz(
+    file: Path, needed: Sequence[str] = (), *, wanted: Callable[[str], bool] | None = None
+) -> dict[str, npt.NDArray[Any]]:
+    """Read arrays of an NPZ file into memory; nothing is unpickled.
 
     Args:
         file: the file.
-        needed: arrays that must be there.
+        needed: arrays that must be there, and the only ones to be read; empty reads all.
+        wanted: which of the others to read, by name.
 
     Raises:
         CdulEdgeError: it cannot be read, or an array is missing.
@@ -46,16 +49,18 @@ def read_npz(file: Path, needed: Iterable[str] = ()) -> dict[str, npt.NDArray[An
     try:
         # opened here, because numpy leaves open what turns out to be no archive
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
+            there = list(arrays.files)
+            read = wanted or (lambda name: not needed or name in needed)
+            found = {name: arrays[name] for name in there if read(name)}
     except FileNotFoundError:
         raise CdulEdgeError(f"{file} does not exist: check the path") from None
     except _DAMAGE as error:
         raise CdulEdgeError(
             f"{file} is not a readable NPZ file ({error}): copy it again"
         ) from error
-    missing = [name for name in needed if name not in found]
+    missing = [name for name in needed if name not in there]
     if missing:
         raise CdulEdgeError(
-            f"{file} has no array {', '.join(missing)}: it has {', '.join(found) or 'none'}"
+            f"{file} has no array {', '.join(missing)}: it has {', '.join(there) or 'none'}"
         )
     return found
