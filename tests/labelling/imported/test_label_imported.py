@@ -271,7 +271,7 @@ def test_files_that_are_missing_or_damaged_are_refused(tmp_path: Path) -> None:
         read_similarities(tmp_path / "none.npz")
     for name in ("a.npz", "a.parquet"):
         (tmp_path / name).write_text("damage")
-        with pytest.raises(CdulEdgeError, match="not a readable NPZ file|truncated or damaged"):
+        with pytest.raises(CdulEdgeError, match=r"not a readable NPZ|truncated or damaged"):
             read_similarities(tmp_path / name)
     (tmp_path / "a.txt").write_text("")
     with pytest.raises(CdulEdgeError, match=r"expected .npz or .parquet"):
