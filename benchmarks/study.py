@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import tables
 from benchmarks.record import record
 from cdul_edge.study import DrawnWorld, StudyRequest, study
-from cdul_edge.study.report import Report
+from cdul_edge.study.report.report import Report
 from cdul_edge.training.config import METHODS
 from cdul_edge_runtime.host.console import StderrConsole
 

@@ -14,10 +14,10 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import open_clip
 import torch
@@ -30,12 +30,12 @@ from torch.nn.functional import normalize
 
 from cdul_edge import __version__
 from cdul_edge.demo.clip_pictures import (
-    SIZE_PX,
     ClipPictures,
     augment,
     network_input,
     paint_clip_pictures,
 )
+from cdul_edge.demo.clip_settings import CONTEXT_LENGTH, Settings, model_config
 from cdul_edge.demo.pictures import CLASS_NAMES
 from cdul_edge.demo.vocabulary import cut_vocabulary
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -46,65 +46,9 @@ CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
 VOCABULARY_FILE = "bpe_vocabulary.txt.gz"
 LOG_FILE = "training_log.jsonl"
-CONTEXT_LENGTH = 20
 PROMPT = "a photo of a {}"
 # Of the training pictures: one or two much smaller things beside the captioned one; none at all.
 COMPANION_CHANCE, EMPTY_CHANCE = 0.5, 0.1
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Every number of a training run.
-
-    Attributes:
-        pictures: painted once, seen again in every epoch with another shift, flip and light.
-        learning_rate: the highest, reached after `warmup_steps`, then a cosine down to 0.
-        check_pictures: unseen ones to measure on: things alone, and with small companions.
-
-    Raises:
-        CdulEdgeError: a batch that is not filled.
-    """
-
-    seed: int = 0
-    pictures: int = 40_000
-    epochs: int = 14
-    batch_size: int = 256
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    warmup_steps: int = 200
-    check_pictures: int = 1_500
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.batch_size <= self.pictures:
-            raise CdulEdgeError(
-                f"batches of {self.batch_size} of {self.pictures} pictures: expected 2 or more, "
-                "and no more than there are pictures"
-            )
-
-    @property
-    def epoch_steps(self) -> int:
-        """Optimizer steps per epoch."""
-        return self.pictures // self.batch_size
-
-
-def model_config(vocabulary_size: int) -> dict[str, Any]:
-    """open_clip's description of the model: a ResNet of CLIP's kind, and a two-layer text tower."""
-    return {
-        "embed_dim": 128,
-        "vision_cfg": {
-            "image_size": SIZE_PX,
-            "layers": [2, 2, 1, 1],
-            "width": 16,
-            "patch_size": None,
-        },
-        "text_cfg": {
-            "context_length": CONTEXT_LENGTH,
-            "vocab_size": vocabulary_size,
-            "width": 64,
-            "heads": 2,
-            "layers": 2,
-        },
-    }
 
 
 CLIP_FOLDER = FolderKind(
@@ -143,7 +87,7 @@ def train_clip(out: Path, settings: Settings, *, force: bool = False) -> None:
 
 def _train(
     model: open_clip.CLIP, tokenizer: SimpleTokenizer, settings: Settings
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[dict[str, object]]:
     """Train in place; yields the run's circumstances, then one record an epoch."""
     yield {**asdict(settings), **_circumstances(model)}
     started = time.perf_counter()
@@ -259,7 +203,7 @@ def _save_weights(model: open_clip.CLIP, path: Path, settings: Settings) -> None
         save_file(state, temporary, metadata={"cdul_edge": about})
 
 
-def _circumstances(model: open_clip.CLIP) -> dict[str, Any]:
+def _circumstances(model: open_clip.CLIP) -> dict[str, object]:
     return {
         "parameters": sum(value.numel() for value in model.parameters()),
         "cdul_edge": __version__,
@@ -271,15 +215,21 @@ def _circumstances(model: open_clip.CLIP) -> dict[str, Any]:
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Folder to make for the model's files.")],
-    seed: Annotated[int, typer.Option(min=0, help="Of pictures, weights and order.")] = 0,
-    pictures: Annotated[int, typer.Option(min=2, help="Painted once.")] = Settings.pictures,
-    epochs: Annotated[int, typer.Option(min=1)] = Settings.epochs,
-    batch_size: Annotated[int, typer.Option(min=2)] = Settings.batch_size,
+    out: Annotated[Path, typer.Option(help="Write the model to this folder.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of pictures, weights and order.")] = 0,
+    pictures: Annotated[
+        int, typer.Option(min=2, help="Draw this many pictures.")
+    ] = Settings.pictures,
+    epochs: Annotated[int, typer.Option(min=1, help="Show them this often.")] = Settings.epochs,
+    batch_size: Annotated[
+        int, typer.Option(min=2, help="Pictures per step.")
+    ] = Settings.batch_size,
     check_pictures: Annotated[
-        int, typer.Option(min=1, help="Unseen pictures that measure the accuracy.")
+        int, typer.Option(min=1, help="Measure accuracy on this many others.")
     ] = Settings.check_pictures,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing folder.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the model that --out holds.")
+    ] = False,
 ) -> None:
     """Train the tiny CLIP of the drawn world."""
     settings = Settings(

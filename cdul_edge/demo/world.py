@@ -143,7 +143,7 @@ def paint_world(
     Interrupted, the same call goes on where it stopped; on a finished world it paints nothing.
 
     Args:
-        force: paint anew, over a world of other settings too.
+        force: paint again, over a world of other settings too.
         workers: processes; by default as many as cores, as far as the number of pictures is
             worth it.
         on_painted: called with the number of pictures that just became ready.

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -52,7 +52,7 @@ def label(
     /,
     *,
     console: Console | None = None,
-    **keywords: Any,
+    **keywords: object,
 ) -> LabelResult:
     """Score pictures against class names with CLIP, and write pseudo-labels.
 
@@ -76,7 +76,7 @@ def train(request: TrainRequest, /, *, console: Console | None = None) -> TrainR
 @overload
 def train(*, console: Console | None = None, **keywords: Unpack[TrainKeywords]) -> TrainResult: ...
 def train(
-    request: TrainRequest | None = None, /, *, console: Console | None = None, **keywords: Any
+    request: TrainRequest | None = None, /, *, console: Console | None = None, **keywords: object
 ) -> TrainResult:
     """Train a network on pseudo-labels, or resume a run that was interrupted.
 
@@ -106,7 +106,11 @@ def export(
     *, console: Console | None = None, **keywords: Unpack[ExportKeywords]
 ) -> ExportResult: ...
 def export(
-    request: ExportRunRequest | None = None, /, *, console: Console | None = None, **keywords: Any
+    request: ExportRunRequest | None = None,
+    /,
+    *,
+    console: Console | None = None,
+    **keywords: object,
 ) -> ExportResult:
     """Export a finished run to ONNX, compare it with PyTorch, and write a bundle.
 
@@ -133,7 +137,11 @@ def calibrate(
     *, console: Console | None = None, **keywords: Unpack[CalibrateKeywords]
 ) -> CalibrateResult: ...
 def calibrate(
-    request: CalibrateRequest | None = None, /, *, console: Console | None = None, **keywords: Any
+    request: CalibrateRequest | None = None,
+    /,
+    *,
+    console: Console | None = None,
+    **keywords: object,
 ) -> CalibrateResult:
     """Add FP16 and INT8 files to a bundle, each held to an accuracy budget.
 
@@ -155,7 +163,7 @@ def build(request: BuildRequest, /, *, console: Console | None = None) -> BuildR
 @overload
 def build(*, console: Console | None = None, **keywords: Unpack[BuildKeywords]) -> BuildResult: ...
 def build(
-    request: BuildRequest | None = None, /, *, console: Console | None = None, **keywords: Any
+    request: BuildRequest | None = None, /, *, console: Console | None = None, **keywords: object
 ) -> BuildResult:
     """Build TensorRT engines from a bundle, for this machine; needs no PyTorch.
 
@@ -179,7 +187,7 @@ def verify(
     *, console: Console | None = None, **keywords: Unpack[VerifyKeywords]
 ) -> VerifyReport: ...
 def verify(
-    request: VerifyRequest | None = None, /, *, console: Console | None = None, **keywords: Any
+    request: VerifyRequest | None = None, /, *, console: Console | None = None, **keywords: object
 ) -> VerifyReport:
     """Compare a bundle with PyTorch's stored scores on this machine, and time it.
 
@@ -197,7 +205,7 @@ def verify(
 
 
 def _ask(
-    kind: Callable[..., Request], request: Request | None, keywords: dict[str, Any]
+    kind: Callable[..., Request], request: Request | None, keywords: dict[str, object]
 ) -> Request:
     """The request itself, or one made of keywords; a string is a path where it takes one."""
     if request is not None:

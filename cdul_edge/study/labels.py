@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdul_edge.clip.choices import Device
-from cdul_edge.labelling import LabelRequest, Views, label
+from cdul_edge.labelling import LabelRequest, Views, WholePicture, label
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.study.datasets import Dataset
 from cdul_edge.study.variants import STRATEGIES
@@ -67,6 +67,8 @@ def _digest(labels: PseudoLabels) -> str:
     return digest.hexdigest()
 
 
-def _name(views: Views) -> str:
+def _name(views: Views | WholePicture) -> str:
+    if isinstance(views, WholePicture):
+        return "patches"
     overlap = f"-overlap{views.overlap:g}" if views.overlap else ""
     return f"{views.grid}{overlap}"

@@ -128,7 +128,9 @@ class StudyRequest:
                 "study: name it in --methods too"
             )
         if len(set(self.seeds)) < len(self.seeds):
-            raise CdulEdgeError(f"a seed comes twice in {', '.join(map(str, self.seeds))}")
+            raise CdulEdgeError(
+                f"a seed is named twice in {', '.join(map(str, self.seeds))}: name each once"
+            )
         self.run_options(self.methods[0], self.seeds[0])  # refuse wrong options at once
 
     @property

@@ -2,7 +2,7 @@
 
 study.json                     what every cell depends on
 data/                          worlds, similarities, labels, truth and decoded pictures: made once
-runs/STRATEGY/METHOD/LEVEL/    a training run a seed
+runs/STRATEGY/METHOD/LEVEL/    one training run per seed
 cells/STRATEGY/METHOD/LEVEL/   its result, which marks the cell as finished
 results.json, table.md, ...    the report
 """
@@ -20,7 +20,7 @@ from cdul_edge.study.datasets import Dataset, prepare_datasets
 from cdul_edge.study.labels import Labels, make_labels
 from cdul_edge.study.outcome import Failed, Finished, Outcome, read_finished
 from cdul_edge.study.record import settle_folder
-from cdul_edge.study.report import Report, make_report
+from cdul_edge.study.report.report import Report, make_report
 from cdul_edge.study.request import StudyRequest
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.methods import resolve_settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cdul_edge.labelling import Scoring, Views
+from cdul_edge.labelling import Scoring, Views, WholePicture
 from cdul_edge.training.config import METHODS, LabelKind, MethodName, SettingValue
 from cdul_edge.training.presets import PRESETS
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -22,7 +22,7 @@ class Strategy:
     """A way to label: what CLIP sees of a picture, and how it is scored."""
 
     scoring: Scoring = field(default_factory=Scoring)
-    views: Views = field(default_factory=lambda: Views(3, 3))
+    views: Views | WholePicture = field(default_factory=Views)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ STRATEGIES: dict[str, Strategy] = {
     "cdul-center": Strategy(Scoring(strategy="cdul", debias="center")),
     "cdul-sparc": Strategy(Scoring(strategy="cdul", debias="sparc")),
     "cosine-mean": Strategy(Scoring(strategy="cosine-mean")),
-    "overlap": Strategy(views=Views(3, 3, 0.25)),
+    "overlap": Strategy(views=Views(overlap=0.25)),
     "grid4x4": Strategy(views=Views(4, 4)),
 }
 

@@ -22,7 +22,7 @@ def attach_cache(
         cache = config.create_timing_cache(path.read_bytes())
         if cache is not None and config.set_timing_cache(cache, False):
             return cache
-        talk(f"{path} is damaged or of another TensorRT or GPU: measuring anew")
+        talk(f"{path} is damaged or of another TensorRT or GPU: it is measured again")
     cache = config.create_timing_cache(b"")
     if cache is None or not config.set_timing_cache(cache, False):
         raise CdulEdgeError("TensorRT makes no timing cache: out of memory? End other programs")

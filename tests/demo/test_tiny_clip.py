@@ -16,6 +16,7 @@ from PIL import Image
 from cdul_edge import demo
 from cdul_edge.demo import pictures as pictures_module
 from cdul_edge.demo.clip_pictures import paint_clip_pictures
+from cdul_edge.demo.clip_settings import Settings
 from cdul_edge.demo.pictures import NO_CLASS
 from cdul_edge.demo.train_clip import (
     CONFIG_FILE,
@@ -23,7 +24,6 @@ from cdul_edge.demo.train_clip import (
     PROMPT,
     VOCABULARY_FILE,
     WEIGHTS_FILE,
-    Settings,
     train_clip,
 )
 from cdul_edge.demo.vocabulary import cut_vocabulary, words

@@ -72,7 +72,7 @@ def test_every_method_variant_has_settings_that_its_method_knows(
         ({"methods": ("fixed", "magic")}, "no method magic: there are cdul, fixed"),
         ({"strategies": ("best",)}, "no strategy best: there are default, global"),
         ({"methods": ("fixed", "fixed")}, "the method fixed is named twice"),
-        ({"seeds": (1, 1)}, "a seed comes twice in 1, 1"),
+        ({"seeds": (1, 1)}, "a seed is named twice in 1, 1"),
         ({"observed": ()}, "at least one strategy, method, level and seed"),
         ({"observed": ("some",)}, "'some'"),
         ({"observed_methods": ("em",)}, "em is not among the methods"),

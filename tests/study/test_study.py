@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cdul_edge.cli import app
 from cdul_edge.labelling import Scoring
-from cdul_edge.labelling.encode.views import Views
+from cdul_edge.labelling.encode.views import WholePicture
 from cdul_edge.study import cell_run
 from cdul_edge.study.outcome import Failed, Finished, Measure, Outcome, read_finished
 from cdul_edge.study.request import DrawnWorld, Photographs, StudyRequest
@@ -236,7 +236,7 @@ def test_a_strategy_that_clip_cannot_do_fails_its_cells_alone(
     in_this_process: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    patches = Strategy(Scoring(strategy="patches"), Views(0, 0))
+    patches = Strategy(Scoring(strategy="patches"), WholePicture())
     monkeypatch.setitem(STRATEGIES, "patches", patches)
     found = run_cells(tiny(study, strategies=("default", "patches"), seeds=(0,)), quiet)
     assert [type(one) for one in found] == [Finished, Finished, Failed]

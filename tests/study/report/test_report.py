@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from cdul_edge.study.charts import Curves, plot_curves, plot_spreads, to_svg
-from cdul_edge.study.claims import Claim, check_claims, judge
 from cdul_edge.study.outcome import Failed, Outcome
-from cdul_edge.study.report import make_report
-from cdul_edge.study.summary import Spread, summarize
-from cdul_edge.study.tables import render, tabulate_classes, tabulate_study
+from cdul_edge.study.report.charts import Curves, plot_curves, plot_spreads, to_svg
+from cdul_edge.study.report.claims import Claim, check_claims, judge
+from cdul_edge.study.report.report import make_report
+from cdul_edge.study.report.summary import Spread, summarize
+from cdul_edge.study.report.tables import render, tabulate_classes, tabulate_study
 
 Outcomes = list[Outcome]
 SVG = "{http://www.w3.org/2000/svg}"

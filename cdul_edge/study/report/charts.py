@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cdul_edge.study.summary import Spread
+from cdul_edge.study.report.summary import Spread
 
 INK, FAINT, ACCENT, BASE = "#222222", "#777777", "#1f5fa8", "#909090"
 # Percent; a narrower axis would show what the figures beside it round away.

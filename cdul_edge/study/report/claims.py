@@ -9,7 +9,7 @@ from typing import Literal
 
 from cdul_edge.study.cells import Row
 from cdul_edge.study.outcome import Measure
-from cdul_edge.study.summary import Summary, differences
+from cdul_edge.study.report.summary import Summary, differences
 from cdul_edge.study.variants import BASELINE, DEFAULT_STRATEGY, NOTHING_OBSERVED
 
 Verdict = Literal["holds", "contradicted", "not distinguishable", "not run"]

@@ -6,9 +6,9 @@ import csv
 import io
 from collections.abc import Sequence
 
-from cdul_edge.study.claims import Finding
 from cdul_edge.study.outcome import Measure
-from cdul_edge.study.summary import Spread, Summary
+from cdul_edge.study.report.claims import Finding
+from cdul_edge.study.report.summary import Spread, Summary
 from cdul_edge.study.variants import BASELINE, DEFAULT_STRATEGY, NOTHING_OBSERVED
 
 Rows = Sequence[Sequence[str]]

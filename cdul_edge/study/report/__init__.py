@@ -1,0 +1,1 @@
+"""What a study found: means over the seeds, tables, published claims, and charts."""
