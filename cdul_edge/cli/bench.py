@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from cdul_edge.cli.options.devices import DevicesChoice, FilesChoice, parse_counts
+from cdul_edge.cli.options.devices import (
+    BatchesOption,
+    DevicesOption,
+    PrecisionsOption,
+    parse_counts,
+)
 from cdul_edge.cli.output.devices import say_unavailable
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.speed_tables import show_speed
@@ -16,38 +21,46 @@ from cdul_edge.cli.output.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
-    from cdul_edge_runtime.bench.bench import BenchReport
+    from cdul_edge_runtime.bench.benchmark import BenchReport
 
 
 def bench(
-    bundle: Annotated[Path, typer.Argument(help="Bundle folder.")],
-    precision: Annotated[FilesChoice, typer.Option(help="Which file.")] = FilesChoice.AUTO,
-    device: Annotated[DevicesChoice, typer.Option(help="What runs it.")] = DevicesChoice.AUTO,
-    batches: Annotated[str, typer.Option(help="Pictures at once, for the throughput.")] = "1,4,16",
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    precision: PrecisionsOption = "auto",
+    device: DevicesOption = "auto",
+    batches: BatchesOption = "1,4,16",
     threads: Annotated[
-        str | None, typer.Option(help="CPU threads, such as 1,2.", show_default="all cores")
+        str | None,
+        typer.Option(
+            help="Time the CPU with each of these numbers of threads, such as 1,2.",
+            show_default="all cores",
+        ),
     ] = None,
-    warm_up: Annotated[int, typer.Option(help="Calls that do not count.", min=0)] = 10,
-    repeats: Annotated[int, typer.Option(help="Calls that count.", min=1)] = 200,
+    warm_up: Annotated[int, typer.Option(help="Make this many calls first, untimed.", min=0)] = 10,
+    repeats: Annotated[int, typer.Option(help="Time this many calls.", min=1)] = 200,
     budget_s: Annotated[
-        float, typer.Option(help="Seconds after which a row stops early.", min=0.1)
+        float, typer.Option(help="Stop a measurement early after this many seconds.", min=0.1)
     ] = 20.0,
     json: Annotated[
-        Path | None, typer.Option(help="Report as JSON; - is stdout.", show_default="a table")
+        Path | None,
+        typer.Option(help="Write the report as JSON; - is stdout.", show_default=False),
     ] = None,
 ) -> None:
-    """Time a bundle on its reference pictures: latency, pictures a second, memory, clocks."""
-    from cdul_edge_runtime.bench.bench import Effort, bench_bundle
-    from cdul_edge_runtime.bench.combinations import Combinations
-    from cdul_edge_runtime.bundle.bundle import Bundle
+    """Time a bundle on its reference pictures: latency, pictures per second, memory, clocks."""
+    from cdul_edge_runtime.bench import BenchRequest
+    from cdul_edge_runtime.bench import bench as bench_bundle
+    from cdul_edge_runtime.bench.benchmark import Effort
+    from cdul_edge_runtime.host.console import StderrConsole
 
-    report = bench_bundle(
-        Bundle.load(bundle),
-        Combinations.parse(device.value, precision.value),
+    request = BenchRequest(
+        bundle=bundle,
+        device=device,
+        precision=precision,
         batches=parse_counts(batches, "--batches"),
         threads=parse_counts(threads, "--threads") if threads else (),
         effort=Effort(repeats, warm_up, budget_s),
     )
+    report = bench_bundle(request, StderrConsole())
     if json is not None:
         write_summary(json, report.to_dict())
     _show(report, result_console(to_stderr=str(json) == "-"))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from cdul_edge.cli.options.devices import DeviceChoice, FileChoice
+from cdul_edge.cli.options.devices import DeviceOption, PrecisionOption
 from cdul_edge.cli.options.thresholds import THRESHOLD_HELP, read_given
 from cdul_edge.cli.output.devices import say_selection
 from cdul_edge.cli.output.result_console import message_console
@@ -66,8 +66,8 @@ def predict(
     batch_size: Annotated[
         int, typer.Option(help="Pictures at once, where the device takes so many.", min=1)
     ] = 16,
-    device: Annotated[DeviceChoice, typer.Option(help="What runs it.")] = DeviceChoice.AUTO,
-    precision: Annotated[FileChoice, typer.Option(help="Which file.")] = FileChoice.AUTO,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     threads: Annotated[
         int | None, typer.Option(help="CPU threads.", min=1, show_default="all cores")
     ] = None,
@@ -79,9 +79,7 @@ def predict(
 
     if top is not None and format is Format.CSV:
         raise CdulEdgeError("--top and --format csv exclude each other: CSV has every column")
-    with Classifier.load(
-        bundle, device=device.value, precision=precision.value, threads=threads
-    ) as classifier:
+    with Classifier.load(bundle, device=device, precision=precision, threads=threads) as classifier:
         say_selection(classifier)
         given = None if threshold is None else read_given(threshold, classifier.classes)
         counts = {"pictures": 0, "unreadable": 0}

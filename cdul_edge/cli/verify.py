@@ -3,74 +3,89 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cdul_edge.cli.options.devices import DevicesChoice, FilesChoice, parse_counts
+from cdul_edge.cli.options.devices import (
+    BatchesOption,
+    DevicesOption,
+    PrecisionsOption,
+    parse_counts,
+)
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.summary import write_summary
 from cdul_edge.cli.output.verify_tables import show_report
-from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+from cdul_edge_runtime.errors import extra_imports
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.backends import Backend
-    from cdul_edge_runtime.bundle.bundle import Bundle
-    from cdul_edge_runtime.verify.verify import VerifyReport
+    from cdul_edge_runtime.verify.verification import VerifyReport
 
 
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="Bundle folder.")],
-    precision: Annotated[FilesChoice, typer.Option(help="Which file.")] = FilesChoice.AUTO,
-    backend: Annotated[DevicesChoice, typer.Option(help="What runs it.")] = DevicesChoice.AUTO,
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    precision: PrecisionsOption = "auto",
+    backend: DevicesOption = "auto",
     images: Annotated[
-        Path | None, typer.Option(help="Pictures to classify as well: folder, list or CSV.")
+        Path | None,
+        typer.Option(
+            help="Classify these pictures too, and compare with FP32: a folder, a list, or a CSV "
+            "file.",
+            show_default=False,
+        ),
     ] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="What they show: CSV, VOC folder, COCO JSON or NPZ.")
+        Path | None,
+        typer.Option(
+            help="What they show: CSV, VOC folder, COCO JSON or NPZ. Without it, the FP32 scores "
+            "are taken as truth.",
+            show_default=False,
+        ),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option(help="Run folder: also run its network in PyTorch.")
+        Path | None,
+        typer.Option(help="Run the network of this run in PyTorch as well.", show_default=False),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads.", min=1, show_default="all cores")
+        int | None, typer.Option(help="Use this many CPU threads.", min=1, show_default="all")
     ] = None,
-    repeats: Annotated[int, typer.Option(help="Timed calls.", min=1)] = 200,
-    batches: Annotated[str, typer.Option(help="Pictures at once, for the throughput.")] = "1,8,16",
+    repeats: Annotated[int, typer.Option(help="Time this many calls.", min=1)] = 200,
+    batches: BatchesOption = "1,8,16",
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Exit with 1 also where pictures are too few to tell."),
+        typer.Option("--strict", help="Exit with 1 also where there are too few pictures to tell."),
     ] = False,
     json: Annotated[
         Path | None,
-        typer.Option(help="Report as JSON; - is stdout.", show_default="BUNDLE-verify.json"),
+        typer.Option(
+            help="Write the report as JSON; - is stdout.", show_default="BUNDLE-verify.json"
+        ),
     ] = None,
 ) -> None:
     """Compare a bundle with PyTorch's stored scores, here and without PyTorch, and time it.
 
     Exit code 1 when a limit is broken. Accuracy on --images is judged by its 95 % interval: a row
-    is "unsure" where the pictures are too few to tell, which is no failure unless --strict is set.
-    The report lands beside the bundle and replaces the last.
+    is "unsure" where there are too few pictures to tell, which is no failure unless --strict is
+    set. The report lands beside the bundle and replaces the last one.
     """
-    from cdul_edge_runtime.bench.bench import Effort
-    from cdul_edge_runtime.bench.combinations import Combinations
-    from cdul_edge_runtime.bundle.bundle import Bundle
-    from cdul_edge_runtime.verify.verify import default_report_path, verify_bundle
+    from cdul_edge_runtime.host.console import StderrConsole
+    from cdul_edge_runtime.verify import VerifyRequest
+    from cdul_edge_runtime.verify import verify as verify_bundle
+    from cdul_edge_runtime.verify.verification import default_report_path
 
-    if truth and not images:
-        raise CdulEdgeError("--truth needs --images: the pictures that it describes")
-    loaded = Bundle.load(bundle)
-    pictures, labels = _read_pictures(loaded, images, truth)
-    report = verify_bundle(
-        loaded,
-        Combinations.parse(backend.value, precision.value),
-        pictures=pictures,
-        truth=labels,
+    request = VerifyRequest(
+        bundle=bundle,
+        device=backend,
+        precision=precision,
+        images=images,
+        truth=truth,
         threads=threads,
-        beside=_open_run(run, loaded) if run else None,
         batches=parse_counts(batches, "--batches"),
-        effort=Effort(repeats),
+        repeats=repeats,
     )
+    beside = _open_run(run, bundle) if run else None
+    report = verify_bundle(request, StderrConsole(), beside=beside)
     # The verdict first: a report that cannot be written must not cost it.
     show_report(report, result_console(to_stderr=str(json) == "-"))
     if json is not None:
@@ -93,24 +108,13 @@ def _write_beside(path: Path, report: VerifyReport) -> None:
         )
 
 
-def _read_pictures(bundle: Bundle, images: Path | None, truth: Path | None) -> tuple[Any, Any]:
-    from cdul_edge_runtime.metrics.truth import read_truth
-    from cdul_edge_runtime.pictures.images import find_images
+def _open_run(run: Path, bundle: Path) -> Backend:
+    from cdul_edge_runtime.bundle.bundle import Bundle
 
-    if images is None:
-        return None, None
-    pictures = find_images(images)
-    if truth is None:
-        return pictures, None
-    labels = read_truth(truth).for_paths(pictures.paths, bundle.manifest.classes, pictures.root)
-    return pictures, labels
-
-
-def _open_run(run: Path, bundle: Bundle) -> Backend:
     with extra_imports("train", "verify --run"):
         from cdul_edge.training.run_folder import load_run
         from cdul_edge_export.torch_backend import TorchBackend
     trained = load_run(run)
     backend = TorchBackend(trained.network, trained.preprocess, len(trained.classes))
-    backend.check_fit(bundle.manifest, str(run))
+    backend.check_fit(Bundle.load(bundle).manifest, str(run))
     return backend

@@ -9,6 +9,8 @@ import os
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typing_extensions import Required
 
     from cdul_edge.clip.choices import Device, Precision
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         ObservedOptions,
     )
     from cdul_edge_calibration.request import RangeMethod
+    from cdul_edge_runtime.backends import DeviceRequest, PrecisionRequest
     from cdul_edge_runtime.backends.trt.engine_stamp import Profile
     from cdul_edge_runtime.bundle import manifest
 
@@ -114,10 +117,10 @@ class VerifyKeywords(TypedDict, total=False):
     """Of `VerifyRequest`."""
 
     bundle: Required[StrPath]
-    device: str
-    precision: str
+    device: DeviceRequest
+    precision: PrecisionRequest
     images: StrPath | None
     truth: StrPath | None
     threads: int | None
-    batches: tuple[int, ...]
+    batches: Sequence[int]
     repeats: int

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from cdul_edge_calibration import CalibrateRequest, CalibrateResult
     from cdul_edge_export import BuildRequest, BuildResult, ExportResult
     from cdul_edge_runtime.host.console import Console
-    from cdul_edge_runtime.verify.request import VerifyRequest
-    from cdul_edge_runtime.verify.verify import VerifyReport
+    from cdul_edge_runtime.verify import VerifyReport, VerifyRequest
 
 Request = TypeVar("Request")
 
@@ -192,14 +191,14 @@ def verify(
     """Compare a bundle with PyTorch's stored scores on this machine, and time it.
 
     Args:
-        request: a `cdul_edge_runtime.verify.request.VerifyRequest`.
+        request: a `cdul_edge_runtime.verify.VerifyRequest`.
         console: where to warn; without one, warnings are issued.
         **keywords: the fields of a `VerifyRequest`, in place of `request`.
 
     Raises:
         CdulEdgeError: no bundle, or a device that is not here.
     """
-    from cdul_edge_runtime.verify import request as verification
+    from cdul_edge_runtime import verify as verification
 
     return verification.verify(_ask(verification.VerifyRequest, request, keywords), console)
 

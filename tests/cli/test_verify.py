@@ -15,15 +15,17 @@ from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
 from cdul_edge.cli.output.verify_tables import SELF_TESTS, show_report
-from cdul_edge_runtime.bench.bench import Speed
+from cdul_edge_runtime.bench.benchmark import Speed
 from cdul_edge_runtime.bench.combinations import Unavailable
 from cdul_edge_runtime.bench.latency import Latency
 from cdul_edge_runtime.bundle.bundle import MANIFEST
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.bundle.verdict import Estimate
 from cdul_edge_runtime.host.files import read_json, write_json
 from cdul_edge_runtime.verify.check import Check
+from cdul_edge_runtime.verify.pictures import PictureComparison, Unreadable
 from cdul_edge_runtime.verify.row import VerifyRow
-from cdul_edge_runtime.verify.verify import VerifyReport
+from cdul_edge_runtime.verify.verification import PictureSummary, VerifyReport
 
 
 def verify(*words: object) -> Result:
@@ -210,16 +212,27 @@ def test_the_self_tests_that_were_passed_are_named_for_each_row() -> None:
 
 def test_on_pictures_flips_and_map_are_those_of_the_pictures() -> None:
     report = make_report()
-    found = {"flip_rate": 0.05, "flip_rate_interval": [0.01, 0.2], "map": 70.0}
-    found |= {"map_drop": 2.5, "map_drop_interval": [-0.25, 5.25]}
-    none = {"flip_rate": 0.0, "flip_rate_interval": [0.0, 0.3], "map": None}
+    found = PictureComparison(
+        count=9,
+        labels_per_picture=1.0,
+        max_error=0.1,
+        mean_error=0.01,
+        flips=Estimate(0.05, 0.01, 0.2, 9),
+        strange_scores=0,
+        truth="fp32 scores",
+        map_fp32=72.5,
+        map=70.0,
+        loss=Estimate(2.5, -0.25, 5.25, 9),
+        metrics=None,
+    )
+    none = replace(found, flips=Estimate(0.0, 0.0, 0.3, 9), map=None, loss=None)
     lost = Check("mAP lost on the pictures, points", 2.5, 0.5, (-0.25, 5.25), 9)
     rows = (
         replace(report.rows[0], pictures=found, checks=(lost,)),
         replace(report.rows[1], pictures=none),
         VerifyRow.failed("cuda", "fp16", "out of memory"),
     )
-    about = {"count": 9, "unreadable": [1], "truth": "fp32 scores"}
+    about = PictureSummary(9, (Unreadable("a.png", "is damaged"),), "fp32 scores")
     lines = printed(replace(report, rows=rows, pictures=about))
     text = [line.split() for line in lines]
     wide = ["ort-tensorrt", "int8-cpu"]
@@ -250,7 +263,7 @@ def test_one_reason_of_several_devices_is_one_line_and_stands_whole_in_the_repor
     lines = printed(report)
     assert f"not here: cuda, ort-tensorrt fp32/fp16/int8: {reason}" in lines
     assert "not here: cpu int8; cuda int8-cpu: b has no int8 model" in lines
-    kept = report.to_dict()["unavailable"][0]["reason"]
+    kept = json.loads(json.dumps(report.to_dict()))["unavailable"][0]["reason"]
     assert kept == f"cuda was asked for, and {reason}"
 
 

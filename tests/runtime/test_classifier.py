@@ -207,7 +207,7 @@ def test_the_front_door_loads_without_what_a_device_lacks() -> None:
         "import sys\n"
         "for name in ('torch', 'onnx', 'pyarrow', 'onnxruntime'): sys.modules[name] = None\n"
         "from cdul_edge import Bundle, Classifier, Prediction\n"
-        "import cdul_edge_runtime.verify.verify, cdul_edge_runtime.metrics.truth\n"
+        "import cdul_edge_runtime.verify.verification, cdul_edge_runtime.metrics.truth\n"
         "assert Classifier.load and Bundle.load and Prediction\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

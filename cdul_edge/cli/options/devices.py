@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from typing import Annotated, Literal
 
+import typer
+
+from cdul_edge_runtime.backends import Device, DeviceRequest, PrecisionName, PrecisionRequest
 from cdul_edge_runtime.errors import CdulEdgeError
 
+_DEVICE = "Run the network on this device; auto takes the fastest that is available"
+_PRECISION = (
+    "Run this file of the bundle; auto takes the fastest that is available and within its budget"
+)
+_ALL = ", all goes through every one."
 
-class DeviceChoice(str, Enum):
-    """What runs the network; auto is the fastest that is there."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-    ORT_TENSORRT = "ort-tensorrt"
-    TENSORRT = "tensorrt"
-
-
-class DevicesChoice(str, Enum):
-    """The same for a command that can go through all."""
-
-    AUTO = "auto"
-    ALL = "all"
-    CPU = "cpu"
-    CUDA = "cuda"
-    ORT_TENSORRT = "ort-tensorrt"
-    TENSORRT = "tensorrt"
-
-
-class FileChoice(str, Enum):
-    """Which ONNX file of a bundle; auto is the fastest that is there and within its budget."""
-
-    AUTO = "auto"
-    FP32 = "fp32"
-    FP16 = "fp16"
-    INT8 = "int8"
-    INT8_CPU = "int8-cpu"
-
-
-class FilesChoice(str, Enum):
-    """The same for a command that can go through all."""
-
-    AUTO = "auto"
-    ALL = "all"
-    FP32 = "fp32"
-    FP16 = "fp16"
-    INT8 = "int8"
-    INT8_CPU = "int8-cpu"
+DeviceOption = Annotated[Literal["auto", Device], typer.Option(help=f"{_DEVICE}.")]
+PrecisionOption = Annotated[Literal["auto", PrecisionName], typer.Option(help=f"{_PRECISION}.")]
+DevicesOption = Annotated[DeviceRequest, typer.Option(help=_DEVICE + _ALL)]
+PrecisionsOption = Annotated[PrecisionRequest, typer.Option(help=_PRECISION + _ALL)]
+BatchesOption = Annotated[
+    str, typer.Option(help="Measure pictures per second at these batch sizes.")
+]
 
 
 def parse_counts(text: str, option: str) -> list[int]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from cdul_edge_runtime.bench.bench import Speed
+    from cdul_edge_runtime.bench.benchmark import Speed
 
 _BATCHES = 5  # as many columns as fit beside the names and the memory
 

@@ -16,7 +16,7 @@ from cdul_edge_runtime.bundle.verdict import UNSURE, Verdict, say_needed
 if TYPE_CHECKING:
     from cdul_edge_runtime.verify.check import Check
     from cdul_edge_runtime.verify.row import VerifyRow
-    from cdul_edge_runtime.verify.verify import VerifyReport
+    from cdul_edge_runtime.verify.verification import VerifyReport
 
 VERDICTS: dict[Verdict, Text] = {
     "ok": Text("ok", "green"),
@@ -66,8 +66,8 @@ def _legend(report: VerifyReport) -> list[str]:
     errors = "errors: score differences to PyTorch on the reference pictures"
     if not report.pictures:
         return [errors, "mAP: PyTorch's decisions on them as the truth; PyTorch itself has 100"]
-    given = report.pictures["truth"] == "given"
-    count, unreadable = report.pictures["count"], len(report.pictures["unreadable"])
+    given = report.pictures.truth == "given"
+    count, unreadable = report.pictures.count, len(report.pictures.unreadable)
     against = "the given truth" if given else "FP32's scores as the truth"
     return [
         errors,
@@ -78,8 +78,7 @@ def _legend(report: VerifyReport) -> list[str]:
 
 def _map(row: VerifyRow) -> float | None:
     """On the pictures where they were given."""
-    found: float | None = row.pictures["map"] if row.pictures else row.map_reference
-    return found
+    return row.pictures.map if row.pictures else row.map_reference
 
 
 def _costs(row: VerifyRow) -> list[str]:
@@ -88,10 +87,12 @@ def _costs(row: VerifyRow) -> list[str]:
     The reference pictures give the change no interval: PyTorch's own decisions are the truth there.
     """
     if row.pictures:
-        rate, interval = row.pictures["flip_rate"], row.pictures["flip_rate_interval"]
-        drop, loss = row.pictures.get("map_drop"), row.pictures.get("map_drop_interval")
-        change = None if drop is None else -drop
-        return [_percent(rate), show_percents(interval), _change(change), show_change(loss)]
+        flips, loss = row.pictures.flips, row.pictures.loss
+        rates = show_percents((flips.low, flips.high))
+        if loss is None:
+            return [_percent(flips.value), rates, "-", "-"]
+        changes = show_change((loss.low, loss.high))
+        return [_percent(flips.value), rates, _change(-loss.value), changes]
     change = None if row.map_reference is None else row.map_reference - 100
     return [_percent(row.flip_rate), show_percents(row.flip_rate_interval), _change(change), "-"]
 

@@ -11,6 +11,11 @@ import numpy.typing as npt
 # that `cdul-edge build` made on this machine, run without ONNX Runtime.
 Device = Literal["cpu", "cuda", "ort-tensorrt", "tensorrt"]
 DEVICES: tuple[Device, ...] = get_args(Device)
+PrecisionName = Literal["fp32", "fp16", "int8", "int8-cpu"]  # the values of `Precision`
+
+# What can be asked for: "auto" is the fastest that is here, "all" goes through every one.
+DeviceRequest = Literal["auto", "all", Device]
+PrecisionRequest = Literal["auto", "all", PrecisionName]
 
 
 class Backend(Protocol):

@@ -31,11 +31,11 @@ class Unavailable:
 
 @dataclass(frozen=True)
 class Combinations:
-    """A request for devices and precisions; each is a name, "auto" or "all".
+    """The devices and precisions that were asked for; each is a name, "auto" or "all".
 
     "all" is everything that is here, and what is not is only listed; where a device fails, its
-    row says so and the others go on. "auto" is what `Classifier.load` picks. A name must be met at
-    least once, with whatever the other one is.
+    row says so and the others go on. "auto" is what `Classifier.load` picks. What is named must be
+    available at least once, with whatever the other one is.
     """
 
     device: Device | Auto | All
@@ -63,7 +63,7 @@ class Combinations:
         *,
         threads: int | None = None,
     ) -> Iterator[Row]:
-        """A row a combination; each is closed before the next is opened, memory counted anew.
+        """One row per combination; each is closed, and its memory counted, before the next.
 
         Args:
             bundle: what to open.
@@ -77,7 +77,7 @@ class Combinations:
             CdulEdgeError: a named combination, or all of them, cannot be opened.
         """
         found = False
-        for device, precision in self._wishes(bundle):
+        for device, precision in self._requested(bundle):
             name = precision.value if isinstance(precision, Precision) else precision
             reset_peak_memory()
             try:
@@ -112,7 +112,7 @@ class Combinations:
                 raise
             return fail(device, precision, str(error))
 
-    def _wishes(self, bundle: Bundle) -> list[tuple[Device | Auto, Precision | Auto]]:
+    def _requested(self, bundle: Bundle) -> list[tuple[Device | Auto, Precision | Auto]]:
         devices = list(DEVICES) if self.device == "all" else [self.device]
         if self.precision != "all":
             fits = [d for d in devices if d == "auto" or _fits(d, self.precision)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
@@ -53,9 +52,9 @@ class Check:
     def _estimate(self) -> Estimate:
         return Estimate.of(self.value, self.interval, self.pictures)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values; NaN becomes None, which JSON can hold."""
-        plain: dict[str, Any] = {"name": self.name, "value": finite(self.value)}
+        plain: dict[str, object] = {"name": self.name, "value": finite(self.value)}
         plain |= {"limit": self.limit, "passed": self.passed, "verdict": self.verdict}
         if self.interval is not None:
             plain |= {"interval": list(self.interval), "pictures": self.pictures}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +12,29 @@ import numpy.typing as npt
 from cdul_edge_runtime.bulk import predict_files
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.bundle.verdict import Estimate
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
 from cdul_edge_runtime.metrics.bootstrap import estimate_flip_rate, estimate_map_drop
-from cdul_edge_runtime.metrics.metrics import Truth, evaluate_scores, mean_average_precision
+from cdul_edge_runtime.metrics.metrics import (
+    MetricsReport,
+    Truth,
+    evaluate_scores,
+    mean_average_precision,
+)
 from cdul_edge_runtime.pictures.images import PictureList
 
 Scores = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+TruthKind = Literal["given", "fp32 scores"]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A picture that was left out, and why."""
+
+    path: str
+    error: str
 
 
 @dataclass(frozen=True)
@@ -36,7 +51,12 @@ class PictureTest:
     pictures: PictureList
     fp32: Scores
     truth: Truth | None = None
-    unreadable: list[dict[str, str]] = field(default_factory=list)
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def truth_kind(self) -> TruthKind:
+        """What mAP is taken against."""
+        return "fp32 scores" if self.truth is None else "given"
 
 
 def prepare_pictures(
@@ -58,26 +78,80 @@ def prepare_pictures(
 
 def score_pictures(
     classifier: Classifier, pictures: PictureList
-) -> tuple[Scores, list[int], list[dict[str, str]]]:
+) -> tuple[Scores, list[int], tuple[Unreadable, ...]]:
     """(M, C) scores of what can be read, the M places in the list, and what cannot be read."""
-    rows, scores, unreadable = [], [], []
+    rows: list[int] = []
+    scores: list[Scores] = []
+    unreadable: list[Unreadable] = []
     paths = (str(pictures.absolute(i)) for i in range(len(pictures)))
     for row, (path, outcome) in enumerate(predict_files(classifier, paths)):
         if isinstance(outcome, ImageError):
-            unreadable.append({"path": path, "error": outcome.reason})
+            unreadable.append(Unreadable(path, outcome.reason))
         else:
             rows.append(row)
             scores.append(outcome.scores)
     if not scores:
         raise CdulEdgeError(
             f"none of the {len(pictures)} pictures can be read (the first: "
-            f"{unreadable[0]['path']} {unreadable[0]['error']})"
+            f"{unreadable[0].path} {unreadable[0].error})"
         )
-    return np.stack(scores), rows, unreadable
+    return np.stack(scores), rows, tuple(unreadable)
 
 
-def compare_pictures(classifier: Classifier, test: PictureTest, near: float) -> dict[str, Any]:
-    """Accuracy on the pictures and what it lost against FP32, as plain values.
+@dataclass(frozen=True)
+class PictureComparison:
+    """What a precision costs on pictures, against the FP32 file on the CPU.
+
+    Attributes:
+        count: how many pictures could be read.
+        labels_per_picture: mean number of labels that are predicted.
+        max_error: largest absolute score difference to FP32; None where it is not finite.
+        mean_error: mean of those differences.
+        flips: share of the decisions that clearly differ, in [0, 1], with its interval.
+        strange_scores: number of scores that are NaN or outside [0, 1].
+        truth: what mAP is taken against.
+        map_fp32: mAP of FP32 in percent; None where nothing is positive, or a score is not finite.
+        map: the same of these scores.
+        loss: points of mAP lost, with their interval; None where one of both has none.
+        metrics: all metrics against given truth; None without it, or with a score not finite.
+    """
+
+    count: int
+    labels_per_picture: float
+    max_error: float | None
+    mean_error: float | None
+    flips: Estimate
+    strange_scores: int
+    truth: TruthKind
+    map_fp32: float | None
+    map: float | None
+    loss: Estimate | None
+    metrics: MetricsReport | None
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for the report."""
+        plain: dict[str, object] = {
+            "count": self.count,
+            "labels_per_picture": self.labels_per_picture,
+            "max_error": self.max_error,
+            "mean_error": self.mean_error,
+            "flip_rate": self.flips.value,
+            "flip_rate_interval": [self.flips.low, self.flips.high],
+            "strange_scores": self.strange_scores,
+            "truth": self.truth,
+            "map_fp32": self.map_fp32,
+            "map": self.map,
+        }
+        if self.loss is not None:
+            plain["map_drop"] = self.loss.value
+            plain["map_drop_interval"] = [self.loss.low, self.loss.high]
+        if self.metrics is not None:
+            plain["metrics"] = self.metrics.to_dict()
+        return plain
+
+
+def compare_pictures(classifier: Classifier, test: PictureTest, near: float) -> PictureComparison:
+    """Accuracy on the pictures, and what it lost against FP32.
 
     Args:
         near: a decision whose FP32 score lies so close to its threshold does not count as flipped.
@@ -88,30 +162,28 @@ def compare_pictures(classifier: Classifier, test: PictureTest, near: float) -> 
     else:
         scores, _, _ = score_pictures(classifier, test.pictures)
     clear, _ = find_flips(scores, test.fp32, classifier.thresholds, near)
-    flips = estimate_flip_rate(clear)
     error = differences(scores, test.fp32)
     truth = test.fp32 if test.truth is None else test.truth
-    sound = bool(np.isfinite(scores).all())
-    found: dict[str, Any] = {
-        "count": len(scores),
-        "labels_per_picture": float((scores >= classifier.thresholds).sum(axis=1).mean()),
-        "max_error": finite(float(error.max())),
-        "mean_error": finite(float(error.mean())),
-        "flip_rate": flips.value,
-        "flip_rate_interval": [flips.low, flips.high],
-        "strange_scores": count_strange(scores),
-        "truth": "fp32 scores" if test.truth is None else "given",
-        "map_fp32": _mean_ap(test.fp32, truth),
-        "map": _mean_ap(scores, truth),
-    }
-    if None not in (found["map"], found["map_fp32"]):
-        drop = found["map_fp32"] - found["map"]
-        loss = estimate_map_drop(test.fp32, scores, truth, drop)
-        found |= {"map_drop": drop, "map_drop_interval": [loss.low, loss.high]}
-    if test.truth is not None and sound:
-        report = evaluate_scores(scores, test.truth, classifier.classes, classifier.thresholds)
-        found["metrics"] = report.to_dict()
-    return found
+    before, after = _mean_ap(test.fp32, truth), _mean_ap(scores, truth)
+    loss = None
+    if before is not None and after is not None:
+        loss = estimate_map_drop(test.fp32, scores, truth, before - after)
+    metrics = None
+    if test.truth is not None and np.isfinite(scores).all():
+        metrics = evaluate_scores(scores, test.truth, classifier.classes, classifier.thresholds)
+    return PictureComparison(
+        count=len(scores),
+        labels_per_picture=float((scores >= classifier.thresholds).sum(axis=1).mean()),
+        max_error=finite(float(error.max())),
+        mean_error=finite(float(error.mean())),
+        flips=estimate_flip_rate(clear),
+        strange_scores=count_strange(scores),
+        truth=test.truth_kind,
+        map_fp32=before,
+        map=after,
+        loss=loss,
+        metrics=metrics,
+    )
 
 
 def find_flips(
@@ -130,12 +202,12 @@ def differences(scores: Scores, expected: Scores) -> Scores:
     return gaps
 
 
-def count_strange(scores: Scores) -> float:
+def count_strange(scores: Scores) -> int:
     """How many are NaN or outside [0, 1]."""
-    return float((~((scores >= 0) & (scores <= 1))).sum())
+    return int((~((scores >= 0) & (scores <= 1))).sum())
 
 
-def _mean_ap(scores: Scores, truth: npt.NDArray[Any]) -> float | None:
+def _mean_ap(scores: Scores, truth: Scores | Truth) -> float | None:
     """In percent; None where a score is not finite, or nothing is positive."""
     if not np.isfinite(scores).all():
         return None

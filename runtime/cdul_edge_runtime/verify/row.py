@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.bench.bench import Effort, Speed, measure_speed
+from cdul_edge_runtime.bench.benchmark import Effort, Speed, measure_speed
 from cdul_edge_runtime.bundle.bundle import Bundle, Reference
 from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.bundle.verdict import Estimate, Interval, Verdict, worst
+from cdul_edge_runtime.bundle.verdict import Interval, Verdict, worst
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.host.machine import peak_memory_mib
 from cdul_edge_runtime.metrics.bootstrap import estimate_flip_rate
@@ -22,6 +21,7 @@ from cdul_edge_runtime.metrics.metrics import mean_average_precision
 from cdul_edge_runtime.selection import ACCURACY_ONLY
 from cdul_edge_runtime.verify.check import Check, RowLimits, check_flips
 from cdul_edge_runtime.verify.pictures import (
+    PictureComparison,
     PictureTest,
     Scores,
     compare_pictures,
@@ -49,7 +49,7 @@ class VerifyRow:
         borderline: decisions that differ because PyTorch's score lies within the parity limit of
             its threshold; they are not held against the bundle.
         map_reference: mAP in percent of these scores with PyTorch's decisions as truth.
-        pictures: what `compare_pictures` found on the given pictures; empty without any.
+        pictures: what `compare_pictures` found on the given pictures; None without any.
         failure: None, or why the device did not get to the end; nothing else was measured then.
         speed: None where it was not measured.
         peak_memory_mib: largest resident size of this process, loading included.
@@ -71,7 +71,7 @@ class VerifyRow:
     speed: Speed | None
     peak_memory_mib: float | None
     device_memory_mib: float | None
-    pictures: dict[str, Any] = field(default_factory=dict)
+    pictures: PictureComparison | None = None
     failure: str | None = None
 
     @classmethod
@@ -106,9 +106,10 @@ class VerifyRow:
         """Whether it was measured, and no check is broken."""
         return self.verdict != "broken"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values; without a speed, latency and throughput are empty."""
         plain = {**asdict(self), "passed": self.passed, "verdict": self.verdict}
+        plain["pictures"] = self.pictures.to_dict() if self.pictures else {}
         speed = plain.pop("speed") or {"latency": {}, "throughput": {}}
         checks = [check.to_dict() for check in self.checks]
         errors = {name: finite(plain[name]) for name in ("max_error", "mean_error", "flip_rate")}
@@ -143,9 +144,9 @@ def verify_row(
         check_flips("decisions that flip, percent", flips, limits, guard=True),
         *_check_itself(classifier.backend, reference, scores, limits),
     ]
-    on_pictures = compare_pictures(classifier, pictures, limits.parity) if pictures else {}
+    on_pictures = compare_pictures(classifier, pictures, limits.parity) if pictures else None
     checks += _check_pictures(on_pictures, limits)
-    accuracy_only = any((device, precision) == pair for pair in ACCURACY_ONLY)
+    accuracy_only = (device, precision) in ACCURACY_ONLY
     speed = None
     if not accuracy_only:
         speed = measure_speed(classifier, reference.inputs, batches, effort)
@@ -204,21 +205,21 @@ def _check_itself(
     return checks
 
 
-def _check_pictures(found: dict[str, Any], limits: RowLimits) -> list[Check]:
-    if not found:
+def _check_pictures(found: PictureComparison | None, limits: RowLimits) -> list[Check]:
+    if found is None:
         return []
-    count = found["count"]
-    rate = Estimate.of(found["flip_rate"], found["flip_rate_interval"], count)
-    flips = check_flips("decisions that flip on the pictures, percent", rate, limits)
     strange = Check(
-        "scores on the pictures that are NaN or outside 0 to 1", found["strange_scores"], 0.0
+        "scores on the pictures that are NaN or outside 0 to 1", found.strange_scores, 0.0
     )
+    flips = check_flips("decisions that flip on the pictures, percent", found.flips, limits)
     # Without a single positive there is no mAP that could drop.
-    if limits.map_drop is None or found["map_fp32"] is None:
+    if limits.map_drop is None or found.map_fp32 is None:
         return [strange, flips]
-    drop, interval = found.get("map_drop", math.nan), found.get("map_drop_interval")
-    name = "mAP lost on the pictures, points"
-    return [strange, flips, Check(name, drop, limits.map_drop, interval, count)]
+    name, loss = "mAP lost on the pictures, points", found.loss
+    if loss is None:
+        return [strange, flips, Check(name, math.nan, limits.map_drop)]
+    interval = (loss.low, loss.high)
+    return [strange, flips, Check(name, loss.value, limits.map_drop, interval, found.count)]
 
 
 def _gap(a: Scores, b: Scores) -> float:

@@ -13,14 +13,15 @@ from typer.testing import CliRunner
 
 from cdul_edge.cli import app
 from cdul_edge_runtime import selection
-from cdul_edge_runtime.backends import Backend, Device
-from cdul_edge_runtime.bench.bench import Effort, bench_bundle
-from cdul_edge_runtime.bench.combinations import Combinations
+from cdul_edge_runtime.backends import Backend, Device, DeviceRequest, PrecisionRequest
+from cdul_edge_runtime.bench.benchmark import BenchRequest, Effort, bench
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import DeviceError
 from cdul_edge_runtime.host.files import read_json
-from cdul_edge_runtime.verify.verify import VerifyReport, verify_bundle
+from cdul_edge_runtime.verify.request import VerifyRequest
+from cdul_edge_runtime.verify.verification import VerifyReport
+from cdul_edge_runtime.verify.verification import verify as verify_bundle
 
 REASON = "x has not enough memory for a batch of 16 pictures of 8x8 px (out of memory)"
 QUICK = Effort(2, 0, 0.1)
@@ -73,9 +74,8 @@ def failing(
     return bundle
 
 
-def verify(folder: Path, device: str, precision: str) -> VerifyReport:
-    wish = Combinations.parse(device, precision)
-    return verify_bundle(Bundle.load(folder), wish, batches=(1,), effort=QUICK)
+def verify(folder: Path, device: DeviceRequest, precision: PrecisionRequest) -> VerifyReport:
+    return verify_bundle(VerifyRequest(folder, device, precision, batches=(1,), repeats=1))
 
 
 def test_verify_breaks_that_row_keeps_its_reason_and_measures_the_others(failing: Path) -> None:
@@ -93,10 +93,8 @@ def test_verify_breaks_that_row_keeps_its_reason_and_measures_the_others(failing
 
 
 def test_bench_fails_that_row_and_times_the_others(failing: Path) -> None:
-    wish = Combinations("cpu", "all")
-    report = bench_bundle(
-        Bundle.load(failing), wish, batches=(1,), threads=(1, 2), effort=Effort(20, 0, 10)
-    )
+    effort = Effort(20, 0, 10)
+    report = bench(BenchRequest(failing, "cpu", "all", (1,), threads=(1, 2), effort=effort))
     assert [(row.precision, row.threads, row.failure) for row in report.rows] == [
         ("fp32", 1, None),
         ("int8-cpu", 1, REASON),
@@ -111,7 +109,7 @@ def test_a_combination_asked_for_by_name_stays_an_error(failing: Path) -> None:
     with pytest.raises(DeviceError, match="not enough memory"):
         verify(failing, "cpu", "int8-cpu")
     with pytest.raises(DeviceError, match="not enough memory"):
-        bench_bundle(Bundle.load(failing), Combinations("cpu", Precision.INT8_CPU), effort=QUICK)
+        bench(BenchRequest(failing, "cpu", "int8-cpu", effort=QUICK))
     assert Failing.left_open == 0
 
 

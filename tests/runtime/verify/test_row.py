@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.bench.bench import Effort
+from cdul_edge_runtime.bench.benchmark import Effort
 from cdul_edge_runtime.bundle.bundle import REFERENCE, Bundle, Reference, record_file
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.precision_record import Limits
@@ -260,8 +260,9 @@ def test_scores_that_are_no_numbers_are_a_broken_row_and_never_a_traceback(
         "scores on the pictures that are NaN or outside 0 to 1",
     } <= set(broken(row))
     assert row.map_reference is None
-    assert row.pictures["map"] is None
-    assert "metrics" not in row.pictures
+    assert row.pictures is not None
+    assert row.pictures.map is None
+    assert row.pictures.metrics is None
     json.dumps(row.to_dict(), allow_nan=False)
 
 
@@ -303,12 +304,15 @@ def test_pictures_show_what_a_precision_loses_against_fp32(
     test = prepare_pictures(Bundle.load(bundle), find_images(pictures), None)
     row = measure(bundle, Precision.INT8_CPU, pictures=test)
     # Gray now scores 8 * 90 / 255 - 2 > 0: red and green flip there, blue is never predicted.
-    assert row.pictures["count"] == 3
-    assert row.pictures["flip_rate"] == pytest.approx(2 / 9)
-    assert row.pictures["map_drop"] == pytest.approx(0.0)  # a bias changes no order
-    assert row.pictures["truth"] == "fp32 scores"
+    found = row.pictures
+    assert found is not None
+    assert found.loss is not None
+    assert found.count == 3
+    assert found.flips.value == pytest.approx(2 / 9)
+    assert found.loss.value == pytest.approx(0.0)  # a bias changes no order
+    assert found.truth == "fp32 scores"
     assert value(row, "decisions that flip on the pictures") == pytest.approx(100 * 2 / 9)
-    assert [u["path"] for u in test.unreadable] == [str(pictures / "c.png")]
+    assert [one.path for one in test.unreadable] == [str(pictures / "c.png")]
     strict = replace(test, truth=None)
     # Two of nine decisions on three pictures may be a rate of 10 % as well: exit code 0.
     add_precision(bundle, Precision.INT8_CPU, bias=-2, limits=Limits(0.5, 0.1, 1.0))
@@ -318,7 +322,8 @@ def test_pictures_show_what_a_precision_loses_against_fp32(
     assert check.name == "decisions that flip on the pictures, percent"
     assert check.interval is not None
     assert check.interval[0] < 10 < check.interval[1]
-    assert check.to_dict()["pictures_needed"] > 3
+    assert check.pictures_needed == check.to_dict()["pictures_needed"]
+    assert (check.pictures_needed or 0) > 3
     # Where none may flip, one that does is enough.
     add_precision(bundle, Precision.INT8_CPU, bias=-2, limits=Limits(0.5, 0.0, 1.0))
     assert "decisions that flip on the pictures, percent" in broken(
@@ -340,9 +345,12 @@ def test_a_precision_that_ranks_pictures_wrongly_loses_map(
     upside_down = Broken(tiny_scores, lambda call, scores: 1 - scores)
     row = measure(bundle, Precision.INT8, backend=upside_down, pictures=test)
     # Red: first of three before, last now (AP 1/3); green the same; blue has no positive.
-    assert row.pictures["map_fp32"] == pytest.approx(100)
-    assert row.pictures["map"] == pytest.approx(100 / 3)
-    assert row.pictures["metrics"]["map"] == pytest.approx(100 / 3)
+    found = row.pictures
+    assert found is not None
+    assert found.metrics is not None
+    assert found.map_fp32 == pytest.approx(100)
+    assert found.map == pytest.approx(100 / 3)
+    assert found.metrics.map == pytest.approx(100 / 3)
     assert value(row, "mAP lost") == pytest.approx(100 * 2 / 3)
     (lost,) = [check for check in row.checks if check.name.startswith("mAP lost")]
     assert lost.interval is not None

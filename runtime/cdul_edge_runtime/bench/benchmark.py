@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from cdul_edge_runtime.backends import DeviceRequest, PrecisionRequest
 from cdul_edge_runtime.bench.combinations import Combinations, Unavailable
 from cdul_edge_runtime.bench.latency import Latency, measure_latency
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import PROGRAM, program_version
 from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.machine import (
     describe_machine,
     installed_versions,
@@ -85,7 +87,7 @@ class BenchRow:
         """The row of a device that failed."""
         return cls(device, precision, "", threads, None, None, None, reason)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values; the two parts of the speed stand beside the rest, empty without one."""
         plain = asdict(self)
         speed = plain.pop("speed") or {"latency": {}, "throughput": {}}
@@ -100,9 +102,9 @@ class BenchReport:
     rows: tuple[BenchRow, ...]
     effort: Effort
     unavailable: tuple[Unavailable, ...] = ()
-    power: dict[str, Any] = field(default_factory=describe_power)
+    power: Mapping[str, object] = field(default_factory=describe_power)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values, with the machine they were measured on."""
         return {
             "format": FORMAT,
@@ -116,33 +118,53 @@ class BenchReport:
         }
 
 
-def bench_bundle(
-    bundle: Bundle,
-    combinations: Combinations,
-    *,
-    batches: Sequence[int] = (1, 4, 16),
-    threads: Sequence[int] = (),
-    effort: Effort = Effort(),
-) -> BenchReport:
+@dataclass(frozen=True)
+class BenchRequest:
+    """Which bundle to time, on what, and how long.
+
+    Attributes:
+        bundle: its folder.
+        device: one of `DEVICES`; "auto" is what `Classifier.load` picks, "all" every one here.
+        precision: one of the bundle's; "auto" and "all" likewise.
+        batches: sizes to measure the throughput at; those a backend does not take give None.
+        threads: numbers of CPU threads, each a row; none is every core.
+        effort: how long to time.
+    """
+
+    bundle: Path
+    device: DeviceRequest = "auto"
+    precision: PrecisionRequest = "auto"
+    batches: Sequence[int] = (1, 4, 16)
+    threads: Sequence[int] = ()
+    effort: Effort = Effort()
+
+
+def bench(request: BenchRequest, console: Console | None = None) -> BenchReport:
     """Measure every combination, on the CPU with every number of threads.
 
     Args:
-        batches: sizes to measure the throughput at; those a backend does not take give None.
-        threads: numbers of CPU threads; none is every core.
+        request: what to time.
+        console: told how many runs there are; without one, nothing is said.
 
     Raises:
         DeviceError: the device of a combination that was asked for by name failed.
         CdulEdgeError: a combination that was asked for by name is not here.
     """
+    console = console or LibraryConsole()
+    bundle = Bundle.load(request.bundle)
+    combinations = Combinations.parse(request.device, request.precision)
     inputs = bundle.reference().inputs
     rows: list[BenchRow] = []
     unavailable: list[Unavailable] = []
-    for number, count in enumerate(threads or (usable_cores(),)):
-        unavailable = []
-        run = _Run(inputs, batches, effort, threads=count, first=number == 0)
-        found = combinations.measure(bundle, run.measure, run.fail, unavailable, threads=count)
-        rows += [row for row in found if row is not None]
-    return BenchReport(str(bundle.folder), tuple(rows), effort, tuple(unavailable))
+    counts = request.threads or (usable_cores(),)
+    with console.progress("timing", len(counts), unit="numbers of threads") as advance:
+        for number, count in enumerate(counts):
+            unavailable = []
+            run = _Run(inputs, request.batches, request.effort, threads=count, first=number == 0)
+            found = combinations.measure(bundle, run.measure, run.fail, unavailable, threads=count)
+            rows += [row for row in found if row is not None]
+            advance(1)
+    return BenchReport(str(bundle.folder), tuple(rows), request.effort, tuple(unavailable))
 
 
 def measure_speed(

@@ -10,25 +10,25 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from cdul_edge_runtime.bench.bench import Effort, Speed
+from cdul_edge_runtime.backends import DeviceRequest, PrecisionRequest
+from cdul_edge_runtime.bench.benchmark import Speed
 from cdul_edge_runtime.bench.combinations import Combinations
 from cdul_edge_runtime.bench.latency import Latency
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.pictures.images import find_images
-from cdul_edge_runtime.verify.verify import VerifyReport, default_report_path, verify_bundle
+from cdul_edge_runtime.host.console import SilentConsole
+from cdul_edge_runtime.verify.request import VerifyRequest
+from cdul_edge_runtime.verify.verification import VerifyReport, default_report_path
+from cdul_edge_runtime.verify.verification import verify as verify_bundle
 
 AddPrecision = Callable[..., None]
 
 
-def verify(folder: Path, device: str = "auto", precision: str = "auto") -> VerifyReport:
-    return verify_bundle(
-        Bundle.load(folder),
-        Combinations.parse(device, precision),
-        batches=(1,),
-        effort=Effort(1, 0, 0.1),
-    )
+def verify(
+    folder: Path, device: DeviceRequest = "auto", precision: PrecisionRequest = "auto"
+) -> VerifyReport:
+    return verify_bundle(VerifyRequest(folder, device, precision, batches=(1,), repeats=1))
 
 
 def names(report: VerifyReport) -> list[tuple[str, str]]:
@@ -81,6 +81,21 @@ def test_one_broken_row_breaks_the_report(bundle: Path, add_precision: AddPrecis
     assert not report.passed
 
 
+def test_a_row_without_pictures_says_where_calibration_could_not_tell_either(
+    bundle: Path, add_precision: AddPrecision
+) -> None:
+    add_precision(bundle, Precision.INT8_CPU)
+    assert verify(bundle, "cpu", "int8-cpu").doubts == ()
+    record = Bundle.load(bundle).record(Precision.INT8_CPU)
+    few = replace(record.accuracy, flip_rate_interval=(0.0, 0.1))
+    replace(record, accuracy=few).write(bundle)
+    report = verify(bundle, "cpu", "int8-cpu")
+    assert report.passed
+    (doubt,) = report.warnings
+    assert doubt.startswith("int8-cpu was calibrated on too few pictures to tell")
+    assert "verify it with --images" in doubt
+
+
 def test_int8_that_is_slower_than_fp32_is_a_warning_and_no_fault(
     bundle: Path, add_precision: AddPrecision
 ) -> None:
@@ -122,13 +137,8 @@ def test_pytorch_beside_it_is_one_more_row_held_to_the_parity_limit(
     bundle: Path, tiny_scores: Callable[..., npt.NDArray[np.float32]]
 ) -> None:
     for off, passed in ((0.0, True), (0.01, False)):
-        report = verify_bundle(
-            Bundle.load(bundle),
-            Combinations("auto", "auto"),
-            beside=Torchlike(tiny_scores, off),
-            batches=(1,),
-            effort=Effort(1, 0, 0.1),
-        )
+        beside = Torchlike(tiny_scores, off)
+        report = verify_bundle(VerifyRequest(bundle, batches=(1,), repeats=1), beside=beside)
         assert names(report) == [("pytorch", "fp32"), ("cpu", "fp32")]
         assert [row.passed for row in report.rows] == [passed, True]
 
@@ -141,26 +151,25 @@ def test_pictures_are_measured_against_truth_and_faults_are_left_out(
     for name, color in (("a.png", (255, 0, 0)), ("b.png", (0, 255, 0)), ("d.png", (0, 0, 0))):
         Image.new("RGB", (9, 9), color).save(folder / name)
     (folder / "c.png").write_bytes(b"broken")
-    truth = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 1], [1, 0, -1]], np.int8)
+    truth = tmp_path / "truth.csv"
+    rows = ["a.png,1,0,0", "b.png,0,1,0", "c.png,1,1,1", "d.png,1,0,-1"]
+    truth.write_text("\n".join(["image_path,red,green,blue", *rows]))
 
     def run() -> VerifyReport:
-        return verify_bundle(
-            Bundle.load(bundle),
-            Combinations("auto", "auto"),
-            pictures=find_images(folder),
-            truth=truth,
-            batches=(1,),
-            effort=Effort(1, 0, 0.1),
-        )
+        request = VerifyRequest(bundle, images=folder, truth=truth, batches=(1,), repeats=1)
+        return verify_bundle(request, SilentConsole())
 
     report = run()
-    assert report.pictures["count"] == 3
-    assert [Path(row["path"]).name for row in report.pictures["unreadable"]] == ["c.png"]
+    assert report.pictures is not None
+    assert report.pictures.count == 3
+    assert [Path(one.path).name for one in report.pictures.unreadable] == ["c.png"]
     found = report.rows[0].pictures
-    assert found["labels_per_picture"] == pytest.approx(2 / 3)
+    assert found is not None
+    assert found.metrics is not None
+    assert found.labels_per_picture == pytest.approx(2 / 3)
     # red: found at a, missed at d (rank 2 of 3 tied with b): AP = 1/2 + 1/2 * 2/3; green: 1.
-    assert found["metrics"]["ap"]["red"] == pytest.approx(100 * (1 / 2 + 1 / 3))
-    assert found["metrics"]["ap"]["green"] == pytest.approx(100)
+    assert found.metrics.ap["red"] == pytest.approx(100 * (1 / 2 + 1 / 3))
+    assert found.metrics.ap["green"] == pytest.approx(100)
     for name in ("a.png", "b.png", "d.png"):
         (folder / name).write_bytes(b"")
     with pytest.raises(CdulEdgeError, match="none of the 4 pictures"):

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.bench.bench import VERSIONS, Effort
+from cdul_edge_runtime.bench.benchmark import VERSIONS, Effort
 from cdul_edge_runtime.bench.combinations import Combinations, Unavailable
 from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle
 from cdul_edge_runtime.bundle.manifest import PROGRAM, Precision, program_version
 from cdul_edge_runtime.bundle.verdict import Verdict, worst
 from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import sha256_file
 from cdul_edge_runtime.host.machine import describe_machine, installed_versions, reset_peak_memory
 from cdul_edge_runtime.host.power import describe_power
-from cdul_edge_runtime.metrics.metrics import Truth
-from cdul_edge_runtime.pictures.images import PictureList
-from cdul_edge_runtime.verify.pictures import PictureTest, prepare_pictures
+from cdul_edge_runtime.metrics.truth import read_truth
+from cdul_edge_runtime.pictures.images import PictureList, find_images
+from cdul_edge_runtime.verify.pictures import (
+    PictureTest,
+    TruthKind,
+    Unreadable,
+    prepare_pictures,
+)
+from cdul_edge_runtime.verify.request import VerifyRequest
 from cdul_edge_runtime.verify.row import VerifyRow, verify_row
 
 FORMAT = 2
-BATCHES = (1, 8, 16)
 PYTORCH = "pytorch"  # the device of the row that runs beside a run folder's network
+
+
+@dataclass(frozen=True)
+class PictureSummary:
+    """How many pictures were read, what was not, and what mAP was taken against."""
+
+    count: int
+    unreadable: tuple[Unreadable, ...]
+    truth: TruthKind
+
+    @classmethod
+    def of(cls, test: PictureTest) -> PictureSummary:
+        """The summary of what a verification measured on."""
+        return cls(len(test.fp32), test.unreadable, test.truth_kind)
 
 
 @dataclass(frozen=True)
@@ -45,8 +64,9 @@ class VerifyReport:
     manifest_sha256: str
     rows: tuple[VerifyRow, ...]
     unavailable: tuple[Unavailable, ...] = ()
-    pictures: dict[str, Any] = field(default_factory=dict)
-    power: dict[str, Any] = field(default_factory=describe_power)
+    pictures: PictureSummary | None = None
+    doubts: tuple[str, ...] = ()
+    power: Mapping[str, object] = field(default_factory=describe_power)
 
     @property
     def verdict(self) -> Verdict:
@@ -60,6 +80,11 @@ class VerifyReport:
 
     @property
     def warnings(self) -> tuple[str, ...]:
+        """What is not wrong but not as it should be."""
+        return (*self.doubts, *self._slow)
+
+    @property
+    def _slow(self) -> tuple[str, ...]:
         """INT8 that is no faster than what it should replace: its Q/DQ sits badly, or no kernel."""
         return tuple(
             f"{row.precision} on {row.device} takes {mine:.2f} ms and {other.precision} "
@@ -72,45 +97,39 @@ class VerifyReport:
             and (mine := _network_ms(row)) > (theirs := _network_ms(other)) > 0
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values for verify.json, with the machine they were measured on."""
-        return {
+        about = {
             "format": FORMAT,
             "program": PROGRAM,
             "version": program_version(),
             "stage": "verify",
             "passed": self.passed,
             "verdict": self.verdict,
-            **asdict(self),
+        }
+        return {
+            **about,
+            "bundle": self.bundle,
+            "manifest_sha256": self.manifest_sha256,
             "rows": [row.to_dict() for row in self.rows],
+            "unavailable": [asdict(one) for one in self.unavailable],
+            "pictures": asdict(self.pictures) if self.pictures else {},
+            "power": self.power,
             "warnings": list(self.warnings),
             "machine": describe_machine(),
             "versions": installed_versions(*VERSIONS),
         }
 
 
-def verify_bundle(
-    bundle: Bundle,
-    combinations: Combinations,
-    *,
-    pictures: PictureList | None = None,
-    truth: Truth | None = None,
-    threads: int | None = None,
-    beside: Backend | None = None,
-    batches: Sequence[int] = BATCHES,
-    effort: Effort = Effort(),
+def verify(
+    request: VerifyRequest, console: Console | None = None, *, beside: Backend | None = None
 ) -> VerifyReport:
     """Measure every combination against PyTorch's stored scores, one after the other.
 
     Args:
-        bundle: what to verify.
-        combinations: devices and precisions.
-        pictures: pictures to classify in addition, and to compare with FP32 on the CPU.
-        truth: (N, C) int8 of those pictures, -1 unknown; never looked at without them.
-        threads: of the CPU.
+        request: what to verify.
+        console: where warnings go; without one, they are issued.
         beside: PyTorch itself, where it is at hand: an extra row, held to FP32's limits.
-        batches: sizes at which the throughput is measured.
-        effort: how long to time.
 
     Raises:
         BundleError: there is no reference, it does not fit, or a precision's file was changed.
@@ -118,9 +137,12 @@ def verify_bundle(
             so, and the others go on.
         CdulEdgeError: a combination asked for by name is not here, or no picture can be read.
     """
+    console = console or LibraryConsole()
+    bundle = Bundle.load(request.bundle)
+    combinations = Combinations.parse(request.device, request.precision)
     for precision in bundle.precisions():
         bundle.model_path(precision)  # an edited file is an error, and not merely "not here"
-    test = prepare_pictures(bundle, pictures, truth, threads=threads) if pictures else None
+    test = _prepare(bundle, request, console)
 
     def measure(classifier: Classifier) -> VerifyRow:
         picked = classifier.selection  # PyTorch's has none
@@ -130,8 +152,8 @@ def verify_bundle(
             device=picked.device if picked else PYTORCH,
             precision=picked.precision if picked else Precision.FP32,
             pictures=test,
-            batches=batches,
-            effort=effort,
+            batches=request.batches,
+            effort=Effort(request.repeats),
         )
 
     rows: list[VerifyRow] = []
@@ -140,23 +162,53 @@ def verify_bundle(
         reset_peak_memory()
         row_of = partial(measure, Classifier(bundle.manifest, beside))
         rows.append(combinations.measure_one(row_of, VerifyRow.failed, PYTORCH, "fp32"))
-    rows += combinations.measure(bundle, measure, VerifyRow.failed, unavailable, threads=threads)
-    about = _about_pictures(test) if test else {}
-    digest = sha256_file(bundle.folder / MANIFEST)
-    return VerifyReport(str(bundle.folder), digest, tuple(rows), tuple(unavailable), about)
+    rows += combinations.measure(
+        bundle, measure, VerifyRow.failed, unavailable, threads=request.threads
+    )
+    return VerifyReport(
+        bundle=str(bundle.folder),
+        manifest_sha256=sha256_file(bundle.folder / MANIFEST),
+        rows=tuple(rows),
+        unavailable=tuple(unavailable),
+        pictures=PictureSummary.of(test) if test else None,
+        doubts=_doubts(bundle, rows),
+    )
+
+
+def _prepare(bundle: Bundle, request: VerifyRequest, console: Console) -> PictureTest | None:
+    if request.images is None:
+        return None
+    given = request.images
+    pictures = given if isinstance(given, PictureList) else find_images(given)
+    truth = None
+    if request.truth is not None:
+        table = read_truth(request.truth)
+        truth = table.for_paths(pictures.paths, bundle.manifest.classes, pictures.root)
+    test = prepare_pictures(bundle, pictures, truth, threads=request.threads)
+    if test.unreadable:
+        first = test.unreadable[0]
+        console.warn(
+            f"{len(test.unreadable)} of {len(pictures)} pictures cannot be read and are left out "
+            f"(the first: {first.path} {first.error})"
+        )
+    return test
+
+
+def _doubts(bundle: Bundle, rows: Sequence[VerifyRow]) -> tuple[str, ...]:
+    """Where a row without pictures rests on a record that could not tell either."""
+    judged = {row.precision for row in rows if row.pictures is None and row.device != PYTORCH}
+    reduced = (p for p in bundle.precisions() if p is not Precision.FP32 and p.value in judged)
+    return tuple(
+        f"{precision.value} was calibrated on too few pictures to tell whether its accuracy is "
+        "within the budget: verify it with --images"
+        for precision in reduced
+        if bundle.record(precision).verdict == "unsure"
+    )
 
 
 def default_report_path(bundle: Path) -> Path:
     """Where verify.json lands unless told: beside the bundle, which no stage changes."""
     return bundle.resolve().with_name(f"{bundle.resolve().name}-verify.json")
-
-
-def _about_pictures(test: PictureTest) -> dict[str, Any]:
-    return {
-        "count": len(test.fp32),
-        "unreadable": test.unreadable,
-        "truth": "fp32 scores" if test.truth is None else "given",
-    }
 
 
 def _network_ms(row: VerifyRow) -> float:

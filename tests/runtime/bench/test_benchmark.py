@@ -7,8 +7,7 @@ from time import sleep
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge_runtime.bench.bench import Effort, bench_bundle, measure_speed
-from cdul_edge_runtime.bench.combinations import Combinations
+from cdul_edge_runtime.bench.benchmark import BenchRequest, Effort, bench, measure_speed
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.classifier import Classifier
 
@@ -45,12 +44,15 @@ def test_throughput_is_pictures_a_second_at_the_sizes_that_fit(bundle: Path) -> 
 
 
 def test_the_report_has_a_row_a_number_of_threads_and_is_plain_json(bundle: Path) -> None:
-    report = bench_bundle(
-        Bundle.load(bundle),
-        Combinations("cpu", "all"),
-        batches=(2,),
-        threads=(1, 2),
-        effort=Effort(2, 1, 0.1),
+    report = bench(
+        BenchRequest(
+            bundle,
+            device="cpu",
+            precision="all",
+            batches=(2,),
+            threads=(1, 2),
+            effort=Effort(2, 1, 0.1),
+        )
     )
     content = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert [row["threads"] for row in content["rows"]] == [1, 2]
