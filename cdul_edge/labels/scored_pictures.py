@@ -16,6 +16,8 @@ from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.csv_rows import Row, read_rows, refuse_line_breaks
 from cdul_edge_runtime.host.reading import read_text
 
+# Predictions of a thousand classes take 25 kB per picture.
+MAX_SCORES_BYTES = 32 << 30
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -65,7 +67,7 @@ def read_scored_pictures(path: Path) -> ScoredPictures:
         raise CdulEdgeError(
             f"{path} holds no scores: expected a labels folder, .parquet, .jsonl or .csv"
         )
-    return readers[suffix](path, read_text(path))
+    return readers[suffix](path, read_text(path, limit_bytes=MAX_SCORES_BYTES))
 
 
 def _read_pseudo_labels(path: Path) -> ScoredPictures:

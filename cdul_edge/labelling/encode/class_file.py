@@ -56,6 +56,8 @@ def read_class_file(path: Path) -> list[NamedClass]:
         elif suffix in (".yaml", ".yml"):
             found = _from_document(_parse_yaml(text))
         else:
+            if suffix in (".csv", ".tsv") and re.search(r"[,;\t]", text):
+                raise CdulEdgeError("has several columns: write one class name per line")
             found = _from_lines(text)
         _refuse_characters(found)
     except CdulEdgeError as error:

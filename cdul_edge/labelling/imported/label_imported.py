@@ -30,6 +30,7 @@ from cdul_edge_runtime.bundle.classes import own_spelling
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.files import sha256_file
+from cdul_edge_runtime.metrics.matching import clean_path
 from cdul_edge_runtime.pictures.images import find_images
 
 PART_PICTURES = 4096  # no picture is read: parts need not be small to lose little
@@ -107,12 +108,13 @@ def _match(request: ImportRequest, names: Sequence[str]) -> tuple[Path, tuple[St
     pictures = find_images(request.images)
     known: dict[str, set[str]] = defaultdict(set)
     for path in pictures.paths:
-        for key in (path, PurePosixPath(path).name, PurePosixPath(path).stem):
+        clean = clean_path(path)
+        for key in (clean, PurePosixPath(clean).name, PurePosixPath(clean).stem):
             known[key].add(path)
     matched = []
     taken: dict[str, str] = {}
     for name in names:
-        fitting = sorted(known.get(name, ()))
+        fitting = sorted(known.get(clean_path(name), ()))
         if len(fitting) > 1:
             raise CdulEdgeError(
                 f"{name!r} of {request.similarities} fits {fitting[0]!r} and {fitting[1]!r}: give "

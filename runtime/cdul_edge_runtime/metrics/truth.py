@@ -171,12 +171,12 @@ def _nothing_found(known: Sequence[str], asked: Sequence[str], matches: Matches)
 def _warn_of_folders(matches: Matches) -> None:
     if matches.elsewhere:
         _warn(
-            f"{len(matches.elsewhere)} pictures are left without truth, because it names them in "
-            f"another folder, {_example(matches.elsewhere)}"
+            f"no truth for {len(matches.elsewhere)} picture(s), because it names them in another "
+            f"folder, {_example(matches.elsewhere)}"
         )
     if matches.doubtful:
         _warn(
-            f"{len(matches.doubtful)} pictures are found in the truth by file name, but it names "
+            f"{len(matches.doubtful)} picture(s) found in the truth by file name, but it names "
             f"another folder, {_example(matches.doubtful)}: check that it is their truth"
         )
 

@@ -34,7 +34,7 @@ def read_coco(path: Path) -> RawTruth:
     content = read_json_text(path)
     categories = _named(path, content, "categories", "name")
     categories.sort(key=lambda category: (isinstance(category.id, str), category.id))
-    images = _named(path, content, "images", "file_name")
+    images = _named(path, content, "images", "file_name", or_url="coco_url")
     columns = {category.id: column for column, category in enumerate(categories)}
     rows = {image.id: row for row, image in enumerate(images)}
     labels = np.zeros((len(images), len(categories)), dtype=np.int8)
@@ -59,10 +59,13 @@ def _records(path: Path, content: object, key: str) -> Sequence[Record]:
     return records
 
 
-def _named(path: Path, content: object, key: str, name_key: str) -> list[_Named]:
+def _named(path: Path, content: object, key: str, name_key: str, or_url: str = "") -> list[_Named]:
     found: dict[Id, _Named] = {}
     for number, record in enumerate(_records(path, content, key), start=1):
         name, where = record.get(name_key), f"{path}, entry {number} of {key}"
+        url = record.get(or_url)
+        if name is None and isinstance(url, str):  # LVIS
+            name = "/".join(url.split("/")[-2:])
         if not isinstance(name, str) or not name.strip():
             raise CdulEdgeError(f"{where} has no {name_key}: expected text, not {name!r:.40}")
         identity = _id(where, record, "id")

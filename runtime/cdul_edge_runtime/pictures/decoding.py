@@ -15,10 +15,13 @@ from cdul_edge_runtime.pictures.metadata import simpler_versions
 
 # Where Pillow stops warning and refuses; no camera reaches it, a decompression bomb does.
 MAX_PIXELS = 178_956_970
+_POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 
 
 def decode(content: bytes, path: str) -> Image.Image:
     """Load the pixels; where metadata is in the way, without it."""
+    if content.startswith(_POSTSCRIPT):  # Pillow would start Ghostscript, on a stranger's program
+        raise ImageError(path, "is a PostScript program, not a picture")
     try:
         return _load(content, path)
     except ImageError as error:

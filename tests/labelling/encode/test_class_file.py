@@ -108,6 +108,7 @@ def test_a_colon_with_a_space_begins_prompts(tmp_path: Path) -> None:
         ("star\tx\nring", "c.txt", "control characters"),
         ("[" * 5000, "c.json", "is not valid JSON"),
         ("[" * 5000, "c.yaml", "is not valid YAML"),
+        ("id,name\n0,star\n1,ring", "c.csv", "has several columns"),
         ("star\n---\nring", "c.yaml", "is not valid YAML"),
     ],
 )

@@ -44,6 +44,14 @@ def test_ids_may_be_text_and_the_file_may_have_a_byte_order_mark(
     assert truth.labels.tolist() == [[0, 0], [0, 1]]
 
 
+def test_lvis_names_its_images_by_address(tmp_path: Path) -> None:
+    address = "http://images.cocodataset.org/train2017/000000391895.jpg"
+    content = coco(images=[{"id": 7, "coco_url": address}])
+    truth = read_truth(write(tmp_path, content))
+    assert truth.paths == ("train2017/000000391895.jpg",)
+    assert truth.labels.tolist() == [[0, 1]]
+
+
 def test_ids_that_are_names_work_too(tmp_path: Path) -> None:
     content = coco(
         images=[{"id": "a", "file_name": "a.jpg"}],

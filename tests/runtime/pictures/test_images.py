@@ -115,6 +115,7 @@ PNG = encode(Image.effect_noise((64, 64), 80).convert("RGB"))
     [
         (b"", "is empty"),
         (b"just text", "is not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "is a PostScript program"),
         (JPEG[: len(JPEG) // 2], "is damaged"),
         (PNG[: len(PNG) // 2], "is damaged"),
         (JPEG[:30], "is not a picture|is damaged"),
