@@ -226,7 +226,7 @@ def test_options_that_do_not_fit_are_one_line(
         ("a.csv", "path,cat\n", "expected image_path,<class>"),
         ("a.csv", "image_path,cat,dog\na.jpg,1\n", "row 2 has 2 fields, expected 3"),
         ("a.csv", "image_path,cat,dog\na.jpg,1,x\n", "row 2: could not convert"),
-        ("a.parquet", "text", "is damaged"),
+        ("a.parquet", "text", "is truncated or damaged"),
     ],
 )
 def test_files_without_scores_are_one_line(
