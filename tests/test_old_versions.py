@@ -90,6 +90,17 @@ def test_labels_are_made_again_by_another_strategy_without_clip(old: Path, strat
     assert {path: path.read_bytes() for path in parts} == parts
 
 
+def test_an_interrupted_labels_folder_is_finished_without_a_second_look(old: Path) -> None:
+    """Its parts count as done only if today's settings have the digest that they had then."""
+    manifest = old / "labels" / "manifest.json"
+    unfinished = {**json.loads(manifest.read_text()), "complete": False}
+    manifest.write_text(json.dumps(unfinished))
+    words = ("world/train", "--classes", "world/classes.txt", "--clip", "demo", "--workers", "0")
+    result = run("label", *words, "--out", "labels", "--json", "-")
+    assert json.loads(result.stdout)["scored"] == 0
+    assert "12 of 12 pictures are labelled already" in result.stderr
+
+
 @pytest.mark.parametrize("labels", ["labels", "labels-patches", "labels/pseudo_labels.parquet"])
 def test_a_run_is_trained_from_old_labels(old: Path, labels: str) -> None:
     words = ("--network", "clip:tiny-clip", "--weights", "none", "--image-size", "32")
