@@ -34,7 +34,7 @@ from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.picture_reader import PictureReader
 from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labelling.fill_store import StoreFiller
-from cdul_edge.labelling.plan import LabelPlan
+from cdul_edge.labelling.plan import LabelPlan, make_settings
 from cdul_edge.labelling.write_labels import Effort
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.host.console import SilentConsole
@@ -103,7 +103,7 @@ def _labelling(case: Case, threads: int, folder: Path) -> Callable[[], None]:
         workers=threads,
         threads=threads,
     )
-    plan = LabelPlan(request, prompts, case.pictures, request.settings(None))
+    plan = LabelPlan(request, prompts, case.pictures, make_settings(request))
     filler = StoreFiller(plan, encoder, texts, "", Effort(), SilentConsole())
 
     def run() -> None:

@@ -29,7 +29,7 @@ from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
 from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labelling.fill_store import StoreFiller
-from cdul_edge.labelling.plan import LabelPlan
+from cdul_edge.labelling.plan import LabelPlan, make_settings
 from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labelling.score.patch_scores import PatchScoring, score_patches
 from cdul_edge.labelling.store.parts import (
@@ -73,7 +73,7 @@ def run_labelling(
         workers=threads,
         threads=threads,
     )
-    plan = LabelPlan(request, prompts, pictures, request.settings(None))
+    plan = LabelPlan(request, prompts, pictures, make_settings(request))
     filler = StoreFiller(plan, encoder, texts, "", Effort(), SilentConsole())
 
     def run() -> None:

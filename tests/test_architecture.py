@@ -17,7 +17,7 @@ ON_THE_WORKSTATION = tuple(
 )
 CALIBRATION = "cdul_edge_calibration"  # needs onnx, and no torch either
 NEED_THE_TRAIN_EXTRA = {
-    "cdul_edge.clip.checkpoints",
+    "cdul_edge.clip.sources",
     "cdul_edge.clip.models",
     "cdul_edge.clip.tensor_files",
     "cdul_edge.labels.parquet_files",

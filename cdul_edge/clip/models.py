@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,15 @@ from typing import Any
 import open_clip
 import torch
 
-from cdul_edge.clip.checkpoints import (
+from cdul_edge.clip.files import CONFIG_FILE, ClipDescription
+from cdul_edge.clip.sources import (
     LOAD_FAULTS,
-    download_weights,
-    is_openai_archive,
-    load_weights,
+    ClipSource,
+    Weights,
+    find_source,
     quiet_open_clip,
 )
-from cdul_edge.clip.files import CONFIG_FILE, ClipDescription, find_config, find_weights
-from cdul_edge.clip.files import DEMO_FOLDER as DEMO_FOLDER
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.host.files import read_json, sha256_file
 
 
 @dataclass(frozen=True)
@@ -53,23 +50,6 @@ class LoadedClip:
         return 1.0 / self.logit_scale
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Where a model comes from.
-
-    `folder` is None for an architecture of open_clip's own; `weights` None means random ones;
-    `vocabulary` None means CLIP's own.
-    """
-
-    name: str
-    folder: Path | None
-    config: dict[str, Any]
-    pretrained: str
-    weights: Path | None
-    quick_gelu: bool
-    vocabulary: Path | None = None
-
-
 def load_clip(name: str, pretrained: str | None = None, *, seed: int = 0) -> LoadedClip:
     """Load a CLIP.
 
@@ -84,10 +64,10 @@ def load_clip(name: str, pretrained: str | None = None, *, seed: int = 0) -> Loa
         CdulEdgeError: an unknown architecture or tag (with near matches), a download that failed,
             a checkpoint that does not fit.
     """
-    source = _find_source(name, pretrained)
+    source = find_source(name, pretrained)
     model = _build(source, seed)
     if source.weights is not None:
-        load_weights(model, source.weights, name)
+        _load_weights(model, source.weights, name)
     return _describe(model.eval().requires_grad_(False), source, seed)
 
 
@@ -100,85 +80,11 @@ def fetch_weights(name: str, pretrained: str | None = None) -> str | None:
     Raises:
         CdulEdgeError: as `load_clip`.
     """
-    source = _find_source(name, pretrained)
-    return sha256_file(source.weights) if source.weights else None
+    source = find_source(name, pretrained)
+    return source.weights.sha256 if source.weights else None
 
 
-def _find_source(name: str, pretrained: str | None) -> _Source:
-    config = find_config(name)
-    if name == "demo" and pretrained is not None:
-        raise CdulEdgeError(f"the bundled CLIP has its own weights: drop {pretrained!r}")
-    if config is not None:
-        return _local_source(config, pretrained, name)
-    return _architecture_source(name, pretrained)
-
-
-def _architecture_source(name: str, pretrained: str | None) -> _Source:
-    architecture = name.replace("/", "-")
-    known = list(open_clip.list_models())
-    if architecture not in known:
-        raise CdulEdgeError(
-            f'no CLIP called {name!r}{_near(architecture, known)}: give "demo", an architecture '
-            f"of open_clip, or a folder with {CONFIG_FILE}"
-        )
-    config = open_clip.get_model_config(architecture)
-    tags = list(open_clip.list_pretrained_tags_by_model(architecture))
-    if pretrained is None:
-        raise CdulEdgeError(
-            f"{name} needs --pretrained: a tag ({', '.join(tags) or 'it has none'}), a checkpoint "
-            "file, or none for random weights"
-        )
-    tag: dict[str, Any] = open_clip.get_pretrained_cfg(architecture, pretrained) or {}
-    weights = None
-    if tag:
-        weights = download_weights(architecture, pretrained, tag)
-    elif Path(pretrained).is_file():
-        weights = Path(pretrained)
-    elif pretrained != "none":
-        raise CdulEdgeError(
-            f"{name} has no weights {pretrained!r}{_near(pretrained, tags)}: give a tag "
-            f"({', '.join(tags) or 'it has none'}) or a checkpoint file that exists"
-        )
-    preprocess = {key: list(tag[key]) for key in ("mean", "std") if key in tag}
-    return _Source(
-        name=architecture,
-        folder=None,
-        config={"model_cfg": config, "preprocess_cfg": preprocess},
-        pretrained=pretrained,
-        weights=weights,
-        quick_gelu=_wants_quick_gelu(config, weights) or bool(tag.get("quick_gelu")),
-    )
-
-
-def _local_source(file: Path, pretrained: str | None, name: str) -> _Source:
-    config = read_json(file)
-    if "model_cfg" not in config:
-        config = {"model_cfg": config, "preprocess_cfg": {}}
-    missing = {"embed_dim", "vision_cfg", "text_cfg"} - set(config["model_cfg"])
-    if missing:
-        raise CdulEdgeError(f"{file} is no open_clip config: it lacks {', '.join(sorted(missing))}")
-    if pretrained is None:
-        weights: Path | None = find_weights(file)
-    else:
-        weights = Path(pretrained) if pretrained != "none" else None
-        if weights is not None and not weights.is_file():
-            raise CdulEdgeError(f"the checkpoint {weights} does not exist: check --pretrained")
-    return _Source(
-        name=name if name == "demo" else file.parent.resolve().name,
-        folder=file.parent,
-        config=config,
-        pretrained=weights.name if weights else "none",
-        weights=weights,
-        quick_gelu=_wants_quick_gelu(config["model_cfg"], weights),
-        vocabulary=next(iter(sorted(file.parent.glob("bpe*.txt.gz"))), None),
-    )
-
-
-def _wants_quick_gelu(config: dict[str, Any], weights: Path | None) -> bool:
-    return bool(config.get("quick_gelu")) or (weights is not None and is_openai_archive(weights))
-
-
-def _build(source: _Source, seed: int) -> torch.nn.Module:
+def _build(source: ClipSource, seed: int) -> torch.nn.Module:
     """Build the network with random weights, whatever kind of config it has."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -199,7 +105,29 @@ def _build(source: _Source, seed: int) -> torch.nn.Module:
     return model
 
 
-def _describe(model: torch.nn.Module, source: _Source, seed: int) -> LoadedClip:
+def _load_weights(model: torch.nn.Module, weights: Weights, name: str) -> None:
+    """Fill `model` from a safetensors, torch or OpenAI TorchScript file; every weight must fit."""
+    load = _load_archive if weights.is_archive else open_clip.load_checkpoint
+    try:
+        with quiet_open_clip():
+            load(model, str(weights.file))
+    except LOAD_FAULTS as error:
+        reason = " ".join(str(error).split()).partition(". ")[0][:200]
+        raise CdulEdgeError(
+            f"{weights.file} does not fit {name} ({reason}): give the checkpoint of this "
+            "architecture"
+        ) from error
+
+
+def _load_archive(model: torch.nn.Module, weights: str) -> None:
+    archive = torch.jit.load(weights, map_location="cpu")  # type: ignore[no-untyped-call]
+    state = archive.state_dict()
+    for counter in ("input_resolution", "context_length", "vocab_size"):
+        state.pop(counter, None)
+    model.load_state_dict(state)
+
+
+def _describe(model: torch.nn.Module, source: ClipSource, seed: int) -> LoadedClip:
     visual: Any = model.visual
     size = visual.image_size
     height, width = (size, size) if isinstance(size, int) else size
@@ -217,7 +145,7 @@ def _describe(model: torch.nn.Module, source: _Source, seed: int) -> LoadedClip:
         description=ClipDescription(
             architecture=source.name,
             pretrained=source.pretrained,
-            weights_sha256=sha256_file(source.weights) if source.weights else None,
+            weights_sha256=source.weights.sha256 if source.weights else None,
             seed=None if source.weights else seed,
             quick_gelu=source.quick_gelu,
             image_size_px=int(height),
@@ -227,8 +155,9 @@ def _describe(model: torch.nn.Module, source: _Source, seed: int) -> LoadedClip:
     )
 
 
-def _tokenizer(source: _Source) -> Callable[[list[str]], torch.Tensor]:
+def _tokenizer(source: ClipSource) -> Callable[[list[str]], torch.Tensor]:
     text = source.config["model_cfg"]["text_cfg"]
+    assert isinstance(text, Mapping)
     local = f"local-dir:{source.folder}" if source.folder else source.name
     chosen: Callable[[list[str]], torch.Tensor]
     try:
@@ -242,9 +171,3 @@ def _tokenizer(source: _Source) -> Callable[[list[str]], torch.Tensor]:
     except (*LOAD_FAULTS, ImportError) as error:
         raise CdulEdgeError(f"the tokenizer of {source.name} cannot be loaded: {error}") from error
     return chosen
-
-
-def _near(wanted: str, known: list[str]) -> str:
-    by_fold = {name.casefold(): name for name in known}
-    close = difflib.get_close_matches(wanted.casefold(), by_fold, n=4, cutoff=0.5)
-    return f" (near: {', '.join(by_fold[name] for name in close)})" if close else ""

@@ -19,7 +19,6 @@ from cdul_edge.labelling.store.changes import Changes
 from cdul_edge.labelling.store.earlier import EarlierRows, find_earlier
 from cdul_edge.labelling.store.folder import (
     count_skipped,
-    drop_damage,
     finish_parts,
     remove_labels,
     set_aside,
@@ -49,18 +48,15 @@ def fill_store(
     changes: Changes,
     effort: Effort,
     console: Console,
-    *,
-    replace: bool,
 ) -> LabelsManifest:
     """Make every part that is missing; nothing is written before CLIP is loaded and fits.
 
     Args:
         plan: what to label.
-        existing: the manifest of the folder to go on with.
-        changes: what happened to its pictures since.
+        existing: the manifest that is in the folder.
+        changes: what happened to its pictures since, and whether anything of it is of use.
         effort: counts the pictures and seconds.
         console: for lines and progress.
-        replace: remove the labels that are in the folder first.
 
     Returns:
         The manifest as it was written, still marked unfinished.
@@ -69,22 +65,22 @@ def fill_store(
     clip = load_clip(request.clip, request.pretrained, seed=request.seed)
     encoder = ENCODERS[plan.settings.kind](clip, request.device, request.precision, request.threads)
     model = ClipRun(**asdict(clip.description), precision=encoder.precision)
-    if existing is not None and existing.model is not None:
-        refuse_differences(out, describe_differences(asdict(existing.model), asdict(model)))
     texts = encoder.embed_texts(plan.prompts)
+    if existing is not None and existing.model is not None and not changes.everything:
+        refuse_differences(out, describe_differences(asdict(existing.model), asdict(model)))
     views = request.chosen_views.count * encoder.vectors_a_view
     manifest = plan.manifest(model, views, clip.temperature)
-    if existing is not None and request.repair:
-        drop_damage(out, existing)
-    if replace:
+    behind = plan.embedding_digest(model)
+    if existing is not None and request.repair and not changes.everything:
+        existing.drop_damage(out)
+    if changes.everything:
         console.say(f"starting over in {out}")
         remove_labels(out)
     start_folder(out, manifest, plan.pictures.paths)
-    stale = {*changes.replaced_parts, *(changes.skipped_parts if request.update else ())}
-    for index in () if changes.list_differs else sorted(stale):
+    for index in () if changes.list_differs else changes.stale_parts:
         set_aside(out, index)
     filler = StoreFiller(plan, encoder, texts, manifest.similarities.digest, effort, console)
-    filler.fill(plan.embedding_digest(model))
+    filler.fill(behind)
     finish_parts(out)
     return manifest
 

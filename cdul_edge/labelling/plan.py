@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
+from cdul_edge.clip.files import local_weights_sha256
 from cdul_edge.labelling.encode.prompts import Prompts, read_prompts
 from cdul_edge.labelling.request import LabelRequest
+from cdul_edge.labelling.store.changes import Changes, find_changes
 from cdul_edge.labelling.store.parts import slice_parts
 from cdul_edge.labels.manifest import (
     ClipRun,
@@ -20,6 +23,9 @@ from cdul_edge.labels.manifest import (
 )
 from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.pictures.images import PictureList, find_images
+
+# How patch tokens are made (dense_tokens.py), for a store that was made otherwise to be refused.
+TOKENS = "q-q + k-k attention, no residual, no MLP"
 
 
 @dataclass(frozen=True)
@@ -92,24 +98,40 @@ class LabelPlan:
             paths_sha256=self.paths_sha256,
         )
 
-    def differs_from(self, existing: LabelsManifest) -> str:
-        """The settings that other labels were made with, in words; empty where they are the same.
+    def compare(self, existing: LabelsManifest) -> Changes:
+        """What became of the pictures, and of the texts, since the labels in the folder were made.
 
         Where embeddings are kept, classes, prompts and templates may differ.
+
+        Raises:
+            LabelsError: other settings, or pictures that changed and no --update; by name.
         """
+        request, texts = self.request, self._texts()
+        before = {key: _text_setting(existing, key) for key in texts}
+        refuse_differences(request.out, self._differences(existing, before, texts))
+        parts, update = existing.similarities.parts, request.update
+        changes = find_changes(request.out, parts, self.pictures, update=update)
+        refused = changes.list_differs or (changes.replaced and not request.repair)
+        if refused and not update:
+            raise LabelsError(
+                f"the pictures changed since {request.out} was made: {changes}: give --update to "
+                "label what is new or replaced and drop what is gone, or choose another --out"
+            )
+        return replace(changes, texts=before != texts)
+
+    def _differences(
+        self, existing: LabelsManifest, before: Mapping[str, object], texts: Mapping[str, object]
+    ) -> str:
         stored = existing.settings
         if not isinstance(stored, ClipSettings):
             return "imported similarities (now CLIP's)"
         if stored.kind != self.settings.kind:
             return f"the similarities of {stored.kind} (now of {self.settings.kind})"
-        texts = {} if stored.keep_embeddings else self._texts()
-        before = {**stored.to_dict(), **{key: _text_setting(existing, key) for key in texts}}
-        return describe_differences(before, {**self.settings.to_dict(), **texts})
-
-    def has_texts_of(self, existing: LabelsManifest) -> bool:
-        """Whether classes, prompts and templates are those of other labels."""
-        texts = self._texts()
-        return {key: _text_setting(existing, key) for key in texts} == texts
+        if stored.keep_embeddings:
+            before = texts
+        return describe_differences(
+            {**stored.to_dict(), **before}, {**self.settings.to_dict(), **texts}
+        )
 
     def _behind(self, model: ClipRun) -> dict[str, object]:
         settings = self.settings.to_dict()
@@ -127,9 +149,34 @@ class LabelPlan:
 def make_plan(request: LabelRequest, existing: LabelsManifest | None) -> LabelPlan:
     """Read the class file and list the pictures; `existing` is the manifest in `request.out`."""
     stored = existing.settings if existing else None
-    settings = request.settings(stored if isinstance(stored, ClipSettings) else None)
+    settings = make_settings(request, stored if isinstance(stored, ClipSettings) else None)
     prompts = read_prompts(request.classes, request.templates)
     return LabelPlan(request, prompts, find_images(request.images), settings)
+
+
+def make_settings(request: LabelRequest, stored: ClipSettings | None = None) -> ClipSettings:
+    """All that the embeddings depend on, as far as it is known before CLIP is loaded.
+
+    Args:
+        request: what was asked for.
+        stored: of the labels in `out`: where nothing is asked for, the store's layout stays.
+    """
+    kind, views = request.scoring.kind, request.chosen_views
+    kept, size = (stored.keep_embeddings, stored.part_pictures) if stored else (False, None)
+    return ClipSettings(
+        clip=_identify(request.clip),
+        pretrained=None if request.pretrained is None else _identify(request.pretrained),
+        seed=request.seed,
+        weights_sha256=local_weights_sha256(request.clip, request.pretrained),
+        grid=views.grid,
+        overlap=views.overlap,
+        fit=views.fit,
+        precision=request.precision,
+        keep_embeddings=request.keep_embeddings or kind == "patches" or kept,
+        part_pictures=request.part_pictures or size or views.part_pictures,
+        kind=kind,
+        tokens=TOKENS if kind == "patches" else None,
+    )
 
 
 def digest_settings(settings: Mapping[str, object]) -> str:
@@ -162,6 +209,11 @@ def refuse_differences(folder: object, differences: str) -> None:
             f"{folder} was made with other settings: {differences}: give the same settings, choose "
             "another --out, or start over with --force"
         )
+
+
+def _identify(name: str) -> str:
+    """A local file is the same one from whatever folder it is named."""
+    return str(Path(name).resolve()) if name and Path(name).exists() else name
 
 
 def _text_setting(manifest: LabelsManifest, key: str) -> object:

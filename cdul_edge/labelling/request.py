@@ -7,15 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from cdul_edge.clip.choices import Device, Precision
-from cdul_edge.clip.files import local_weights_sha256
 from cdul_edge.labelling.encode.prompts import DEFAULT_TEMPLATE
 from cdul_edge.labelling.encode.views import Views, WholePicture
 from cdul_edge.labelling.score.scoring import NOT_CACHED, Scoring
-from cdul_edge.labels.manifest import ClipSettings, SkippedPicture
+from cdul_edge.labels.manifest import SkippedPicture
 from cdul_edge_runtime.errors import CdulEdgeError
-
-# How patch tokens are made (dense_tokens.py), for a store that was made otherwise to be refused.
-TOKENS = "q-q + k-k attention, no residual, no MLP"
 
 
 @dataclass(frozen=True)
@@ -87,29 +83,6 @@ class LabelRequest:
     def chosen_views(self) -> Views | WholePicture:
         """`views`, or those that fit the strategy."""
         return self.views or (WholePicture() if self.scoring.kind == "patches" else Views())
-
-    def settings(self, stored: ClipSettings | None) -> ClipSettings:
-        """All that the embeddings depend on, as far as it is known before CLIP is loaded.
-
-        Args:
-            stored: of the labels in `out`: where nothing is asked for, the store's layout stays.
-        """
-        kind, views = self.scoring.kind, self.chosen_views
-        kept, size = (stored.keep_embeddings, stored.part_pictures) if stored else (False, None)
-        return ClipSettings(
-            clip=_identify(self.clip) or self.clip,
-            pretrained=_identify(self.pretrained),
-            seed=self.seed,
-            weights_sha256=local_weights_sha256(self.clip, self.pretrained),
-            grid=views.grid,
-            overlap=views.overlap,
-            fit=views.fit,
-            precision=self.precision,
-            keep_embeddings=self.keep_embeddings or kind == "patches" or kept,
-            part_pictures=self.part_pictures or size or views.part_pictures,
-            kind=kind,
-            tokens=TOKENS if kind == "patches" else None,
-        )
 
 
 @dataclass(frozen=True)
@@ -190,8 +163,3 @@ class LabelResult:
     def to_dict(self) -> dict[str, object]:
         """Plain values."""
         return {**asdict(self), "out": str(self.out), "unseen": list(self.unseen)}
-
-
-def _identify(name: str | None) -> str | None:
-    """A local file is the same one from whatever folder it is named."""
-    return str(Path(name).resolve()) if name and Path(name).exists() else name

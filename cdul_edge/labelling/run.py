@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from cdul_edge.labelling.plan import LabelPlan, make_plan, refuse_differences
+from cdul_edge.labelling.plan import make_plan
 from cdul_edge.labelling.request import ImportRequest, LabelRequest, LabelResult
-from cdul_edge.labelling.store.changes import Changes, find_changes
-from cdul_edge.labelling.store.folder import find_existing, refuse_damage
+from cdul_edge.labelling.store.changes import Changes
+from cdul_edge.labelling.store.folder import find_existing
 from cdul_edge.labelling.write_labels import Effort, write_labels
 from cdul_edge.labels.manifest import LabelsManifest
+from cdul_edge.labels.pseudo_labels import FILE_NAME
 from cdul_edge_runtime.errors import LabelsError, extra_imports
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.folder_lock import lock_folder
@@ -44,39 +45,17 @@ def label_pictures(request: LabelRequest, console: Console, effort: Effort) -> L
     existing = find_existing(request.out)
     plan = make_plan(request, existing)
     changes = Changes()
-    replace = False
     if existing is not None:
         try:
-            changes = _compare(plan, existing)
+            changes = plan.compare(existing)
         except LabelsError:
             if not request.force:
                 raise
-            replace, existing = True, None
-    if existing is not None and _is_answered(plan, existing, changes):
-        refuse_damage(request.out, existing)
+            changes = Changes(everything=True)
+    if existing is not None and changes.none and existing.complete and not request.repair:
+        existing.refuse_damage(request.out, besides=FILE_NAME)
         console.say("the similarities are complete: CLIP is not run")
         return existing
     with extra_imports("train", "running CLIP"):
         from cdul_edge.labelling.fill_store import fill_store
-    return fill_store(plan, existing, changes, effort, console, replace=replace)
-
-
-def _compare(plan: LabelPlan, existing: LabelsManifest) -> Changes:
-    """What changed about the pictures; raises `LabelsError` where it was not asked for."""
-    request = plan.request
-    refuse_differences(request.out, plan.differs_from(existing))
-    parts = existing.similarities.parts
-    changes = find_changes(request.out, parts, plan.pictures, update=request.update)
-    refused = changes.list_differs or (changes.replaced and not request.repair)
-    if refused and not request.update:
-        raise LabelsError(
-            f"the pictures changed since {request.out} was made: {changes}: give --update to label "
-            "what is new or replaced and drop what is gone, or choose another --out"
-        )
-    return changes
-
-
-def _is_answered(plan: LabelPlan, existing: LabelsManifest, changes: Changes) -> bool:
-    if not existing.complete or plan.request.repair or not plan.has_texts_of(existing):
-        return False
-    return not (plan.request.update and (str(changes) or changes.skipped))
+    return fill_store(plan, existing, changes, effort, console)

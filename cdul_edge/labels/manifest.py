@@ -166,7 +166,7 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class LabelsManifest:
-    """The manifest of a labels folder; the fields after `inputs` are there when it is finished.
+    """The manifest of a labels folder; the fields after `inputs` come when it is finished.
 
     Attributes:
         prompts: class to prompts; None for imported similarities, as `templates` and `model`.
@@ -202,6 +202,17 @@ class LabelsManifest:
         content["settings"] = self.settings.to_dict()
         head = {"format": FORMAT, "kind": _KIND, "program": "cdul-edge"}
         write_json(folder / MANIFEST, {**head, **content})
+
+    def refuse_damage(self, folder: Path, *, besides: str) -> None:
+        """Raise `LabelsError` when a file but `besides` is missing, truncated or changed."""
+        faults = self.find_faults(folder, digests=True)
+        faults.pop(besides, None)
+        refuse_faults(folder, faults)
+
+    def drop_damage(self, folder: Path) -> None:
+        """Remove what is not the file that was written, so that it is made again."""
+        for name in self.find_faults(folder, digests=True):
+            (folder / name).unlink(missing_ok=True)
 
     def find_faults(self, folder: Path, *, digests: bool = False) -> dict[str, str]:
         """Files that are missing, truncated or, by digest, changed: name to what is wrong."""
@@ -253,10 +264,7 @@ def _checked(manifest: LabelsManifest, file: Path) -> LabelsManifest:
             raise LabelsError(f"{file} names {name!r}, which is not in its folder: it was edited")
     thresholds = manifest.thresholds
     if thresholds is not None and len(thresholds) != len(manifest.classes):
-        raise LabelsError(
-            f"{file} has {len(thresholds)} thresholds for {len(manifest.classes)} classes: it was "
-            "edited; label the pictures again"
-        )
+        raise LabelsError(f"{file} has no threshold for each class: label the pictures again")
     return manifest
 
 

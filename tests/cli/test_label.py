@@ -183,7 +183,7 @@ def test_without_open_clip_one_line_says_what_to_install(
     for name in [name for name in sys.modules if name.startswith("cdul_edge.labelling")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delitem(sys.modules, "cdul_edge.clip.models", raising=False)
-    monkeypatch.delitem(sys.modules, "cdul_edge.clip.checkpoints", raising=False)
+    monkeypatch.delitem(sys.modules, "cdul_edge.clip.sources", raising=False)
     monkeypatch.setitem(sys.modules, "open_clip", None)
     assert 'pip install "cdul-edge[train]"' in complaint(label(world))
     assert not (world / "labels").exists()

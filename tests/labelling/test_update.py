@@ -1,4 +1,4 @@
-"""A labels folder follows its pictures: what is new, gone, replaced, or could not be read before."""
+"""A labels folder follows its pictures: what is new, gone, replaced, or was not readable."""
 
 from __future__ import annotations
 

@@ -19,13 +19,13 @@ from cdul_edge.labelling.plan import (
 from cdul_edge.labelling.request import ImportRequest
 from cdul_edge.labelling.store.folder import (
     find_existing,
-    refuse_damage,
     remove_labels,
     start_folder,
 )
 from cdul_edge.labelling.store.parts import Part, part_name, slice_parts, write_part
 from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge.labels.manifest import ImportSettings, Inputs, LabelsManifest, StoreFacts
+from cdul_edge.labels.pseudo_labels import FILE_NAME
 from cdul_edge_runtime.bundle.classes import own_spelling
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
@@ -59,7 +59,7 @@ def import_similarities(request: ImportRequest, console: Console) -> LabelsManif
         before = existing.settings.to_dict()
         refuse_differences(request.out, describe_differences(before, settings.to_dict()))
     if existing and existing.complete and not (request.repair or request.force):
-        refuse_damage(request.out, existing)
+        existing.refuse_damage(request.out, besides=FILE_NAME)
         console.say("the similarities are in the store already")
         return existing
     _announce(found, console)

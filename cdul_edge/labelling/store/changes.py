@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdul_edge.labelling.store.earlier import is_same
 from cdul_edge.labelling.store.folder import read_list
 from cdul_edge.labelling.store.parts import part_name, read_pictures
+from cdul_edge.labelling.store.pictures import is_same
 from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.pictures.images import PictureList
 
@@ -22,7 +22,9 @@ class Changes:
         replaced: paths whose files hold something else now.
         skipped: paths that could not be read, and were not replaced since.
         reordered: the same paths in another order.
-        replaced_parts, skipped_parts: the parts with such pictures.
+        texts: classes, prompts or templates differ.
+        everything: nothing of the store is of use.
+        stale_parts: the parts of the same list whose pictures shall be read again.
     """
 
     new: tuple[str, ...] = ()
@@ -30,8 +32,14 @@ class Changes:
     replaced: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     reordered: bool = False
-    replaced_parts: tuple[int, ...] = ()
-    skipped_parts: tuple[int, ...] = ()
+    texts: bool = False
+    everything: bool = False
+    stale_parts: tuple[int, ...] = ()
+
+    @property
+    def none(self) -> bool:
+        """Whether the store is what it should be."""
+        return not (self.list_differs or self.texts or self.everything or self.stale_parts)
 
     @property
     def list_differs(self) -> bool:
@@ -53,8 +61,8 @@ def find_changes(folder: Path, parts: int, pictures: PictureList, *, update: boo
         folder: the labels folder.
         parts: how many parts it has.
         pictures: the list.
-        update: also ask of parts that cdul-edge 0.1 wrote, which know their pictures by name only,
-            whether a picture is newer than its part.
+        update: what could not be read shall be tried again. And where cdul-edge 0.1 wrote a part,
+            which knows its pictures by name only, a picture that is newer was replaced.
     """
     stored = read_list(folder)
     before, now = set(stored), set(pictures.paths)
@@ -81,8 +89,7 @@ def find_changes(folder: Path, parts: int, pictures: PictureList, *, update: boo
         replaced=tuple(replaced),
         skipped=tuple(skipped),
         reordered=before == now and tuple(stored) != pictures.paths,
-        replaced_parts=tuple(sorted(set(replaced.values()))),
-        skipped_parts=tuple(sorted(set(skipped.values()))),
+        stale_parts=tuple(sorted({*replaced.values(), *(skipped.values() if update else ())})),
     )
 
 

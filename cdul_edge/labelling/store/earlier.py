@@ -18,7 +18,7 @@ from cdul_edge.labelling.store.parts import (
     read_part,
     read_pictures,
 )
-from cdul_edge.labelling.store.pictures import StoredPicture, is_unchanged
+from cdul_edge.labelling.store.pictures import StoredPicture, is_same
 from cdul_edge_runtime.errors import LabelsError
 
 
@@ -71,16 +71,3 @@ def find_earlier(folder: Path, root: Path, column: str) -> EarlierRows:
             if is_same(root / picture.path, picture, written_ns):
                 places[picture.path] = (file, row, picture)
     return EarlierRows(column, places)
-
-
-def is_same(file: Path, picture: StoredPicture, written_ns: int) -> bool:
-    """Whether a picture's file is what was labelled.
-
-    A store of cdul-edge 0.1 does not know: there, a file that is older than its part is.
-    """
-    if picture.content is not None:
-        return is_unchanged(file, picture.content)
-    try:
-        return file.stat().st_mtime_ns <= written_ns
-    except (OSError, ValueError):
-        return False

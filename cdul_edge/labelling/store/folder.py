@@ -16,12 +16,7 @@ from cdul_edge.labelling.store.parts import (
     part_name,
     read_pictures,
 )
-from cdul_edge.labels.manifest import (
-    LABELS_FOLDER,
-    LabelsManifest,
-    read_manifest,
-    refuse_faults,
-)
+from cdul_edge.labels.manifest import LABELS_FOLDER, LabelsManifest, read_manifest
 from cdul_edge.labels.parquet_files import read_column, read_table
 from cdul_edge.labels.pseudo_labels import FILE_NAME
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
@@ -69,19 +64,6 @@ def remove_labels(folder: Path) -> None:
     remove_own(folder, LABELS_FOLDER)
     if not any(folder.iterdir()):
         folder.rmdir()
-
-
-def refuse_damage(folder: Path, manifest: LabelsManifest) -> None:
-    """Raise `LabelsError` when a part of a finished store is missing, truncated or changed."""
-    faults = manifest.find_faults(folder, digests=True)
-    faults.pop(FILE_NAME, None)  # made again in any case
-    refuse_faults(folder, faults)
-
-
-def drop_damage(folder: Path, manifest: LabelsManifest) -> None:
-    """Remove parts that are not the files the manifest names, so that they are made again."""
-    for name in manifest.find_faults(folder, digests=True):
-        (folder / name).unlink(missing_ok=True)
 
 
 def read_list(folder: Path) -> list[str]:

@@ -49,7 +49,20 @@ def read_content(file: Path, *, digest: bool) -> Content:
         return Content(-1, 0, None)
 
 
-def is_unchanged(file: Path, recorded: Content) -> bool:
+def is_same(file: Path, picture: StoredPicture, written_ns: int) -> bool:
+    """Whether a picture's file is what was labelled.
+
+    A store of cdul-edge 0.1 does not know: there, a file that is older than its part is.
+    """
+    if picture.content is not None:
+        return _is_unchanged(file, picture.content)
+    try:
+        return file.stat().st_mtime_ns <= written_ns
+    except (OSError, ValueError):
+        return False
+
+
+def _is_unchanged(file: Path, recorded: Content) -> bool:
     """Whether a file holds what it held; its bytes are compared only where the time differs."""
     now = read_content(file, digest=False)
     if now.bytes != recorded.bytes:

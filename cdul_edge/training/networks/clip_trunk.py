@@ -9,7 +9,8 @@ import torch
 from open_clip.modified_resnet import ModifiedResNet
 from torch import Tensor, nn
 
-from cdul_edge.clip.models import DEMO_FOLDER, load_clip
+from cdul_edge.clip.files import DEMO_FOLDER
+from cdul_edge.clip.models import load_clip
 from cdul_edge.training.networks.heads import new_linear
 from cdul_edge_runtime.errors import CdulEdgeError
 

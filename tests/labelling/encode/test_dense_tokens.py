@@ -15,7 +15,7 @@ from cdul_edge.labelling.encode import dense_tokens
 from cdul_edge.labelling.encode.dense_tokens import embed_tokens, require_plain_vit
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
-from cdul_edge.labelling.request import TOKENS
+from cdul_edge.labelling.plan import TOKENS
 from cdul_edge_runtime.errors import CdulEdgeError
 
 IMAGES = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
