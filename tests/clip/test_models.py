@@ -164,7 +164,7 @@ def test_weights_that_are_missing_damaged_or_of_another_model_are_refused(folder
         load_clip(str(folder))
     (folder / "open_clip_config.json").write_text("{}")
     with pytest.raises(CdulEdgeError, match="lacks embed_dim, text_cfg, vision_cfg"):
-        load_clip(str(folder))
+        load_clip(str(folder), "none")
 
 
 def test_the_bundled_clip_loads() -> None:
