@@ -1,4 +1,4 @@
-"""cdul-edge: unlabelled pictures and class names in, a verified multi-label classifier out.
+"""cdul-edge: unlabeled pictures and class names in, a verified multi-label classifier out.
 
 from cdul_edge import Classifier, calibrate, export, label, train, verify
 

@@ -19,7 +19,7 @@ from cdul_edge_runtime.errors import extra_imports
 OutOption = Annotated[Path, typer.Option(help="Write everything that the demo makes here.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the drawn world and of training.")]
 TrainPicturesOption = Annotated[
-    int, typer.Option(min=64, help="Draw this many unlabelled pictures to learn from.")
+    int, typer.Option(min=64, help="Draw this many unlabeled pictures to learn from.")
 ]
 HeldoutPicturesOption = Annotated[
     int, typer.Option(min=20, help="Draw this many pictures to judge the result on.")

@@ -1,4 +1,4 @@
-"""`cdul-edge study`: labelling strategies, training methods and seeds side by side."""
+"""`cdul-edge study`: labeling strategies, training methods and seeds side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The study: labelling strategies, training methods and seeds side by side, against truth.
+"""The study: labeling strategies, training methods and seeds side by side, against truth.
 
 from cdul_edge.study import DrawnWorld, StudyRequest, study
 

@@ -12,7 +12,7 @@ from cdul_edge.study.variants import BASELINE, DEFAULT_STRATEGY, NOTHING_OBSERVE
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One run: how its pictures are labelled, what people saw of them, and how it learns."""
+    """One run: how its pictures are labeled, what people saw of them, and how it learns."""
 
     strategy: str
     method: str

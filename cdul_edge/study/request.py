@@ -55,7 +55,7 @@ class Photographs:
 
 @dataclass(frozen=True)
 class DrawnWorld:
-    """One painted world of so many pictures per seed, labelled by the tiny CLIP."""
+    """One painted world of so many pictures per seed, labeled by the tiny CLIP."""
 
     train: int
     heldout: int

@@ -78,7 +78,7 @@ class Report:
             if one.values["labels_first_map"]
         }
         if strategies:
-            title = "Labelling strategies: mAP of the pseudo-labels"
+            title = "Labeling strategies: mAP of the pseudo-labels"
             charts["strategies.svg"] = to_svg(
                 plot_spreads(title, _UNIT, strategies, DEFAULT_STRATEGY)
             )
