@@ -15,6 +15,8 @@ from cdul_edge.cli.output.streams import discard_stdout
 from cdul_edge.cli.output.summary import refuse_foreign_json
 from cdul_edge_runtime.errors import CdulEdgeError
 
+_RESUMABLE = ("label", "train", "study")
+
 
 class Command(TyperCommand):
     """A command that knows its options' former names, and refuses empty values.
@@ -61,7 +63,8 @@ class Commands(TyperGroup):
                 answer = super().invoke(ctx)
             sys.stdout.flush()  # a full disk or a closed pipe shows here, and not after the end
         except KeyboardInterrupt as error:
-            complain("interrupted: finished work is kept, and the same command continues it")
+            again = "; the same command continues it" * (ctx.invoked_subcommand in _RESUMABLE)
+            complain(f"interrupted: finished work is kept{again}")
             raise typer.Exit(130) from error
         except BrokenPipeError as error:  # `cdul-edge predict … | head`
             discard_stdout()

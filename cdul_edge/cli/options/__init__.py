@@ -1,1 +1,1 @@
-"""Options that several commands share: their types, their help, and their former names."""
+"""What commands are given: shared option types, former names, names on stdin."""
