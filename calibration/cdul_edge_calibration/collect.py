@@ -13,6 +13,7 @@ from cdul_edge_calibration.data.calibration_record import (
     CalibrationKey,
     CalibrationRecord,
     pool_digest,
+    portable_name,
 )
 from cdul_edge_calibration.data.pictures import (
     FEW,
@@ -96,7 +97,7 @@ def collect(
     if check is not None:
         prepared = _other_pictures(bundle, check, request, folder, console)
     elif prepared is None:
-        paths = list(record.check or record.calibration)
+        paths = record.checked_paths(pool)
         prepared, _ = prepare_pictures(pool, paths, bundle.manifest.preprocess, folder / "old.bin")
     if check is None and not record.check_is_separate:
         console.warn(
@@ -136,14 +137,20 @@ def _calibrate(
     separate = choice.check_is_separate
     record = CalibrationRecord(
         key=key,
-        calibration=dict(zip(calibration.paths, calibration.digests, strict=True)),
-        check=dict(zip(choice.check.paths, choice.check.digests, strict=True)) if separate else {},
+        calibration=_digests(calibration),
+        check=_digests(choice.check) if separate else {},
         check_is_separate=separate,
         predicted=choice.predicted,
         extremes=extremes,
         ranges=ranges,
     )
     return record, choice.check
+
+
+def _digests(pictures: PreparedPictures) -> dict[str, str]:
+    """The SHA-256 of each file by the name that the bundle gives it."""
+    names = map(portable_name, pictures.paths)
+    return dict(zip(names, pictures.digests, strict=True))
 
 
 def _other_pictures(

@@ -36,7 +36,7 @@ def choose_reference(
     """Prepare up to `count` readable pictures, spread evenly over the list.
 
     Returns:
-        1 <= K <= count pictures, named as in the list; an absolute path loses its folders.
+        1 <= K <= count pictures, named as in the list; a path outside their root loses its folders.
 
     Raises:
         CdulEdgeError: no picture can be read.
@@ -54,7 +54,8 @@ def choose_reference(
             continue
         inputs.append(preprocess.apply(image))
         path = Path(pictures.paths[index])
-        names.append(path.name if path.is_absolute() else pictures.paths[index])
+        outside = path.is_absolute() or ".." in path.parts
+        names.append(path.name if outside else pictures.paths[index])
         if len(inputs) == count:
             break
     if not inputs:

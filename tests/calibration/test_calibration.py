@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import getpass
 import hashlib
 import json
 import os
@@ -329,6 +330,37 @@ def test_given_pictures_and_truth_check_the_accuracy(
     with pytest.raises(CdulEdgeError, match="the truth has no class 'cat'"):
         calibrate(precisions=(INT8,), check_images=given, truth=truth)
     assert CLASSES.names == ("cat", "dog", "hen")
+
+
+def test_a_calibrated_bundle_names_no_folder_of_the_machine(
+    calibrate: Calibrate, residual_bundle: Path, tmp_path: Path
+) -> None:
+    """Whether a list names pictures anywhere on it, by absolute paths or by `..`."""
+    folder = tmp_path / "secret" / "photos"
+    folder.parent.mkdir()
+    paths = [str(path) for path in sorted(write_pictures(folder, pictures(72)).iterdir())]
+    paths[::2] = [os.path.relpath(path, tmp_path / "lists") for path in paths[::2]]
+    (tmp_path / "lists").mkdir()
+    listed = tmp_path / "lists" / "list.txt"
+    listed.write_text("\n".join(paths))
+    truth = folder.parent / "truth.csv"
+    truth.write_text("\n".join(["image_path,cat,dog,hen", *(f"{path},1,0,1" for path in paths)]))
+    wide = {"max_flip_rate": 1, "max_map_drop": 100}
+    calibrate(pictures=find_images(listed), check_images=folder, truth=truth, **wide)
+    words = [str(tmp_path), "secret", f"{getpass.getuser()}/"]
+    for file in residual_bundle.rglob("*"):
+        content = file.read_bytes()
+        assert [word for word in words if word.encode() in content] == [], file.name
+
+
+def test_pictures_of_a_list_are_found_again_by_their_names_in_the_record(
+    calibrate: Calibrate, pool: PictureList, console: Any, tmp_path: Path
+) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text("\n".join(str(pool.root / path) for path in pool.paths))
+    calibrate(pictures=find_images(listed), precisions=(FP16,))
+    calibrate(pictures=find_images(listed), precisions=(CPU,))
+    assert any("ranges of the last calibration are kept" in line for line in console.said)
 
 
 def full_disk(monkeypatch: pytest.MonkeyPatch, name: str) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 from cdul_edge_calibration.data.ranges import Ranges
 from cdul_edge_calibration.request import RangeMethod
@@ -18,7 +17,7 @@ from cdul_edge_runtime.pictures.images import PictureList
 CALIBRATION = "calibration.json"
 FORMAT = 1
 
-Digests = dict[str, str]  # SHA-256 by path in the pool
+Digests = dict[str, str]  # SHA-256 of the file by `portable_name` of the picture
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,38 @@ class CalibrationRecord:
 
     def fits(self, key: CalibrationKey, pool: PictureList) -> bool:
         """Whether the key is the same and every picture's file is still what it was."""
-        files: dict[str, Any] = {**self.calibration, **self.check}
-        return self.key == key and all(
-            (pool.root / path).is_file() and sha256_file(pool.root / path) == digest
-            for path, digest in files.items()
+        if self.key != key:
+            return False
+        paths = paths_by_name(pool)
+        return all(
+            name in paths
+            and (pool.root / paths[name]).is_file()
+            and sha256_file(pool.root / paths[name]) == digest
+            for name, digest in {**self.calibration, **self.check}.items()
         )
+
+    def checked_paths(self, pool: PictureList) -> list[str]:
+        """Paths in the pool of the pictures that accuracy is measured on."""
+        paths = paths_by_name(pool)
+        return [paths[name] for name in self.check or self.calibration]
+
+
+def portable_name(path: str) -> str:
+    """What a bundle calls a picture: its path in the pool, and of folders outside none.
+
+    A list may name pictures anywhere: of `/home/ann/photos/a.jpg`, `a.jpg` stays behind 12
+    hexadecimal digits that tell it from others of that name.
+    """
+    parts = PurePosixPath(path)
+    if not parts.is_absolute() and ".." not in parts.parts:
+        return path
+    digest = hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{digest[:12]}/{parts.name}"
+
+
+def paths_by_name(pool: PictureList) -> dict[str, str]:
+    """Paths in the pool by portable name, and by themselves as old records have them."""
+    return {**{path: path for path in pool.paths}, **{portable_name(p): p for p in pool.paths}}
 
 
 def pool_digest(pool: PictureList) -> str:

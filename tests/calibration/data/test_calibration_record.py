@@ -13,6 +13,7 @@ from cdul_edge_calibration.data.calibration_record import (
     CalibrationKey,
     CalibrationRecord,
     pool_digest,
+    portable_name,
 )
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 from tests.fakes.residual_network import pictures, write_pictures
@@ -135,3 +136,11 @@ def test_a_pool_is_known_by_its_paths(tmp_path: Path) -> None:
     digests = {pool_digest(PictureList(tmp_path, paths)) for paths in lists}
     assert len(digests) == 4
     assert pool_digest(PictureList(Path("/elsewhere"), lists[0])) in digests
+
+
+def test_a_picture_outside_the_pool_is_named_without_its_folders() -> None:
+    assert portable_name("animals/a.jpg") == "animals/a.jpg"
+    for path in ("/home/ann/a.jpg", "../ann/a.jpg"):
+        digits, name = portable_name(path).split("/")
+        assert (len(digits), name) == (12, "a.jpg")
+    assert portable_name("/home/ann/a.jpg") != portable_name("/home/bob/a.jpg")
