@@ -65,7 +65,7 @@ def fill_store(
     clip = load_clip(request.clip, request.pretrained, seed=request.seed)
     encoder = ENCODERS[plan.settings.kind](clip, request.device, request.precision, request.threads)
     model = ClipRun(**asdict(clip.description), precision=encoder.precision)
-    texts = encoder.embed_texts(plan.prompts)
+    texts = encoder.embed_texts(plan.prompts, console)
     if existing is not None and existing.model is not None and not changes.everything:
         refuse_differences(out, describe_differences(asdict(existing.model), asdict(model)))
     views = request.chosen_views.count * encoder.vectors_a_view

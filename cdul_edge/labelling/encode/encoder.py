@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -19,8 +18,11 @@ from cdul_edge.labelling.arrays import Floats, Pixels
 from cdul_edge.labelling.encode.decoding import Decoded
 from cdul_edge.labelling.encode.fold_batch_norm import fold_batch_norm
 from cdul_edge.labelling.encode.prompts import Prompts
+from cdul_edge.labelling.encode.text_checks import refuse_equal_classes, warn_of_truncated
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.machine import usable_cores
+from cdul_edge_runtime.host.prefetch import work_ahead
 from cdul_edge_runtime.pictures.preprocess import Preprocess, Resize
 
 MAX_BATCH_PICTURES = 256
@@ -80,12 +82,31 @@ class ClipEncoder:
         side = self._clip.image_size_px
         return Preprocess(side, side, fit, "bicubic", self._clip.mean, self._clip.std)
 
-    def embed_texts(self, prompts: Prompts) -> Floats:
-        """Unit vectors (C, D): each class's sentences are embedded, averaged, renormalized."""
+    def embed_texts(self, prompts: Prompts, console: Console | None = None) -> Floats:
+        """Embed each class's sentences, average them, and make the means unit vectors.
+
+        Args:
+            prompts: of C classes.
+            console: is told of sentences that are longer than CLIP reads.
+
+        Returns:
+            (C, D).
+
+        Raises:
+            CdulEdgeError: two classes that are the same to CLIP.
+        """
         texts = [prompts.texts(index) for index in range(len(prompts.classes))]
         sentences = [sentence for listed in texts for sentence in listed]
         with torch.inference_mode():
             tokens = self._clip.tokenize(sentences)
+            if console is not None:
+                warn_of_truncated(sentences, self._clip.tokenize, tokens, console)
+            by_class = torch.split(tokens, [len(listed) for listed in texts])
+            refuse_equal_classes(
+                prompts.classes.names,
+                [frozenset(row.numpy().tobytes() for row in rows) for rows in by_class],
+                "their prompts are the same tokens",
+            )
             embedded = torch.cat(
                 [
                     normalize(self._model.encode_text(some.to(self.device)).float(), dim=-1)
@@ -94,7 +115,13 @@ class ClipEncoder:
             )
             grouped = torch.split(embedded, [len(listed) for listed in texts])
             means = [rows.mean(dim=0) for rows in grouped]
-            return _checked(normalize(torch.stack(means), dim=-1))
+            vectors = _checked(normalize(torch.stack(means), dim=-1))
+        refuse_equal_classes(
+            prompts.classes.names,
+            [vector.tobytes() for vector in vectors],
+            "their text embeddings are equal to the bit",
+        )
+        return vectors
 
     def embed_views(self, pixels: Pixels) -> Floats:
         """Unit vectors (M, V x `vectors_a_view`, D) of views (M, V, S, S, 3) uint8."""
@@ -112,20 +139,16 @@ class ClipEncoder:
     def stream(self, batches: Iterable[Decoded]) -> Iterator[tuple[Decoded, Floats]]:
         """Embed batches in order, at most `streams` at a time beside the one just given out."""
         before = torch.get_num_threads()
-        pending: deque[tuple[Decoded, Future[Floats]]] = deque()
-        pool = ThreadPoolExecutor(self.streams, "encode", self._start_thread)
+        tasks = (partial(self._embed_batch, batch) for batch in batches)
         try:
-            for batch in batches:
-                pending.append((batch, pool.submit(self.embed_views, batch.pixels)))
-                if len(pending) > self.streams:
-                    done, future = pending.popleft()
-                    yield done, future.result()
-            while pending:
-                done, future = pending.popleft()
-                yield done, future.result()
+            yield from work_ahead(
+                tasks, workers=self.streams, ahead=self.streams + 1, start=self._start_thread
+            )
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
             torch.set_num_threads(before)
+
+    def _embed_batch(self, batch: Decoded) -> tuple[Decoded, Floats]:
+        return batch, self.embed_views(batch.pixels)
 
     def _encode(self, images: torch.Tensor) -> torch.Tensor:
         """(B, D) of views (B, 3, S, S), or (B, `vectors_a_view`, D)."""

@@ -20,7 +20,6 @@ from cdul_edge.training.attention.cam import ActivationMaps, find_activation_map
 from cdul_edge.training.attention.regions import region_boxes, to_pixels
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.augmentation import to_network
-from cdul_edge.training.data.prefetch import work_ahead
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods.base import Method, Regions
 from cdul_edge.training.optimization import autocast
@@ -28,6 +27,7 @@ from cdul_edge.training.request import ClipSource
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
 from cdul_edge_runtime.host.console import Advance, Console
 from cdul_edge_runtime.host.machine import usable_cores
+from cdul_edge_runtime.host.prefetch import work_ahead
 from cdul_edge_runtime.pictures.images import PictureList, open_image
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 

@@ -16,12 +16,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cdul_edge.training.data.prefetch import work_ahead
 from cdul_edge.training.request import CacheKind, DataOptions
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
 from cdul_edge_runtime.host.console import Advance
 from cdul_edge_runtime.host.files import atomic_write
 from cdul_edge_runtime.host.machine import usable_cores
+from cdul_edge_runtime.host.prefetch import work_ahead
 from cdul_edge_runtime.pictures.images import PictureList, open_image
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 

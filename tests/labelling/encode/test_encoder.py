@@ -19,6 +19,7 @@ from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import SilentConsole
 
 MakeClip = Callable[[], LoadedClip]
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32, 3), dtype=np.uint8)
@@ -104,3 +105,40 @@ def test_bfloat16_stays_near_single_precision(clip: MakeClip) -> None:
     exact = ClipEncoder(clip(), "cpu").embed_views(PIXELS)
     rough = ClipEncoder(clip(), "cpu", "bf16").embed_views(PIXELS)
     assert (exact * rough).sum(axis=-1).min() > 0.99
+
+
+class Recorder(SilentConsole):
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warned: list[str] = []
+
+    def warn(self, line: str) -> None:
+        self.warned.append(line)
+
+
+def test_a_sentence_beyond_clips_context_is_named_and_one_that_fits_is_not(clip: MakeClip) -> None:
+    # the tiny CLIP reads 20 tokens: beginning, 18 words, end
+    fits, longer = "cat " * 17 + "dog", "cat " * 18 + "dog"
+    console = Recorder()
+    prompts = Prompts(ClassList(("fits", "longer")), ((fits,), (longer,)), ("{}",))
+    ClipEncoder(clip(), "cpu").embed_texts(prompts, console)
+    (line,) = console.warned
+    assert line.startswith("CLIP reads 20 tokens, and does not see the end of 'cat cat")
+    assert "and 1 more" not in line
+
+
+def test_classes_that_differ_only_beyond_clips_context_are_refused(clip: MakeClip) -> None:
+    same = "cat " * 18
+    prompts = Prompts(ClassList(("a", "b", "c")), ((same + "x",), ("dog",), (same + "y",)), ("{}",))
+    with pytest.raises(CdulEdgeError, match="'a' and 'c' apart, their prompts are the same tokens"):
+        ClipEncoder(clip(), "cpu").embed_texts(prompts)
+
+
+def test_classes_whose_embeddings_are_equal_to_the_bit_are_refused(clip: MakeClip) -> None:
+    encoder = ClipEncoder(clip(), "cpu")
+    with torch.no_grad():
+        encoder._model.token_embedding.weight.fill_(0.1)  # a text tower that reads no word
+    prompts = Prompts(ClassList(("cat", "dog")), (("cat",), ("dog",)), ("{}",))
+    with pytest.raises(CdulEdgeError, match="'cat' and 'dog' apart, their text embeddings"):
+        encoder.embed_texts(prompts)

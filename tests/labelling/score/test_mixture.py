@@ -61,3 +61,27 @@ def test_the_typical_split_is_the_median_of_those_that_were_found() -> None:
     splits = [Split(k, -k, k / 10, k) for k in (1.0, 3.0, 4.0, 9.0)]
     assert typical_split(splits) == Split(4.0, -4.0, 0.4, 4.0)
     assert typical_split(splits[:1]) is None
+
+
+@pytest.mark.parametrize(("share", "distance"), [(0.1, 4.0), (0.3, 3.0), (0.5, 5.0), (0.8, 3.5)])
+def test_the_split_is_that_of_sklearns_mixture_of_two_gaussians(
+    share: float, distance: float
+) -> None:
+    """Two components of one width: `covariance_type="tied"`, its evidence in one dimension."""
+    from sklearn.mixture import GaussianMixture
+
+    rng = np.random.default_rng(0)
+    shows = rng.random(5000) < share
+    evidence = rng.normal(0, 1, 5000) + distance * shows
+    expected = GaussianMixture(2, covariance_type="tied", n_init=5, tol=1e-7, random_state=0)
+    expected.fit(evidence[:, None])
+    low, high = sorted(range(2), key=lambda one: float(expected.means_[one, 0]))
+    width = float(np.sqrt(expected.covariances_[0, 0]))
+    found = fit_split(evidence)
+    assert found.prevalence == pytest.approx(expected.weights_[high], abs=0.005)
+    apart = float(expected.means_[high, 0] - expected.means_[low, 0]) / width
+    assert found.separation == pytest.approx(apart, rel=0.01)
+    posterior = expected.predict_proba(evidence[:, None])[:, high]
+    unsure = (posterior > 0.03) & (posterior < 0.97)  # beyond, ours is tempered on purpose
+    assert unsure.sum() > 100
+    assert found.probabilities(evidence)[unsure] == pytest.approx(posterior[unsure], abs=0.02)

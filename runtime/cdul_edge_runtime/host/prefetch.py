@@ -11,7 +11,11 @@ Result = TypeVar("Result")
 
 
 def work_ahead(
-    tasks: Iterable[Callable[[], Result]], *, workers: int, ahead: int
+    tasks: Iterable[Callable[[], Result]],
+    *,
+    workers: int,
+    ahead: int,
+    start: Callable[[], object] | None = None,
 ) -> Iterator[Result]:
     """Results of the tasks in their order, at most `ahead` of them before they are taken.
 
@@ -19,7 +23,7 @@ def work_ahead(
     its result would be; what has not begun by then is dropped.
     """
     running: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers, initializer=start) as pool:
         try:
             for task in tasks:
                 running.append(pool.submit(task))
