@@ -33,12 +33,9 @@ from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.labels.scored_pictures import read_scored_pictures
 from cdul_edge.training.run_folder import load_first_epoch, load_run
 from cdul_edge_calibration.data.calibration_record import CalibrationRecord
-from cdul_edge_runtime.backends.trt.engine_stamp import (
-    EngineStamp,
-    GpuPlatform,
-    Profile,
-    find_engine,
-)
+from cdul_edge_runtime.backends.profile import Profile
+from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp, find_engine
+from cdul_edge_runtime.backends.trt.platform import GpuPlatform
 from cdul_edge_runtime.bundle.bundle import Bundle, Reference
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import Precision

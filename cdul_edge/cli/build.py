@@ -76,7 +76,7 @@ def build(
     """Build TensorRT engines of a bundle for this machine. PyTorch is not needed."""
     from cdul_edge_export import BuildRequest
     from cdul_edge_export import build as build_engines
-    from cdul_edge_runtime.backends.trt.engine_stamp import Profile
+    from cdul_edge_runtime.backends.profile import Profile
     from cdul_edge_runtime.bundle.manifest import Precision
 
     request = BuildRequest(

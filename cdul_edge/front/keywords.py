@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from cdul_edge_calibration.request import RangeMethod
     from cdul_edge_runtime.backends import DeviceRequest, PrecisionRequest
-    from cdul_edge_runtime.backends.trt.engine_stamp import Profile
+    from cdul_edge_runtime.backends.profile import Profile
     from cdul_edge_runtime.bundle import manifest
 
 StrPath = str | os.PathLike[str]

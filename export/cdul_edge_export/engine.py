@@ -24,10 +24,8 @@ from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.engine_stamp import (
     ENGINES,
     EngineStamp,
-    GpuPlatform,
     StampedEngine,
     damaged_stamps,
-    is_ampere_or_later,
     list_engines,
     source_sha256,
 )
@@ -41,6 +39,7 @@ from cdul_edge_runtime.backends.trt.library import (
     log_text,
     starting,
 )
+from cdul_edge_runtime.backends.trt.platform import GpuPlatform, is_ampere_or_later
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt import api as api
-from cdul_edge_runtime.backends.trt.engine_stamp import Profile
 from cdul_edge_runtime.backends.trt.library import TensorRT
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError

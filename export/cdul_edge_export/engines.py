@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cdul_edge_export.engine import build_engines, buildable_precisions
 from cdul_edge_export.engine_config import BuildSettings
-from cdul_edge_runtime.backends.trt.engine_stamp import Profile, StampedEngine
+from cdul_edge_runtime.backends.profile import Profile
+from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.host.console import Console, LibraryConsole

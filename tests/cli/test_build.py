@@ -10,9 +10,10 @@ from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
 from cdul_edge_export import engine
+from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt import library
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
-from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp, Profile
+from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from tests.fakes.engine_machine import Machine, add_precision

@@ -9,9 +9,10 @@ import pytest
 from cdul_edge_export import engine
 from cdul_edge_export.engine import build_engines, buildable_precisions, require_tensorrt
 from cdul_edge_export.engine_config import BuildSettings
+from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt import library
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
-from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp, Profile, find_engine
+from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp, find_engine
 from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError

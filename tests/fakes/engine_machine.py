@@ -8,9 +8,11 @@ from typing import Any
 
 from cdul_edge_export.engine import build_engine
 from cdul_edge_export.engine_config import BuildSettings
+from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
-from cdul_edge_runtime.backends.trt.engine_stamp import GpuPlatform, Profile, StampedEngine
+from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
 from cdul_edge_runtime.backends.trt.library import gpu_platform
+from cdul_edge_runtime.backends.trt.platform import GpuPlatform
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits, PrecisionRecord

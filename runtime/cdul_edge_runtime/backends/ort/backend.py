@@ -24,7 +24,7 @@ from cdul_edge_runtime.backends.ort.providers import (
     tensorrt_providers,
     wants_memory,
 )
-from cdul_edge_runtime.backends.trt.engine_stamp import Profile
+from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError, extra_imports
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cdul_edge_runtime.backends import Device
-from cdul_edge_runtime.backends.trt.engine_stamp import Profile
+from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 

@@ -15,11 +15,12 @@ from weakref import finalize
 import numpy as np
 import numpy.typing as npt
 
+from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt import api as api
 from cdul_edge_runtime.backends.trt.cuda_graph import RecordedBatch
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.device_tensors import DeviceTensor
-from cdul_edge_runtime.backends.trt.engine_stamp import Profile, StampedEngine
+from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
 from cdul_edge_runtime.backends.trt.library import (
     LeanTensorRT,
     Messages,

@@ -8,6 +8,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cdul_edge_runtime.backends.profile import Profile
+from cdul_edge_runtime.backends.trt.library import gpu_platform
+from cdul_edge_runtime.backends.trt.platform import (
+    GpuPlatform,
+    describe_gpu,
+    is_ampere_or_later,
+    version_numbers,
+)
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import PROGRAM, Precision, program_version
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
@@ -16,41 +24,6 @@ from cdul_edge_runtime.host.json_record import check_header, parse_record
 
 FORMAT = 2
 ENGINES = "engines"  # folder in a bundle; engines are caches, the bundle is complete without them
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Batch sizes that an engine takes: fewest, the one it is tuned for, and most."""
-
-    min: int
-    best: int
-    max: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.min <= self.best <= self.max:
-            raise CdulEdgeError(
-                f"batch sizes min {self.min}, best {self.best}, max {self.max}: "
-                "expected 1 <= min <= best <= max"
-            )
-
-
-@dataclass(frozen=True)
-class GpuPlatform:
-    """What an engine is bound to.
-
-    Attributes:
-        tensorrt: full version, such as "10.3.0".
-        gpu: the device's name.
-        compute_capability: such as "8.7".
-        multiprocessors: how many; every Orin module is an "Orin" of 8.7, and has its own number.
-        system: machine architecture, such as "aarch64".
-    """
-
-    tensorrt: str
-    gpu: str
-    compute_capability: str
-    multiprocessors: int
-    system: str
 
 
 @dataclass(frozen=True)
@@ -98,8 +71,8 @@ class EngineStamp:
         ):
             reasons.append(f"built with TensorRT {built.tensorrt}, here is {here.tensorrt}")
         anywhere = self.hardware_compatible and is_ampere_or_later(here)
-        if _gpu(built) != _gpu(here) and not anywhere:
-            reasons.append(f"built for {_gpu(built)}, here is {_gpu(here)}")
+        if describe_gpu(built) != describe_gpu(here) and not anywhere:
+            reasons.append(f"built for {describe_gpu(built)}, here is {describe_gpu(here)}")
         return reasons
 
     def to_dict(self) -> dict[str, Any]:
@@ -206,9 +179,6 @@ def find_engine(
         CdulEdgeError: `platform` is None, and there is no TensorRT or no GPU.
     """
     if platform is None:
-        # here and not above: only this needs it, and it builds on this module
-        from cdul_edge_runtime.backends.trt.library import gpu_platform
-
         platform = gpu_platform()
     source = source_sha256(bundle, precision)
     reasons = damaged_stamps(bundle.folder)
@@ -237,19 +207,6 @@ def source_sha256(bundle: Bundle, precision: Precision) -> str:
     return bundle.model_sha256(precision)
 
 
-def is_ampere_or_later(platform: GpuPlatform) -> bool:
-    """Whether a hardware-compatible engine can be built or run there."""
-    return version_numbers(platform.compute_capability) >= (8, 0)
-
-
-def _gpu(platform: GpuPlatform) -> str:
-    """In words; what differs in none of them runs the same engines."""
-    return (
-        f"{platform.gpu} (compute capability {platform.compute_capability}, "
-        f"{platform.multiprocessors} multiprocessors)"
-    )
-
-
 def _read_stamps(bundle: Path) -> Iterator[tuple[Path, EngineStamp | BundleError]]:
     for path in sorted((bundle / ENGINES).glob("*.json")):
         try:
@@ -262,13 +219,3 @@ def _reads_plans_of(here: str, built: str) -> bool:
     """Whether TensorRT `here` runs version-compatible plans of TensorRT `built`."""
     old, new = version_numbers(built), version_numbers(here)
     return new >= old and (*old[:1], *new[:1]) in {(8, 8), (8, 10), (10, 10), (10, 11), (11, 11)}
-
-
-def version_numbers(version: str) -> tuple[int, ...]:
-    """(10, 3, 0) of "10.3.0"; what is no number ends it."""
-    numbers = []
-    for part in version.split("."):
-        if not part.isdecimal():
-            break
-        numbers.append(int(part))
-    return tuple(numbers)

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, cast, overload
 
 from cdul_edge_runtime.backends.trt import api as api
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
-from cdul_edge_runtime.backends.trt.engine_stamp import GpuPlatform, version_numbers
+from cdul_edge_runtime.backends.trt.platform import GpuPlatform, version_numbers
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError, MissingExtraError
 
 OLDEST = (8, 6)  # the first with everything in tensorrt_api; JetPack 5 has 8.5

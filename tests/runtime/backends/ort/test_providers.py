@@ -16,7 +16,7 @@ from cdul_edge_runtime.backends.ort.providers import (
     explain_fallback,
     tensorrt_providers,
 )
-from cdul_edge_runtime.backends.trt.engine_stamp import Profile
+from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError

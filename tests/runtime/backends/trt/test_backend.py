@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 
 from cdul_edge_runtime.backends import Backend
+from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.backend import TrtBackend
-from cdul_edge_runtime.backends.trt.engine_stamp import Profile
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError
 from tests.fakes.engine_machine import Machine
 from tests.fakes.fake_cuda import CAPTURE_UNSUPPORTED, OUT_OF_MEMORY

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
+from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.engine_stamp import (
     EngineStamp,
-    GpuPlatform,
-    Profile,
     StampedEngine,
     damaged_stamps,
     find_engine,
     list_engines,
 )
+from cdul_edge_runtime.backends.trt.platform import GpuPlatform
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from cdul_edge_runtime.backends.trt import library
-from cdul_edge_runtime.backends.trt.engine_stamp import GpuPlatform
 from cdul_edge_runtime.backends.trt.library import (
     collect_messages,
     gpu_platform,
@@ -20,6 +19,7 @@ from cdul_edge_runtime.backends.trt.library import (
     last_errors,
     log_text,
 )
+from cdul_edge_runtime.backends.trt.platform import GpuPlatform
 from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
 from tests.fakes.engine_machine import Machine
 

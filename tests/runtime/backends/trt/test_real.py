@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 from cdul_edge.cli import app
 from cdul_edge_export.engine import build_engine, require_tensorrt
 from cdul_edge_export.engine_config import BuildSettings
+from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.backend import TrtBackend
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
-from cdul_edge_runtime.backends.trt.engine_stamp import Profile, StampedEngine, find_engine
+from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine, find_engine
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
