@@ -1,4 +1,4 @@
-"""Drawn worlds labelled by the bundled CLIP: stores on which label-free settings may be chosen."""
+"""Drawn worlds labeled by the bundled CLIP: stores on which label-free settings may be chosen."""
 
 from __future__ import annotations
 

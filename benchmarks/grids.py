@@ -1,6 +1,6 @@
 """Snippets that overlap against snippets that do not, at what they cost: forward passes a picture.
 
-Three drawn worlds are labelled by the bundled CLIP with every grid; mAP of the labels by the
+Three drawn worlds are labeled by the bundled CLIP with every grid; mAP of the labels by the
 default strategy and by CDUL's. A grid of R x C snippets costs 1 + R C forward passes, whatever the
 overlap, so that rows of the same cost compare with one another.
 """

@@ -1,4 +1,4 @@
-"""Peak memory of labelling 2,000 and 20,000 small pictures: it must not grow with their number.
+"""Peak memory of labeling 2,000 and 20,000 small pictures: it must not grow with their number.
 
 Each run is a `cdul-edge label` of its own with the bundled CLIP; the peak is the largest resident
 size of its main process, and of the largest of its decoding processes.

@@ -1,4 +1,4 @@
-"""Labelling from files to stored similarities, against CLIP's bare forward and a plain loop.
+"""Labeling from files to stored similarities, against CLIP's bare forward and a plain loop.
 
 Three sides take turns on the same pictures:
 

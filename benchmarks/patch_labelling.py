@@ -1,4 +1,4 @@
-"""Labelling by patches, one forward pass a picture, against ten views of it, with the same ViT.
+"""Labeling by patches, one forward pass a picture, against ten views of it, with the same ViT.
 
 Both sides go from files to scores through `cdul-edge label`'s own decoder, encoder, store and
 scoring; ViT-B/16 has random weights, which cost what trained ones do. Beside them: the cheap half
@@ -117,7 +117,7 @@ def time_scoring(pictures: int, classes: int, folder: Path) -> dict[str, Any]:
 
 
 def count_gflops(width: int = 768, patches: int = 196, embedding: int = 512) -> dict[str, float]:
-    """GFLOPs a picture of the paper's labelling and of ours; the defaults are ViT-B/16's.
+    """GFLOPs a picture of the paper's labeling and of ours; the defaults are ViT-B/16's.
 
     Beside the ordinary forward, patches cost in the last block query, key, value and output
     projections, two attentions, and each the projection to the embedding.

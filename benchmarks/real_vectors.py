@@ -3,7 +3,7 @@
 `../shared` holds similarity vectors of CLIP RN50x64 on the 5,717 pictures of VOC 2012 train, of
 each class's best and worst snippet only, and truth for a part of them. Every row goes through
 `cdul-edge label --from-similarities` (the same functions, in this process); the truth is read after
-the labels are written, to judge them. The same options are judged on three drawn worlds, labelled
+the labels are written, to judge them. The same options are judged on three drawn worlds, labeled
 by the bundled CLIP in 3x3 snippets.
 
 The constants of `--strategy evidence` were chosen on the drawn worlds, or are plain numbers: the
@@ -31,8 +31,8 @@ from cdul_edge.labels.manifest import read_manifest
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge_runtime.bundle.thresholds import (
     DEFAULT_RULE,
-    UNLABELLED_RULES,
-    unlabelled_thresholds,
+    UNLABELED_RULES,
+    unlabeled_thresholds,
 )
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.metrics.truth import read_truth
@@ -138,7 +138,7 @@ def _judge_thresholds(folder: Path, drawn: list[DrawnStore]) -> dict[str, Any]:
     worlds = [(one.label(Scoring()), one.truth_file) for one in drawn]
 
     def f1(labels: PseudoLabels, truth: Path, rule: str) -> float:
-        chosen = unlabelled_thresholds(labels.scores, rule)
+        chosen = unlabeled_thresholds(labels.scores, rule)
         return judge(replace(labels, thresholds=chosen), truth)["macro_f1"]
 
     return {
@@ -146,7 +146,7 @@ def _judge_thresholds(folder: Path, drawn: list[DrawnStore]) -> dict[str, Any]:
             "real_macro_f1": f1(*real, rule),
             "drawn_macro_f1": round(float(np.mean([f1(*one, rule) for one in worlds])), 2),
         }
-        for rule in UNLABELLED_RULES
+        for rule in UNLABELED_RULES
     }
 
 
@@ -177,7 +177,7 @@ class _Side:
         return score_evidence(views, self.labels.classes.names, scoring).scores, views.plain
 
     def judge(self, scores: Any, rows: Any = slice(None)) -> dict[str, float]:
-        thresholds = unlabelled_thresholds(scores, DEFAULT_RULE)
+        thresholds = unlabeled_thresholds(scores, DEFAULT_RULE)
         labels = replace(self.labels, thresholds=thresholds)
         return judge_scores(scores, self.truth[rows], labels)
 

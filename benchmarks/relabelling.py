@@ -1,6 +1,6 @@
 """Another strategy, zeta or temperature on a finished store: seconds of the whole command.
 
-5,717 small pictures (as many as VOC 2012's training set) are labelled once with the bundled CLIP;
+5,717 small pictures (as many as VOC 2012's training set) are labeled once with the bundled CLIP;
 then `cdul-edge label` is started again and again with other settings, as a user would, the start of
 Python included. Each run must say that CLIP is not run.
 """

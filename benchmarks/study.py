@@ -1,4 +1,4 @@
-"""Every training method, labelling strategy and a few levels of observed labels, side by side.
+"""Every training method, labeling strategy and a few levels of observed labels, side by side.
 
 `cdul-edge study` on drawn worlds, three seeds, with the demo's student. A study that was cut off
 goes on. With `--docs` the charts of docs/methods.md and the tables of benchmarks/README.md are

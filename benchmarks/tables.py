@@ -147,7 +147,7 @@ def draw_methods() -> str:
 
 
 def draw_strategies() -> str:
-    """Labelling strategies under fixed labels."""
+    """Labeling strategies under fixed labels."""
     rows = [
         (f"`{r['strategy']}`", spread(r, "labels_first_map"), spread(r, "heldout_map"),
          spread(r, "heldout_macro_f1"))
@@ -215,7 +215,7 @@ def draw_predict() -> str:
 
 
 def draw_speed() -> str:
-    """Labelling and training against the bare network."""
+    """Labeling and training against the bare network."""
     patches, again = figures("patch_labelling")["labelling"], figures("relabelling")
     stored = again["again_seconds_median"]["strategy"]
     growth, training = figures("label_memory")["growth"], figures("training")["fp32"]

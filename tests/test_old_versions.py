@@ -98,7 +98,7 @@ def test_an_interrupted_labels_folder_is_finished_without_a_second_look(old: Pat
     words = ("world/train", "--classes", "world/classes.txt", "--clip", "demo", "--workers", "0")
     result = run("label", *words, "--out", "labels", "--json", "-")
     assert json.loads(result.stdout)["scored"] == 0
-    assert "12 of 12 pictures are labelled already" in result.stderr
+    assert "12 of 12 pictures are labeled already" in result.stderr
 
 
 @pytest.mark.parametrize("labels", ["labels", "labels-patches", "labels/pseudo_labels.parquet"])

@@ -22,7 +22,7 @@ class CalibrateRequest:
 
     Attributes:
         bundle: its folder; its FP32 file is the source, and files are only added.
-        images: unlabelled pictures of the kind that the device will see, such as the training
+        images: unlabeled pictures of the kind that the device will see, such as the training
             pictures. None takes the folder that bundles of old versions remember.
         precisions: which files to make.
         count: calibration pictures; more where a rare class needs them, fewer where there are none.

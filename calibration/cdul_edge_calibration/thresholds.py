@@ -1,4 +1,4 @@
-"""Thresholds chosen on a few labelled pictures, or for a wanted rate."""
+"""Thresholds chosen on a few labeled pictures, or for a wanted rate."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class FittedThresholds:
 def fit_thresholds(
     scores: Floats, truth: Truth, rule: ThresholdRule, *, pictures: int | None = None, seed: int = 0
 ) -> FittedThresholds:
-    """Choose thresholds on a random draw of the labelled pictures and keep the others to report on.
+    """Choose thresholds on a random draw of the labeled pictures and keep the others to report on.
 
     Args:
         scores: (N, C) in [0, 1].
@@ -132,7 +132,7 @@ def fit_thresholds(
     """
     if not rule.needs_truth:
         if pictures is not None:
-            raise CdulEdgeError("a rate needs no labelled pictures: there is nothing to draw")
+            raise CdulEdgeError("a rate needs no labeled pictures: there is nothing to draw")
         values = choose_thresholds(scores, None, rule)
         return FittedThresholds(values, truth, len(scores), in_sample=False)
     labelled = np.flatnonzero((truth >= 0).any(axis=1))
@@ -157,7 +157,7 @@ def shrunk_f1_thresholds(
     """Per-class F1-optimal thresholds, drawn towards the one that is best over all classes.
 
     On the logit scale, with g the class's positives: (g * own + shrinkage * common) / (g +
-    shrinkage). Few positives overfit a threshold of their own: below a hundred labelled pictures
+    shrinkage). Few positives overfit a threshold of their own: below a hundred labeled pictures
     unshrunk ones are worse than 0.5 everywhere.
     """
     known = truth >= 0

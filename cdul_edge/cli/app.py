@@ -54,7 +54,7 @@ def main(
         ),
     ] = False,
 ) -> None:
-    """Turn unlabelled pictures and class names into a verified multi-label classifier."""
+    """Turn unlabeled pictures and class names into a verified multi-label classifier."""
     signal.signal(signal.SIGTERM, _interrupt)
 
 

@@ -40,7 +40,7 @@ def calibrate(
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Unlabelled pictures like those the model was trained on: a folder, a list, or a "
+            help="Unlabeled pictures like those the model was trained on: a folder, a list, or a "
             "CSV file. Only bundles of old versions know where their own are.",
             show_default=False,
         ),

@@ -52,7 +52,7 @@ def label(
     repair: options.Repair = False,
 ) -> None:
     """Score pictures against class names with CLIP, and make pseudo-labels from the scores."""
-    with extra_imports("train", "labelling"):
+    with extra_imports("train", "labeling"):
         from cdul_edge.labelling import ImportRequest, LabelRequest, Scoring
         from cdul_edge.labelling import label as make_labels
         from cdul_edge.labelling.encode.prompts import expand_templates

@@ -1,4 +1,4 @@
-"""Names for the arrays of labelling."""
+"""Names for the arrays of labeling."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ class StoreFiller:
         done = sorted(set(range(len(plan.parts))) - {*from_embeddings, *from_pictures})
         if done:
             self.console.say(
-                f"{plan.count(done)} of {len(plan.pictures)} pictures are labelled already"
+                f"{plan.count(done)} of {len(plan.pictures)} pictures are labeled already"
             )
         if from_embeddings:
             self.console.say(
@@ -148,7 +148,7 @@ class StoreFiller:
                 "side is run for them"
             )
         total, behind = len(plan.pictures), plan.count(done)
-        with self.console.progress("labelling", total, done=behind) as advance:
+        with self.console.progress("labeling", total, done=behind) as advance:
             for index in from_embeddings:
                 file = out / part_name(index, EMBEDDINGS_FOLDER)
                 kept = read_part(file, "embeddings", plan.paths(index))

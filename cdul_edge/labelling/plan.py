@@ -30,7 +30,7 @@ TOKENS = "q-q + k-k attention, no residual, no MLP"
 
 @dataclass(frozen=True)
 class LabelPlan:
-    """What is to be labelled, and everything that the similarities depend on."""
+    """What is to be labeled, and everything that the similarities depend on."""
 
     request: LabelRequest
     prompts: Prompts

@@ -1,4 +1,4 @@
-"""What labelling can be asked for, and what it answers."""
+"""What labeling can be asked for, and what it answers."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class ClassSummary:
 
 @dataclass(frozen=True)
 class LabelResult:
-    """What a run of labelling did.
+    """What a run of labeling did.
 
     Attributes:
         out: the labels folder.

@@ -1,4 +1,4 @@
-"""The order of the steps of labelling."""
+"""The order of the steps of labeling."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def label(request: LabelRequest | ImportRequest, console: Console | None = None)
         LabelsError: `request.out` holds labels made otherwise, or damaged ones.
     """
     console, effort = console or LibraryConsole(), Effort()
-    with lock_folder(request.out, "labelling into"):
+    with lock_folder(request.out, "labeling into"):
         if isinstance(request, ImportRequest):
             from cdul_edge.labelling.imported.label_imported import import_similarities
 

@@ -1,4 +1,4 @@
-"""The last steps of labelling, whether CLIP ran or not: scores, thresholds, manifest, result."""
+"""The last steps of labeling, whether CLIP ran or not: scores, thresholds, manifest, result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cdul_edge_runtime.bundle.thresholds import (
     order_shares,
     prevalence_thresholds,
     thresholds_to_json,
-    unlabelled_thresholds,
+    unlabeled_thresholds,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
@@ -144,7 +144,7 @@ def _choose_thresholds(found: SetScores, classes: tuple[str, ...], scoring: Scor
     """By the rule asked for, or of the shares given."""
     shares = scoring.shares()
     if shares is None:
-        return unlabelled_thresholds(found.scores, scoring.thresholds)
+        return unlabeled_thresholds(found.scores, scoring.thresholds)
     expected = order_shares(shares, ClassList(classes), Path(scoring.thresholds))
     return prevalence_thresholds(found.scores, expected)
 

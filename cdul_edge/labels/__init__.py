@@ -1,1 +1,1 @@
-"""Pseudo-labels: the file and folder in which labelling and training meet."""
+"""Pseudo-labels: the file and folder in which labeling and training meet."""

@@ -122,7 +122,7 @@ class StoreFacts:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Which pictures were labelled.
+    """Which pictures were labeled.
 
     Attributes:
         root: the folder that paths are relative to.

@@ -1,4 +1,4 @@
-"""The pseudo-labels of a set of pictures: the file in which labelling and training meet."""
+"""The pseudo-labels of a set of pictures: the file in which labeling and training meet."""
 
 from __future__ import annotations
 

@@ -249,7 +249,7 @@ Simulate = Annotated[
 _pictures = partial(request_option, "Pictures")
 Images = Annotated[
     Path | None,
-    _pictures("Folder with the labelled pictures, if it has moved since they were labelled."),
+    _pictures("Folder with the labeled pictures, if it has moved since they were labeled."),
 ]
 Cache = Annotated[
     CacheKind,
@@ -277,7 +277,7 @@ Truth = Annotated[
 ]
 TrainTruth = Annotated[
     Path | None,
-    _reporting("What the labelled pictures show. Reported against, and never trained on."),
+    _reporting("What the labeled pictures show. Reported against, and never trained on."),
 ]
 Difficult = Annotated[
     choices.Difficult,

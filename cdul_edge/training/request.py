@@ -26,7 +26,7 @@ class DataOptions:
     """How pictures are read; none of this changes a result.
 
     Attributes:
-        images: Where the pictures are now, if not where they were labelled.
+        images: Where the pictures are now, if not where they were labeled.
         cache: Where decoded pictures are kept: "memory", "disk" (a file in the run folder), "none"
             (decoded in every epoch), or "auto": the first of these that has room.
         cache_budget_mib: Memory that "auto" may take.
@@ -92,7 +92,7 @@ class ObservedOptions:
             raise CdulEdgeError("--observed and --simulate exclude each other: give one of them")
         if self.simulate is not None and self.truth is None:
             raise CdulEdgeError(
-                f"--simulate {self.simulate} draws from the truth of the labelled pictures: "
+                f"--simulate {self.simulate} draws from the truth of the labeled pictures: "
                 "give --train-truth"
             )
 

@@ -44,7 +44,7 @@ from cdul_edge_runtime.host.files import sha256_file
 from cdul_edge_runtime.host.folder_lock import lock_folder
 from cdul_edge_runtime.metrics.metrics import MetricsReport
 
-_REMEDY = "it could be read when it was labelled; restore it, or label the folder again"
+_REMEDY = "it could be read when it was labeled; restore it, or label the folder again"
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ class RunSummary:
         network: Its name.
         method: How it learned.
         classes: Names of the columns.
-        pictures: Number of labelled pictures.
+        pictures: Number of labeled pictures.
         epochs: Number of epochs.
         seconds: Of all steps together.
         images_per_second: Median over the epochs.

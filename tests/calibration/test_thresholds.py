@@ -224,5 +224,5 @@ def test_a_draw_that_leaves_nothing_or_serves_nothing_is_refused() -> None:
     for pictures in (0, 4, 5):
         with pytest.raises(CdulEdgeError, match="cannot be drawn of the 4 whose truth is known"):
             fit_thresholds(SCORES, TRUTH, ThresholdRule("f1"), pictures=pictures)
-    with pytest.raises(CdulEdgeError, match="a rate needs no labelled pictures"):
+    with pytest.raises(CdulEdgeError, match="a rate needs no labeled pictures"):
         fit_thresholds(SCORES, TRUTH, ThresholdRule("rate", 0.5), pictures=2)

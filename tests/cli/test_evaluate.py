@@ -197,7 +197,7 @@ def test_a_rate_is_fitted_without_truth_and_a_class_without_threshold_is_named(
         (["--write-thresholds", "t.json"], "go with --fit-thresholds"),
         (["--fit-thresholds", "best"], "expected f1, precision=P"),
         (["--fit-thresholds", "f1", "--fit-pictures", "4"], "at least one must be left"),
-        (["--fit-thresholds", "rate=0.1", "--fit-pictures", "2"], "a rate needs no labelled"),
+        (["--fit-thresholds", "rate=0.1", "--fit-pictures", "2"], "a rate needs no labeled"),
         (["--threshold", "none.json"], "none.json does not exist"),
     ],
 )

@@ -70,7 +70,7 @@ def test_a_labels_folder_is_shown_on_one_screen_and_whole_as_json(labels: Path) 
     assert result.exit_code == 0, result.output
     rows = {line[:10].strip(): line[10:].strip() for line in result.stdout.splitlines()}
     assert rows["kind"] == "labels folder, finished"
-    assert rows["pictures"] == "2 labelled, 0 skipped"
+    assert rows["pictures"] == "2 labeled, 0 skipped"
     assert rows["classes"] == "2"
     assert rows["model"] == "unknown: similar.npz was imported"
     assert rows["scores"].startswith("strategy global, temperature 0.01,")
@@ -92,7 +92,7 @@ def test_of_skipped_pictures_the_first_is_named_and_never_predicted_classes_are_
     manifest["thresholds"] = [None, 0.25]
     write_json(file, manifest)
     shown = CliRunner().invoke(app, ["info", str(labels)]).stdout
-    assert "2 labelled, 30 skipped (the first: 0.png is empty)" in shown
+    assert "2 labeled, 30 skipped (the first: 0.png is empty)" in shown
     assert shown.splitlines()[-1].split() == ["red", "never", "key", "0.2500"]
 
 

@@ -67,7 +67,7 @@ def test_the_summary_is_json_on_stdout_and_a_table_on_stderr(world: Path) -> Non
     shown = [row["name"] for row in summary["classes"] if row["threshold"] is not None]
     assert summary["unseen"] == [name for name in NAMES if name not in shown]
     assert "skipped 'broken.jpg': is not a picture" in result.stderr
-    assert "3 pictures labelled, 1 skipped" in result.stderr
+    assert "3 pictures labeled, 1 skipped" in result.stderr
     assert all(name in result.stderr for name in NAMES)
 
 

@@ -131,10 +131,10 @@ def test_observed_labels_come_from_a_file_or_are_drawn_with_the_runs_seed(
         (["--weights", "missing.pth"], "is not a file"),
         (["--device", "cuda:77"], "device 'cuda:77' cannot be used"),
         (["--truth", "truth.csv"], "--val and --truth go together"),
-        (["--images", "/nowhere"], "12 of 12 labelled pictures are not in /nowhere"),
+        (["--images", "/nowhere"], "12 of 12 labeled pictures are not in /nowhere"),
         (["--train-truth", "/nowhere.csv"], "/nowhere.csv does not exist"),
         (["--observed", "/nowhere.csv"], "the observed labels /nowhere.csv are not a file"),
-        (["--simulate", "10%"], "--simulate 10% draws from the truth of the labelled pictures"),
+        (["--simulate", "10%"], "--simulate 10% draws from the truth of the labeled pictures"),
         (
             ["--simulate", "10%", "--observed", "seen.csv"],
             "--observed and --simulate exclude each other",

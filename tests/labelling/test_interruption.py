@@ -1,4 +1,4 @@
-"""Stopped at any point, labelling loses at most the part in flight and ends with the same bytes."""
+"""Stopped at any point, labeling loses at most the part in flight and ends with the same bytes."""
 
 from __future__ import annotations
 

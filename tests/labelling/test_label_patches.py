@@ -248,7 +248,7 @@ def test_the_command_labels_by_patches(pictures: Path, classes: Path, tiny_vit: 
         + ["--clip", str(tiny_vit), "--pretrained", "none", "--strategy", "patches"],
     )
     assert result.exit_code == 0, result.output
-    assert "7 pictures labelled" in result.stderr
+    assert "7 pictures labeled" in result.stderr
     assert PseudoLabels.read(out).provenance["aggregation"]["strategy"] == "patches"
     shown = CliRunner().invoke(app, ["info", str(out)]).stdout
     assert "the whole picture and its 16 patches, fit squash" in shown

@@ -1,4 +1,4 @@
-"""A run of labelling: what it writes, what it does not do twice, and what it refuses."""
+"""A run of labeling: what it writes, what it does not do twice, and what it refuses."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_an_unfinished_folder_is_gone_on_with_and_not_read(label: Any) -> None:
     with pytest.raises(LabelsError, match="not finished"):
         PseudoLabels.read(label.out)
     assert label().scored == 4
-    assert "3 of 7 pictures are labelled already" in label.said.getvalue()
+    assert "3 of 7 pictures are labeled already" in label.said.getvalue()
     assert label.parts() == before
     assert not list(label.out.rglob("*.tmp"))
 

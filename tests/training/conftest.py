@@ -1,4 +1,4 @@
-"""Twelve labelled and eight held-out pictures of colored squares, three classes."""
+"""Twelve labeled and eight held-out pictures of colored squares, three classes."""
 
 from __future__ import annotations
 

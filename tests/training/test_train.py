@@ -281,7 +281,7 @@ def test_a_picture_damaged_since_labelling_stops_the_run_before_it_starts(
     (tmp_path / "moved" / "07.png").write_bytes(b"")
     data = DataOptions(images=tmp_path / "moved")
     with pytest.raises(
-        CdulEdgeError, match=r"07\.png is empty .*could be read when it was labelled"
+        CdulEdgeError, match=r"07\.png is empty .*could be read when it was labeled"
     ):
         train(tmp_path / "run", data=data)
     assert not (tmp_path / "run").exists()

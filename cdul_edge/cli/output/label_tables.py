@@ -49,6 +49,6 @@ def show_result(result: LabelResult, console: Console) -> None:
     speed = result.pictures_per_s
     rate = f" ({result.scored} through CLIP, {speed:.1f} pictures/s)" if speed else ""
     console.print(
-        f"{result.labelled} pictures labelled, {len(result.skipped)} skipped, in "
+        f"{result.labelled} pictures labeled, {len(result.skipped)} skipped, in "
         f"{result.seconds:.1f} s{rate}: {result.out}"
     )

@@ -49,7 +49,7 @@ def _pictures(manifest: LabelsManifest) -> str:
     counts = manifest.counts
     if counts is None:
         return str(manifest.inputs.pictures)
-    text = f"{counts.labelled} labelled, {counts.skipped} skipped"
+    text = f"{counts.labelled} labeled, {counts.skipped} skipped"
     if manifest.skipped:
         first = manifest.skipped[0]
         text += f" (the first: {first.path} {first.reason})"

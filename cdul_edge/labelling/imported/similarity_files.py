@@ -78,7 +78,7 @@ def read_similarities(path: Path, made_with: float | None = None) -> Similaritie
     paths = tuple(str(name) for name in _pick(arrays, PATHS, path))
     classes = ClassList(tuple(str(name) for name in _pick(arrays, CLASSES, path)))
     if not paths:
-        raise CdulEdgeError(f"{path} names no picture: nothing can be labelled")
+        raise CdulEdgeError(f"{path} names no picture: nothing can be labeled")
     kind, snippets, views = _stack_views(arrays, path)
     if views.shape[::2] != (len(paths), len(classes)):
         raise CdulEdgeError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from cdul_edge.labelling.score.aggregation import MAX_TEMPERATURE, Aggregation
 from cdul_edge.labelling.score.choices import Debias, Fusion, Strategy
 from cdul_edge.labels.manifest import Kind
-from cdul_edge_runtime.bundle.thresholds import DEFAULT_RULE, UNLABELLED_RULES, read_shares
+from cdul_edge_runtime.bundle.thresholds import DEFAULT_RULE, UNLABELED_RULES, read_shares
 from cdul_edge_runtime.errors import CdulEdgeError
 
 NOT_CACHED = (
@@ -52,18 +52,18 @@ class Scoring:
             )
         if self.temperature == SPREAD and self.strategy == "patches":
             raise CdulEdgeError("--temperature spread is about views: drop it for patches")
-        if self.thresholds not in UNLABELLED_RULES:
+        if self.thresholds not in UNLABELED_RULES:
             self.shares()
 
     def shares(self) -> Mapping[str, float] | None:
         """The file's share of the pictures a class, or None where `thresholds` is a rule."""
-        if self.thresholds in UNLABELLED_RULES:
+        if self.thresholds in UNLABELED_RULES:
             return None
         file = Path(self.thresholds)
         if not file.is_file():
             raise CdulEdgeError(
                 f"--thresholds {self.thresholds!r} is no file, and no rule: there are "
-                f"{', '.join(UNLABELLED_RULES)}"
+                f"{', '.join(UNLABELED_RULES)}"
             )
         return read_shares(file)
 

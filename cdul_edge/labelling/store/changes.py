@@ -1,4 +1,4 @@
-"""What happened to the pictures since they were labelled."""
+"""What happened to the pictures since they were labeled."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def start_folder(out: Path, manifest: LabelsManifest, paths: Sequence[str]) -> N
 
 
 def remove_labels(folder: Path) -> None:
-    """Remove what labelling wrote, the manifest last, and the folder if it is empty then.
+    """Remove what labeling wrote, the manifest last, and the folder if it is empty then.
 
     Raises:
         CdulEdgeError: the folder also holds what this program did not make.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Content:
-    """What a picture's file held when it was labelled.
+    """What a picture's file held when it was labeled.
 
     Attributes:
         bytes: its size; -1 where there was no file.
@@ -50,7 +50,7 @@ def read_content(file: Path, *, digest: bool) -> Content:
 
 
 def is_same(file: Path, picture: StoredPicture, written_ns: int) -> bool:
-    """Whether a picture's file is what was labelled.
+    """Whether a picture's file is what was labeled.
 
     A store of cdul-edge 0.1 does not know: there, a file that is older than its part is.
     """

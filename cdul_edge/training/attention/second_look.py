@@ -37,7 +37,7 @@ CutPicture = tuple[int, Pixels]
 
 # Pictures whose crops may wait for CLIP.
 _AHEAD = 32
-_REMEDY = "it could be read when it was labelled; restore it, and the same command resumes"
+_REMEDY = "it could be read when it was labeled; restore it, and the same command resumes"
 
 
 @dataclass(frozen=True)

@@ -98,20 +98,20 @@ class DecodedPictures:
 def locate_pictures(
     root: Path, paths: tuple[str, ...], override: Path | None = None
 ) -> PictureList:
-    """Find the labelled pictures on this machine.
+    """Find the labeled pictures on this machine.
 
     Args:
         root: the folder that the labels name.
         override: the folder where the pictures lie now.
 
     Raises:
-        CdulEdgeError: some are not there; training goes on with no fewer than were labelled.
+        CdulEdgeError: some are not there; training goes on with no fewer than were labeled.
     """
     pictures = PictureList(override or root, paths)
     missing = [path for index, path in enumerate(paths) if not pictures.absolute(index).is_file()]
     if missing:
         raise CdulEdgeError(
-            f"{len(missing)} of {len(paths)} labelled pictures are not in {pictures.root}, such as "
+            f"{len(missing)} of {len(paths)} labeled pictures are not in {pictures.root}, such as "
             f"{missing[0]!r}: give the folder they lie in now as --images"
         )
     return pictures

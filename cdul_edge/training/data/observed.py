@@ -84,7 +84,7 @@ def read_observed(file: Path, labels_paths: Sequence[str], classes: ClassList) -
         (N, C) 1, -1, or 0.
 
     Raises:
-        CdulEdgeError: no such file or another format, pictures that are not labelled, unknown
+        CdulEdgeError: no such file or another format, pictures that are not labeled, unknown
             classes, a label both ways, or nothing known at all.
     """
     raw = _read(file)
@@ -215,7 +215,7 @@ def _rows(pictures: Sequence[str], labels_paths: Sequence[str], file: Path) -> n
         strange = [path for path, known in zip(unique, matches.found, strict=True) if not known]
         raise CdulEdgeError(
             f"{file} names {len(strange)} picture(s) that are not among the {len(labels_paths)} "
-            f"labelled ones (such as {strange[0]!r}): take them out, or label them"
+            f"labeled ones (such as {strange[0]!r}): take them out, or label them"
         )
     row = dict(zip(unique, matches.rows, strict=True))
     return np.array([row[path] for path in pictures], dtype=np.intp)

@@ -29,7 +29,7 @@ _HOMES: dict[MethodName, str] = {
     "vlpl": "vlpl:VisionLanguagePseudoLabels",
     "plmcl": "plmcl:MomentumCurriculum",
     "g2netpl": "g2netpl:LabelGame",
-    "pu-mlc": "pu_mlc:PositiveUnlabelled",
+    "pu-mlc": "pu_mlc:PositiveUnlabeled",
     "ccd": "ccd:ClassifierGuided",
 }
 

@@ -1,4 +1,4 @@
-"""EM: learn the positives, and stay undecided about what nobody labelled.
+"""EM: learn the positives, and stay undecided about what nobody labeled.
 
 Acknowledging the unknown for multi-label learning with single positive labels (Zhou et al., ECCV
 2022). An unknown class is not taken for absent: its score p = sigmoid(z) is held away from 0 and 1.

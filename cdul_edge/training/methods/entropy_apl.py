@@ -1,13 +1,13 @@
 """EM+APL: entropy maximization, then soft pseudo-labels for what is surely absent.
 
-Asymmetric pseudo-labelling (Zhou et al., ECCV 2022, as in the authors' code). At the end of the
+Asymmetric pseudo-labeling (Zhou et al., ECCV 2022, as in the authors' code). At the end of the
 warm-up, and of every epoch from then on, each class takes those of its unknown entries that the
 network scores lowest, n_c = floor(share U_c / T) of the U_c that were unknown at first, T being
 how often that happens. Their scores of that moment become their labels for good,
 
     beta (-t log p - (1 - t) log(1 - p)),        t = p when it was taken,
 
-in place of the entropy. Only absence is labelled: the network is surer of it than of presence.
+in place of the entropy. Only absence is labeled: the network is surer of it than of presence.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class AplSettings(RefinementSettings):
 
 
 class AsymmetricPseudoLabels(Method):
-    """Each entry is pseudo-labelled once at most, and never a positive or an observed one.
+    """Each entry is pseudo-labeled once at most, and never a positive or an observed one.
 
     Attributes:
         negatives: (N, C) float32 soft label of each pseudo-negative, NaN where there is none.

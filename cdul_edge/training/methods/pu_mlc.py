@@ -1,4 +1,4 @@
-"""PU-MLC: positives, and everything else unlabelled; negatives are not used at all.
+"""PU-MLC: positives, and everything else unlabeled; negatives are not used at all.
 
 With P 1 where a label is positive and z the logits of the B pictures of a batch, for each class c
 (paper eq. 9 to 11; the tempered scores in w are those of the authors' code):
@@ -55,17 +55,17 @@ def variational_losses(
 
     Args:
         logits: (B, C).
-        positives: (B, C) bool; a class without any keeps its unlabelled part.
+        positives: (B, C) bool; a class without any keeps its unlabeled part.
         temperature: (C,).
 
     Returns:
-        (C,); negative only where gamma gives the unlabelled part little weight.
+        (C,); negative only where gamma gives the unlabeled part little weight.
     """
     log_scores = F.logsigmoid(logits / temperature)
-    unlabelled = log_scores.logsumexp(dim=0) - math.log(len(logits))
-    weight = torch.exp(gamma * unlabelled.detach())
+    unlabeled = log_scores.logsumexp(dim=0) - math.log(len(logits))
+    weight = torch.exp(gamma * unlabeled.detach())
     positive = (positives * log_scores).sum(dim=0) / positives.sum(dim=0).clamp(min=1)
-    return weight * unlabelled - positive
+    return weight * unlabeled - positive
 
 
 def mix_targets(first: Tensor, second: Tensor, share: float) -> Tensor:
@@ -109,7 +109,7 @@ class PuMlcSettings(MethodSettings):
         consistency: lambda; 0 spares the second pass through the network.
         mixup: shape of the Beta distribution of the mixing share.
         mixup_gradients: let gradients flow through the mixed targets, as the code does.
-        absent: what a class without a positive in the batch gives: "keep" its unlabelled part,
+        absent: what a class without a positive in the batch gives: "keep" its unlabeled part,
             "skip" it, or "auto": keep in batches of 64 pictures and more.
         forced: so many highest-scored pictures of each class are positive, as rare classes
             collapse without; None is 10 or 0.2 % of the pictures, whichever is more, but at most
@@ -128,7 +128,7 @@ class PuMlcSettings(MethodSettings):
     reduction: str = choice("sum", "mean")
 
 
-class PositiveUnlabelled(Method):
+class PositiveUnlabeled(Method):
     """PU-MLC on pseudo-positives, which never change.
 
     Attributes:

@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 DEFAULT_RULE = "hard-prevalence"
 # Each needs scores only, and their kind of pictures.
-UNLABELLED_RULES = (DEFAULT_RULE, "soft-prevalence", "expected-f1", "otsu", "fixed")
+UNLABELED_RULES = (DEFAULT_RULE, "soft-prevalence", "expected-f1", "otsu", "fixed")
 
 
 def hard_prevalence(pseudo_labels: Floats) -> npt.NDArray[np.float64]:
@@ -35,7 +35,7 @@ def prevalence_thresholds(scores: Floats, prevalence: Floats) -> npt.NDArray[np.
     rule does not change under any monotone rescaling of a class's scores.
 
     Args:
-        scores: (N, C) of unlabelled pictures of the same kind as those in use.
+        scores: (N, C) of unlabeled pictures of the same kind as those in use.
         prevalence: (C,) expected share of positives, in [0, 1].
 
     Returns:
@@ -93,8 +93,8 @@ def otsu_thresholds(scores: Floats) -> npt.NDArray[np.float32]:
     return thresholds
 
 
-def unlabelled_thresholds(scores: Floats, rule: str) -> npt.NDArray[np.float32]:
-    """Thresholds (C,) of (N, C) scores by one of `UNLABELLED_RULES`."""
+def unlabeled_thresholds(scores: Floats, rule: str) -> npt.NDArray[np.float32]:
+    """Thresholds (C,) of (N, C) scores by one of `UNLABELED_RULES`."""
     if rule == "hard-prevalence":
         return prevalence_thresholds(scores, hard_prevalence(scores))
     if rule == "soft-prevalence":

@@ -35,7 +35,7 @@ class Console(Protocol):
         """Show progress while the block runs; what it yields is called with each step's size.
 
         Args:
-            doing: what is being done, such as "labelling".
+            doing: what is being done, such as "labeling".
             total: number of units in all.
             done: number of units finished before this run.
             unit: what is counted, in the plural.

@@ -25,7 +25,7 @@ def lock_folder(folder: Path, doing: str) -> Iterator[None]:
 
     Args:
         folder: what to hold.
-        doing: what this program does there: "labelling into", "training in".
+        doing: what this program does there: "labeling into", "training in".
 
     Raises:
         CdulEdgeError: another process holds the folder, or a file is in its place.

@@ -6,7 +6,7 @@ import pytest
 
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.thresholds import (
-    UNLABELLED_RULES,
+    UNLABELED_RULES,
     expected_f1_thresholds,
     hard_prevalence,
     order_shares,
@@ -17,7 +17,7 @@ from cdul_edge_runtime.bundle.thresholds import (
     same_threshold,
     thresholds_from_json,
     thresholds_to_json,
-    unlabelled_thresholds,
+    unlabeled_thresholds,
     write_thresholds,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -122,12 +122,12 @@ def test_otsu_splits_where_the_two_groups_are_tightest() -> None:
     assert otsu_thresholds(np.array([[0.0], [1.0], [0.0]])) == pytest.approx([1.0])
 
 
-@pytest.mark.parametrize("rule", UNLABELLED_RULES)
+@pytest.mark.parametrize("rule", UNLABELED_RULES)
 def test_a_rule_needs_no_order_of_pictures_or_classes(rule: str) -> None:
     generator = np.random.default_rng(1)
     scores = generator.random((40, 3)).astype(np.float32) ** 3
-    found = unlabelled_thresholds(scores, rule)
-    turned = unlabelled_thresholds(scores[::-1, ::-1], rule)
+    found = unlabeled_thresholds(scores, rule)
+    turned = unlabeled_thresholds(scores[::-1, ::-1], rule)
     np.testing.assert_allclose(turned[::-1], found, rtol=1e-6)
 
 
@@ -141,7 +141,7 @@ def test_rules_by_name() -> None:
         "fixed": 0.5,
     }
     for rule, threshold in expected.items():
-        assert unlabelled_thresholds(scores, rule) == pytest.approx([threshold]), rule
+        assert unlabeled_thresholds(scores, rule) == pytest.approx([threshold]), rule
 
 
 def test_shares_are_read_in_the_order_of_the_classes(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_finished_disk_cache_is_used_again_until_a_picture_changes(
 
 
 def test_pictures_that_moved_are_found_where_images_points(squares: Any, tmp_path: Path) -> None:
-    with pytest.raises(CdulEdgeError, match=r"12 of 12 labelled pictures are not in .*--images"):
+    with pytest.raises(CdulEdgeError, match=r"12 of 12 labeled pictures are not in .*--images"):
         locate_pictures(tmp_path, PATHS)
     found = locate_pictures(tmp_path, PATHS, squares.root / "train")
     assert found.absolute(3) == squares.root / "train" / "03.png"

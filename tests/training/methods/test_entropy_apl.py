@@ -1,4 +1,4 @@
-"""EM+APL: absence is labelled from the lowest scores up, once, and a share an epoch."""
+"""EM+APL: absence is labeled from the lowest scores up, once, and a share an epoch."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.methods import make_method
 from cdul_edge.training.methods.pu_mlc import (
-    PositiveUnlabelled,
+    PositiveUnlabeled,
     PuMlcSettings,
     adapt_temperature,
     draw_beta,
@@ -29,11 +29,11 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def make(positives: Tensor, observed: Tensor | None = None, **settings: Any) -> PositiveUnlabelled:
+def make(positives: Tensor, observed: Tensor | None = None, **settings: Any) -> PositiveUnlabeled:
     """The method on labels of 0.9 where positive; the equations alone unless more is asked for."""
     given = {"forced": 0, "consistency": 0.0, **settings}
     scores = 0.9 * positives.float() + 0.05
-    return PositiveUnlabelled(know(scores, observed), PuMlcSettings(**given))
+    return PositiveUnlabeled(know(scores, observed), PuMlcSettings(**given))
 
 
 # Four pictures, three classes; every picture has a positive, and every class.
@@ -199,7 +199,7 @@ def test_mixed_pictures_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     # One class, five pictures: the halves are 0, 1 and 3, 4; the middle one is left out.
     z = torch.tensor([[0.5], [0.5], [9.0], [-1.0], [2.0]])
     positives = torch.tensor([[1], [1], [1], [0], [0]])
-    method = PositiveUnlabelled(
+    method = PositiveUnlabeled(
         know(0.05 + 0.01 * torch.rand(5, 2, generator=torch.Generator().manual_seed(0))),
         PuMlcSettings(forced=0),
     )
@@ -248,7 +248,7 @@ def test_usually_ten_or_a_500th_of_the_pictures_are_forced_but_not_more_than_a_t
     pictures: int, count: int
 ) -> None:
     scores = torch.linspace(0.1, 0.2, pictures)[:, None] * torch.tensor([0.5, 1.0])
-    method = PositiveUnlabelled(know(scores), PuMlcSettings())
+    method = PositiveUnlabeled(know(scores), PuMlcSettings())
     # Class 1 is the best of every row, which is empty otherwise.
     assert int(method.positives[:, 0].sum()) == count
     assert bool((method.positives[pictures - count :, 0]).all())
@@ -258,26 +258,26 @@ def test_usually_ten_or_a_500th_of_the_pictures_are_forced_but_not_more_than_a_t
 def test_negatives_that_were_observed_are_unlabelled_and_no_positives() -> None:
     scores = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
     observed = torch.tensor([[-1, 1], [0, -1]])
-    method = PositiveUnlabelled(know(scores, observed), PuMlcSettings(forced=2))
+    method = PositiveUnlabeled(know(scores, observed), PuMlcSettings(forced=2))
     assert method.positives.tolist() == [[False, True], [True, False]]
 
 
 def test_the_labels_are_one_on_positives_and_the_first_scores_elsewhere() -> None:
     scores = torch.tensor([[0.9, 0.1, 0.3], [0.2, 0.4, 0.1]])
     observed = torch.tensor([[0, -1, 0], [0, 0, 0]])
-    method = PositiveUnlabelled(know(scores, observed), PuMlcSettings())
+    method = PositiveUnlabeled(know(scores, observed), PuMlcSettings())
     torch.testing.assert_close(method.targets, torch.tensor([[1.0, 0.0, 0.3], [0.2, 1.0, 0.1]]))
 
 
 def test_without_any_positive_there_is_one_clear_line() -> None:
     nothing = know(torch.full((2, 2), 0.9), -torch.ones(2, 2))
     with pytest.raises(CdulEdgeError, match="the method pu-mlc learns from positive labels"):
-        PositiveUnlabelled(nothing, PuMlcSettings())
+        PositiveUnlabeled(nothing, PuMlcSettings())
 
 
 def test_it_is_found_by_its_name_with_the_codes_defaults_and_keeps_no_state() -> None:
     method = make_method(TrainConfig(method="pu-mlc"), know(torch.full((2, 3), 0.6)))
-    assert isinstance(method, PositiveUnlabelled)
+    assert isinstance(method, PositiveUnlabeled)
     chosen = method.settings
     assert (chosen.gamma, chosen.alpha, chosen.consistency, chosen.mixup) == (0.55, 1.0, 1.0, 0.3)
     assert method.state_dict() == {}
