@@ -21,6 +21,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.pictures.images import find_images
+from tests.fakes.tiny_clip import write_tiny_clip
 
 NAMES = ("red", "green", "blue")
 
@@ -52,8 +53,9 @@ def run(pictures: Path) -> Path:
     half = np.full(3, 0.5, np.float32)
     paths = tuple(f"{n}.png" for n in range(6))
     PseudoLabels(pictures, paths, ClassList(NAMES), scores, half).write(labels)
-    options = "--network resnet18 --weights none --image-size 32 --epochs 1 --batch-size 6"
-    result = invoke("train", labels, "--out", out, *options.split())
+    options = "--weights none --image-size 32 --epochs 1 --batch-size 6"
+    network = write_tiny_clip(pictures.parent / "clip", width=4)
+    result = invoke("train", labels, "--out", out, "--network", f"clip:{network}", *options.split())
     assert result.exit_code == 0, result.output
     return out
 
@@ -166,7 +168,7 @@ def test_an_existing_bundle_and_a_folder_that_is_no_run_are_refused(
     assert "--force" in invoke("export", run, "--out", tmp_path / "b").stderr
     result = invoke("export", pictures, "--out", tmp_path / "c")
     assert result.exit_code == 2
-    assert "is no run" in result.stderr
+    assert "is not a run" in result.stderr
 
 
 def test_lost_pictures_are_an_error_that_names_the_way_out(
