@@ -85,7 +85,8 @@ def read_prompts(path: Path, templates: Iterable[str] = (DEFAULT_TEMPLATE,)) -> 
     prompts = tuple(given or (display_name(name),) for name, given in named)
     try:
         classes = ClassList(names)
-        _refuse_equal(names, [fold_class(name) for name in names], "are one class when read aloud")
+        folded = [fold_class(name) for name in names]
+        _refuse_equal(names, folded, "differ only in case, spaces, or hyphens")
         spoken = [tuple(sorted({_spoken(prompt) for prompt in given})) for given in prompts]
         _refuse_equal(names, spoken, "have the same prompts, so CLIP cannot tell them apart")
         return Prompts(classes, prompts, tuple(templates))

@@ -40,8 +40,17 @@ def _load(content: bytes, path: str) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(path, f"has {image.width}x{image.height} pixels, more than {MAX_PIXELS}")
     with pillow_faults(path):
+        _narrow_transparent_color(image)
         image.load()
     return image
+
+
+def _narrow_transparent_color(image: Image.Image) -> None:
+    """Pillow decodes 16 bits per channel to the upper 8, and leaves PNG's tRNS at 16."""
+    color = image.info.get("transparency")
+    tiles = getattr(image, "tile", [])
+    if isinstance(color, tuple) and tiles and tiles[0][3] == "RGB;16B":
+        image.info["transparency"] = tuple(value >> 8 for value in color)
 
 
 @contextmanager

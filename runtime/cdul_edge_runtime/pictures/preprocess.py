@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -81,18 +81,18 @@ class Preprocess:
         )
         return canvas
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values for a manifest; `from_dict` reads them back."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, fields: Any) -> Preprocess:
+    def from_dict(cls, fields: object) -> Preprocess:
         """Read what `to_dict` wrote; unknown, missing or wrong fields are a `CdulEdgeError`."""
         try:
             settings = parse_record(cls, fields)
         except CdulEdgeError as error:
             raise CdulEdgeError(f"preprocess settings are not readable: {error}") from error
-        odd = set(fields) - set(settings.to_dict())
+        odd = set(fields) - set(settings.to_dict()) if isinstance(fields, dict) else set()
         if odd:  # of a newer version, where it may mean that the picture is another
             raise CdulEdgeError(f"preprocess settings are not readable: {', '.join(sorted(odd))}")
         return settings

@@ -36,11 +36,8 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _whiten(image: Image.Image, color: tuple[int, ...]) -> Image.Image:
-    """Pixels of exactly this color become white.
-
-    Pillow decodes 16 bits per channel to the upper 8 and leaves the color's 16 bits as they are.
-    """
-    if max(color) > 255:
+    """Pixels of exactly this color become white."""
+    if max(color) > 255:  # a picture of 16 bits per channel, of which the upper 8 are left
         color = tuple(value >> 8 for value in color)
     pixels = np.array(image)
     pixels[(pixels == np.array(color, np.uint8)).all(axis=2)] = 255
@@ -55,6 +52,7 @@ def _from_16_bits(image: Image.Image, transparent: object) -> Image.Image:
     return Image.fromarray(grays).convert("RGB")
 
 
-def _scale_16_bits(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    scaled = values.astype(np.float64) * (255.0 / 65535.0)
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+def _scale_16_bits(values: npt.NDArray[np.int32] | npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+    """The nearest of 256 grays: 65535 / 255 is 257, which is odd, so that there are no ties."""
+    within = np.clip(values, 0, 65535).astype(np.uint32)
+    return ((within + 128) // 257).astype(np.uint8)

@@ -123,6 +123,12 @@ def test_a_png_with_damaged_pixels_or_transparency_is_damaged() -> None:
             (WHITE, BLUE),
         ),
         (
+            (2, 1, 16, 2),
+            struct.pack(">6H", 10, 20, 30, 0x0A00, 0x1400, 0x1E00),
+            struct.pack(">HHH", 10, 20, 30),
+            (WHITE, (10, 20, 30)),
+        ),
+        (
             (2, 1, 16, 0),
             struct.pack(">2H", 257 * 9, 257 * 200),
             struct.pack(">H", 257 * 9),
