@@ -16,7 +16,7 @@ from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.augmentation import move_pixels, recolor
 from cdul_edge.training.data.dataset import Pictures
 from cdul_edge.training.evaluation import predict_logits
-from cdul_edge.training.methods import Method
+from cdul_edge.training.methods import AnyMethod
 from cdul_edge.training.methods.base import Step, binary_entropy
 from cdul_edge.training.optimization import autocast, make_optimizer, rate_factor, set_rate
 from cdul_edge.training.summary import EpochLine
@@ -34,7 +34,7 @@ class Trainer:
     def __init__(
         self,
         network: nn.Module,
-        method: Method,
+        method: AnyMethod,
         pictures: Pictures,
         *,
         preprocess: Preprocess,

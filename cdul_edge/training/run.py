@@ -16,7 +16,7 @@ from cdul_edge import __version__
 from cdul_edge.labels.pseudo_labels import FILE_NAME as LABELS_FILE
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training import run_folder
-from cdul_edge.training.attention.second_look import SecondLook, look_again, prepare_second_look
+from cdul_edge.training.attention.second_look import EndedEpoch, SecondLook, prepare_second_look
 from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
 from cdul_edge.training.checkpoint import Checkpoint, write_tensors
 from cdul_edge.training.config import TrainConfig
@@ -24,7 +24,7 @@ from cdul_edge.training.data.dataset import locate_pictures, open_pictures
 from cdul_edge.training.data.observed import ObservedLabels, open_observed
 from cdul_edge.training.evaluation import Yardstick, open_yardstick, score
 from cdul_edge.training.loop import Trainer
-from cdul_edge.training.methods import Method, Supervision, make_method, resolve_settings
+from cdul_edge.training.methods import AnyMethod, Supervision, make_method, resolve_settings
 from cdul_edge.training.methods.base import keep_observed
 from cdul_edge.training.networks.heads import start_undecided
 from cdul_edge.training.networks.network import NetworkPlan, create_network, rebuild_network
@@ -171,7 +171,7 @@ def _prepare(task: _Task, *, resume: bool) -> _Job:
 
 def _make_method(
     config: TrainConfig, labels: PseudoLabels, observed: ObservedLabels | None
-) -> Method:
+) -> AnyMethod:
     scores = torch.from_numpy(labels.scores)
     none = torch.zeros(scores.shape, dtype=torch.int8)
     supervision = Supervision(
@@ -213,12 +213,10 @@ def _train_epoch(job: _Job) -> None:
     epoch, epochs = trainer.epoch + 1, task.config.epochs
     with console.progress(f"epoch {epoch}/{epochs}", len(task.labels.paths)) as tick:
         line = trainer.train_epoch(tick)
-    wanted = trainer.method.wants_logits(epoch)
-    logits = trainer.predict(trainer.pictures) if wanted else None
-    looked = look_again(job.second_look, trainer, logits, console)
+    ended = EndedEpoch(trainer, job.second_look, console)
     line = replace(
         line,
-        revision={**looked, **trainer.method.after_epoch(epoch, logits)},
+        revision=trainer.method.after_epoch(epoch, ended),
         labels_map=job.yardstick.labels_map(trainer.method.targets.numpy()),
         val=_held_out(job.yardstick.on_held_out(trainer.predict)),
     )

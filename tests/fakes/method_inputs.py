@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
-from cdul_edge.training.methods.base import Step, Supervision
+from cdul_edge.training.methods.base import AnyMethod, Regions, Step, Supervision
 
 
 def know(
@@ -43,3 +46,33 @@ def take(logits: Tensor, indices: Tensor | None = None, *, epoch: int = 1, seed:
         another_view=lambda: pictures,
         draws=torch.Generator().manual_seed(seed),
     )
+
+
+class Ended:
+    """The end of an epoch in which the network gave these logits, (N, C); None refuses to tell.
+
+    CLIP, asked to look, contradicts the network where a picture's regions are wanted.
+    """
+
+    def __init__(self, logits: Tensor | None = None) -> None:
+        self._logits, self.asked = logits, False
+
+    def logits(self) -> Tensor:
+        self.asked = True
+        assert self._logits is not None, "nothing is to be revised after this epoch"
+        return self._logits
+
+    def look(self, regions: Regions) -> Tensor:
+        looked_at = regions.wanted.any(dim=1, keepdim=True)
+        return torch.softmax(-self.logits(), dim=1) * looked_at
+
+
+def asking_epochs(method: AnyMethod, epochs: Iterable[int]) -> list[int]:
+    """The epochs after which a method asks for the logits of all pictures; it stays as it is."""
+    asking = []
+    for epoch in epochs:
+        ended = Ended(torch.zeros_like(method.targets))
+        copy.deepcopy(method).after_epoch(epoch, ended)
+        if ended.asked:
+            asking.append(epoch)
+    return asking

@@ -16,14 +16,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from cdul_edge.training.attention.second_look import EndedEpoch
 from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.config import METHODS, MethodName, TrainConfig
 from cdul_edge.training.data.dataset import StoredPictures
 from cdul_edge.training.loop import Trainer
-from cdul_edge.training.methods import Method, find_method, make_method
+from cdul_edge.training.methods import AnyMethod, find_method, make_method
 from cdul_edge.training.networks.network import create_network
+from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.metrics.metrics import mean_average_precision
-from tests.fakes.method_inputs import know, take
+from tests.fakes.method_inputs import Ended, know, take
 from tests.training.conftest import CLASSES, paint
 
 Small = Callable[..., TrainConfig]
@@ -76,13 +78,13 @@ def make(
     observed: Tensor | None = None,
     epochs: int = 5,
     **settings: Any,
-) -> Method:
+) -> AnyMethod:
     """A method on these scores, with cosines that rank as they do."""
     config = TrainConfig(method=name, epochs=epochs, method_settings=settings)
     return make_method(config, know(scores, observed, cosines=0.1 * scores, epochs=epochs))
 
 
-def run_epochs(method: Method, logits: list[Tensor]) -> list[Tensor]:
+def run_epochs(method: AnyMethod, logits: list[Tensor]) -> list[Tensor]:
     """An epoch of one step for each of the (N, C) logits; the gradient of each loss."""
     gradients = []
     for epoch, seen in enumerate(logits, start=1):
@@ -90,14 +92,11 @@ def run_epochs(method: Method, logits: list[Tensor]) -> list[Tensor]:
         loss = method.loss(take(z, epoch=epoch))
         assert loss.shape == ()
         gradients.append(torch.autograd.grad(loss, z)[0])
-        if method.look_epoch == epoch:
-            wanted = method.choose_regions(seen).wanted.any(dim=1, keepdim=True)
-            method.take_look(torch.softmax(-seen, dim=1) * wanted)
-        method.after_epoch(epoch, seen if method.wants_logits(epoch) else None)
+        method.after_epoch(epoch, Ended(seen))
     return gradients
 
 
-def as_bytes(method: Method) -> dict[str, Any]:
+def as_bytes(method: AnyMethod) -> dict[str, Any]:
     """Labels and state, to compare to the bit."""
     values = {**method.state_dict(), "targets": method.targets}
     return {k: v.numpy().tobytes() if isinstance(v, Tensor) else v for k, v in values.items()}
@@ -134,9 +133,7 @@ def start_training(small: Small, method: MethodName, count: int, **changes: Any)
 def train(trainer: Trainer, epochs: int) -> None:
     for _ in range(epochs):
         trainer.train_epoch()
-        wanted = trainer.method.wants_logits(trainer.epoch)
-        logits = trainer.predict(trainer.pictures) if wanted else None
-        trainer.method.after_epoch(trainer.epoch, logits)
+        trainer.method.after_epoch(trainer.epoch, EndedEpoch(trainer, None, SilentConsole()))
 
 
 @every_method

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from cdul_edge.training.attention.regions import region_boxes, to_pixels
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.augmentation import to_network
 from cdul_edge.training.loop import Trainer
-from cdul_edge.training.methods.base import Method, Regions
+from cdul_edge.training.methods.base import AnyMethod, Regions
 from cdul_edge.training.optimization import autocast
 from cdul_edge.training.request import ClipSource
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
@@ -61,7 +61,7 @@ class SecondLook:
             of zeros where no region was wanted.
 
         Raises:
-            CdulEdgeError: CLIP or a picture cannot be read any more.
+            CdulEdgeError: CLIP or a picture can no longer be read.
         """
         with _current(trainer.device):
             scorer = self.clip.open(trainer.device)
@@ -120,7 +120,7 @@ def _current(device: torch.device) -> AbstractContextManager[object]:
 
 
 def prepare_second_look(
-    method: Method,
+    method: AnyMethod,
     clip: ClipSource | None,
     network: torch.nn.Module,
     config: TrainConfig,
@@ -152,25 +152,35 @@ def prepare_second_look(
     return SecondLook(clip, maps, pictures)
 
 
-def look_again(
-    look: SecondLook | None, trainer: Trainer, logits: Tensor | None, console: Console
-) -> dict[str, float | str]:
-    """Let the method have its second look, if it is due after the epoch that just ended.
+class EndedEpoch:
+    """The end of an epoch as its method sees it; logits are computed once, when they are asked for.
 
     Args:
-        logits: (N, C) of the whole training set, as `after_epoch` gets them.
-
-    Returns:
-        What the method logs.
+        second_look: what `prepare_second_look` gave.
     """
-    method = trainer.method
-    if look is None or logits is None or trainer.epoch != method.look_epoch:
-        return {}
-    regions = method.choose_regions(logits)
-    count = int(regions.wanted.sum())
-    console.say(f"CLIP looks at {count} regions, {count / len(logits):.1f} per picture")
-    with console.progress("looking again", len(logits)) as tick:
-        return method.take_look(look.look(trainer, regions, tick))
+
+    def __init__(self, trainer: Trainer, second_look: SecondLook | None, console: Console) -> None:
+        self._trainer, self._second_look, self._console = trainer, second_look, console
+
+    @cached_property
+    def _logits(self) -> Tensor:
+        return self._trainer.predict(self._trainer.pictures)
+
+    def logits(self) -> Tensor:
+        """As `EpochEnd` has it."""
+        return self._logits
+
+    def look(self, regions: Regions) -> Tensor:
+        """As `EpochEnd` has it.
+
+        Raises:
+            CdulEdgeError: CLIP or a picture can no longer be read.
+        """
+        assert self._second_look is not None, "the method asks for a look outside its look_epoch"
+        pictures, count = len(regions.wanted), int(regions.wanted.sum())
+        self._console.say(f"CLIP looks at {count} regions, {count / pictures:.1f} per picture")
+        with self._console.progress("looking again", pictures) as tick:
+            return self._second_look.look(self._trainer, regions, tick)
 
 
 def _gather(

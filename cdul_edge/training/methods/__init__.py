@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import cast
 
 from cdul_edge.training.config import MethodName, TrainConfig
-from cdul_edge.training.methods.base import Method, Supervision
+from cdul_edge.training.methods.base import AnyMethod, Supervision
 from cdul_edge.training.methods.settings import MethodSettings
 
-__all__ = ["Method", "Supervision", "find_method", "make_method", "resolve_settings"]
+__all__ = ["AnyMethod", "Supervision", "find_method", "make_method", "resolve_settings"]
 
 # Module and class of every method: only the chosen one is imported.
 _HOMES: dict[MethodName, str] = {
@@ -34,10 +34,10 @@ _HOMES: dict[MethodName, str] = {
 }
 
 
-def find_method(name: MethodName) -> type[Method]:
+def find_method(name: MethodName) -> type[AnyMethod]:
     """The class of a method by its name on the command line."""
     module, _, found = _HOMES[name].partition(":")
-    return cast(type[Method], getattr(import_module(f"{__name__}.{module}"), found))
+    return cast(type[AnyMethod], getattr(import_module(f"{__name__}.{module}"), found))
 
 
 def resolve_settings(config: TrainConfig) -> MethodSettings:
@@ -45,7 +45,7 @@ def resolve_settings(config: TrainConfig) -> MethodSettings:
     return find_method(config.method).Settings.read(config.method, config.method_settings)
 
 
-def make_method(config: TrainConfig, supervision: Supervision) -> Method:
+def make_method(config: TrainConfig, supervision: Supervision) -> AnyMethod:
     """The configured method, started from what is known.
 
     Raises:

@@ -6,21 +6,20 @@ sp(z) - t z, and dL/dz = (p - t) / (B C).
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cdul_edge.training.methods.base import Method, Step, Supervision, require_positives
+from cdul_edge.training.methods.settings import MethodSettings
 
 
-class AssumeNegative(Method):
+class AssumeNegative(Method[MethodSettings]):
     """Mean binary cross-entropy against hardened labels that never change."""
 
     state = ()
 
-    def __init__(self, supervision: Supervision, settings: Any) -> None:
+    def __init__(self, supervision: Supervision, settings: MethodSettings) -> None:
         super().__init__(supervision, settings)
         self.targets = require_positives(supervision, "an").to(torch.float32)
 

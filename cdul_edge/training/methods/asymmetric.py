@@ -62,12 +62,11 @@ class AsymmetricSettings(MethodSettings):
     reduction: str = choice("sum", "mean")
 
 
-class AsymmetricLoss(Method):
+class AsymmetricLoss(Method[AsymmetricSettings]):
     """Asymmetric loss on hardened labels; known negatives count in full, as in cross-entropy."""
 
     Settings = AsymmetricSettings
     state = ()
-    settings: AsymmetricSettings
 
     def __init__(self, supervision: Supervision, settings: AsymmetricSettings) -> None:
         super().__init__(supervision, settings)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import torch
 from torch import Generator, Tensor
@@ -20,7 +20,7 @@ class Supervision:
     Attributes:
         scores: (N, C) float32 pseudo-labels in [0, 1].
         observed: (N, C) int8: 1 seen to be there, -1 seen not to be there, 0 unknown.
-        cosines: (N, C) float32 CLIP similarities of the whole pictures, up to a constant a
+        cosines: (N, C) float32 CLIP similarities of the whole pictures, up to a constant per
             picture; None where the labels do not hold them.
         hard: round the pseudo-labels to 0 and 1.
         epochs: of the run.
@@ -54,7 +54,7 @@ class Step:
         epoch: the epoch that runs, from 1.
         images: (B, 3, H, W) what the network was shown: augmented and normalized.
         network: another pass in training mode, (B', 3, H, W) to (B', C) float32 with gradients.
-        another_view: the same pictures, augmented anew; (B, 3, H, W).
+        another_view: the same pictures, augmented again; (B, 3, H, W).
         draws: generator for the method's own random choices.
     """
 
@@ -76,9 +76,10 @@ class Regions:
     """Where CLIP is to look again.
 
     Attributes:
-        wanted: (N, C) bool, the classes whose place in a picture is looked at.
-        share: of the range of a class activation map, from which a place belongs to the region.
-        grow: share of the input's side by which the region's box grows on every side.
+        wanted: (N, C) bool: the classes whose place in a picture is looked at.
+        share: Fraction of the range of a class activation map from which a place belongs to the
+            region.
+        grow: Fraction of the input's side by which the region's box grows on every side.
     """
 
     wanted: Tensor
@@ -86,7 +87,32 @@ class Regions:
     grow: float
 
 
-class Method:
+class EpochEnd(Protocol):
+    """What a method can ask for between two epochs; nothing is computed unless it asks."""
+
+    def logits(self) -> Tensor:
+        """(N, C) float32 on the CPU: evaluation mode, unaugmented training pictures."""
+        ...
+
+    def look(self, regions: Regions) -> Tensor:
+        """Let CLIP look at regions of the training pictures; only in a method's `look_epoch`.
+
+        Returns:
+            (N, C) float32 on the CPU: each class's best softmax value over a picture's regions; a
+            row of zeros where no region was wanted.
+        """
+        ...
+
+
+# Attributes of a method that change while it trains, as a checkpoint holds them.
+State = Mapping[str, Tensor | bool | int | float | str | None]
+# What a method logs about a revision of its labels, by name.
+Log = dict[str, float | str]
+
+SettingsT = TypeVar("SettingsT", bound=MethodSettings, covariant=True)
+
+
+class Method(Generic[SettingsT]):
     """Owns the labels that the network learns from.
 
     A method is told of every batch, and may write down what it saw, but its labels change between
@@ -94,7 +120,7 @@ class Method:
 
     Attributes:
         targets: (N, C) float32 in [0, 1] on the CPU; the labels as the method now believes them.
-        look_epoch: the epoch after which CLIP shall look at regions again; None is never.
+        look_epoch: The epoch after which the method lets CLIP look at regions; None is never.
     """
 
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
@@ -107,7 +133,7 @@ class Method:
     targets: Tensor
     look_epoch: int | None = None
 
-    def __init__(self, supervision: Supervision, settings: Any) -> None:
+    def __init__(self, supervision: Supervision, settings: SettingsT) -> None:
         self.supervision, self.settings = supervision, settings
         self.targets = supervision.targets
 
@@ -115,44 +141,22 @@ class Method:
         """A scalar to minimize."""
         raise NotImplementedError
 
-    def wants_logits(self, epoch: int) -> bool:
-        """Whether `after_epoch` needs the logits of the whole training set (epochs from 1)."""
-        return False
-
-    def after_epoch(self, epoch: int, logits: Tensor | None) -> dict[str, float | str]:
-        """Revise the labels; returns what to log.
-
-        Args:
-            epoch: the epoch that just ended, from 1.
-            logits: (N, C) float32 on the CPU, eval mode, unaugmented pictures; None where
-                `wants_logits` said no.
-        """
+    def after_epoch(self, epoch: int, context: EpochEnd) -> Log:
+        """Revise the labels after an epoch, counted from 1; returns what to log."""
         return {}
 
-    def choose_regions(self, logits: Tensor) -> Regions:
-        """Where to look after `look_epoch`; `logits` are those of `after_epoch`, which comes next.
-
-        Only a method that has a `look_epoch` is asked; `wants_logits` must hold for it.
-        """
-        raise NotImplementedError
-
-    def take_look(self, scores: Tensor) -> dict[str, float | str]:
-        """Revise the labels by what CLIP saw; returns what to log.
-
-        Args:
-            scores: (N, C) float32 on the CPU, each class's best softmax value over a picture's
-                regions; a row of zeros where no region was wanted.
-        """
-        raise NotImplementedError
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values, enough to go on from here."""
+    def state_dict(self) -> State:
+        """Tensors and plain values, enough to resume from here."""
         return {name: getattr(self, name) for name in self.state}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Take up what `state_dict` gave."""
         for name in self.state:
             setattr(self, name, state[name])
+
+
+# A method of whatever settings, as the loop sees it.
+AnyMethod = Method[MethodSettings]
 
 
 def harden(scores: Tensor) -> Tensor:

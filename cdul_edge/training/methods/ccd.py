@@ -35,6 +35,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cdul_edge.training.methods.base import (
+    EpochEnd,
+    Log,
     Method,
     Regions,
     Step,
@@ -140,11 +142,10 @@ def find_threshold(scores: Tensor, classes_per_picture: float) -> float:
     return float(limits[int(few[0])]) if len(few) else 1.0
 
 
-class ClassifierGuided(Method):
+class ClassifierGuided(Method[CcdSettings]):
     """CCD; its labels change once, after the warm-up."""
 
     Settings = CcdSettings
-    settings: CcdSettings
     threshold: float  # from which a class was looked at again
 
     def __init__(self, supervision: Supervision, settings: CcdSettings) -> None:
@@ -179,16 +180,20 @@ class ClassifierGuided(Method):
             loss = loss + self.settings.consistency * other
         return loss
 
-    def wants_logits(self, epoch: int) -> bool:
-        return epoch == self.look_epoch
+    def after_epoch(self, epoch: int, context: EpochEnd) -> Log:
+        if epoch != self.look_epoch:
+            return {}
+        return self.take_look(context.look(self.choose_regions(context.logits())))
 
     def choose_regions(self, logits: Tensor) -> Regions:
+        """Where the network of these logits (N, C) sees something."""
         scores = logits.sigmoid()
         self.threshold = find_threshold(scores, self._classes_per_picture())
         wanted = scores >= self.threshold
         return Regions(wanted, self.settings.share, self.settings.grow)
 
-    def take_look(self, scores: Tensor) -> dict[str, float | str]:
+    def take_look(self, scores: Tensor) -> Log:
+        """Revise the labels by what CLIP saw, (N, C) as `EpochEnd.look` gives it."""
         seen, before = scores.any(dim=1), self.targets
         mixed = torch.lerp(self.debias(scores), before, self.settings.old_share)
         self.targets = self._settle(torch.where(seen[:, None], mixed, before))

@@ -16,14 +16,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cdul_edge.training.methods.base import (
+    EpochEnd,
+    Log,
     Method,
+    State,
     Step,
     Supervision,
     binary_entropy,
@@ -96,12 +98,11 @@ class CdulSettings(RefinementSettings):
     guard: bool = True
 
 
-class GradientAlignment(Method):
+class GradientAlignment(Method[CdulSettings]):
     """CDUL's alternating training; the state is a latent u and an anchor u0 per label."""
 
     Settings = CdulSettings
     state = ("latents", "anchors", "stopped")
-    settings: CdulSettings
 
     def __init__(self, supervision: Supervision, settings: CdulSettings) -> None:
         super().__init__(supervision, settings)
@@ -115,13 +116,11 @@ class GradientAlignment(Method):
         # KL(y || p) is this minus the labels' entropy, which no weight can change.
         return F.binary_cross_entropy_with_logits(step.logits, step.rows(self.targets))
 
-    def wants_logits(self, epoch: int) -> bool:
+    def after_epoch(self, epoch: int, context: EpochEnd) -> Log:
         due = self.settings.due(epoch, self.supervision.epochs)
-        return due and not self.stopped and self.settings.eta > 0
-
-    def after_epoch(self, epoch: int, logits: Tensor | None) -> dict[str, float | str]:
-        if logits is None:
+        if not due or self.stopped or self.settings.eta == 0:
             return {}
+        logits = context.logits()
         chosen, limit = self.settings, math.log(1.0 / self.settings.label_floor - 1.0)
         pulled = match_histogram(logits, self.anchors) if chosen.match == "histogram" else logits
         before, old = self.targets, self.latents
@@ -129,7 +128,7 @@ class GradientAlignment(Method):
         moved = align(old, self.anchors, pulled, eta=chosen.eta, sigma=sigma, anchor=chosen.anchor)
         self.latents = moved.clamp(-limit, limit)
         self._settle()
-        log: dict[str, float | str] = dict(self._movement(old, before))
+        log: Log = dict(self._movement(old, before))
         complaint = self._drift() if chosen.guard else None
         if complaint:
             self.latents, self.stopped = self.anchors.clone(), True
@@ -137,7 +136,7 @@ class GradientAlignment(Method):
             log["label_guard"] = f"{complaint}: the first labels are back, and stay"
         return log
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
         self._settle()
 

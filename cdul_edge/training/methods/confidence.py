@@ -17,13 +17,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.methods.base import Method, Step, Supervision, binary_entropy, keep_observed
+from cdul_edge.training.methods.base import (
+    EpochEnd,
+    Log,
+    Method,
+    State,
+    Step,
+    Supervision,
+    binary_entropy,
+    keep_observed,
+)
 from cdul_edge.training.methods.settings import RefinementSettings, number
 
 
@@ -56,13 +65,15 @@ class ConfidenceSettings(RefinementSettings):
     label_floor: float = number(1e-3, 1e-6, 0.1)
 
 
-class ConfidentLabels(Method):
+ConfidenceT = TypeVar("ConfidenceT", bound=ConfidenceSettings, covariant=True)
+
+
+class ConfidentLabels(Method[ConfidenceT], Generic[ConfidenceT]):
     """Labels y = sigmoid(u) that are learned sure ones first; how u moves is for others to say."""
 
     state: ClassVar[tuple[str, ...]] = ("latents", "anchors", "mean_margins")
-    settings: ConfidenceSettings
 
-    def __init__(self, supervision: Supervision, settings: ConfidenceSettings) -> None:
+    def __init__(self, supervision: Supervision, settings: ConfidenceT) -> None:
         super().__init__(supervision, settings)
         floor = settings.label_floor
         self.anchors = torch.logit(self.targets.clamp(floor, 1.0 - floor))
@@ -92,15 +103,13 @@ class ConfidentLabels(Method):
         ).to(targets.device)
         return (losses * (margins(targets) >= thresholds)).mean()
 
-    def wants_logits(self, epoch: int) -> bool:
-        return self.settings.due(epoch, self.supervision.epochs)
-
-    def after_epoch(self, epoch: int, logits: Tensor | None) -> dict[str, float | str]:
+    def after_epoch(self, epoch: int, context: EpochEnd) -> Log:
         if self._seen is not None:
             self.mean_margins = _mean(self._seen.cpu(), self.supervision.observed == 0)
             self._seen = None
-        if logits is None:
+        if not self.settings.due(epoch, self.supervision.epochs):
             return {}
+        logits = context.logits()
         before = self.latents
         self.revise(logits)
         self.settle()
@@ -110,7 +119,7 @@ class ConfidentLabels(Method):
             "label_entropy": float(binary_entropy(self.targets).mean()),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
         self.settle()
 

@@ -60,13 +60,12 @@ class EntropySettings(MethodSettings):
     absent: float = number(0.2, 0, 1e6)
 
 
-class EntropyMaximization(Method):
+class EntropyMaximization(Method[EntropySettings]):
     """Positives are learned; unknown entries keep their scores as labels, which nothing learns."""
 
     Settings = EntropySettings
     undecided = True
     state = ()
-    settings: EntropySettings
 
     def __init__(self, supervision: Supervision, settings: EntropySettings) -> None:
         super().__init__(supervision, settings)

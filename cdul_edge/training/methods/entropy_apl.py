@@ -18,7 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.methods.base import Method, Step, Supervision
+from cdul_edge.training.methods.base import (
+    EpochEnd,
+    Log,
+    Method,
+    Step,
+    Supervision,
+)
 from cdul_edge.training.methods.entropy import entropy_loss, know_positives
 from cdul_edge.training.methods.settings import RefinementSettings, number
 
@@ -50,7 +56,7 @@ class AplSettings(RefinementSettings):
     freeze_after: float = number(1.0, 0, 1)
 
 
-class AsymmetricPseudoLabels(Method):
+class AsymmetricPseudoLabels(Method[AplSettings]):
     """Each entry is pseudo-labeled once at most, and never a positive or an observed one.
 
     Attributes:
@@ -60,7 +66,6 @@ class AsymmetricPseudoLabels(Method):
     Settings = AplSettings
     undecided = True
     state = ("targets", "negatives")
-    settings: AplSettings
 
     def __init__(self, supervision: Supervision, settings: AplSettings) -> None:
         super().__init__(supervision, settings)
@@ -85,12 +90,10 @@ class AsymmetricPseudoLabels(Method):
         )
         return torch.where(taken, chosen.beta * pseudo, entropy).mean()
 
-    def wants_logits(self, epoch: int) -> bool:
-        return self.settings.due(epoch, self.supervision.epochs)
-
-    def after_epoch(self, epoch: int, logits: Tensor | None) -> dict[str, float | str]:
-        if logits is None:
+    def after_epoch(self, epoch: int, context: EpochEnd) -> Log:
+        if not self.settings.due(epoch, self.supervision.epochs):
             return {}
+        logits = context.logits()
         scores = torch.sigmoid(logits)
         free = (self.known == 0) & self.negatives.isnan()
         new = lowest_of_each_class(scores, free, self.counts)

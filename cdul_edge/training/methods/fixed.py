@@ -6,9 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cdul_edge.training.methods.base import Method, Step
+from cdul_edge.training.methods.settings import MethodSettings
 
 
-class FixedLabels(Method):
+class FixedLabels(Method[MethodSettings]):
     """Mean binary cross-entropy against labels that never change (CDUL with eta 0)."""
 
     state = ()

@@ -76,11 +76,10 @@ class G2netplSettings(ConfidenceSettings):
             )
 
 
-class LabelGame(ConfidentLabels):
+class LabelGame(ConfidentLabels[G2netplSettings]):
     """G2NetPL; the state is a latent and an anchor a label, and a margin a class."""
 
     Settings = G2netplSettings
-    settings: G2netplSettings
 
     def revise(self, logits: Tensor) -> None:
         chosen = self.settings

@@ -42,7 +42,7 @@ class SmoothingSettings(MethodSettings):
     flip_mass: float = number(0.1, 0, 0.49)
 
 
-class LabelSmoothing(Method):
+class LabelSmoothing(Method[SmoothingSettings]):
     """Assumed labels are smoothed; observed ones are known, and are not."""
 
     Settings = SmoothingSettings

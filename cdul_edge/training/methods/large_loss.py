@@ -17,13 +17,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.methods.base import Method, Step, Supervision, require_positives
+from cdul_edge.training.methods.base import (
+    EpochEnd,
+    Log,
+    Method,
+    State,
+    Step,
+    Supervision,
+    require_positives,
+)
 from cdul_edge.training.methods.settings import MethodSettings, number
 
 
@@ -74,18 +82,16 @@ class PermanentSettings(MethodSettings):
     delta_percent: float = number(0.1, 0, 100)
 
 
-class LargeLoss(Method):
+LargeLossSettings = RejectSettings | TemporarySettings | PermanentSettings
+
+
+class LargeLoss(Method[LargeLossSettings]):
     """What the three share; each says how many losses are large, and what becomes of them."""
 
     name: ClassVar[str]
     state: ClassVar[tuple[str, ...]] = ()
-    settings: RejectSettings | TemporarySettings | PermanentSettings
 
-    def __init__(
-        self,
-        supervision: Supervision,
-        settings: RejectSettings | TemporarySettings | PermanentSettings,
-    ) -> None:
+    def __init__(self, supervision: Supervision, settings: LargeLossSettings) -> None:
         super().__init__(supervision, settings)
         self.targets = require_positives(supervision, self.name).to(torch.float32)
 
@@ -149,7 +155,7 @@ class CorrectForGood(LargeLoss):
     def note(self, step: Step, large: Tensor) -> None:
         self._found.append((step.indices, large))
 
-    def after_epoch(self, epoch: int, logits: Tensor | None) -> dict[str, float | str]:
+    def after_epoch(self, epoch: int, context: EpochEnd) -> Log:
         if not self._found:
             return {}
         rows = torch.cat([indices for indices, _ in self._found])
@@ -158,6 +164,6 @@ class CorrectForGood(LargeLoss):
         self.targets = self.targets.index_put((rows,), self.targets[rows].masked_fill(large, 1.0))
         return {"labels_corrected": float(large.sum() / self.targets.numel())}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
         self._found.clear()

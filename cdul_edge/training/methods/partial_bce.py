@@ -19,7 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.methods.base import Method, Step, Supervision, require_positives
+from cdul_edge.training.methods.base import (
+    EpochEnd,
+    Log,
+    Method,
+    Step,
+    Supervision,
+    require_positives,
+)
 from cdul_edge.training.methods.settings import RefinementSettings, number
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -57,12 +64,11 @@ class CurriculumSettings(RefinementSettings):
     theta_grow: float = number(2.0, 0, 100)
 
 
-class PartialBce(Method):
+class PartialBce(Method[CurriculumSettings]):
     """Known and unknown labels; unknown ones keep their scores as targets, without weight."""
 
     Settings = CurriculumSettings
     state = ("targets", "known")
-    settings: CurriculumSettings
 
     def __init__(self, supervision: Supervision, settings: CurriculumSettings) -> None:
         super().__init__(supervision, settings)
@@ -85,12 +91,10 @@ class PartialBce(Method):
         known = step.rows(self.known).to(step.logits.dtype)
         return partial_loss(step.logits, step.rows(self.targets), known)
 
-    def wants_logits(self, epoch: int) -> bool:
-        return self.settings.due(epoch, self.supervision.epochs)
-
-    def after_epoch(self, epoch: int, logits: Tensor | None) -> dict[str, float | str]:
-        if logits is None:
+    def after_epoch(self, epoch: int, context: EpochEnd) -> Log:
+        if not self.settings.due(epoch, self.supervision.epochs):
             return {}
+        logits = context.logits()
         added = ~self.first_known & (logits.abs() > self.settings.theta_grow)
         self.known = self.first_known | added
         self.targets = torch.where(added, (logits > 0).to(torch.float32), self.first_targets)

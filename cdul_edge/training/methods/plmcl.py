@@ -81,12 +81,11 @@ class PlmclSettings(ConfidenceSettings):
             )
 
 
-class MomentumCurriculum(ConfidentLabels):
+class MomentumCurriculum(ConfidentLabels[PlmclSettings]):
     """PLMCL; the state is a latent, an anchor and a velocity a label, and a margin a class."""
 
     Settings = PlmclSettings
     state = (*ConfidentLabels.state, "velocities")
-    settings: PlmclSettings
 
     def __init__(self, supervision: Supervision, settings: PlmclSettings) -> None:
         super().__init__(supervision, settings)

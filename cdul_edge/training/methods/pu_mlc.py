@@ -128,7 +128,7 @@ class PuMlcSettings(MethodSettings):
     reduction: str = choice("sum", "mean")
 
 
-class PositiveUnlabeled(Method):
+class PositiveUnlabeled(Method[PuMlcSettings]):
     """PU-MLC on pseudo-positives, which never change.
 
     Attributes:
@@ -138,7 +138,6 @@ class PositiveUnlabeled(Method):
     Settings = PuMlcSettings
     undecided = True
     state = ()
-    settings: PuMlcSettings
 
     def __init__(self, supervision: Supervision, settings: PuMlcSettings) -> None:
         super().__init__(supervision, settings)

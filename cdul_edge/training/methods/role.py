@@ -22,14 +22,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cdul_edge.training.methods.base import (
+    EpochEnd,
+    Log,
     Method,
+    State,
     Step,
     Supervision,
     keep_observed,
@@ -83,12 +85,11 @@ class RoleSettings(MethodSettings):
     rate: float = number(0.05, 0, 1)
 
 
-class OnlineLabelEstimation(Method):
+class OnlineLabelEstimation(Method[RoleSettings]):
     """ROLE from pseudo-labels; the state is a latent v per label, the observed ones fixed."""
 
     Settings = RoleSettings
     state = ("latents",)
-    settings: RoleSettings
 
     def __init__(self, supervision: Supervision, settings: RoleSettings) -> None:
         super().__init__(supervision, settings)
@@ -106,7 +107,7 @@ class OnlineLabelEstimation(Method):
         partner, positives = step.rows(self.targets), step.rows(self.positives)
         return 0.5 * half_loss(step.logits, partner, positives, self.k_bar)
 
-    def after_epoch(self, epoch: int, logits: Tensor | None) -> dict[str, float | str]:
+    def after_epoch(self, epoch: int, context: EpochEnd) -> Log:
         if not self._shown:
             return {}
         rows = torch.cat([indices for indices, _ in self._shown])
@@ -124,7 +125,7 @@ class OnlineLabelEstimation(Method):
             "label_row_sum": float(self.targets.sum(dim=1).mean()),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
         self._shown.clear()
         self._settle()

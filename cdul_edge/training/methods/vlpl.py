@@ -71,7 +71,7 @@ class VlplSettings(MethodSettings):
     gamma: float = number(0.7, 0, 1e6)
 
 
-class VisionLanguagePseudoLabels(Method):
+class VisionLanguagePseudoLabels(Method[VlplSettings]):
     """Labels of CLIP, made once. As a label, an unknown entry keeps its similarity.
 
     Attributes:
@@ -81,7 +81,6 @@ class VisionLanguagePseudoLabels(Method):
     Settings = VlplSettings
     undecided = True
     state = ()
-    settings: VlplSettings
 
     def __init__(self, supervision: Supervision, settings: VlplSettings) -> None:
         super().__init__(supervision, settings)

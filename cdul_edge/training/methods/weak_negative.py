@@ -9,13 +9,12 @@ positive in a share r of equal pictures settles at p = r / (r + (1 - r) w): abov
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cdul_edge.training.methods.base import Method, Step, Supervision, require_positives
+from cdul_edge.training.methods.settings import MethodSettings
 
 
 def entry_weights(positives: Tensor, observed: Tensor) -> Tensor:
@@ -25,12 +24,12 @@ def entry_weights(positives: Tensor, observed: Tensor) -> Tensor:
     return torch.where(certain, 1.0, weak)
 
 
-class WeakAssumeNegative(Method):
+class WeakAssumeNegative(Method[MethodSettings]):
     """Binary cross-entropy against hardened labels, in which assumed negatives weigh little."""
 
     state = ()
 
-    def __init__(self, supervision: Supervision, settings: Any) -> None:
+    def __init__(self, supervision: Supervision, settings: MethodSettings) -> None:
         super().__init__(supervision, settings)
         positives = require_positives(supervision, "wan")
         self.targets = positives.to(torch.float32)

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cdul_edge.training.config import MethodName, TrainConfig
-from cdul_edge.training.methods import Method, make_method
+from cdul_edge.training.methods import AnyMethod, make_method
 from cdul_edge.training.methods.label_smoothing import smooth
 from cdul_edge.training.methods.weak_negative import entry_weights
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.fakes.method_inputs import know, take
+from tests.fakes.method_inputs import Ended, asking_epochs, know, take
 
 NAMES = ("an", "ls", "wan")
 # Positives: the first two of picture 0; the best class of picture 1, which reaches 0.5 nowhere.
@@ -25,11 +25,11 @@ POSITIVES = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
 
 def make(
     name: MethodName, scores: Tensor = SCORES, observed: Tensor | None = None, **set: Any
-) -> Method:
+) -> AnyMethod:
     return make_method(TrainConfig(method=name, method_settings=set), know(scores, observed))
 
 
-def gradient(method: Method, logits: Tensor) -> Tensor:
+def gradient(method: AnyMethod, logits: Tensor) -> Tensor:
     logits = logits.clone().requires_grad_()
     (found,) = torch.autograd.grad(method.loss(take(logits)), logits)
     return found
@@ -155,8 +155,8 @@ def test_labels_stay_and_loss_is_finite_for_any_logit(name: MethodName) -> None:
     before = method.targets.clone()
     logits = torch.tensor([[200.0, -200.0, 200.0], [-200.0, 0.0, 200.0]])
     assert bool(gradient(method, logits).isfinite().all())
-    assert not any(method.wants_logits(epoch) for epoch in range(1, 11))
-    assert method.after_epoch(1, None) == {}
+    assert asking_epochs(method, range(1, 11)) == []
+    assert method.after_epoch(1, Ended()) == {}
     assert torch.equal(method.targets, before)
     assert method.state_dict() == {}
 

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.methods import Method, make_method, resolve_settings
+from cdul_edge.training.methods import AnyMethod, make_method, resolve_settings
 from cdul_edge.training.methods.asymmetric import AsymmetricSettings, asymmetric_loss
 from tests.fakes.method_inputs import know, take
 
 
-def make(scores: Tensor, observed: Tensor | None = None, **settings: Any) -> Method:
+def make(scores: Tensor, observed: Tensor | None = None, **settings: Any) -> AnyMethod:
     config = TrainConfig(method="asl", method_settings=settings)
     return make_method(config, know(scores, observed))
 
@@ -26,7 +26,7 @@ def entries(logits: Tensor, targets: Tensor, **changes: float) -> Tensor:
     return asymmetric_loss(logits, targets, **chosen)
 
 
-def gradient(method: Method, logits: Tensor) -> Tensor:
+def gradient(method: AnyMethod, logits: Tensor) -> Tensor:
     logits = logits.clone().requires_grad_()
     (found,) = torch.autograd.grad(method.loss(take(logits)), logits)
     return found

@@ -19,7 +19,7 @@ from cdul_edge.training.methods.ccd import (
     find_threshold,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.fakes.method_inputs import know, take
+from tests.fakes.method_inputs import asking_epochs, know, take
 
 SCORES = torch.tensor([[0.8, 0.1, 0.1], [0.6, 0.2, 0.0], [0.1, 0.5, 0.2], [0.3, 0.3, 0.3]])
 
@@ -198,10 +198,10 @@ def test_without_consistency_no_second_view_is_made() -> None:
 def test_the_look_comes_once_after_the_warm_up_or_never() -> None:
     method = make(label_warmup=3)
     assert method.look_epoch == 3
-    assert [epoch for epoch in range(1, 11) if method.wants_logits(epoch)] == [3]
+    assert asking_epochs(method, range(1, 11)) == [3]
     off = make(relabel=False)
     assert off.look_epoch is None
-    assert not any(off.wants_logits(epoch) for epoch in range(1, 11))
+    assert asking_epochs(off, range(1, 11)) == []
 
 
 def test_a_run_that_ends_before_the_look_is_refused() -> None:

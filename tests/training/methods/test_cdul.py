@@ -19,7 +19,7 @@ from cdul_edge.training.methods.cdul import (
     gaussian_weight,
     match_histogram,
 )
-from tests.fakes.method_inputs import know, take
+from tests.fakes.method_inputs import Ended, asking_epochs, know, take
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -115,8 +115,8 @@ def test_permuting_the_classes_permutes_the_labels(match: str) -> None:
     scores, logits = torch.sigmoid(draw(9, 4)).float(), draw(9, 4, seed=1).float()
     order = torch.tensor([2, 0, 3, 1])
     plain, permuted = make(scores, match=match), make(scores[:, order], match=match)
-    plain.after_epoch(1, logits)
-    permuted.after_epoch(1, logits[:, order])
+    plain.after_epoch(1, Ended(logits))
+    permuted.after_epoch(1, Ended(logits[:, order]))
     assert torch.equal(permuted.targets, plain.targets[:, order])
 
 
@@ -125,8 +125,8 @@ def test_permuting_the_pictures_permutes_the_labels(match: str) -> None:
     scores, logits = torch.sigmoid(draw(9, 4)).float(), draw(9, 4, seed=1).float()
     order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
     plain, permuted = make(scores, match=match), make(scores[order], match=match)
-    plain.after_epoch(1, logits)
-    permuted.after_epoch(1, logits[order])
+    plain.after_epoch(1, Ended(logits))
+    permuted.after_epoch(1, Ended(logits[order]))
     assert torch.equal(permuted.targets, plain.targets[order])
 
 
@@ -139,9 +139,9 @@ def test_matching_keeps_each_classes_values_and_takes_the_networks_order() -> No
 
 def test_labels_are_revised_from_the_end_of_the_warm_up_to_the_freeze_and_not_at_the_end() -> None:
     method = make(torch.full((2, 3), 0.3), epochs=10, label_warmup=3, update_every=2)
-    assert [e for e in range(1, 11) if method.wants_logits(e)] == [3, 5, 7, 9]
+    assert asking_epochs(method, range(1, 11)) == [3, 5, 7, 9]
     frozen = make(torch.full((2, 3), 0.3), epochs=10, label_warmup=3, freeze_after=0.6)
-    assert [e for e in range(1, 11) if frozen.wants_logits(e)] == [3, 4, 5, 6]
+    assert asking_epochs(frozen, range(1, 11)) == [3, 4, 5, 6]
 
 
 @pytest.mark.parametrize(("epochs", "warmup"), [(1, 1), (4, 2), (8, 4), (10, 5), (100, 5)])
@@ -157,7 +157,7 @@ def test_what_is_logged_is_what_happened() -> None:
     scores = torch.tensor([[0.4, 0.6, 0.2, 0.2]])
     method = make(scores, eta=1e6, sigma=10.0, anchor=0.0)
     logits = torch.logit(torch.tensor([[0.6, 0.4, 0.2, 0.2]]))
-    log = method.after_epoch(1, logits)
+    log = method.after_epoch(1, Ended(logits))
     step = 2 * math.log(0.6 / 0.4)
     assert log["label_change"] == pytest.approx(2 * step / 4, rel=1e-5)
     assert log["label_row_sum"] == pytest.approx(1.4, rel=1e-5)
@@ -171,15 +171,15 @@ def test_the_guard_takes_the_first_labels_back_and_says_so() -> None:
     scores = torch.full((4, 3), 0.3)
     method = make(scores, eta=1e6, sigma=10.0, anchor=0.0)
     first = method.targets.clone()
-    log = method.after_epoch(1, torch.full((4, 3), -6.0))
+    log = method.after_epoch(1, Ended(torch.full((4, 3), -6.0)))
     assert "mean labels changed by 99%" in str(log["label_guard"])
     assert torch.equal(method.targets, first)
-    assert not method.wants_logits(2)
+    assert asking_epochs(method, [2]) == []
 
 
 def test_without_the_guard_labels_may_go_anywhere() -> None:
     method = make(torch.full((4, 3), 0.3), eta=1e6, sigma=10.0, anchor=0.0, guard=False)
-    log = method.after_epoch(1, torch.full((4, 3), -6.0))
+    log = method.after_epoch(1, Ended(torch.full((4, 3), -6.0)))
     assert "label_guard" not in log
     assert float(method.targets.max()) < 0.01
 
@@ -193,10 +193,10 @@ def test_labels_of_zero_and_one_have_finite_latents() -> None:
 def test_a_state_that_was_saved_and_loaded_goes_on_alike() -> None:
     scores, logits = torch.sigmoid(draw(5, 3)).float(), draw(5, 3, seed=1).float()
     one, other = make(scores), make(torch.full((5, 3), 0.5))
-    one.after_epoch(1, logits)
+    one.after_epoch(1, Ended(logits))
     other.load_state_dict(one.state_dict())
-    one.after_epoch(2, logits)
-    other.after_epoch(2, logits)
+    one.after_epoch(2, Ended(logits))
+    other.after_epoch(2, Ended(logits))
     assert torch.equal(one.targets, other.targets)
 
 
@@ -211,8 +211,8 @@ def test_hard_labels_give_an_empty_row_its_best_class() -> None:
 def test_fixed_labels_stay_as_they_were() -> None:
     scores = torch.sigmoid(draw(5, 3)).float()
     method = make_method(TrainConfig(method="fixed"), know(scores))
-    assert not any(method.wants_logits(epoch) for epoch in range(1, 21))
-    assert method.after_epoch(1, None) == {}
+    assert asking_epochs(method, range(1, 21)) == []
+    assert method.after_epoch(1, Ended()) == {}
     assert torch.equal(method.targets, scores)
 
 
@@ -220,7 +220,7 @@ def test_without_the_gaussian_every_label_moves_by_the_same_share() -> None:
     scores, logits = torch.tensor([[0.5, 0.9]]), torch.tensor([[1.0, 1.0]])
     method = make(scores, eta=0.25, anchor=0.0, weighted=False)
     before = method.latents.clone()
-    method.after_epoch(1, logits)
+    method.after_epoch(1, Ended(logits))
     torch.testing.assert_close(method.latents, before + 0.25 * (logits - before))
 
 
@@ -229,6 +229,6 @@ def test_observed_labels_are_never_revised() -> None:
     supervision = know(torch.tensor([[0.2, 0.7, 0.5]]), observed)
     method = GradientAlignment(supervision, CdulSettings(label_warmup=1, eta=1.0, guard=False))
     torch.testing.assert_close(method.targets, torch.tensor([[1.0, 0.0, 0.5]]))
-    method.after_epoch(1, torch.tensor([[-3.0, 3.0, 3.0]]))
+    method.after_epoch(1, Ended(torch.tensor([[-3.0, 3.0, 3.0]])))
     assert method.targets[0, :2].tolist() == [1.0, 0.0]
     assert float(method.targets[0, 2]) > 0.5

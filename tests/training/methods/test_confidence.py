@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.methods.confidence import ConfidentLabels, ease, margins
+from cdul_edge.training.methods.confidence import ConfidenceSettings, ConfidentLabels, ease, margins
 from cdul_edge.training.methods.g2netpl import G2netplSettings, LabelGame
 from cdul_edge.training.methods.plmcl import MomentumCurriculum, PlmclSettings
-from tests.fakes.method_inputs import know, take
+from tests.fakes.method_inputs import Ended, know, take
 
-Kind = type[ConfidentLabels]
+AnyConfident = ConfidentLabels[ConfidenceSettings]
+Kind = type[AnyConfident]
 BOTH = pytest.mark.parametrize("kind", [MomentumCurriculum, LabelGame])
 
 # Margins 1, 0.2, 0.6 and 0.6, 0, 0.8: class means 0.8, 0.1, 0.7.
@@ -23,7 +24,7 @@ SCORES = torch.tensor([[1.0, 0.4, 0.8], [0.2, 0.5, 0.1]])
 
 def make(
     kind: Kind, scores: Tensor, observed: Tensor | None = None, epochs: int = 10, **settings: Any
-) -> ConfidentLabels:
+) -> AnyConfident:
     given = {"label_warmup": 1, "freeze_after": 1.0, "label_floor": 1e-6, **settings}
     chosen = (PlmclSettings if kind is MomentumCurriculum else G2netplSettings)(**given)
     return kind(know(scores, observed, epochs=epochs), chosen)
@@ -33,7 +34,7 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def counted(method: ConfidentLabels, epoch: int) -> Tensor:
+def counted(method: AnyConfident, epoch: int) -> Tensor:
     """(N, C) bool: the entries that the loss of an epoch has a gradient for."""
     logits = torch.full(method.targets.shape, 7.0, requires_grad=True)
     (gradient,) = torch.autograd.grad(method.loss(take(logits, epoch=epoch)), logits)
@@ -72,7 +73,7 @@ def test_the_mean_margins_are_those_that_the_unknown_entries_showed_in_the_last_
     method = make(kind, scores, observed)
     for rows in ([2, 0], [1]):  # two batches
         method.loss(take(logits[rows], torch.tensor(rows)))
-    method.after_epoch(1, None)
+    method.after_epoch(1, Ended(logits))
     shown = (2 * torch.sigmoid(logits) - 1).abs()
     expected = [shown[1:, 0].mean(), shown[:, 1].mean(), shown[0, 2]]
     torch.testing.assert_close(method.mean_margins, torch.stack(expected))
@@ -97,7 +98,7 @@ def test_observed_labels_count_from_the_start_and_are_never_revised(kind: Kind) 
     method = make(kind, scores, observed)
     assert bool(counted(method, 1)[observed != 0].all())
     for epoch in range(1, 5):
-        method.after_epoch(epoch, torch.tensor([[-3.0, 3.0, 3.0], [1.0, -4.0, -2.0]]))
+        method.after_epoch(epoch, Ended(torch.tensor([[-3.0, 3.0, 3.0], [1.0, -4.0, -2.0]])))
     assert method.targets[observed != 0].tolist() == [1.0, 0.0, 1.0]
     assert float(method.targets[0, 2]) > 0.5
 
@@ -123,8 +124,8 @@ def test_permuting_classes_or_pictures_permutes_the_labels(kind: Kind, axis: int
     for epoch in (1, 2):
         plain.loss(take(logits))
         other.loss(take(logits.index_select(axis, order)))
-        plain.after_epoch(epoch, logits)
-        other.after_epoch(epoch, logits.index_select(axis, order))
+        plain.after_epoch(epoch, Ended(logits))
+        other.after_epoch(epoch, Ended(logits.index_select(axis, order)))
     torch.testing.assert_close(other.targets, plain.targets.index_select(axis, order))
     columns = order if axis == 1 else torch.arange(6)
     torch.testing.assert_close(other.mean_margins, plain.mean_margins[columns])
@@ -135,12 +136,12 @@ def test_a_state_that_was_saved_and_loaded_goes_on_alike(kind: Kind) -> None:
     scores, logits = torch.sigmoid(draw(5, 3)), draw(5, 3, seed=1)
     one, other = make(kind, scores), make(kind, torch.full((5, 3), 0.5))
     one.loss(take(logits))
-    one.after_epoch(1, logits)
+    one.after_epoch(1, Ended(logits))
     other.load_state_dict(one.state_dict())
     assert torch.equal(one.targets, other.targets)
     for method in (one, other):
         method.loss(take(2 * logits, epoch=2))
-        method.after_epoch(2, 2 * logits)
+        method.after_epoch(2, Ended(2 * logits))
     assert torch.equal(one.targets, other.targets)
     assert torch.equal(one.mean_margins, other.mean_margins)
     assert torch.equal(one.loss(take(logits, epoch=3)), other.loss(take(logits, epoch=3)))
@@ -151,5 +152,5 @@ def test_labels_of_zero_and_one_have_finite_latents_and_stay_within_them(kind: K
     method = make(kind, torch.tensor([[0.0, 1.0]]), label_floor=1e-3)
     assert method.latents[0].tolist() == pytest.approx([-6.9068, 6.9068], abs=1e-3)
     for epoch in range(1, 200):
-        method.after_epoch(epoch, torch.tensor([[-90.0, 90.0]]))
+        method.after_epoch(epoch, Ended(torch.tensor([[-90.0, 90.0]])))
     torch.testing.assert_close(method.targets, torch.tensor([[1e-3, 1 - 1e-3]]))

@@ -16,7 +16,7 @@ from cdul_edge.training.methods.entropy import (
     score_entropy,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.fakes.method_inputs import know, take
+from tests.fakes.method_inputs import Ended, asking_epochs, know, take
 
 
 def make(scores: Tensor, observed: Tensor | None = None, **settings: Any) -> EntropyMaximization:
@@ -113,8 +113,8 @@ def test_permuting_the_classes_permutes_labels_and_gradients() -> None:
 def test_labels_never_change_and_no_pass_is_asked_for() -> None:
     method = make(torch.rand(6, 4, generator=torch.Generator().manual_seed(0)))
     before = method.targets.clone()
-    assert not any(method.wants_logits(epoch) for epoch in range(1, 11))
-    assert method.after_epoch(1, None) == {}
+    assert asking_epochs(method, range(1, 11)) == []
+    assert method.after_epoch(1, Ended()) == {}
     assert torch.equal(method.targets, before)
     assert method.state_dict() == {}
 

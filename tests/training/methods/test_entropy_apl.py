@@ -16,7 +16,7 @@ from cdul_edge.training.methods.entropy_apl import (
     lowest_of_each_class,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.fakes.method_inputs import know, take
+from tests.fakes.method_inputs import Ended, asking_epochs, know, take
 
 
 def make(
@@ -52,7 +52,7 @@ def test_no_more_are_found_than_are_free() -> None:
 def test_each_class_takes_its_share_of_its_unknown_entries_in_equal_parts() -> None:
     # Ten pictures, one positive each, classes in turn: the first class has two, so has every one.
     method = make(one_positive_each(10, 5), epochs=8, label_warmup=4)
-    assert [epoch for epoch in range(1, 9) if method.wants_logits(epoch)] == [4, 5, 6, 7]
+    assert asking_epochs(method, range(1, 9)) == [4, 5, 6, 7]
     assert method.counts.tolist() == [1] * 5  # floor(0.9 * 8 / 4)
     whole = make(one_positive_each(20, 2), epochs=10, label_warmup=1)
     assert whole.counts.tolist() == [1, 1]  # 0.9 * 10 / 9, which is 1 and must not become 0
@@ -60,10 +60,10 @@ def test_each_class_takes_its_share_of_its_unknown_entries_in_equal_parts() -> N
 
 def test_the_default_takes_nine_tenths_from_the_fifth_epoch_to_the_last_but_one() -> None:
     method = make(one_positive_each(200, 2))
-    assert [epoch for epoch in range(1, 11) if method.wants_logits(epoch)] == [5, 6, 7, 8, 9]
+    assert asking_epochs(method, range(1, 11)) == [5, 6, 7, 8, 9]
     assert method.counts.tolist() == [18, 18]  # 0.9 * 100 / (10 - 5)
     for epoch in range(5, 10):
-        method.after_epoch(epoch, draw(200, 2, seed=epoch))
+        method.after_epoch(epoch, Ended(draw(200, 2, seed=epoch)))
         taken = (~method.negatives.isnan()).sum(dim=0)
         assert taken.tolist() == [18 * (epoch - 4)] * 2
 
@@ -74,7 +74,7 @@ def test_the_counts_grow_until_nothing_is_unknown() -> None:
     method.counts = torch.tensor([3, 3, 3])
     grown = []
     for epoch in range(1, 4):
-        method.after_epoch(epoch, draw(6, 3, seed=epoch))
+        method.after_epoch(epoch, Ended(draw(6, 3, seed=epoch)))
         grown.append((~method.negatives.isnan()).sum(dim=0).tolist())
     assert grown == [[3, 3, 3], [4, 4, 4], [4, 4, 4]]
 
@@ -84,7 +84,7 @@ def test_an_entry_keeps_the_label_that_it_was_given() -> None:
     for epoch in range(1, 5):
         logits = draw(12, 3, seed=epoch)
         before = method.negatives.clone()
-        method.after_epoch(epoch, logits)
+        method.after_epoch(epoch, Ended(logits))
         new = before.isnan() & ~method.negatives.isnan()
         torch.testing.assert_close(method.negatives[new], torch.sigmoid(logits)[new])
         assert torch.equal(method.negatives[~before.isnan()], before[~before.isnan()])
@@ -96,7 +96,7 @@ def test_positives_and_observed_entries_are_never_taken() -> None:
     observed = torch.zeros(6, 3)
     observed[0, 1], observed[1, 2] = 1, -1
     method = make(scores, observed, share=1.0, epochs=2)
-    method.after_epoch(1, torch.full((6, 3), -9.0))
+    method.after_epoch(1, Ended(torch.full((6, 3), -9.0)))
     known = (scores > 0.5) | (observed != 0)
     assert method.negatives[known].isnan().all()
     assert not method.negatives[~known].isnan().any()
@@ -132,7 +132,7 @@ def test_before_the_warm_up_ends_it_is_em() -> None:
 def test_being_called_absent_may_only_lower_a_label() -> None:
     scores = torch.tensor([[0.9, 0.4, 0.1]])
     method = make(scores.repeat(2, 1), share=1.0, epochs=2, label_warmup=1)
-    log = method.after_epoch(1, torch.logit(torch.tensor([[0.9, 0.3, 0.3]])).repeat(2, 1))
+    log = method.after_epoch(1, Ended(torch.logit(torch.tensor([[0.9, 0.3, 0.3]])).repeat(2, 1)))
     torch.testing.assert_close(method.targets, torch.tensor([[1.0, 0.3, 0.1]]).repeat(2, 1))
     assert log["pseudo_negatives_added"] == pytest.approx(4 / 6)
     assert log["pseudo_negatives"] == pytest.approx(4 / 6)
@@ -144,8 +144,8 @@ def test_permuting_pictures_or_classes_permutes_the_labels(axis: int) -> None:
     order = torch.randperm(8, generator=torch.Generator().manual_seed(0))
     plain, permuted = make(scores, epochs=4), make(scores.index_select(axis, order), epochs=4)
     for epoch in (2, 3):
-        plain.after_epoch(epoch, logits)
-        permuted.after_epoch(epoch, logits.index_select(axis, order))
+        plain.after_epoch(epoch, Ended(logits))
+        permuted.after_epoch(epoch, Ended(logits.index_select(axis, order)))
     found, expected = permuted.negatives, plain.negatives.index_select(axis, order)
     torch.testing.assert_close(found, expected, equal_nan=True)
     assert torch.equal(permuted.targets, plain.targets.index_select(axis, order))
@@ -154,11 +154,11 @@ def test_permuting_pictures_or_classes_permutes_the_labels(axis: int) -> None:
 def test_a_state_that_was_saved_and_loaded_goes_on_alike() -> None:
     scores = torch.sigmoid(draw(9, 3))
     one, other = make(scores, epochs=6), make(scores, epochs=6)
-    one.after_epoch(3, draw(9, 3, seed=1))
+    one.after_epoch(3, Ended(draw(9, 3, seed=1)))
     other.load_state_dict(one.state_dict())
     logits = draw(9, 3, seed=2)
     for method in (one, other):
-        method.after_epoch(4, logits)
+        method.after_epoch(4, Ended(logits))
     torch.testing.assert_close(other.negatives, one.negatives, equal_nan=True)
     assert torch.equal(other.targets, one.targets)
     assert float(other.loss(take(logits))) == float(one.loss(take(logits)))
@@ -166,8 +166,8 @@ def test_a_state_that_was_saved_and_loaded_goes_on_alike() -> None:
 
 def test_a_run_without_an_epoch_after_the_warm_up_labels_nothing() -> None:
     method = make(torch.tensor([[0.9, 0.1]]), epochs=1)
-    assert not method.wants_logits(1)
-    assert method.after_epoch(1, None) == {}
+    assert asking_epochs(method, [1]) == []
+    assert method.after_epoch(1, Ended()) == {}
 
 
 def test_without_any_positive_there_is_nothing_to_learn() -> None:

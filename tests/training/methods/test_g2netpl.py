@@ -13,7 +13,7 @@ from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.methods import make_method
 from cdul_edge.training.methods.g2netpl import G2netplSettings, LabelGame, sharpen, stick
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.fakes.method_inputs import know
+from tests.fakes.method_inputs import Ended, know
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -22,7 +22,7 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
 
 def make(scores: Tensor, **settings: Any) -> LabelGame:
     given = {"label_warmup": 1, "freeze_after": 1.0, **settings}
-    return LabelGame(know(scores), G2netplSettings(**given))
+    return LabelGame(know(scores, epochs=1000), G2netplSettings(**given))
 
 
 def repeat(move: Any, u: Tensor, z: Tensor, times: int, **settings: float) -> Tensor:
@@ -102,7 +102,7 @@ def test_labels_are_revised_with_the_anchored_logits_and_cut_at_the_floor() -> N
     scores = torch.tensor([[0.3, 0.5]])
     method = make(scores, anchor=0.5, step=0.25, label_floor=0.01)
     start = math.log(0.3 / 0.7)
-    method.after_epoch(1, torch.tensor([[1.0, 100.0]]))
+    method.after_epoch(1, Ended(torch.tensor([[1.0, 100.0]])))
     aim = 0.5 * 1.0 + 0.5 * start
     expected = start - 0.25 * (start - 2 * aim)
     assert method.latents.tolist()[0] == pytest.approx([expected, math.log(99)], rel=1e-5)
@@ -112,8 +112,8 @@ def test_the_method_sharpens_by_default_and_sticks_when_asked() -> None:
     scores, logits = torch.tensor([[0.7, 0.4]]), torch.tensor([[0.5, -0.8]])
     game, stuck = make(scores), make(scores, distance="absolute")
     for epoch in range(1, 300):
-        game.after_epoch(epoch, logits)
-        stuck.after_epoch(epoch, logits)
+        game.after_epoch(epoch, Ended(logits))
+        stuck.after_epoch(epoch, Ended(logits))
     torch.testing.assert_close(game.targets, torch.sigmoid(2 * logits), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(stuck.targets, torch.sigmoid(logits))
 
@@ -135,7 +135,7 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], message
 def test_the_papers_ablations_can_be_asked_for(settings: dict[str, Any]) -> None:
     method = make(torch.tensor([[0.6, 0.2]]), **{"eta": 0.0, **settings})
     for epoch in range(1, 100):
-        method.after_epoch(epoch, torch.tensor([[-1.0, 1.0]]))
+        method.after_epoch(epoch, Ended(torch.tensor([[-1.0, 1.0]])))
     torch.testing.assert_close(method.targets, torch.tensor([[1 - 1e-3, 1e-3]]))
 
 

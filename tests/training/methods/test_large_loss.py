@@ -12,21 +12,21 @@ from torch import Tensor
 
 from cdul_edge.training.config import MethodName, TrainConfig
 from cdul_edge.training.methods import make_method, resolve_settings
-from cdul_edge.training.methods.base import Method
+from cdul_edge.training.methods.base import AnyMethod
 from cdul_edge.training.methods.large_loss import count_large, find_large
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.fakes.method_inputs import know, take
+from tests.fakes.method_inputs import Ended, know, take
 
 ALL = ("ll-r", "ll-ct", "ll-cp")
 
 
 def make(
     name: MethodName, scores: Tensor, observed: Tensor | None = None, **settings: Any
-) -> Method:
+) -> AnyMethod:
     return make_method(TrainConfig(method=name, method_settings=settings), know(scores, observed))
 
 
-def gradient_of(method: Method, logits: Tensor, epoch: int) -> Tensor:
+def gradient_of(method: AnyMethod, logits: Tensor, epoch: int) -> Tensor:
     """Of the summed loss: the mean's, times the number of entries."""
     z = logits.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(method.loss(take(z, epoch=epoch)) * z.numel(), z)
@@ -135,7 +135,7 @@ def test_positives_and_observed_absences_are_learned_as_they_are_even_when_all_e
     expected = {(0, 0): p[0, 0] - 1, (1, 1): p[1, 1] - 1, (0, 1): p[0, 1], (1, 0): p[1, 0] - 1}
     for (row, column), value in expected.items():
         assert float(gradient[row, column]) == pytest.approx(float(value), abs=1e-6)
-    method.after_epoch(5, None)
+    method.after_epoch(5, Ended())
     assert method.targets[0, :2].tolist() == [1.0, 0.0]
     assert method.targets[1, :2].tolist() == [1.0, 1.0]
 
@@ -145,7 +145,7 @@ def test_what_is_not_for_good_changes_no_label(name: MethodName) -> None:
     method = make(name, SCORES, delta_percent=50.0)
     before = method.targets.clone()
     method.loss(take(LOGITS, epoch=2))
-    assert method.after_epoch(2, None) == {}
+    assert method.after_epoch(2, Ended()) == {}
     assert torch.equal(method.targets, before)
     assert method.state_dict() == {}
 
@@ -154,12 +154,12 @@ def test_what_is_corrected_for_good_is_a_label_from_the_next_epoch_on() -> None:
     method = make("ll-cp", SCORES, delta_percent=20.0)
     method.loss(take(LOGITS, epoch=2))
     assert method.targets.sum() == 2
-    log = method.after_epoch(2, None)
+    log = method.after_epoch(2, Ended())
     assert log == {"labels_corrected": pytest.approx(2 / 6)}
     assert method.targets.tolist() == [[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]]
     gradient = gradient_of(method, LOGITS, 3)  # now the two next largest are corrected
     assert float(gradient[0, 1]) == pytest.approx(-1 / (1 + math.exp(2)), abs=1e-6)
-    method.after_epoch(3, None)
+    method.after_epoch(3, Ended())
     assert method.targets.tolist() == [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
 
 
@@ -167,7 +167,7 @@ def test_corrections_are_written_to_the_pictures_that_the_batch_held() -> None:
     method = make("ll-cp", torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1]]), delta_percent=25.0)
     method.loss(take(torch.tensor([[0.0, 3.0], [0.0, 1.0]]), torch.tensor([2, 0]), epoch=2))
     method.loss(take(torch.tensor([[0.0, -4.0]]), torch.tensor([1]), epoch=2))
-    method.after_epoch(2, None)
+    method.after_epoch(2, Ended())
     assert method.targets.tolist() == [[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]]
 
 
@@ -176,7 +176,7 @@ def test_labels_corrected_for_good_only_grow() -> None:
     for epoch in range(2, 8):
         before = method.targets.clone()
         method.loss(take(draw(epoch), epoch=epoch))
-        log = method.after_epoch(epoch, None)
+        log = method.after_epoch(epoch, Ended())
         assert (method.targets >= before).all()
         assert float((method.targets - before).sum()) == 2
         assert log["labels_corrected"] == pytest.approx(2 / 40)
@@ -205,7 +205,7 @@ def test_permuting_the_classes_permutes_labels_and_gradients(name: MethodName) -
         gradient_of(permuted, logits[:, order], 3), gradient_of(plain, logits, 3)[:, order]
     )
     for method in (plain, permuted):
-        method.after_epoch(3, None)
+        method.after_epoch(3, Ended())
     assert torch.equal(permuted.targets, plain.targets[:, order])
 
 
@@ -213,11 +213,11 @@ def test_a_state_that_was_saved_and_loaded_goes_on_alike() -> None:
     scores = torch.sigmoid(draw(0))
     one, other = make("ll-cp", scores), make("ll-cp", scores)
     one.loss(take(draw(1), epoch=2))
-    one.after_epoch(2, None)
+    one.after_epoch(2, Ended())
     other.load_state_dict(one.state_dict())
     for method in (one, other):
         method.loss(take(draw(2), epoch=3))
-        method.after_epoch(3, None)
+        method.after_epoch(3, Ended())
     assert torch.equal(other.targets, one.targets)
     assert not torch.equal(other.targets, know(scores).positives.float())
 

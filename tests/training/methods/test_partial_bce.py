@@ -17,7 +17,7 @@ from cdul_edge.training.methods.partial_bce import (
     partial_loss,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.fakes.method_inputs import know, take
+from tests.fakes.method_inputs import Ended, asking_epochs, know, take
 
 # Positives: (0, 0) and (1, 1). Of the rest 0.005 and 0.01 are up to theta_neg = 0.01.
 SCORES = torch.tensor([[0.8, 0.3, 0.005, 0.2], [0.01, 0.6, 0.3, 0.4]])
@@ -98,7 +98,7 @@ def test_the_gradient_of_a_known_entry() -> None:
 def test_entries_that_the_network_is_sure_of_become_known() -> None:
     method = make(theta_grow=2.0)
     logits = torch.tensor([[-9.0, 2.5, 9.0, 1.9], [3.0, -3.0, -2.5, -2.0]])
-    log = method.after_epoch(2, logits)
+    log = method.after_epoch(2, Ended(logits))
     assert method.known.tolist() == [[True, True, True, False], [True, True, True, False]]
     # What was known at first stays as it was, however sure the network is of the opposite.
     expected = torch.tensor([[1.0, 1.0, 0.0, 0.2], [0.0, 1.0, 0.0, 0.4]])
@@ -109,19 +109,19 @@ def test_entries_that_the_network_is_sure_of_become_known() -> None:
 def test_additions_are_made_anew_each_time() -> None:
     method = make()
     first = method.targets.clone(), method.known.clone()
-    method.after_epoch(2, torch.full((2, 4), 5.0))
+    method.after_epoch(2, Ended(torch.full((2, 4), 5.0)))
     assert bool(method.known.all())
-    method.after_epoch(4, torch.zeros(2, 4))
+    method.after_epoch(4, Ended(torch.zeros(2, 4)))
     assert torch.equal(method.targets, first[0])
     assert torch.equal(method.known, first[1])
 
 
 def test_the_known_grow_after_every_second_epoch_from_the_second_and_not_after_the_last() -> None:
-    assert [e for e in range(1, 11) if make().wants_logits(e)] == [2, 4, 6, 8]
+    assert asking_epochs(make(), range(1, 11)) == [2, 4, 6, 8]
     never = make(freeze_after=0.0)
-    assert not any(never.wants_logits(epoch) for epoch in range(1, 11))
+    assert asking_epochs(never, range(1, 11)) == []
     method = make()
-    assert method.after_epoch(1, None) == {}
+    assert method.after_epoch(1, Ended()) == {}
 
 
 def test_what_was_observed_is_known_and_stays() -> None:
@@ -129,7 +129,7 @@ def test_what_was_observed_is_known_and_stays() -> None:
     method = make(observed=observed)
     assert method.known[0].tolist() == [True, True, True, True]
     assert method.targets[0].tolist() == [0.0, 1.0, 0.0, 0.0]
-    method.after_epoch(2, torch.tensor([[9.0, -9.0, 9.0, 9.0], [0.0, 0.0, 0.0, 0.0]]))
+    method.after_epoch(2, Ended(torch.tensor([[9.0, -9.0, 9.0, 9.0], [0.0, 0.0, 0.0, 0.0]])))
     assert method.targets[0].tolist() == [0.0, 1.0, 0.0, 0.0]
 
 
@@ -148,7 +148,7 @@ def test_the_order_of_classes_and_pictures_does_not_matter(theta_neg: float | No
     plain = make(scores, theta_neg=theta_neg)
     shuffled = make(scores[rows][:, columns], theta_neg=theta_neg)
     for method, shown in ((plain, logits), (shuffled, logits[rows][:, columns])):
-        method.after_epoch(2, shown)
+        method.after_epoch(2, Ended(shown))
     assert torch.equal(plain.targets[rows][:, columns], shuffled.targets)
     torch.testing.assert_close(
         plain.loss(take(logits)), shuffled.loss(take(logits[rows][:, columns]))
@@ -158,10 +158,10 @@ def test_the_order_of_classes_and_pictures_does_not_matter(theta_neg: float | No
 def test_a_state_that_was_saved_and_loaded_goes_on_alike() -> None:
     scores, logits = torch.sigmoid(draw(5, 4)), draw(5, 4, seed=1)
     one, other = make(scores, theta_neg=None), make(scores, theta_neg=None)
-    one.after_epoch(2, logits)
+    one.after_epoch(2, Ended(logits))
     other.load_state_dict(one.state_dict())
     assert torch.equal(one.loss(take(logits)), other.loss(take(logits)))
     for method in (one, other):
-        method.after_epoch(4, -logits)
+        method.after_epoch(4, Ended(-logits))
     assert torch.equal(one.targets, other.targets)
     assert torch.equal(one.known, other.known)

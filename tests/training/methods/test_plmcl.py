@@ -14,7 +14,7 @@ from cdul_edge.training.methods import make_method
 from cdul_edge.training.methods.cdul import align
 from cdul_edge.training.methods.plmcl import MomentumCurriculum, PlmclSettings, coast, push
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.fakes.method_inputs import know
+from tests.fakes.method_inputs import Ended, asking_epochs, know
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -23,7 +23,7 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
 
 def make(scores: Tensor, **settings: Any) -> MomentumCurriculum:
     given = {"label_warmup": 1, "freeze_after": 1.0, **settings}
-    return MomentumCurriculum(know(scores), PlmclSettings(**given))
+    return MomentumCurriculum(know(scores, epochs=1000), PlmclSettings(**given))
 
 
 def roll(momentum: float, kappa: float, steps: int) -> list[float]:
@@ -82,7 +82,7 @@ def test_without_momentum_it_is_gradient_alignment() -> None:
     expected = method.latents
     for epoch in range(1, 6):
         expected = align(expected, method.anchors, logits, eta=0.3, sigma=0.4, anchor=0.4)
-        method.after_epoch(epoch, logits)
+        method.after_epoch(epoch, Ended(logits))
         torch.testing.assert_close(method.latents, expected)
 
 
@@ -90,7 +90,7 @@ def test_labels_end_between_the_network_and_the_first_labels() -> None:
     scores, logits = torch.sigmoid(draw(6, 3)).float(), draw(6, 3, seed=1).float()
     method = make(scores, anchor=0.25)
     for epoch in range(1, 400):
-        method.after_epoch(epoch, logits)
+        method.after_epoch(epoch, Ended(logits))
     torch.testing.assert_close(
         method.latents, 0.75 * logits + 0.25 * method.anchors, rtol=1e-4, atol=1e-4
     )
@@ -98,7 +98,7 @@ def test_labels_end_between_the_network_and_the_first_labels() -> None:
 
 def test_where_the_clip_acts_the_velocity_is_gone() -> None:
     method = make(torch.tensor([[0.995, 0.5]]), label_floor=0.01, eta=1.0, anchor=0.0)
-    method.after_epoch(1, torch.tensor([[50.0, 1.0]]))
+    method.after_epoch(1, Ended(torch.tensor([[50.0, 1.0]])))
     assert float(method.latents[0, 0]) == pytest.approx(math.log(99))
     assert float(method.velocities[0, 0]) == 0.0
     assert float(method.velocities[0, 1]) > 0.0
@@ -106,7 +106,7 @@ def test_where_the_clip_acts_the_velocity_is_gone() -> None:
 
 def test_the_step_is_cut_at_its_largest() -> None:
     method = make(torch.tensor([[0.5]]), eta=1e6, kappa_max=0.25, anchor=0.0)
-    method.after_epoch(1, torch.tensor([[2.0]]))
+    method.after_epoch(1, Ended(torch.tensor([[2.0]])))
     assert float(method.latents) == pytest.approx(0.5)
 
 
@@ -122,7 +122,7 @@ def test_with_the_literal_rule_no_label_ever_moves() -> None:
     scores = torch.sigmoid(draw(5, 3)).float()
     method = make(scores, rule="literal")
     for epoch in range(1, 10):
-        method.after_epoch(epoch, draw(5, 3, seed=epoch).float())
+        method.after_epoch(epoch, Ended(draw(5, 3, seed=epoch).float()))
     torch.testing.assert_close(method.targets, scores, rtol=0, atol=1e-6)
 
 
@@ -147,4 +147,4 @@ def test_it_is_found_by_its_name() -> None:
     )
     assert isinstance(method, MomentumCurriculum)
     assert method.settings == PlmclSettings(easy_first=False)
-    assert [epoch for epoch in range(1, 11) if method.wants_logits(epoch)] == [5, 6, 7, 8]
+    assert asking_epochs(method, range(1, 11)) == [5, 6, 7, 8]

@@ -22,7 +22,7 @@ from cdul_edge.training.methods.pu_mlc import (
     variational_losses,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.fakes.method_inputs import know, take
+from tests.fakes.method_inputs import asking_epochs, know, take
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -281,4 +281,4 @@ def test_it_is_found_by_its_name_with_the_codes_defaults_and_keeps_no_state() ->
     chosen = method.settings
     assert (chosen.gamma, chosen.alpha, chosen.consistency, chosen.mixup) == (0.55, 1.0, 1.0, 0.3)
     assert method.state_dict() == {}
-    assert not any(method.wants_logits(epoch) for epoch in range(1, 11))
+    assert asking_epochs(method, range(1, 11)) == []

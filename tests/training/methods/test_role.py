@@ -17,7 +17,7 @@ from cdul_edge.training.methods.role import (
     half_loss,
     move_latents,
 )
-from tests.fakes.method_inputs import know, take
+from tests.fakes.method_inputs import Ended, know, take
 
 
 def make(scores: Tensor, observed: Tensor | None = None, **settings: Any) -> OnlineLabelEstimation:
@@ -32,7 +32,7 @@ def show(method: OnlineLabelEstimation, logits: Tensor, *batches: list[int]) -> 
     """An epoch: the rows of `logits` of each batch in turn, then the epoch's end."""
     for rows in batches:
         method.loss(take(logits[rows], torch.tensor(rows)))
-    method.after_epoch(1, None)
+    method.after_epoch(1, Ended())
 
 
 def test_half_of_the_loss_by_hand() -> None:
@@ -67,7 +67,7 @@ def test_no_gradient_reaches_the_labels_and_none_the_network_through_them() -> N
     method.loss(take(logits)).backward()  # type: ignore[no-untyped-call]
     assert not method.latents.requires_grad
     assert not method.targets.requires_grad
-    method.after_epoch(1, None)
+    method.after_epoch(1, Ended())
     assert not method.latents.requires_grad
     assert not method.targets.requires_grad
 
@@ -107,13 +107,13 @@ def test_labels_move_once_a_picture_and_only_when_the_epoch_ends() -> None:
     first = method.latents.clone()
     method.loss(take(logits[[2, 0]], torch.tensor([2, 0])))
     assert torch.equal(method.latents, first)
-    log = method.after_epoch(1, None)
+    log = method.after_epoch(1, Ended())
     expected = move_latents(first, logits, method.positives, rate=0.05, k_bar=1.0)
     torch.testing.assert_close(method.latents[[0, 2]], expected[[0, 2]])
     assert torch.equal(method.latents[[1, 3]], first[[1, 3]])
     assert log["label_change"] == pytest.approx(float((method.latents - first).abs().mean()))
     assert log["label_row_sum"] == pytest.approx(float(method.targets.sum(dim=1).mean()))
-    assert method.after_epoch(2, None) == {}
+    assert method.after_epoch(2, Ended()) == {}
 
 
 def test_the_batches_do_not_matter_to_the_labels() -> None:

@@ -16,7 +16,7 @@ from cdul_edge.training.methods.vlpl import (
     pseudo_labels,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.fakes.method_inputs import know, take
+from tests.fakes.method_inputs import Ended, asking_epochs, know, take
 
 # Two pictures, four classes; at theta 0.3 one pseudo-positive, and two.
 SIMILARITIES = torch.tensor([[0.60, 0.25, 0.10, 0.05], [0.38, 0.32, 0.26, 0.04]])
@@ -155,8 +155,8 @@ def test_labels_are_rho_one_minus_rho_at_most_and_else_the_similarity() -> None:
 def test_labels_never_change_and_no_pass_is_asked_for() -> None:
     method = make(SIMILARITIES)
     before = method.targets.clone()
-    assert not any(method.wants_logits(epoch) for epoch in range(1, 11))
-    assert method.after_epoch(1, None) == {}
+    assert asking_epochs(method, range(1, 11)) == []
+    assert method.after_epoch(1, Ended()) == {}
     assert torch.equal(method.targets, before)
 
 
