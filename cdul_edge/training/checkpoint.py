@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,13 @@ class Checkpoint:
     step: int
     network: dict[str, Tensor]
     optimizer: dict[str, Any]
-    method: dict[str, Any]
+    method: Mapping[str, Any]
     ema: dict[str, Tensor] | None
     scaler: dict[str, Any]
     rng: dict[str, Tensor]
     classes: list[str]
-    plan: dict[str, Any]
-    settings: dict[str, Any]
+    plan: Mapping[str, Any]
+    settings: Mapping[str, object]
     labels_sha256: str
 
     @property
@@ -119,7 +120,7 @@ def load_weights(network: nn.Module, weights: object, file: Path) -> None:
         raise CdulEdgeError(f"{file} is damaged ({reason}): train again with --force") from error
 
 
-def write_tensors(file: Path, content: dict[str, Any]) -> None:
+def write_tensors(file: Path, content: Mapping[str, object]) -> None:
     """Write tensors and plain values atomically; the same content gives the same bytes."""
     # An open file: torch writes a path's own name into the archive, and ours is temporary.
     with atomic_write(file) as temporary, temporary.open("wb") as sink:

@@ -143,7 +143,7 @@ class TrainConfig:
         if faults:
             raise CdulEdgeError(f"training settings are wrong: {'; '.join(faults)}")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values for config.json; `from_dict` reads them back."""
         return asdict(self)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Mapping
 from time import perf_counter
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,12 @@ from cdul_edge.training.data.dataset import Pictures
 from cdul_edge.training.evaluation import predict_logits
 from cdul_edge.training.methods import AnyMethod
 from cdul_edge.training.methods.base import Step, binary_entropy
-from cdul_edge.training.optimization import autocast, make_optimizer, rate_factor, set_rate
+from cdul_edge.training.optimization import (
+    autocast,
+    make_optimizer,
+    make_schedule,
+    rate_factor,
+)
 from cdul_edge.training.summary import EpochLine
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Advance
@@ -45,6 +51,7 @@ class Trainer:
         self.method, self.pictures = method, pictures
         self.preprocess, self.config, self.device = preprocess, config, device
         self.optimizer = make_optimizer(self.network, config)
+        self.schedule = make_schedule(self.optimizer, config, self._all_steps)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         average = (
             get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
@@ -115,27 +122,39 @@ class Trainer:
             precision="fp32" if exact else self.config.precision,
         )
 
-    def state(self) -> dict[str, Any]:
-        """The part of a checkpoint that changes from epoch to epoch."""
+    def checkpoint(
+        self,
+        *,
+        classes: list[str],
+        plan: Mapping[str, object],
+        settings: Mapping[str, object],
+        labels_sha256: str,
+    ) -> Checkpoint:
+        """The state after the last epoch, with what the run is told of itself."""
         rng = {"torch": torch.get_rng_state(), "draws": self.draws.get_state()}
         if self.device.type == "cuda":
             rng["cuda"] = torch.cuda.get_rng_state(self.device)
-        return {
-            "epoch": self.epoch,
-            "step": self.step,
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "method": self.method.state_dict(),
-            "ema": self.ema.module.state_dict() if self.ema is not None else None,
-            "scaler": self.scaler.state_dict(),
-            "rng": rng,
-        }
+        return Checkpoint(
+            epoch=self.epoch,
+            step=self.step,
+            network=self.network.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            method=self.method.state_dict(),
+            ema=self.ema.module.state_dict() if self.ema is not None else None,
+            scaler=self.scaler.state_dict(),
+            rng=rng,
+            classes=classes,
+            plan=plan,
+            settings=settings,
+            labels_sha256=labels_sha256,
+        )
 
     def load_state(self, saved: Checkpoint) -> None:
-        """Go on from a checkpoint, which holds what `state` gave."""
+        """Resume from what `checkpoint` gave."""
         self.epoch, self.step = saved.epoch, saved.step
         self.network.load_state_dict(saved.network)
         self.optimizer.load_state_dict(saved.optimizer)
+        self.schedule = make_schedule(self.optimizer, self.config, self._all_steps, done=saved.step)
         self.method.load_state_dict(saved.method)
         if self.ema is not None and saved.ema is not None:
             self.ema.module.load_state_dict(saved.ema)
@@ -153,7 +172,6 @@ class Trainer:
     def _take_step(self, images: Tensor, indices: Tensor) -> Tensor:
         """One optimizer step; returns (loss, binary cross-entropy), (2,) on the device."""
         config = self.config
-        set_rate(self.optimizer, rate_factor(self.step, self._all_steps, config))
         prepared = self._augment(images)
         step = Step(
             logits=self._forward(prepared),
@@ -172,12 +190,22 @@ class Trainer:
             nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self._advance_schedule()
         if self.ema is not None:
             self.ema.update_parameters(self.network)
         self.step += 1
         targets = step.rows(self.method.targets)
         bce = F.binary_cross_entropy_with_logits(step.logits.detach(), targets)
         return torch.stack([loss.detach(), bce])
+
+    def _advance_schedule(self) -> None:
+        if not self.scaler.is_enabled():
+            self.schedule.step()
+            return
+        with warnings.catch_warnings():
+            # fp16 skips steps whose gradients overflow, which torch takes for a mistake of ours.
+            warnings.simplefilter("ignore", UserWarning)
+            self.schedule.step()
 
     def _augment(self, images: Tensor) -> Tensor:
         """(B, H, W, 3) uint8 to what the network is shown, (B, 3, H, W) on the device."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from cdul_edge.training.config import Precision, TrainConfig
 from cdul_edge.training.networks.heads import find_head
@@ -17,10 +19,7 @@ _FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD with Nesterov momentum; biases and norms do not decay, the head learns faster.
-
-    Each group's own full rate stands in `base_rate`.
-    """
+    """AdamW, or SGD with Nesterov momentum; biases and norms do not decay, the head is faster."""
     head = {id(p) for p in network.get_submodule(find_head(network)).parameters()}
     groups = []
     for in_head in (False, True):
@@ -33,9 +32,7 @@ def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optim
             rate = config.learning_rate * (config.head_rate_multiplier if in_head else 1.0)
             decay = config.weight_decay if decays else 0.0
             if chosen:
-                groups.append(
-                    {"params": chosen, "lr": rate, "base_rate": rate, "weight_decay": decay}
-                )
+                groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0)
     return torch.optim.AdamW(groups)
@@ -54,10 +51,15 @@ def rate_factor(step: int, steps: int, config: TrainConfig) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Set every group to `factor` times its own full rate."""
+def make_schedule(
+    optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int, *, done: int = 0
+) -> LambdaLR:
+    """The rates of a run of so many steps, from its first step, or after the `done` first ones."""
     for group in optimizer.param_groups:
-        group["lr"] = group["base_rate"] * factor
+        # Earlier versions kept a group's full rate under a name of their own.
+        group.setdefault("initial_lr", group.pop("base_rate", group["lr"]))
+    factor = partial(rate_factor, steps=steps, config=config)
+    return LambdaLR(optimizer, factor, last_epoch=done - 1)
 
 
 def choose_device(name: str) -> torch.device:

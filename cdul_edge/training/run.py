@@ -236,8 +236,7 @@ def _held_out(report: MetricsReport | None) -> HeldOut | None:
 
 
 def _checkpoint(job: _Job) -> Checkpoint:
-    return Checkpoint(
-        **job.trainer.state(),
+    return job.trainer.checkpoint(
         classes=list(job.task.labels.classes),
         plan=job.plan.to_dict(),
         settings=job.task.config.to_dict(),

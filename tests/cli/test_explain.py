@@ -84,7 +84,7 @@ def test_every_picture_has_a_panel_and_its_scores_are_the_networks(
             assert shown["scores"][1] == pytest.approx(float(scores[column]), abs=1e-4)
             assert shown["predicted"] is bool(scores[column] >= trained.thresholds[column])
         with Image.open(tmp_path / "out" / entry["panel"]) as panel:
-            assert panel.width == 12 + 3 * (240 + 12)  # picture, blue, red
+            assert panel.width == pytest.approx(3 * 240, rel=0.1)  # picture, blue, red
     first = [entry["classes"][0]["scores"][0] for entry in index["pictures"]]
     last = [entry["classes"][0]["scores"][1] for entry in index["pictures"]]
     assert first != last

@@ -160,9 +160,8 @@ def test_a_run_cut_after_an_epoch_goes_on_to_the_same_bits(
     whole = start_training(small, name, 12, **options)
     first = as_bytes(whole.method)
     train(whole, 2)
-    Checkpoint(
-        **whole.state(), classes=list(CLASSES), plan={}, settings={}, labels_sha256=""
-    ).write(tmp_path)
+    saved = whole.checkpoint(classes=list(CLASSES), plan={}, settings={}, labels_sha256="")
+    saved.write(tmp_path)
     at_the_cut = as_bytes(whole.method)
     train(whole, 1)
 

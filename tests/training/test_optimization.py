@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.optimization import (
     choose_device,
     make_optimizer,
+    make_schedule,
     rate_factor,
     resolve_precision,
-    set_rate,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -29,6 +30,57 @@ def test_the_rate_rises_over_a_tenth_and_falls_along_a_cosine() -> None:
 def test_a_constant_rate_without_warm_up_is_always_full() -> None:
     config = TrainConfig(schedule="constant", rate_warmup_steps=0)
     assert {rate_factor(step, 10, config) for step in range(10)} == {1.0}
+
+
+def rates_of(optimizer: torch.optim.Optimizer, schedule: LambdaLR, steps: int) -> list[list[float]]:
+    """The rate of each group in each of the next steps."""
+    found = []
+    for _ in range(steps):
+        found.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        schedule.step()
+    return found
+
+
+# Two steps up to 0.1, then (1 + cos(pi k / 4)) / 2 of it for k = 0 to 3; the head's is tenfold.
+SIX_STEPS = [0.05, 0.1, 0.1, 0.0853553, 0.05, 0.0146447]
+
+
+def small_optimizer(config: TrainConfig) -> torch.optim.Optimizer:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(), nn.Linear(4, 2))
+    for values in network.parameters():
+        values.grad = torch.zeros_like(values)
+    return make_optimizer(network, config)
+
+
+def test_every_group_follows_the_schedule_at_its_own_rate_and_resumes_where_it_was() -> None:
+    config = TrainConfig(optimizer="sgd", learning_rate=0.1, rate_warmup_steps=2)
+    optimizer = small_optimizer(config)
+    schedule = make_schedule(optimizer, config, 6)
+    expected = [[rate, rate, 10 * rate, 10 * rate] for rate in SIX_STEPS]
+    first = rates_of(optimizer, schedule, 4)
+    saved = optimizer.state_dict()
+    assert [*first, *rates_of(optimizer, schedule, 2)] == [
+        pytest.approx(rates, rel=1e-5) for rates in expected
+    ]
+    resumed = small_optimizer(config)
+    resumed.load_state_dict(saved)
+    schedule = make_schedule(resumed, config, 6, done=4)
+    assert rates_of(resumed, schedule, 2) == [pytest.approx(r, rel=1e-5) for r in expected[4:]]
+
+
+def test_the_optimizer_of_an_earlier_version_resumes_at_its_rates() -> None:
+    config = TrainConfig(optimizer="sgd", learning_rate=0.1, rate_warmup_steps=2)
+    optimizer = small_optimizer(config)
+    saved = optimizer.state_dict()
+    for group in saved["param_groups"]:  # what it held after four steps
+        group["base_rate"] = group["lr"]
+        group["lr"] *= 0.853553
+    optimizer.load_state_dict(saved)
+    schedule = make_schedule(optimizer, config, 6, done=4)
+    assert rates_of(optimizer, schedule, 2) == [
+        pytest.approx([rate, rate, 10 * rate, 10 * rate], rel=1e-5) for rate in SIX_STEPS[4:]
+    ]
 
 
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
@@ -53,8 +105,6 @@ def test_the_head_learns_faster_and_biases_do_not_decay(kind: str) -> None:
     assert found[id(norm.weight)] == (0.1, 0.0)
     assert found[id(head.weight)] == (1.0, 0.5)
     assert found[id(head.bias)] == (1.0, 0.0)
-    set_rate(optimizer, 0.5)
-    assert sorted({group["lr"] for group in optimizer.param_groups}) == [0.05, 0.5]
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:

@@ -16,7 +16,7 @@ from torch import nn
 
 from cdul_edge import __version__
 from cdul_edge.training.attention.cam import ActivationMaps, find_activation_maps
-from cdul_edge.training.attention.panels import Cell, Column, draw_panel
+from cdul_edge.training.attention.panels import Cell, Column, draw_panel, save_panel
 from cdul_edge.training.attention.regions import shown_frame
 from cdul_edge.training.data.augmentation import to_network
 from cdul_edge.training.optimization import choose_device
@@ -190,7 +190,7 @@ class _Explainer:
         rows = [stage.title for stage in self.stages]
         seen = _what_is_shown(picture, self.run.preprocess)
         panel = f"{number:05d}-{Path(path).stem}.png"
-        draw_panel(seen, Path(path).name, rows, columns).save(folder / panel)
+        save_panel(draw_panel(seen, Path(path).name, rows, columns), folder / panel)
         shown = [
             ExplainedClass(
                 names[c],

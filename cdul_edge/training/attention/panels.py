@@ -1,29 +1,30 @@
-"""Class activation maps laid over a picture, one column a class and one row a state of training."""
+"""Class activation maps laid over a picture: a column per class, a row per state of training."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from PIL import Image
 
 Floats = npt.NDArray[np.float32]
-Colors = npt.NDArray[np.uint8]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-CELL_PX = 240  # the longer side of a picture
-LINE_PX, MARGIN_PX = 17, 12
-INK, FAINT = (25, 25, 25), (110, 110, 110)
-# From dark to light at even steps, so that a gray print keeps the order: nine stops of the
-# "inferno" of Smith and van der Walt, which is in the public domain (CC0).
-_STOPS = (
-    (0, 0, 4), (31, 12, 72), (85, 15, 109), (136, 34, 106), (186, 54, 85), (227, 89, 51),
-    (249, 140, 10), (249, 201, 50), (252, 255, 164),
-)  # fmt: skip
-_HEAT = 0.6  # share of the map's color over the gray picture
+COLORS = "inferno"  # from dark to light at even steps, so that a gray print keeps the order
+HEAT = 0.6  # opacity of a map over the gray picture
+CELL_INCHES, GAP_INCHES, LINE_INCHES, DPI = 2.4, 0.12, 0.17, 100
+INK, FAINT = "#191919", "#6e6e6e"
+# Asked in this order where a class name needs letters that matplotlib's own font lacks.
+_WIDE_FONTS = ("Noto Sans CJK JP", "Noto Sans", "Arial Unicode MS", "Hiragino Sans", "Yu Gothic")
+_CHARACTERS = 36  # that fit above a cell
 
 
 @dataclass(frozen=True)
@@ -36,98 +37,111 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A class: its name, a word on it, and a cell a row."""
+    """A class: its name, a note below it, and a cell per row."""
 
     name: str
     note: str
     cells: tuple[Cell, ...]
 
 
-@cache
-def color_table() -> Colors:
-    """(256, 3) uint8 RGB from the lowest to the highest value."""
-    stops = np.array(_STOPS, np.float64)
-    places = np.linspace(0, len(stops) - 1, 256)
-    channels = [np.interp(places, np.arange(len(stops)), stops[:, c]) for c in range(3)]
-    table: Colors = np.stack(channels, axis=1).round().astype(np.uint8)
-    return table
-
-
-def lay_over(picture: Image.Image, values: Floats) -> Image.Image:
-    """A map in colors over the gray picture; its own lowest value is dark, its highest light."""
-    low, high = float(values.min()), float(values.max())
-    shares = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    large = Image.fromarray(shares.astype(np.float32)).resize(
-        picture.size, Image.Resampling.BILINEAR
-    )
-    places = (255 * np.asarray(large)).round().clip(0, 255).astype(np.uint8)
-    heat = Image.fromarray(color_table()[places])
-    return Image.blend(picture.convert("L").convert("RGB"), heat, _HEAT)
-
-
 def draw_panel(
     picture: Image.Image, name: str, rows: Sequence[str], columns: Sequence[Column]
-) -> Image.Image:
-    """The picture at the left, then a column a class; scores and ranges stand below each map.
+) -> Figure:
+    """The picture at the left, then a column per class; scores and ranges stand below each map.
 
     Args:
         picture: RGB, what the network was shown of it.
-        name: of the picture.
-        rows: what each row is, such as "after epoch 1".
+        name: Of the picture.
+        rows: What each row is, such as "after epoch 1".
     """
-    cell = _fit(picture)
-    width = MARGIN_PX + (cell.width + MARGIN_PX) * (1 + len(columns))
-    step = cell.height + 2 * LINE_PX + MARGIN_PX
-    top = MARGIN_PX + 2 * LINE_PX
-    panel = Image.new("RGB", (width, top + step * len(rows)), "white")
-    draw, font = ImageDraw.Draw(panel), ImageFont.load_default(13)
-    panel.paste(cell, (MARGIN_PX, top))
-    _write(draw, (MARGIN_PX, MARGIN_PX + LINE_PX), name, font, FAINT, cell.width)
-    _draw_scale(panel, draw, (MARGIN_PX, top + cell.height + 4), cell.width, font)
+    figure, axes = _make_grid(picture, len(rows), 1 + len(columns))
+    shown = axes[0][0]
+    shown.imshow(picture)
+    _write_above(shown, "", name)
+    for below in axes[1:]:
+        below[0].set_visible(False)
+    scale = figure.colorbar(
+        ScalarMappable(cmap=COLORS), cax=_below(figure, shown), orientation="horizontal"
+    )
+    scale.set_ticks([0, 1], labels=["low", "high"], color=FAINT, fontsize=8)
     for place, column in enumerate(columns, start=1):
-        left = MARGIN_PX + place * (cell.width + MARGIN_PX)
-        _write(draw, (left, MARGIN_PX), column.name, font, INK, cell.width)
-        _write(draw, (left, MARGIN_PX + LINE_PX), column.note, font, FAINT, cell.width)
-        for row, (title, found) in enumerate(zip(rows, column.cells, strict=True)):
-            edge = top + row * step
-            panel.paste(lay_over(cell, found.values), (left, edge))
-            words = f"{title}: {found.score:.2f}"
-            _write(draw, (left, edge + cell.height + 2), words, font, INK, cell.width)
-            span = f"map {found.values.min():.3g} to {found.values.max():.3g}"
-            where = (left, edge + cell.height + 2 + LINE_PX)
-            _write(draw, where, span, font, FAINT, cell.width)
-    return panel
+        _write_above(axes[0][place], column.name, column.note)
+        for row, (title, cell) in enumerate(zip(rows, column.cells, strict=True)):
+            lay_over(axes[row][place], picture, cell.values)
+            span = f"map {cell.values.min():.3g} to {cell.values.max():.3g}"
+            axes[row][place].set_xlabel(f"{title}: {cell.score:.2f}\n{span}", fontsize=8, color=INK)
+    return figure
 
 
-def _fit(picture: Image.Image) -> Image.Image:
-    scale = CELL_PX / max(picture.size)
-    # a very long picture keeps room for the words below it
-    size = tuple(max(CELL_PX // 3, round(side * scale)) for side in picture.size)
-    return picture.resize((size[0], size[1]), Image.Resampling.LANCZOS)
+def save_panel(figure: Figure, file: Path) -> None:
+    """Write a panel as PNG."""
+    with warnings.catch_warnings():
+        # Letters that no font here has are drawn as boxes; index.json has the names.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        figure.savefig(file, format="png", dpi=DPI)
 
 
-def _draw_scale(
-    panel: Image.Image, draw: ImageDraw.ImageDraw, place: tuple[int, int], width: int, font: Font
-) -> None:
-    left, top = place
-    bar = Image.fromarray(color_table()[None]).resize((width, LINE_PX // 2))
-    panel.paste(bar, (left, top))
-    _write(draw, (left, top + LINE_PX // 2 + 2), "low", font, FAINT, width)
-    right = left + width - draw.textlength("high", font=font)
-    draw.text((right, top + LINE_PX // 2 + 2), "high", fill=FAINT, font=font)
+def lay_over(axes: Axes, picture: Image.Image, values: Floats) -> None:
+    """A map in colors over the gray picture; its own lowest value is dark, its highest light."""
+    low, high = float(values.min()), float(values.max())
+    edges = (0, picture.width, picture.height, 0)
+    axes.imshow(picture.convert("L"), cmap="gray", vmin=0, vmax=255, extent=edges)
+    axes.imshow(
+        values, cmap=COLORS, vmin=low, vmax=high if high > low else low + 1, alpha=HEAT,
+        extent=edges, interpolation="bilinear",
+    )  # fmt: skip
 
 
-def _write(
-    draw: ImageDraw.ImageDraw,
-    place: tuple[int, int],
-    text: str,
-    font: Font,
-    color: tuple[int, int, int],
-    width: int,
-) -> None:
-    """One line, cut to the cell with three dots."""
-    shown = text
-    while shown and draw.textlength(shown, font=font) > width:
-        text = text[:-1]
-        shown = f"{text}..."
-    draw.text(place, shown, fill=color, font=font)
+def _make_grid(
+    picture: Image.Image, rows: int, columns: int
+) -> tuple[Figure, Sequence[Sequence[Axes]]]:
+    """Axes of the picture's shape, with room for two lines above the first row and below each."""
+    scale = CELL_INCHES / max(picture.size)
+    # A very long picture keeps room for the words below it.
+    width, height = (max(CELL_INCHES / 3, side * scale) for side in picture.size)
+    between = 2.5 * LINE_INCHES + GAP_INCHES
+    above = 2.5 * LINE_INCHES
+    total_width = GAP_INCHES + columns * (width + GAP_INCHES)
+    total_height = above + rows * (height + between)
+    figure = Figure(figsize=(total_width, total_height), dpi=DPI)
+    axes = figure.subplots(
+        rows, columns, squeeze=False,
+        gridspec_kw={
+            "left": GAP_INCHES / total_width, "right": 1 - GAP_INCHES / total_width,
+            "top": 1 - above / total_height, "bottom": between / total_height,
+            "wspace": GAP_INCHES / width, "hspace": between / height,
+        },
+    )  # fmt: skip
+    for one in axes.flat:
+        one.set_xticks([])
+        one.set_yticks([])
+        one.set_frame_on(False)
+    return figure, axes.tolist()
+
+
+def _below(figure: Figure, axes: Axes) -> Axes:
+    """A thin strip below other axes."""
+    box, line = axes.get_position(), LINE_INCHES / figure.get_figheight()
+    return figure.add_axes((box.x0, box.y0 - 0.8 * line, box.width, 0.5 * line))
+
+
+def _write_above(axes: Axes, name: str, note: str) -> None:
+    """Two lines of plain text: "$" in a name is no formula."""
+    # In points, from the top edge of the axes.
+    for line, (text, color) in enumerate(((note, FAINT), (name, INK))):
+        axes.annotate(
+            _shorten(text), (0, 1), (0, 3 + line * 72 * LINE_INCHES), xycoords="axes fraction",
+            textcoords="offset points", fontsize=9, color=color, parse_math=False,
+            family=_families(), annotation_clip=False,
+        )  # fmt: skip
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _CHARACTERS else f"{line[: _CHARACTERS - 1]}…"
+
+
+@cache
+def _families() -> list[str]:
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(name for name in _WIDE_FONTS if name in installed)]

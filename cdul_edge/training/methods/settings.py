@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+from cdul_edge.training.config import SettingValue
 from cdul_edge_runtime.errors import CdulEdgeError
 
 Settings = TypeVar("Settings", bound="MethodSettings")
@@ -47,13 +48,13 @@ class MethodSettings:
             raise CdulEdgeError(f"the method's settings are wrong: {'; '.join(faults)}")
 
     @classmethod
-    def read(cls: type[Settings], method: str, given: Mapping[str, Any]) -> Settings:
+    def read(cls: type[Settings], method: str, given: Mapping[str, SettingValue]) -> Settings:
         """Settings from plain values or the command line's text; what is not given is the default.
 
         Raises:
             CdulEdgeError: a setting that the method does not have, or a value of the wrong kind.
         """
-        known = {one.name: one.default for one in fields(cls)}
+        known: dict[str, Any] = {one.name: one.default for one in fields(cls)}
         odd = sorted(set(given) - set(known))
         if odd:
             has = ", ".join(known) or "none"
@@ -85,7 +86,7 @@ class RefinementSettings(MethodSettings):
         return first <= epoch <= last and (epoch - first) % self.update_every == 0
 
 
-def _within(value: Any, default: Any, allowed: tuple[float, float]) -> bool:
+def _within(value: float | None, default: object, allowed: tuple[float, float]) -> bool:
     if value is None:
         return default is None
     if not isinstance(value, (int, float)):
@@ -93,7 +94,7 @@ def _within(value: Any, default: Any, allowed: tuple[float, float]) -> bool:
     return math.isfinite(value) and allowed[0] <= value <= allowed[1]
 
 
-def _parse(name: str, value: Any, default: Any) -> Any:
+def _parse(name: str, value: SettingValue, default: SettingValue) -> SettingValue:
     if not isinstance(value, str) or isinstance(default, str):
         return value
     try:

@@ -61,7 +61,7 @@ class NetworkPlan:
     build: NetworkBuild
     preprocess: Preprocess
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values for a checkpoint; `from_dict` reads them back."""
         build = {name: value for name, value in asdict(self.build).items() if value}
         if self.build.layers:

@@ -2,92 +2,105 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
+import matplotlib
 import numpy as np
+import numpy.typing as npt
+import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from cdul_edge.training.attention.panels import (
-    CELL_PX,
-    LINE_PX,
-    MARGIN_PX,
+    CELL_INCHES,
+    COLORS,
+    DPI,
+    HEAT,
     Cell,
     Column,
-    color_table,
     draw_panel,
     lay_over,
+    save_panel,
 )
 
-GREY = Image.new("RGB", (CELL_PX, CELL_PX // 2), (100, 100, 100))
+GRAY = Image.new("RGB", (24, 12), (100, 100, 100))
+Pixels = npt.NDArray[np.uint8]
 
 
-def lightness(rgb: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> float:
-    """CIE L* of one sRGB color, 0 to 100."""
-    share = rgb / 255
-    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    luminance = float(linear @ (0.2126, 0.7152, 0.0722))
-    return 116 * luminance ** (1 / 3) - 16 if luminance > 0.008856 else 903.3 * luminance
+def render(figure: Figure) -> Pixels:
+    """(H, W, 3) pixels of a figure."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DPI)
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB"))
 
 
-def test_a_higher_value_is_lighter_by_about_even_steps() -> None:
-    steps = [lightness(color) for color in color_table()]
-    assert len(steps) == 256
-    assert np.diff(steps).min() > -0.05  # rounding to 8 bits
-    assert steps[0] < 2
-    assert steps[-1] > 95
-    eighths = np.diff([steps[round(255 * n / 8)] for n in range(9)])
-    assert eighths.max() < 2 * eighths.min()
+def over(values: npt.NDArray[np.float32], picture: Image.Image = GRAY) -> Pixels:
+    """A map over a picture, without anything around it."""
+    figure = Figure(figsize=(2.4, 1.2), dpi=100)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    lay_over(axes, picture, values)
+    return render(figure)
 
 
 def test_the_highest_place_is_lightest_and_the_lowest_darkest() -> None:
-    over = lay_over(GREY, np.array([[-3.0, 1.0], [5.0, 1.0]], np.float32)).convert("L")
-    corners = {
-        name: over.getpixel(place)
-        for name, place in {
-            "low": (0, 0), "high": (0, over.height - 1), "middle": (over.width - 1, 0),
-        }.items()
-    }  # fmt: skip
-    assert over.getextrema() == (corners["low"], corners["high"])
-    assert corners["low"] < corners["middle"] < corners["high"]  # type: ignore[operator]
+    light = over(np.array([[-3.0, 1.0], [5.0, 1.0]], np.float32)).sum(axis=2, dtype=int)
+    low, high, middle = light[0, 0], light[-1, 0], light[0, -1]
+    assert (light.min(), light.max()) == (low, high)
+    assert low < middle < high
 
 
 def test_scale_and_offset_of_a_map_change_no_color_and_a_flat_map_is_dark() -> None:
     values = np.array([[0.0, 0.25], [0.75, 1.0]], np.float32)
-    assert lay_over(GREY, values).tobytes() == lay_over(GREY, 4 * values - 8).tobytes()
-    flat = lay_over(GREY, np.full((2, 2), 7, np.float32))
-    ((count, color),) = flat.getcolors() or []
-    assert count == GREY.width * GREY.height
-    # 0.4 of 100 and 0.6 of the table's (0, 0, 4)
-    assert np.abs(np.subtract(color, (40, 40, 42))).max() <= 1
+    assert over(values).tobytes() == over(4 * values - 8).tobytes()
+    lowest = 255 * np.array(matplotlib.colormaps[COLORS](0.0)[:3])
+    expected = (1 - HEAT) * 100 + HEAT * lowest
+    assert np.abs(over(np.full((2, 2), 7, np.float32)) - expected).max() <= 2
 
 
 def test_every_class_has_a_column_and_every_state_a_row() -> None:
-    peak = np.zeros((3, 2), np.float32)
     columns = []
     for place in range(3):
-        maps = [peak.copy(), peak.copy()]
+        maps = [np.zeros((3, 2), np.float32) for _ in range(2)]
         maps[0][0, 0] = maps[1][place, 1] = 1.0
         columns.append(Column(f"class {place}", "", tuple(Cell(values, 0.5) for values in maps)))
-    panel = draw_panel(GREY, "p.jpg", ("first", "last"), columns).convert("L")
-    width, height = CELL_PX, CELL_PX // 2
-    assert panel.width == MARGIN_PX + 4 * (width + MARGIN_PX)
+    figure = draw_panel(GRAY, "p.jpg", ("first", "last"), columns)
+    pixels, axes = render(figure).sum(axis=2, dtype=int), figure.axes[:8]
+    assert [one.get_xlabel().splitlines()[0] for one in axes if one.get_xlabel()] == [
+        *["first: 0.50"] * 3, *["last: 0.50"] * 3
+    ]  # fmt: skip
     for place in range(3):
-        left = MARGIN_PX + (place + 1) * (width + MARGIN_PX)
         for row, (y, x) in enumerate([(0, 0), (place, 1)]):
-            top = MARGIN_PX + 2 * LINE_PX + row * (height + 2 * LINE_PX + MARGIN_PX)
-            cell = np.asarray(panel.crop((left, top, left + width, top + height)))
+            box = axes[4 * row + place + 1].get_window_extent()
+            top, bottom = pixels.shape[0] - round(box.y1), pixels.shape[0] - round(box.y0)
+            cell = pixels[top:bottom, round(box.x0) : round(box.x1)]
             highest = np.unravel_index(int(cell.argmax()), cell.shape)
-            assert (highest[0] * 3 // height, highest[1] * 2 // width) == (y, x)
+            assert (highest[0] * 3 // len(cell), highest[1] * 2 // cell.shape[1]) == (y, x)
 
 
-def test_a_long_name_is_cut_and_a_long_picture_keeps_room_for_words() -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["a very long name " * 9, "$x_1$ and 50 $", "two\nlines", "猫と犬", "", r"\frac [bold] {x} ~"],
+)
+def test_any_name_is_written_as_it_is_and_a_long_one_ends_in_dots(
+    tmp_path: Path, name: str
+) -> None:
+    column = Column(name, "note", (Cell(np.zeros((2, 2), np.float32), 1.0),))
+    figure = draw_panel(GRAY, name, ("after epoch 1",), [column])
+    save_panel(figure, tmp_path / "panel.png")
+    with Image.open(tmp_path / "panel.png") as panel:
+        assert panel.width == pytest.approx(2 * CELL_INCHES * DPI, rel=0.1)
+    written = {text.get_text() for text in figure.axes[1].texts}
+    line = " ".join(name.split())
+    assert any(text == line or (text[:-1] and line.startswith(text[:-1])) for text in written)
+
+
+def test_a_very_long_picture_keeps_room_for_words() -> None:
     thin = Image.new("RGB", (1000, 10), (0, 90, 0))
-    column = Column("a very long name " * 9, "note", (Cell(np.zeros((2, 2), np.float32), 1.0),))
-    panel = draw_panel(thin, "x" * 200, ("after epoch 1",), [column])
-    height = CELL_PX // 3
-    assert panel.size == (
-        MARGIN_PX + 2 * (CELL_PX + MARGIN_PX),
-        MARGIN_PX + 2 * LINE_PX + height + 2 * LINE_PX + MARGIN_PX,
-    )
-    gaps = [0, MARGIN_PX + CELL_PX + 1]  # left of the picture, and between the two columns
-    for left in gaps:
-        strip = panel.crop((left, 0, left + MARGIN_PX - 1, panel.height))
-        assert strip.getcolors() == [(strip.width * strip.height, (255, 255, 255))]
+    column = Column("name", "note", (Cell(np.zeros((2, 2), np.float32), 1.0),))
+    figure = draw_panel(thin, "x.jpg", ("after epoch 1",), [column])
+    width, height = figure.get_size_inches()
+    assert width == pytest.approx(2 * CELL_INCHES, rel=0.1)
+    assert CELL_INCHES / 3 < height < CELL_INCHES
