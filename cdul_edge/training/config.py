@@ -136,10 +136,20 @@ class TrainConfig:
         ]
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and low <= value <= high):
+            if value is None and name == "rate_warmup_steps":
+                continue
+            if not (
+                isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high
+            ):
                 faults.append(f"{name} {value!r}, expected {low:g} to {high:g}")
-        if not self.network or not self.weights:
-            faults.append("an empty network or weights")
+        for name in ("network", "weights"):
+            if not (getattr(self, name) and isinstance(getattr(self, name), str)):
+                faults.append(f"{name} {getattr(self, name)!r}, expected a name")
+        for name in ("flip", "local_global"):
+            if not isinstance(getattr(self, name), bool):
+                faults.append(f"{name} {getattr(self, name)!r}, expected true or false")
+        if not isinstance(self.method_settings, Mapping):
+            faults.append(f"method_settings {self.method_settings!r}, expected settings by name")
         if faults:
             raise CdulEdgeError(f"training settings are wrong: {'; '.join(faults)}")
 

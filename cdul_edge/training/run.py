@@ -31,6 +31,7 @@ from cdul_edge.training.networks.network import NetworkPlan, create_network, reb
 from cdul_edge.training.optimization import choose_device, resolve_precision
 from cdul_edge.training.request import TrainRequest, TrainResult
 from cdul_edge.training.summary import (
+    METRICS,
     HeldOut,
     RunSummary,
     append_metrics,
@@ -256,6 +257,11 @@ def _finish(job: _Job) -> RunSummary:
     thresholds = prevalence_thresholds(score(logits), prevalence)
     first, last = yardstick.labels_map(labels.scores), yardstick.labels_map(targets)
     lines = keep_metrics(task.request.out, trainer.epoch)
+    if not lines:
+        raise CdulEdgeError(
+            f"{task.request.out / METRICS} is gone, and with it what the epochs measured: restore "
+            "it, or train again with --force"
+        )
     summary = RunSummary(
         run=str(task.request.out),
         network=task.config.network,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -58,6 +59,15 @@ def write_truth(file: Path, folder: str, present: NDArray[np.bool_]) -> None:
         f"{folder}/{i:02}.png," + ",".join(str(int(v)) for v in r) for i, r in enumerate(present)
     ]
     file.write_text("\n".join(["image_path,red,green,blue", *rows]) + "\n")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads gain nothing on such small batches, and wait for each other on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -57,15 +57,6 @@ EAGER: dict[MethodName, dict[str, Any]] = {
 REVISES = {"cdul", "partial-bce", "role", "em-apl", "ll-cp", "plmcl", "g2netpl", "ccd"}
 
 every_method = pytest.mark.parametrize("name", METHODS)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Threads gain nothing on such small batches, and wait for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

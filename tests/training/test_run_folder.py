@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,23 @@ import pytest
 import torch
 
 from cdul_edge.training import TrainConfig, TrainRequest, train
-from cdul_edge.training.run_folder import load_run
-from cdul_edge.training.summary import EpochLine, HeldOut, keep_metrics
+from cdul_edge.training.run_folder import load_first_epoch, load_run
+from cdul_edge.training.summary import EpochLine, HeldOut, keep_metrics, read_metrics
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.host.folder_lock import lock_folder
 from tests.training.conftest import Train
 
+OLD_RUN = Path(__file__).parent / "old_run" / "finished"
+CONFIG = TrainConfig(
+    network="clip:demo", weights="none", height_px=32, width_px=32, epochs=1, batch_size=6
+)
+
 
 @pytest.fixture(scope="module")
 def finished(squares: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
-    config = TrainConfig(
-        network="clip:demo", weights="none", height_px=32, width_px=32, epochs=1, batch_size=6
-    )
-    train(TrainRequest(squares.labels, out, config), SilentConsole())
+    train(TrainRequest(squares.labels, out, CONFIG), SilentConsole())
     return out
 
 
@@ -184,3 +187,60 @@ def test_a_file_where_the_folder_or_its_parent_should_be_is_one_line(
         with pytest.raises(CdulEdgeError, match="choose another --out"):
             train(out)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def damage(content: bytes, draws: random.Random) -> bytes:
+    """Some bytes changed, removed or put in, the ends of the file more often than its middle."""
+    damaged = bytearray(content)
+    for _ in range(draws.choice((1, 2, 5))):
+        end = min(len(damaged), 3000)
+        place = draws.choice((draws.randrange(end), len(damaged) - 1 - draws.randrange(end)))
+        damaged[place : place + draws.randrange(3)] = draws.randbytes(draws.randrange(3))
+    return bytes(damaged)
+
+
+def exchange(value: Any, draws: random.Random) -> Any:
+    """A JSON value in which one part is of another kind, or gone."""
+    if not isinstance(value, dict | list) or not value or draws.random() < 0.1:
+        return draws.choice((None, [], {}, "x", -1, 3.5, True, [1], {"a": 1}))
+    changed = dict(value) if isinstance(value, dict) else dict(enumerate(value))
+    name = draws.choice(list(changed))
+    if draws.random() < 0.2:
+        del changed[name]
+    else:
+        changed[name] = exchange(changed[name], draws)
+    return changed if isinstance(value, dict) else list(changed.values())
+
+
+@pytest.mark.parametrize(
+    "name", ["checkpoint.pt", "first_epoch.pt", "config.json", "summary.json", "metrics.jsonl"]
+)
+def test_whatever_is_damaged_in_a_run_is_read_or_is_one_line(tmp_path: Path, name: str) -> None:
+    run, draws = Path(shutil.copytree(OLD_RUN, tmp_path / "run")), random.Random(0)
+    network, whole = load_run(run).network, (run / name).read_bytes()
+    refusals = []
+    for turn in range(80):
+        damaged = damage(whole, draws)
+        if name.endswith((".json", ".jsonl")) and turn % 2:
+            parts = whole.splitlines() if name.endswith(".jsonl") else [whole]
+            damaged = b"\n".join(
+                json.dumps(exchange(json.loads(part), draws)).encode() for part in parts
+            )
+        (run / name).write_bytes(damaged)
+        try:
+            load_run(run)
+            load_first_epoch(run, network)
+            read_metrics(run)
+        except CdulEdgeError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 20
+    assert not any("\n" in refusal for refusal in refusals)
+
+
+def test_a_run_whose_metrics_are_gone_is_refused_and_not_ended_without_them(
+    run: Path, squares: Any
+) -> None:
+    (run / "summary.json").unlink()
+    (run / "metrics.jsonl").unlink()
+    with pytest.raises(CdulEdgeError, match=r"metrics\.jsonl is gone"):
+        train(TrainRequest(squares.labels, run, CONFIG), SilentConsole())
