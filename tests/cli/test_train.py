@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import fields
 from inspect import signature
 from pathlib import Path
@@ -182,22 +181,45 @@ def test_a_disk_that_fills_up_ends_in_one_line_and_the_same_command_goes_on(
     assert invoke(labels, "--out", tmp_path / "run", *options).exit_code == 0
 
 
-def test_a_run_that_was_killed_goes_on_to_the_same_weights_and_labels(
+# Runs the command line, and kills itself in the third epoch as the system does without memory.
+KILLED = """
+import os, signal
+from cdul_edge.cli import app
+from cdul_edge.training.loop import Trainer
+
+step = Trainer._take_step
+
+def take_step(self, *batch):
+    if self.epoch == 2 and self.step % self.steps_per_epoch == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, *batch)
+
+Trainer._take_step = take_step
+app()
+"""
+
+
+def test_a_run_that_was_killed_is_resumed_to_the_same_weights_and_labels(
     labels: Path, tmp_path: Path
 ) -> None:
-    options = [*TINY, "--epochs", "8"]
+    options = [*TINY, "--epochs", "4"]
     whole = invoke(labels, "--out", tmp_path / "whole", *options)
     assert whole.exit_code == 0, whole.output
-    kill_after_two_epochs(labels, tmp_path / "killed", options)
+    words = ["train", str(labels), "--out", str(tmp_path / "killed"), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *words], env=environment, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert not (tmp_path / "killed" / "summary.json").exists()
     resumed = invoke(labels, "--out", tmp_path / "killed", *options)
     assert resumed.exit_code == 0, resumed.output
-    assert "resuming after epoch" in resumed.stderr
+    assert "resuming after epoch 2 of 4" in resumed.stderr
     one, other = (
         torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)
         for name in ("whole", "killed")
     )
-    assert one["epoch"] == other["epoch"] == 8
+    assert one["epoch"] == other["epoch"] == 4
     for name, weights in one["network"].items():
         assert weights.numpy().tobytes() == other["network"][name].numpy().tobytes(), name
     refined = [
@@ -206,22 +228,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights_and_labels(
     ]
     assert refined[0] == refined[1]
     lines = (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 9))
-
-
-def kill_after_two_epochs(labels: Path, out: Path, options: list[str]) -> None:
-    command = [sys.executable, "-m", "cdul_edge.cli", "train", str(labels), "--out", str(out)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    with subprocess.Popen([*command, *options], env=environment, stderr=subprocess.PIPE) as process:
-        metrics = out / "metrics.jsonl"
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            if metrics.is_file() and metrics.read_bytes().count(b"\n") >= 2:
-                break
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate()
-        assert process.returncode == -signal.SIGKILL, errors.decode()
+    assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 5))
 
 
 def options_of_train() -> dict[str, typer.models.OptionInfo]:

@@ -31,10 +31,13 @@ from tests.training.conftest import CLASSES, paint
 Small = Callable[..., TrainConfig]
 
 # Steps a method takes to learn the squares (epochs of three batches), and its lowest mean AP on
-# squares that it has not seen. 50 is chance. The entropy of `em` and its kin, and PU-MLC's mixed
-# pictures, ask for more steps; `ll-cp` spoils one label a batch at least, of 42 here.
-USUAL = (4, 95.0)
+# squares that it has not seen. 50 is chance. Each floor lies five points or more below the least of
+# four seeds and two kinds of arithmetic. The entropy of `em` and its kin, and PU-MLC's mixed
+# pictures, ask for more steps; `ll-cp` spoils one label per batch at least, of 42 here.
+USUAL = (4, 94.0)
 LEARNS: dict[MethodName, tuple[int, float]] = {
+    "asl": (4, 90.0),
+    "partial-bce": (4, 90.0),
     "em": (8, 75.0),
     "em-apl": (8, 75.0),
     "ll-cp": (5, 85.0),

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -218,8 +219,12 @@ def exchange(value: Any, draws: random.Random) -> Any:
 def test_whatever_is_damaged_in_a_run_is_read_or_is_one_line(tmp_path: Path, name: str) -> None:
     run, draws = Path(shutil.copytree(OLD_RUN, tmp_path / "run")), random.Random(0)
     network, whole = load_run(run).network, (run / name).read_bytes()
-    refusals = []
-    for turn in range(80):
+    readers: dict[str, Callable[[], object]] = {
+        "first_epoch.pt": lambda: load_first_epoch(run, network),
+        "metrics.jsonl": lambda: read_metrics(run),
+    }
+    read, refusals = readers.get(name, lambda: load_run(run)), []
+    for turn in range(60):
         damaged = damage(whole, draws)
         if name.endswith((".json", ".jsonl")) and turn % 2:
             parts = whole.splitlines() if name.endswith(".jsonl") else [whole]
@@ -228,12 +233,10 @@ def test_whatever_is_damaged_in_a_run_is_read_or_is_one_line(tmp_path: Path, nam
             )
         (run / name).write_bytes(damaged)
         try:
-            load_run(run)
-            load_first_epoch(run, network)
-            read_metrics(run)
+            read()
         except CdulEdgeError as error:
             refusals.append(str(error))
-    assert len(refusals) > 20
+    assert len(refusals) > 15
     assert not any("\n" in refusal for refusal in refusals)
 
 
