@@ -85,13 +85,13 @@ def train(request: TrainRequest, console: Console | None = None) -> TrainResult:
     """
     task = _open_task(request, console or LibraryConsole())
     out = request.out
-    state = run_folder.inspect_folder(out, task.about, force=request.force)
+    state = _inspect(task)
     if state is run_folder.RunState.FINISHED:
         task.console.say(f"{out} is finished: this is what it found; --force trains it again")
         return TrainResult(out, read_summary(out))
     with lock_folder(out, "training in"):
         # Another process may have finished the run, or begun one, before the lock was taken.
-        state = run_folder.inspect_folder(out, task.about, force=request.force)
+        state = _inspect(task)
         if state is run_folder.RunState.FINISHED:
             return TrainResult(out, read_summary(out))
         job = _prepare(task, resume=state is run_folder.RunState.STARTED)
@@ -113,7 +113,6 @@ def _open_task(request: TrainRequest, console: Console) -> _Task:
             f"{request.labels} labels {len(labels.paths)} picture(s), expected 2 or more"
         )
     file = request.labels / LABELS_FILE if request.labels.is_dir() else request.labels
-    _refuse_own_input(request, file)
     observed = open_observed(request.observed, labels, seed=config.seed)
     if observed is not None:
         console.say(f"observed labels: {observed.source}")
@@ -130,14 +129,15 @@ def _open_task(request: TrainRequest, console: Console) -> _Task:
     return _Task(request, about, labels, observed, device, console)
 
 
-def _refuse_own_input(request: TrainRequest, labels: Path) -> None:
-    """--force removes the files of a run: none of them may be an input of the next."""
-    out = request.out.resolve()
-    for given in (labels, Path(request.config.weights)):
-        if request.force and given.is_file() and given.resolve().parent == out:
-            raise CdulEdgeError(
-                f"--force would remove {given}, which this run reads: choose another --out"
-            )
+def _inspect(task: _Task) -> run_folder.RunState:
+    request = task.request
+    read = (
+        request.labels, task.labels.root, request.data.images, request.observed.file,
+        request.evaluation.val, request.evaluation.truth, request.evaluation.train_truth,
+        Path(request.config.weights),
+    )  # fmt: skip
+    inputs = [path for path in read if path is not None and path.exists()]
+    return run_folder.inspect_folder(request.out, task.about, force=request.force, inputs=inputs)
 
 
 def _prepare(task: _Task, *, resume: bool) -> _Job:

@@ -11,6 +11,7 @@ cache/                         decoded pictures, while it trains
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -36,7 +37,7 @@ from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
 from cdul_edge_runtime.host.folder_lock import LOCK
 from cdul_edge_runtime.host.json_record import parse_record
-from cdul_edge_runtime.host.ownership import FolderKind
+from cdul_edge_runtime.host.ownership import FolderKind, names_program, require_own
 from cdul_edge_runtime.pictures.images import PictureList
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
@@ -45,7 +46,12 @@ REFINED = "pseudo_labels_refined.parquet"
 FIRST_EPOCH = "first_epoch.pt"
 CACHE = "cache"
 _OURS = (CONFIG, METRICS, SUMMARY, REFINED, CHECKPOINT, FIRST_EPOCH)
-RUN_FOLDER = FolderKind("run", CONFIG, (*_OURS, f"{CACHE}/*"))
+RUN_FOLDER = FolderKind(
+    "run",
+    CONFIG,
+    (*_OURS, f"{CACHE}/{CACHED_PICTURES}"),
+    lambda config: names_program(config) and config.get("stage") == "train",
+)
 
 
 class RunState(Enum):
@@ -123,21 +129,34 @@ class RunConfig:
         return found
 
 
-def inspect_folder(folder: Path, config: RunConfig, *, force: bool) -> RunState:
+def inspect_folder(
+    folder: Path, config: RunConfig, *, force: bool, inputs: Sequence[Path] = ()
+) -> RunState:
     """Say what `folder` is for this run; changes nothing.
 
+    Args:
+        folder: where the run is to be.
+        config: what the run is.
+        force: an earlier run may be replaced, and nothing else.
+        inputs: what the run reads, which is never replaced.
+
     Raises:
-        CdulEdgeError: something other than a run, with `force` too; without `force`, a run of other
-            settings or labels.
+        CdulEdgeError: something other than a run is there, or one of the inputs; without `force`, a
+            run of other settings or labels.
     """
     if folder.exists() and not folder.is_dir():
         raise CdulEdgeError(f"{folder} is a file: choose another --out")
-    if not (folder / CONFIG).is_file():
-        _refuse_other_files(folder)
+    held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    other = [name for name in held if name not in (LOCK, CACHE)]
+    if not other:
         return RunState.FRESH
     if force:
-        _refuse_other_programs(folder)
+        require_own(folder, RUN_FOLDER, inputs)
         return RunState.FRESH
+    if CONFIG not in other:
+        raise CdulEdgeError(
+            f"{folder} is not empty and holds no run (such as {other[0]}): choose another --out"
+        )
     differing = RunConfig.read(folder).differences(config)
     if differing:
         raise CdulEdgeError(
@@ -145,30 +164,6 @@ def inspect_folder(folder: Path, config: RunConfig, *, force: bool) -> RunState:
             "--out, or replace it with --force"
         )
     return RunState.FINISHED if (folder / SUMMARY).is_file() else RunState.STARTED
-
-
-def _refuse_other_files(folder: Path) -> None:
-    """Raise `CdulEdgeError` where a folder without config.json holds what no run left there."""
-    held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    other = [name for name in held if name not in (LOCK, CACHE)]
-    if other:
-        raise CdulEdgeError(
-            f"{folder} is not empty and holds no run (such as {other[0]}): choose another --out"
-        )
-
-
-def _refuse_other_programs(folder: Path) -> None:
-    """Raise `CdulEdgeError` where config.json is not that of a run: many programs write one."""
-    try:
-        content = read_json(folder / CONFIG)
-    except CdulEdgeError:
-        content = None
-    ours = {"program": "cdul-edge", "stage": "train"}
-    if not isinstance(content, dict) or {key: content.get(key) for key in ours} != ours:
-        raise CdulEdgeError(
-            f"{folder / CONFIG} is not that of a run, and --force replaces only runs: choose "
-            "another --out"
-        )
 
 
 def begin(folder: Path, config: RunConfig) -> None:

@@ -143,30 +143,35 @@ def test_a_folder_with_something_else_is_left_alone(
     (out / "cache").mkdir(parents=True)
     (out / name).write_text('{"years": "of work"}')
     (out / "cache" / "notes.txt").write_text("more of it")
-    with pytest.raises(CdulEdgeError, match=r"choose another --out|is not of format"):
+    with pytest.raises(CdulEdgeError, match=r"choose another|is not of format"):
         train(out, epochs=1, force=force)
     assert sorted(path.name for path in out.iterdir()) == sorted(["cache", name])
     assert (out / name).read_text() == '{"years": "of work"}'
 
 
-def test_force_replaces_the_run_and_keeps_what_else_lies_beside_it(run: Path, train: Train) -> None:
-    (run / "notes.txt").write_text("years of work")
+@pytest.mark.parametrize("name", ["notes.txt", "cache/mine.txt"])
+def test_force_replaces_a_run_but_not_what_others_put_into_it(
+    run: Path, train: Train, name: str
+) -> None:
     (run / "cache").mkdir()
-    (run / "cache" / "mine.txt").write_text("more of it")
+    (run / name).write_text("years of work")
+    before = (run / "checkpoint.pt").read_bytes()
+    with pytest.raises(CdulEdgeError, match=f"also holds {name}, which cdul-edge did not make"):
+        train(run, epochs=2, force=True)
+    assert (run / name).read_text() == "years of work"
+    assert (run / "checkpoint.pt").read_bytes() == before
+    (run / name).unlink()
+    (run / "cache" / "pictures-0123456789abcdef.uint8").write_bytes(b"of a run that was killed")
     assert train(run, epochs=2, force=True).epochs == 2
-    assert (run / "notes.txt").read_text() == "years of work"
-    assert [path.name for path in (run / "cache").iterdir()] == ["mine.txt"]
+    assert not (run / "cache").exists()
 
 
 def test_force_never_removes_an_input_of_the_run(run: Path, train: Train) -> None:
     refined = run / "pseudo_labels_refined.parquet"
     before = {file.name: file.read_bytes() for file in run.iterdir()}
-    with pytest.raises(
-        CdulEdgeError, match=r"--force would remove .*refined.*choose another --out"
-    ):
-        train(run, labels_path=refined, force=True)
-    with pytest.raises(CdulEdgeError, match=r"--force would remove .*checkpoint\.pt"):
-        train(run, weights=str(run / "checkpoint.pt"), force=True)
+    for given in ({"labels_path": refined}, {"weights": str(run / "checkpoint.pt")}):
+        with pytest.raises(CdulEdgeError, match="is, or holds, what this command reads"):
+            train(run, force=True, **given)
     assert {file.name: file.read_bytes() for file in run.iterdir()} == before
 
 
