@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -250,10 +251,7 @@ def _finish(job: _Job) -> RunSummary:
     task, trainer, yardstick = job.task, job.trainer, job.yardstick
     labels, targets = task.labels, trainer.method.targets.numpy()
     predict = partial(trainer.predict, exact=True)
-    logits = predict(trainer.pictures)
-    # Each class as often as its labels' own thresholds say, or as often as people saw it.
-    shown = torch.from_numpy((labels.scores >= labels.thresholds).astype(np.float32))
-    prevalence = keep_observed(shown, trainer.method.supervision.observed).numpy().mean(axis=0)
+    logits, prevalence = predict(trainer.pictures), _prevalence(job)
     thresholds = prevalence_thresholds(score(logits), prevalence)
     first, last = yardstick.labels_map(labels.scores), yardstick.labels_map(targets)
     lines = keep_metrics(task.request.out, trainer.epoch)
@@ -278,17 +276,31 @@ def _finish(job: _Job) -> RunSummary:
         train=yardstick.on_training_pictures(logits, thresholds),
         val=yardstick.on_held_out(predict, thresholds),
     )
-    made_by = {"program": "cdul-edge", "version": __version__, "stage": "train"}
-    refined = replace(
-        labels,
-        root=(task.request.data.images or labels.root).resolve(),
+    run_folder.finish(task.request.out, _refined(job, prevalence), summary)
+    return summary
+
+
+def _prevalence(job: _Job) -> npt.NDArray[np.float32]:
+    """(C,) share of pictures: as the labels' own thresholds say, or as often as people saw it."""
+    labels = job.task.labels
+    shown = torch.from_numpy((labels.scores >= labels.thresholds).astype(np.float32))
+    kept = keep_observed(shown, job.trainer.method.supervision.observed).numpy()
+    return np.asarray(kept.mean(axis=0))
+
+
+def _refined(job: _Job, prevalence: npt.NDArray[np.float32]) -> PseudoLabels:
+    """The labels as the method left them."""
+    task, targets = job.task, job.trainer.method.targets.numpy()
+    return replace(
+        task.labels,
+        root=(task.request.data.images or task.labels.root).resolve(),
         scores=targets,
         thresholds=prevalence_thresholds(targets, prevalence),
         provenance={
-            **made_by,
+            "program": "cdul-edge",
+            "version": __version__,
+            "stage": "train",
             "labels_sha256": task.about.labels_sha256,
             "settings": task.config.to_dict(),
         },
     )
-    run_folder.finish(task.request.out, refined, summary)
-    return summary
