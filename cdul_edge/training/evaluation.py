@@ -20,6 +20,7 @@ from cdul_edge.training.data.augmentation import to_network
 from cdul_edge.training.data.dataset import Pictures, open_pictures
 from cdul_edge.training.optimization import autocast
 from cdul_edge.training.request import DataOptions, EvaluationOptions
+from cdul_edge.training.summary import HeldOut
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.metrics.metrics import MetricsReport, Truth, evaluate_scores
 from cdul_edge_runtime.metrics.truth import read_truth
@@ -68,6 +69,13 @@ class Yardstick:
         if self.held_out is None or self.held_out_truth is None:
             return None
         return self._evaluate(score(predict(self.held_out)), self.held_out_truth, thresholds)
+
+    def held_out_line(self, predict: Callable[[Pictures], Tensor]) -> HeldOut | None:
+        """The held-out pictures' part of an epoch's line; None where there are none."""
+        report = self.on_held_out(predict)
+        if report is None:
+            return None
+        return HeldOut(report.map, report.cf1, report.of1, report.hamming)
 
     def _evaluate(
         self, scores: Scores, truth: Truth, thresholds: Scores | None = None

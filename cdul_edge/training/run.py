@@ -33,7 +33,6 @@ from cdul_edge.training.optimization import choose_device, resolve_precision
 from cdul_edge.training.request import TrainRequest, TrainResult
 from cdul_edge.training.summary import (
     METRICS,
-    HeldOut,
     RunSummary,
     append_metrics,
     keep_metrics,
@@ -44,7 +43,6 @@ from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import sha256_file
 from cdul_edge_runtime.host.folder_lock import lock_folder
-from cdul_edge_runtime.metrics.metrics import MetricsReport
 
 _REMEDY = "it could be read when it was labeled; restore it, or label the folder again"
 
@@ -220,7 +218,7 @@ def _train_epoch(job: _Job) -> None:
         line,
         revision=trainer.method.after_epoch(epoch, ended),
         labels_map=job.yardstick.labels_map(trainer.method.targets.numpy()),
-        val=_held_out(job.yardstick.on_held_out(trainer.predict)),
+        val=job.yardstick.held_out_line(trainer.predict),
     )
     append_metrics(out, line)
     if epoch == 1:
@@ -229,12 +227,6 @@ def _train_epoch(job: _Job) -> None:
     console.say(line.describe(epochs))
     if line.label_guard:
         console.warn(line.label_guard)
-
-
-def _held_out(report: MetricsReport | None) -> HeldOut | None:
-    if report is None:
-        return None
-    return HeldOut(report.map, report.cf1, report.of1, report.hamming)
 
 
 def _checkpoint(job: _Job) -> Checkpoint:
