@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
+from cdul_edge.cli.options import calibration as options
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.speed_tables import table
 from cdul_edge.cli.output.summary import write_summary
@@ -20,86 +20,21 @@ if TYPE_CHECKING:
     from cdul_edge_calibration.precisions import PrecisionOutcome
 
 
-class ReducedChoice(str, Enum):
-    """A precision that calibration makes."""
-
-    FP16 = "fp16"
-    INT8 = "int8"
-    INT8_CPU = "int8-cpu"
-
-
-class MethodChoice(str, Enum):
-    """How the range of an activation is taken."""
-
-    MINMAX = "minmax"
-    PERCENTILE = "percentile"
-
-
 def calibrate(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            help="Unlabeled pictures like those the model was trained on: a folder, a list, or a "
-            "CSV file. Only bundles of old versions know where their own are.",
-            show_default=False,
-        ),
-    ] = None,
-    precision: Annotated[
-        list[ReducedChoice] | None,
-        typer.Option(help="Make this precision; repeat the option for more.", show_default="all"),
-    ] = None,
-    pictures: Annotated[
-        int, typer.Option(help="Take the ranges of activations from this many pictures.", min=1)
-    ] = 512,
-    check_pictures: Annotated[
-        int, typer.Option(help="Measure accuracy on this many pictures.", min=1)
-    ] = 512,
-    check_images: Annotated[
-        Path | None,
-        typer.Option(
-            help="Measure accuracy on pictures from here instead of others of --images.",
-            show_default=False,
-        ),
-    ] = None,
-    truth: Annotated[
-        Path | None,
-        typer.Option(
-            help="What the pictures to check on show: CSV, VOC folder, COCO JSON or NPZ. Without "
-            "it, the FP32 scores are taken as truth.",
-            show_default=False,
-        ),
-    ] = None,
-    method: Annotated[
-        MethodChoice,
-        typer.Option(
-            help="Take ranges that hold all values, or 99.999 % of them. Use percentile where rare "
-            "outliers cost accuracy."
-        ),
-    ] = MethodChoice.MINMAX,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of pictures.", min=0)] = 0,
-    max_map_drop: Annotated[
-        float, typer.Option(help="Refuse a precision that loses more points of mAP.", min=0)
-    ] = 0.5,
-    max_flip_rate: Annotated[
-        float,
-        typer.Option(
-            help="Refuse a precision that changes a larger share of the decisions.", min=0, max=1
-        ),
-    ] = 0.02,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force", help="Replace existing files, and write what breaks the budget as well."
-        ),
-    ] = False,
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="Exit with 1 where there are too few pictures to tell."),
-    ] = False,
-    json: Annotated[
-        Path | None, typer.Option(help="Write a summary as JSON; - is stdout.", show_default=False)
-    ] = None,
+    bundle: options.BundleFolder,
+    images: options.Images = None,
+    precision: options.Precisions = None,
+    pictures: options.Pictures = 512,
+    check_pictures: options.CheckPictures = 512,
+    check_images: options.CheckImages = None,
+    truth: options.Truth = None,
+    method: options.Method = "minmax",
+    seed: options.Seed = 0,
+    max_map_drop: options.MaxMapDrop = 0.5,
+    max_flip_rate: options.MaxFlipRate = 0.02,
+    force: options.Force = False,
+    strict: options.Strict = False,
+    json: options.Json = None,
 ) -> None:
     """Make FP16 and INT8 files, measure what each costs, and keep those within the budget.
 
@@ -118,12 +53,12 @@ def calibrate(
     request = CalibrateRequest(
         bundle=bundle,
         images=images,
-        precisions=tuple(Precision(p.value) for p in precision) if precision else REDUCED,
+        precisions=tuple(Precision(one.value) for one in precision) if precision else REDUCED,
         count=pictures,
         check_count=check_pictures,
         check_images=check_images,
         truth=truth,
-        method=method.value,
+        method=method,
         seed=seed,
         max_map_drop=max_map_drop,
         max_flip_rate=max_flip_rate,

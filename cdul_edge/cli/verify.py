@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from cdul_edge.cli.options import verification as options
 from cdul_edge.cli.options.devices import (
     BatchesOption,
     DevicesOption,
@@ -24,44 +25,17 @@ if TYPE_CHECKING:
 
 
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    bundle: options.BundleFolder,
     precision: PrecisionsOption = "auto",
     backend: DevicesOption = "auto",
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            help="Classify these pictures too, and compare with FP32: a folder, a list, or a CSV "
-            "file.",
-            show_default=False,
-        ),
-    ] = None,
-    truth: Annotated[
-        Path | None,
-        typer.Option(
-            help="What they show: CSV, VOC folder, COCO JSON or NPZ. Without it, the FP32 scores "
-            "are taken as truth.",
-            show_default=False,
-        ),
-    ] = None,
-    run: Annotated[
-        Path | None,
-        typer.Option(help="Run the network of this run in PyTorch as well.", show_default=False),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Use this many CPU threads.", min=1, show_default="all")
-    ] = None,
-    repeats: Annotated[int, typer.Option(help="Time this many calls.", min=1)] = 200,
+    images: options.Images = None,
+    truth: options.Truth = None,
+    run: options.Run = None,
+    threads: options.Threads = None,
+    repeats: options.Repeats = 200,
     batches: BatchesOption = "1,8,16",
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="Exit with 1 also where there are too few pictures to tell."),
-    ] = False,
-    json: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the report as JSON; - is stdout.", show_default="BUNDLE-verify.json"
-        ),
-    ] = None,
+    strict: options.Strict = False,
+    json: options.Json = None,
 ) -> None:
     """Compare a bundle with PyTorch's stored scores, here and without PyTorch, and time it.
 

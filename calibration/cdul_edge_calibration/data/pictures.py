@@ -119,43 +119,76 @@ def choose_pictures(
     Raises:
         CdulEdgeError: not one picture can be read.
     """
-    calibration = PreparedPictures(folder / "calibration.bin", classifier.preprocess)
-    check = PreparedPictures(folder / "check.bin", classifier.preprocess)
-    unreadable: list[ImageError] = []
-    reachable = np.isfinite(classifier.thresholds)
-    seen = np.zeros(len(classifier.classes), dtype=int)
-    known: set[bytes] = set()
-    copies = 0
     order = np.random.default_rng(seed).permutation(len(pool)).tolist()
     scanned = order[: _SCANS * (count + check_count)]
+    unreadable: list[ImageError] = []
+    sorting = _Sorting(classifier, folder, count, check_count)
     with console.progress("choosing pictures", min(len(pool), count + check_count)) as advance:
         for read in _read_batches(pool, scanned, classifier.preprocess, unreadable):
             predictions = classifier.predict_inputs(np.stack([inputs for *_, inputs in read]))
-            for (path, digest, inputs), prediction in zip(read, predictions, strict=True):
-                inputs_digest = hashlib.sha256(inputs.tobytes()).digest()
-                if inputs_digest in known:
-                    copies += 1
-                    continue
-                known.add(inputs_digest)
-                present = (prediction.scores >= classifier.thresholds) & reachable
-                if len(calibration) < count or (present & (seen < PER_CLASS)).any():
-                    calibration.append(path, digest, inputs)
-                    seen += present
-                elif len(check) < check_count:
-                    check.append(path, digest, inputs)
+            for picture, prediction in zip(read, predictions, strict=True):
+                sorting.add(*picture, prediction.scores)
             advance(len(read))
-            enough = (seen >= PER_CLASS)[reachable].all()
-            if enough and len(calibration) >= count and len(check) >= check_count:
+            if sorting.is_done:
                 break
-    if not len(calibration):
+    if not len(sorting.calibration):
         raise CdulEdgeError(
             f"none of the {len(pool)} pictures under {pool.root} can be read (the first: "
             f"{unreadable[0]}): nothing was written"
         )
-    predicted = dict(zip(classifier.classes, seen.tolist(), strict=True))
-    separate = check_count == 0 or len(check) >= min(_FEWEST_CHECKS, check_count)
-    checked = check if separate else calibration
-    return Choice(calibration, checked, predicted, tuple(unreadable), copies)
+    return sorting.choice(tuple(unreadable))
+
+
+class _Sorting:
+    """Puts one picture after another on the side where it is needed."""
+
+    def __init__(self, classifier: Classifier, folder: Path, count: int, check_count: int) -> None:
+        self._classes, self._thresholds = classifier.classes, classifier.thresholds
+        self._count, self._check_count = count, check_count
+        self.calibration = PreparedPictures(folder / "calibration.bin", classifier.preprocess)
+        self._check = PreparedPictures(folder / "check.bin", classifier.preprocess)
+        self._reachable = np.isfinite(classifier.thresholds)
+        self._seen = np.zeros(len(classifier.classes), dtype=int)
+        self._known: set[bytes] = set()
+        self._copies = 0
+
+    def add(self, path: str, digest: str, inputs: Inputs, scores: npt.NDArray[np.float32]) -> None:
+        """Take a picture for one of the two sides, unless it is a copy or none is needed.
+
+        Args:
+            digest: SHA-256 of the file.
+            scores: (C,) of FP32.
+        """
+        inputs_digest = hashlib.sha256(inputs.tobytes()).digest()
+        if inputs_digest in self._known:
+            self._copies += 1
+            return
+        self._known.add(inputs_digest)
+        present = (scores >= self._thresholds) & self._reachable
+        if len(self.calibration) < self._count or (present & (self._seen < PER_CLASS)).any():
+            self.calibration.append(path, digest, inputs)
+            self._seen += present
+        elif len(self._check) < self._check_count:
+            self._check.append(path, digest, inputs)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether both sides are full, and every class was seen often enough."""
+        enough = bool((self._seen >= PER_CLASS)[self._reachable].all())
+        full = len(self.calibration) >= self._count and len(self._check) >= self._check_count
+        return enough and full
+
+    def choice(self, unreadable: tuple[ImageError, ...]) -> Choice:
+        """What was chosen; with too few pictures the calibration pictures check as well."""
+        wanted = min(_FEWEST_CHECKS, self._check_count)
+        separate = self._check_count == 0 or len(self._check) >= wanted
+        return Choice(
+            calibration=self.calibration,
+            check=self._check if separate else self.calibration,
+            predicted=dict(zip(self._classes, self._seen.tolist(), strict=True)),
+            unreadable=unreadable,
+            copies=self._copies,
+        )
 
 
 def prepare_pictures(
