@@ -23,9 +23,9 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int8]
 
 PICTURES = (32, 200, 2000)
-CLASSES = 12
+CLASSES = 4
 # Share of positives, and the models' own noise beside the shared noise of size 1.
-WORLDS = {"common classes, rough model": (0.2, 0.3), "rare classes, close model": (0.05, 0.1)}
+WORLDS = {"common classes, rough model": (0.2, 0.3), "rare classes, close model": (0.08, 0.1)}
 FLIP_RATE = 0.02
 LARGEST = (10_000, 80)
 
@@ -34,7 +34,9 @@ def equal_models(
     generator: np.random.Generator, shape: tuple[int, int], share: float, noise: float
 ) -> tuple[Labels, Floats, Floats]:
     """(N, C) labels, and the scores of two models that are equally good at them."""
-    truth = (generator.random(shape) < share).astype(np.int8)
+    truth = np.zeros(shape, np.int8)
+    while not truth.any():  # without a positive there is no mAP
+        truth = (generator.random(shape) < share).astype(np.int8)
     seen = 1.5 * truth + generator.normal(size=shape)
     first, second = seen + noise * generator.normal(size=(2, *shape))
     return truth, first, second
