@@ -92,8 +92,15 @@ _FC = ("network.fc.weight", "network.fc.bias")
 def _convolution(name: str, source: str, *, relu: bool = True) -> Iterator[onnx.NodeProto]:
     _, _, _, kernel, stride = next(row for row in CONVOLUTIONS if row[0] == name)
     weights = [f"network.{name}.weight", f"network.{name}.bias"]
-    shape = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [kernel // 2] * 4}
-    yield helper.make_node("Conv", [source, *weights], [name], f"node_{name}", **shape)
+    yield helper.make_node(
+        "Conv",
+        [source, *weights],
+        [name],
+        f"node_{name}",
+        kernel_shape=[kernel] * 2,
+        strides=[stride] * 2,
+        pads=[kernel // 2] * 4,
+    )
     if relu:
         yield helper.make_node("Relu", [name], [f"{name}.relu"], f"node_{name}.relu")
 
@@ -109,7 +116,8 @@ def _block(name: str, source: str, *, skip: str) -> Iterator[onnx.NodeProto]:
 
 def node(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
     """The node of that name."""
-    return next(node for node in model.graph.node if node.name == name)
+    found: onnx.NodeProto = next(node for node in model.graph.node if node.name == name)
+    return found
 
 
 def maker(model: onnx.ModelProto, tensor: str) -> onnx.NodeProto | None:

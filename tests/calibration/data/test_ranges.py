@@ -30,7 +30,7 @@ def model(tmp_path: Path) -> Path:
         helper.make_node("Mul", ["floats", "two"], ["doubled"]),
         helper.make_node("Add", ["doubled", "hundred"], ["scores"]),
     ]
-    shape = ["batch", 2, 2, 3]
+    shape: list[str | int | None] = ["batch", 2, 2, 3]
     graph = helper.make_graph(
         nodes,
         "line",

@@ -51,7 +51,7 @@ def small_graph(
     nodes: Sequence[onnx.NodeProto], **constants: npt.NDArray[np.generic]
 ) -> onnx.ModelProto:
     """(N, 2, 2, 3) uint8 `images` to float `scores` of the same shape."""
-    shape = ["batch", 2, 2, 3]
+    shape: list[str | int | None] = ["batch", 2, 2, 3]
     graph = helper.make_graph(
         nodes,
         "small",
