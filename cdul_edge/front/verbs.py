@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
+from cdul_edge_runtime.errors import CdulEdgeError
+
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
@@ -211,6 +213,9 @@ def _ask(
         if keywords:
             raise TypeError(f"give a request or keywords, and not both: {', '.join(keywords)}")
         return request
+    empty = [name for name in _PATHS & keywords.keys() if keywords[name] == ""]
+    if empty:  # as a path it would mean the current folder
+        raise CdulEdgeError(f"{', '.join(sorted(empty))} is empty: give a path")
     return kind(
         **{
             name: Path(value) if name in _PATHS and isinstance(value, (str, os.PathLike)) else value

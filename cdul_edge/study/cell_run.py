@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +56,18 @@ def run_cell(run: CellRun) -> Outcome:
     """Train, write the result, and drop what is not needed any more; an interrupted run resumes.
 
     What the user can fix is a failed outcome, and no other cell's business.
+
+    Raises:
+        OSError: the disk is full, which stops every cell.
     """
     torch.set_num_threads(run.threads)
     try:
         summary = _train(run)
     except CdulEdgeError as error:
+        return Failed(run.cell, str(error))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         return Failed(run.cell, str(error))
     outcome = _describe(run, summary)
     write_json(run.result, outcome.to_dict())

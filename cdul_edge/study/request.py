@@ -36,6 +36,9 @@ class Photographs:
         train_truth: what `images` show: it is reported against, and observations are drawn from it.
         val: held-out pictures.
         truth: what they show.
+
+    Raises:
+        CdulEdgeError: a file or folder that does not exist.
     """
 
     images: Path
@@ -47,6 +50,12 @@ class Photographs:
     pretrained: str | None = None
     difficult: Difficult = "negative"
 
+    def __post_init__(self) -> None:
+        named = (self.images, self.classes, self.train_truth, self.val, self.truth)
+        missing = [str(path) for path in named if not path.exists()]
+        if missing:
+            raise CdulEdgeError(f"{', '.join(missing)} does not exist: check the path")
+
     def to_dict(self) -> dict[str, object]:
         """Plain values; paths are absolute."""
         plain: dict[str, object] = dict(vars(self))
@@ -55,10 +64,21 @@ class Photographs:
 
 @dataclass(frozen=True)
 class DrawnWorld:
-    """One painted world of so many pictures per seed, labeled by the tiny CLIP."""
+    """One painted world of so many pictures per seed, labeled by the tiny CLIP.
+
+    Raises:
+        CdulEdgeError: too few pictures to learn from or to judge on.
+    """
 
     train: int
     heldout: int
+
+    def __post_init__(self) -> None:
+        if self.train < 2 or self.heldout < 1:
+            raise CdulEdgeError(
+                f"a drawn world of {self.train} and {self.heldout} pictures: expected at least 2 "
+                "to learn from and 1 to judge on"
+            )
 
     def to_dict(self) -> dict[str, object]:
         """Plain values."""

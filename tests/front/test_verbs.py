@@ -13,6 +13,7 @@ import pytest
 
 import cdul_edge
 from cdul_edge.front import keywords, verbs
+from cdul_edge_runtime.errors import CdulEdgeError
 
 VERBS = ("build", "calibrate", "export", "label", "train", "verify")
 
@@ -64,6 +65,11 @@ def test_a_request_and_keywords_exclude_each_other(tmp_path: Path) -> None:
         cdul_edge.verify(VerifyRequest(tmp_path), repeats=1)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="bundle"):
         cdul_edge.verify()  # type: ignore[call-overload]
+
+
+def test_an_empty_string_is_no_path() -> None:
+    with pytest.raises(CdulEdgeError, match="bundle is empty: give a path"):
+        cdul_edge.verify(bundle="")
 
 
 def test_verbs_are_functions_of_their_own() -> None:

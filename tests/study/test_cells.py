@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cdul_edge.study.cells import Cell, select_cells
-from cdul_edge.study.request import StudyRequest
+from cdul_edge.study.request import DrawnWorld, Photographs, StudyRequest
 from cdul_edge.study.run_options import parse_run_options
 from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES
 from cdul_edge.training.methods import resolve_settings
@@ -90,6 +90,16 @@ def test_what_cannot_be_run_is_refused_before_anything_is_written(
     with pytest.raises(CdulEdgeError, match=message):
         tiny(folder, **changes)
     assert not folder.exists()
+
+
+def test_data_that_cannot_be_used_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(
+        CdulEdgeError, match="a drawn world of 0 and 5 pictures: expected at least 2"
+    ):
+        DrawnWorld(0, 5)
+    here, gone = tmp_path, tmp_path / "gone"
+    with pytest.raises(CdulEdgeError, match="gone does not exist"):
+        Photographs(here, here, "demo", gone, here, here)
 
 
 def test_settings_of_runs_are_read_in_their_own_types() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -227,6 +229,32 @@ def test_a_cell_that_fails_leaves_the_others_and_is_tried_again(
     assert any("failed: fixed on default labels, seed 0" in line for line in console.lines)
     assert isinstance(run_cells(settings, console)[0], Finished)
     assert in_this_process == ["fixed on default labels, seed 0"] * 2
+
+
+@pytest.mark.parametrize(("number", "stops"), [(errno.ENOENT, False), (errno.ENOSPC, True)])
+def test_a_lost_file_fails_its_cell_and_a_full_disk_stops_the_study(
+    study: Path,
+    tiny: Tiny,
+    quiet: Console,
+    in_this_process: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    stops: bool,
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number), "some file")
+
+    monkeypatch.setattr(cell_run, "train", fail)
+    shutil.rmtree(study / "cells/default/fixed")
+    request = tiny(study, seeds=(0,))
+    if stops:
+        with pytest.raises(OSError, match="some file"):
+            run_cells(request, quiet)
+    else:
+        fixed, cdul = run_cells(request, quiet)
+        assert isinstance(fixed, Failed)
+        assert "some file" in fixed.reason
+        assert isinstance(cdul, Finished)
 
 
 def test_a_strategy_that_clip_cannot_do_fails_its_cells_alone(
