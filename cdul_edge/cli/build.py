@@ -25,53 +25,61 @@ class EnginePrecision(str, Enum):
     INT8 = "int8"
 
 
+BundleArgument = Annotated[Path, typer.Argument(help="Folder of the bundle.")]
+PrecisionOption = Annotated[
+    list[EnginePrecision] | None,
+    typer.Option(
+        help="Build an engine of this precision; repeat the option for more.",
+        show_default="all that the bundle has",
+    ),
+]
+BatchMinOption = Annotated[int, typer.Option(help="Smallest batch that the engine accepts.", min=1)]
+BatchBestOption = Annotated[
+    int, typer.Option(help="Batch size to tune for. A camera gives one picture.", min=1)
+]
+BatchMaxOption = Annotated[
+    int,
+    typer.Option(help="Largest batch that the engine accepts. Less saves memory.", min=1),
+]
+WorkspaceOption = Annotated[
+    int,
+    typer.Option(
+        help="Memory in MiB that TensorRT may use for one layer. Use less if a build runs out "
+        "of memory.",
+        min=1,
+    ),
+]
+VersionCompatibleOption = Annotated[
+    bool,
+    typer.Option(
+        "--version-compatible", help="Let newer versions of TensorRT load it. May be slower."
+    ),
+]
+HardwareCompatibleOption = Annotated[
+    bool,
+    typer.Option(
+        "--hardware-compatible",
+        help="Let other GPUs from Ampere on load it. May be slower; not for a Jetson.",
+    ),
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace the engines of this machine.")]
+JsonOption = Annotated[
+    Path | None,
+    typer.Option(help="Write the engines' stamps as JSON to this file; - is stdout."),
+]
+
+
 def build(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
-    precision: Annotated[
-        list[EnginePrecision] | None,
-        typer.Option(
-            help="Build an engine of this precision; repeat the option for more.",
-            show_default="all that the bundle has",
-        ),
-    ] = None,
-    batch_min: Annotated[
-        int, typer.Option(help="Smallest batch that the engine accepts.", min=1)
-    ] = 1,
-    batch_best: Annotated[
-        int, typer.Option(help="Batch size to tune for. A camera gives one picture.", min=1)
-    ] = 1,
-    batch_max: Annotated[
-        int,
-        typer.Option(help="Largest batch that the engine accepts. Less saves memory.", min=1),
-    ] = 8,
-    workspace: Annotated[
-        int,
-        typer.Option(
-            help="Memory in MiB that TensorRT may use for one layer. Use less if a build runs out "
-            "of memory.",
-            min=1,
-        ),
-    ] = 1024,
-    version_compatible: Annotated[
-        bool,
-        typer.Option(
-            "--version-compatible", help="Let newer versions of TensorRT load it. May be slower."
-        ),
-    ] = False,
-    hardware_compatible: Annotated[
-        bool,
-        typer.Option(
-            "--hardware-compatible",
-            help="Let other GPUs from Ampere on load it. May be slower; not for a Jetson.",
-        ),
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the engines of this machine.")
-    ] = False,
-    json: Annotated[
-        Path | None,
-        typer.Option(help="Write the engines' stamps as JSON to this file; - is stdout."),
-    ] = None,
+    bundle: BundleArgument,
+    precision: PrecisionOption = None,
+    batch_min: BatchMinOption = 1,
+    batch_best: BatchBestOption = 1,
+    batch_max: BatchMaxOption = 8,
+    workspace: WorkspaceOption = 1024,
+    version_compatible: VersionCompatibleOption = False,
+    hardware_compatible: HardwareCompatibleOption = False,
+    force: ForceOption = False,
+    json: JsonOption = None,
 ) -> None:
     """Build TensorRT engines of a bundle for this machine. PyTorch is not needed."""
     from cdul_edge_export import BuildRequest

@@ -137,7 +137,23 @@ def build_engine(
             messages=messages,
             talk=talk,
         )
-    stamp = EngineStamp(
+    build = _about_build(settings, perf_counter() - started)
+    stamp = _stamp(settings, source, plan, platform, build, strongly_typed=strongly_typed)
+    _write_engine(path, plan, stamp)
+    _write_log(path, messages)
+    return StampedEngine(path, stamp)
+
+
+def _stamp(
+    settings: BuildSettings,
+    source: str,
+    plan: bytes,
+    platform: GpuPlatform,
+    build: dict[str, Any],
+    *,
+    strongly_typed: bool,
+) -> EngineStamp:
+    return EngineStamp(
         precision=settings.precision,
         source_sha256=source,
         sha256=hashlib.sha256(plan).hexdigest(),
@@ -147,11 +163,8 @@ def build_engine(
         strongly_typed=strongly_typed,
         version_compatible=settings.version_compatible,
         hardware_compatible=settings.hardware_compatible,
-        build=_about_build(settings, perf_counter() - started),
+        build=build,
     )
-    _write_engine(path, plan, stamp)
-    _write_log(path, messages)
-    return StampedEngine(path, stamp)
 
 
 def _build_plan(

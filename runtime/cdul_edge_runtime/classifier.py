@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -55,6 +56,7 @@ class Classifier:
         self.manifest = manifest
         self.selection = selection
         self._backend: Backend | None = backend
+        self._process = os.getpid()
 
     @classmethod
     def load(
@@ -89,6 +91,8 @@ class Classifier:
         """
         asked = parse_device(device), parse_precision(precision)
         if not isinstance(path, Bundle):
+            if not str(path):
+                raise CdulEdgeError("the path of the bundle is empty: give its folder")
             path = Path(path)
             if path.is_file():
                 return cls(*_open_file(path, *asked, threads, inter_threads, warm_up))
@@ -117,10 +121,18 @@ class Classifier:
 
     @property
     def backend(self) -> Backend:
-        """What runs the model; raises `CdulEdgeError` once the classifier is closed."""
+        """What runs the model.
+
+        Raises:
+            CdulEdgeError: the classifier is closed, or was loaded before this process was forked.
+        """
         backend = self._backend  # read once: another thread may close it meanwhile
         if backend is None:
             raise CdulEdgeError("the classifier is closed: load it again")
+        if os.getpid() != self._process:  # its threads stayed in the other process
+            raise CdulEdgeError(
+                "the classifier was loaded before this process was forked: load it in each process"
+            )
         return backend
 
     def predict(self, image: Picture, *, color: Color = "rgb") -> Prediction:
@@ -173,10 +185,11 @@ class Classifier:
     def close(self) -> None:
         """Give memory and threads back, the accelerator's too; calling it twice is fine.
 
-        Calls that are running in other threads end first; later ones get an error.
+        Calls that are running in other threads end first; later ones get an error. In a fork of the
+        process that loaded it there is nothing to give back, and nothing is.
         """
         backend, self._backend = self._backend, None
-        if backend is not None:
+        if backend is not None and os.getpid() == self._process:
             backend.close()
 
     def __enter__(self) -> Classifier:

@@ -1,12 +1,12 @@
 import errno
 import os
-from importlib import import_module
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
 from cdul_edge.cli.output.complaints import explain
+from cdul_edge.front import machine_report
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
@@ -50,8 +50,7 @@ def run_doctor_failing_with(error: BaseException, monkeypatch: pytest.MonkeyPatc
     def refuse(*args: object) -> None:
         raise error
 
-    # By its full name: cdul_edge.cli.doctor as an attribute is the function, not the module.
-    monkeypatch.setattr(import_module("cdul_edge.cli.doctor"), "examine_machine", refuse)
+    monkeypatch.setattr(machine_report, "examine_machine", refuse)
     return CliRunner().invoke(app, ["doctor"])
 
 

@@ -27,6 +27,7 @@ from cdul_edge_runtime.backends.ort.providers import (
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError, extra_imports
+from cdul_edge_runtime.host.forks import never_free_in_a_fork
 
 # Tuned for one picture, which is what a camera gives; the reference of a bundle has 16.
 DEFAULT_PROFILE = Profile(min=1, best=1, max=16)
@@ -108,6 +109,7 @@ class OrtBackend:
         self.metadata = _read_metadata(session, model)
         self.input_shape, self.class_count = _check_contract(session, model)
         self._session: Any = session  # None once it is closed
+        never_free_in_a_fork(session)
 
     @property
     def name(self) -> str:
