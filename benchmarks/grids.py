@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.drawn_stores import DrawnStore, judge, paint_sets
 from benchmarks.record import record
 from cdul_edge.labelling import Scoring
-from cdul_edge.labelling.encode.views import Views
+from cdul_edge.labelling.decode.views import Views
 
 PICTURES, SEEDS = 600, 3
 GRIDS = (

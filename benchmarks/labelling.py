@@ -30,8 +30,8 @@ from benchmarks.record import interleave, median_ratio, record
 from cdul_edge.clip.models import load_clip
 from cdul_edge.demo.world import CLASS_NAMES, paint_world
 from cdul_edge.labelling import LabelRequest, Views
+from cdul_edge.labelling.decode.picture_reader import PictureReader
 from cdul_edge.labelling.encode.encoder import ClipEncoder
-from cdul_edge.labelling.encode.picture_reader import PictureReader
 from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labelling.fill_store import StoreFiller
 from cdul_edge.labelling.plan import LabelPlan, make_settings

@@ -31,7 +31,7 @@ from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labelling.fill_store import StoreFiller
 from cdul_edge.labelling.plan import LabelPlan, make_settings
 from cdul_edge.labelling.score.aggregation import Aggregation
-from cdul_edge.labelling.score.patch_scores import PatchScoring, score_patches
+from cdul_edge.labelling.score.patches.patch_scores import PatchScoring, score_patches
 from cdul_edge.labelling.store.parts import (
     EMBEDDINGS_FOLDER,
     Part,

@@ -101,7 +101,7 @@ def _refuse(value: object, why: str) -> None:
 def _views(
     scoring: Scoring, grid: str | None, overlap: float | None, fit: Resize
 ) -> Views | WholePicture:
-    from cdul_edge.labelling.encode.views import Views, WholePicture, parse_grid
+    from cdul_edge.labelling.decode.views import Views, WholePicture, parse_grid
 
     if scoring.kind == "patches":
         for name, value in (("grid", grid), ("overlap", overlap)):

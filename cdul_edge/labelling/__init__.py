@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cdul_edge.labelling.encode.views import Views, WholePicture
+    from cdul_edge.labelling.decode.views import Views, WholePicture
     from cdul_edge.labelling.request import ImportRequest, LabelRequest, LabelResult
     from cdul_edge.labelling.run import label
     from cdul_edge.labelling.score.scoring import Scoring
@@ -30,8 +30,8 @@ _HOMES = {
     "ImportRequest": "request",
     "LabelResult": "request",
     "Scoring": "score.scoring",
-    "Views": "encode.views",
-    "WholePicture": "encode.views",
+    "Views": "decode.views",
+    "WholePicture": "decode.views",
 }
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from cdul_edge.clip.models import load_clip
 from cdul_edge.labelling.arrays import Floats
-from cdul_edge.labelling.encode.decoding import Decoded, Work, open_decoder
+from cdul_edge.labelling.decode.decoding import Decoded, Work, open_decoder
+from cdul_edge.labelling.decode.picture_reader import PictureReader
 from cdul_edge.labelling.encode.encoder import ClipEncoder, choose_batch_pictures
 from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
-from cdul_edge.labelling.encode.picture_reader import PictureReader
 from cdul_edge.labelling.plan import LabelPlan, describe_differences, refuse_differences
 from cdul_edge.labelling.store.changes import Changes
 from cdul_edge.labelling.store.earlier import EarlierRows, find_earlier
@@ -68,7 +68,7 @@ def fill_store(
     texts = encoder.embed_texts(plan.prompts, console)
     if existing is not None and existing.model is not None and not changes.everything:
         refuse_differences(out, describe_differences(asdict(existing.model), asdict(model)))
-    views = request.chosen_views.count * encoder.vectors_a_view
+    views = request.chosen_views.count * encoder.vectors_per_view
     manifest = plan.manifest(model, views, clip.temperature)
     behind = plan.embedding_digest(model)
     if existing is not None and request.repair and not changes.everything:

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from cdul_edge.clip.choices import Device, Precision
+from cdul_edge.labelling.decode.views import Views, WholePicture
 from cdul_edge.labelling.encode.prompts import DEFAULT_TEMPLATE
-from cdul_edge.labelling.encode.views import Views, WholePicture
 from cdul_edge.labelling.score.scoring import NOT_CACHED, Scoring
 from cdul_edge.labels.manifest import SkippedPicture
 from cdul_edge_runtime.errors import CdulEdgeError

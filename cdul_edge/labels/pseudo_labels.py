@@ -60,15 +60,17 @@ class PseudoLabels:
                 f"{self.scores.shape} and thresholds {self.thresholds.shape}"
             )
         if len(set(self.paths)) != len(self.paths):
-            raise LabelsError("the pseudo-labels name a picture twice: label the folder anew")
+            raise LabelsError("the pseudo-labels name a picture twice: label the folder again")
         if not ((self.scores >= 0) & (self.scores <= 1)).all():  # NaN fails both comparisons
-            raise LabelsError("the pseudo-labels hold scores outside [0, 1]: label the folder anew")
+            raise LabelsError(
+                "the pseudo-labels hold scores outside [0, 1]: label the folder again"
+            )
         if self.cosines is not None and (
             self.cosines.shape != shape or not np.isfinite(self.cosines).all()
         ):
             raise LabelsError(
                 f"the pseudo-labels hold cosines {self.cosines.shape} that do not fit scores "
-                f"{shape}, or are not finite: label the folder anew"
+                f"{shape}, or are not finite: label the folder again"
             )
 
     def write(self, path: Path) -> None:

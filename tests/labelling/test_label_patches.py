@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 from cdul_edge.cli import app
 from cdul_edge.clip.models import load_clip
 from cdul_edge.labelling import Scoring
+from cdul_edge.labelling.decode.views import WholePicture, cut_views
 from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
 from cdul_edge.labelling.encode.prompts import read_prompts
-from cdul_edge.labelling.encode.views import WholePicture, cut_views
 from cdul_edge.labelling.fill_store import ErrorLimit
-from cdul_edge.labelling.score.patch_scores import PatchScoring, score_patches
+from cdul_edge.labelling.score.patches.patch_scores import PatchScoring, score_patches
 from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, part_name, read_part
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError

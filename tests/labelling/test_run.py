@@ -13,9 +13,9 @@ import pytest
 
 from cdul_edge.clip.models import load_clip
 from cdul_edge.labelling import Scoring
+from cdul_edge.labelling.decode.views import Views, cut_views
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.prompts import read_prompts
-from cdul_edge.labelling.encode.views import Views, cut_views
 from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labelling.store.parts import part_name, read_part
 from cdul_edge.labels.pseudo_labels import PseudoLabels

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from cdul_edge.cli import app
 from cdul_edge.labelling import Scoring
-from cdul_edge.labelling.encode.views import WholePicture
+from cdul_edge.labelling.decode.views import WholePicture
 from cdul_edge.study import cell_run
 from cdul_edge.study.outcome import Failed, Finished, Measure, Outcome, read_finished
 from cdul_edge.study.request import DrawnWorld, Photographs, StudyRequest

@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 from cdul_edge.clip.choices import Device, Precision
 from cdul_edge.clip.models import LoadedClip
 from cdul_edge.labelling.arrays import Floats, Pixels
-from cdul_edge.labelling.encode.decoding import Decoded
+from cdul_edge.labelling.decode.decoding import Decoded
 from cdul_edge.labelling.encode.fold_batch_norm import fold_batch_norm
 from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labelling.encode.text_checks import refuse_equal_classes, warn_of_truncated
@@ -68,7 +68,7 @@ class ClipEncoder:
     dtype: type[np.floating[Any]] = np.float32  # of `embed_views`
 
     @property
-    def vectors_a_view(self) -> int:
+    def vectors_per_view(self) -> int:
         """How many vectors `embed_views` gives for each view."""
         return 1
 
@@ -124,10 +124,10 @@ class ClipEncoder:
         return vectors
 
     def embed_views(self, pixels: Pixels) -> Floats:
-        """Unit vectors (M, V x `vectors_a_view`, D) of views (M, V, S, S, 3) uint8."""
+        """Unit vectors (M, V x `vectors_per_view`, D) of views (M, V, S, S, 3) uint8."""
         pictures, views, side, _, _ = pixels.shape
         if not pictures:
-            return np.empty((0, views * self.vectors_a_view, 0), self.dtype)
+            return np.empty((0, views * self.vectors_per_view, 0), self.dtype)
         flat = torch.from_numpy(pixels.reshape(pictures * views, side, side, 3))
         with torch.inference_mode(), self._autocast():
             # NHWC bytes seen as NCHW are channels_last already: no copy
@@ -151,7 +151,7 @@ class ClipEncoder:
         return batch, self.embed_views(batch.pixels)
 
     def _encode(self, images: torch.Tensor) -> torch.Tensor:
-        """(B, D) of views (B, 3, S, S), or (B, `vectors_a_view`, D)."""
+        """(B, D) of views (B, 3, S, S), or (B, `vectors_per_view`, D)."""
         vectors: torch.Tensor = self._model.encode_image(images)
         return vectors
 

@@ -32,7 +32,7 @@ class PatchEncoder(ClipEncoder):
         super().__init__(clip, device, precision, threads)
 
     @property
-    def vectors_a_view(self) -> int:
+    def vectors_per_view(self) -> int:
         """The whole picture, then its patches row by row."""
         rows, columns = self._vit.grid_size
         return 1 + int(rows * columns)

@@ -32,7 +32,7 @@ class Aggregation:
             snippet, any other its worst; "max", "average": the best and the mean snippet;
             "global": the whole picture only; "cosine-mean": one softmax of the mean of the whole
             picture's cosine and the snippets' mean cosine (Singh & Ahmad's variant of CDUL).
-            "evidence" and "patches" are of whole sets: not here (evidence.py, patch_scores.py).
+            "evidence" and "patches" are of whole sets: not here (evidence.py, patches/).
         zeta: softmax value from which a snippet shows a class.
         fusion: "half": whole picture and merged snippets count the same; "pooled": the whole
             picture is one more snippet (CDUL, table 3; for max and average).

@@ -21,7 +21,7 @@ from cdul_edge.labelling.score.debias import (
     standardize_rows_and_columns,
 )
 from cdul_edge.labelling.score.evidence import EvidenceScoring, refuse_reason, score_evidence
-from cdul_edge.labelling.score.patch_scores import PatchScoring
+from cdul_edge.labelling.score.patches.patch_scores import PatchScoring
 from cdul_edge.labelling.score.scoring import SPREAD, Scoring
 from cdul_edge.labelling.score.set_scores import Scorer, SetScores
 from cdul_edge.labelling.score.set_statistics import ReadParts, gather_views, read_store

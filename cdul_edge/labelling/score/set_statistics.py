@@ -1,4 +1,4 @@
-"""What the scores of a whole set are made of: a few numbers a picture and class, from its store."""
+"""What the scores of a whole set are made of: a few numbers per picture and class, from its store."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def gather_views(
     """Read a store twice: for the set's statistics, and for the shares that need them.
 
     Args:
-        read: its parts, anew at each call; at least one picture is readable.
+        read: its parts, from the start at each call; at least one picture is readable.
         aggregation: of the plain scores.
         snippets: what the rows after the first are.
         spreads: temperature of the shares, in spreads of the whole pictures' centered cosines.

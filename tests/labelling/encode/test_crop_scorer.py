@@ -27,7 +27,7 @@ def change_manifest(folder: Path, **changes: Any) -> None:
 def test_a_whole_picture_scores_as_it_did_when_it_was_labelled(
     label: Any, pictures: Path, fit: str
 ) -> None:
-    from cdul_edge.labelling.encode.views import Views
+    from cdul_edge.labelling.decode.views import Views
 
     label(views=Views(fit=fit), templates=("a {}", "two {}"))  # type: ignore[arg-type]
     source = ClipOfLabels(label.out)

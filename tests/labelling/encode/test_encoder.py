@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from cdul_edge.clip.models import LoadedClip
-from cdul_edge.labelling.encode.decoding import Decoded
+from cdul_edge.labelling.decode.decoding import Decoded
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.fold_batch_norm import fold_batch_norm
 from cdul_edge.labelling.encode.prompts import Prompts

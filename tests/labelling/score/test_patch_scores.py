@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from cdul_edge.labelling.score.patch_classifier import (
+from cdul_edge.labelling.score.patches.classifier import (
     PatchClassifier,
     fit_gaussians,
     refit_gaussians,
 )
-from cdul_edge.labelling.score.patch_scores import (
+from cdul_edge.labelling.score.patches.patch_scores import (
     PatchScoring,
     best_shares,
     combine_scores,
     learn_classifier,
 )
-from cdul_edge.labelling.score.patch_selection import Patches, merge_patches, select_patches
+from cdul_edge.labelling.score.patches.selection import Patches, merge_patches, select_patches
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
@@ -44,7 +44,11 @@ def test_a_class_keeps_its_surest_patches() -> None:
     shares = np.array([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.3, 0.7]])
     # the logarithm of shares at temperature 1 gives those shares back
     found = select_patches(
-        np.eye(4, dtype=np.float32)[None], np.log(shares)[None], temperature=1, a_class=2, first=10
+        np.eye(4, dtype=np.float32)[None],
+        np.log(shares)[None],
+        temperature=1,
+        per_class=2,
+        first=10,
     )
     assert found.classes.tolist() == [0, 0, 1]
     assert found.places.tolist() == [10, 12, 13]
@@ -53,8 +57,8 @@ def test_a_class_keeps_its_surest_patches() -> None:
     assert (found.embeddings == np.eye(4)[[0, 2, 3]]).all()
 
 
-@pytest.mark.parametrize("a_class", [1, 5, 1000])
-def test_merged_in_any_order_they_are_those_of_all_at_once(a_class: int) -> None:
+@pytest.mark.parametrize("per_class", [1, 5, 1000])
+def test_merged_in_any_order_they_are_those_of_all_at_once(per_class: int) -> None:
     embeddings, cosines = stream()
     cosines[5:9] = cosines[1:5]  # patches that tie
 
@@ -63,16 +67,16 @@ def test_merged_in_any_order_they_are_those_of_all_at_once(a_class: int) -> None
             embeddings[part],
             cosines[part],
             temperature=0.02,
-            a_class=a_class,
+            per_class=per_class,
             first=9 * part.start,
         )
 
     at_once = select(slice(0, 12))
-    assert np.bincount(at_once.classes).max() <= a_class
+    assert np.bincount(at_once.classes).max() <= per_class
     for order in permutations([slice(0, 5), slice(5, 6), slice(6, 12)]):
-        merged = merge_patches([select(order[0])], a_class)
+        merged = merge_patches([select(order[0])], per_class)
         for part in order[1:]:
-            merged = merge_patches([merged, select(part)], a_class)
+            merged = merge_patches([merged, select(part)], per_class)
         for name in ("classes", "places", "entropies", "confidences", "embeddings"):
             assert (getattr(merged, name) == getattr(at_once, name)).all(), name
 
@@ -213,10 +217,10 @@ def test_too_few_or_equal_patches_give_finite_scores_and_say_so(
 
 def test_permuting_pictures_or_classes_permutes_what_is_learned() -> None:
     embeddings, cosines = stream(classes=4)
-    scoring = PatchScoring(0.01, patches_a_class=10)
+    scoring = PatchScoring(0.01, patches_per_class=10)
 
     def score(embeddings: np.ndarray, cosines: np.ndarray) -> np.ndarray:
-        chosen = select_patches(embeddings, cosines, temperature=0.02, a_class=10, first=0)
+        chosen = select_patches(embeddings, cosines, temperature=0.02, per_class=10, first=0)
         classifier, notes = learn_classifier(chosen, scoring, list("abcd"))
         assert notes == ()
         best = best_shares(classifier, embeddings, scoring)
@@ -236,7 +240,7 @@ def test_permuting_pictures_or_classes_permutes_what_is_learned() -> None:
         {"temperature": 0.0},
         {"temperature": float("nan")},
         {"gaussian": -1.0},
-        {"patches_a_class": 0},
+        {"patches_per_class": 0},
         {"whole_weight": 1.5},
     ],
 )

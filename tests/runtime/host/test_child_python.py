@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cdul_edge.labelling.encode.decoding import Work, open_decoder
-from cdul_edge.labelling.encode.picture_reader import PictureReader
-from cdul_edge.labelling.encode.views import Views
+from cdul_edge.labelling.decode.decoding import Work, open_decoder
+from cdul_edge.labelling.decode.picture_reader import PictureReader
+from cdul_edge.labelling.decode.views import Views
 from cdul_edge_runtime.host.child_python import (
     child_command,
     child_environment,

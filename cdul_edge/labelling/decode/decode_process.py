@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO
 
-from cdul_edge.labelling.encode.picture_reader import PictureReader
-from cdul_edge.labelling.encode.shared_memory import SharedSlots
+from cdul_edge.labelling.decode.picture_reader import PictureReader
+from cdul_edge.labelling.decode.shared_memory import SharedSlots
 from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge_runtime.host.child_python import child_command, child_environment
 
 _PROGRAM = """
 import sys
-from cdul_edge.labelling.encode.decode_process import serve
+from cdul_edge.labelling.decode.decode_process import serve
 serve(int(sys.argv[1]))
 """
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cdul_edge.labelling.encode import shared_memory
-from cdul_edge.labelling.encode.decoding import Decoder, Work, open_decoder
-from cdul_edge.labelling.encode.picture_reader import PictureReader
-from cdul_edge.labelling.encode.views import Views
+from cdul_edge.labelling.decode import shared_memory
+from cdul_edge.labelling.decode.decoding import Decoder, Work, open_decoder
+from cdul_edge.labelling.decode.picture_reader import PictureReader
+from cdul_edge.labelling.decode.views import Views
 from cdul_edge.labelling.store.pictures import is_same
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole

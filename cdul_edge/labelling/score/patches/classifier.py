@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cdul_edge.labelling.arrays import Doubles, Floats, Ints, softmax
-from cdul_edge.labelling.score.patch_selection import Patches
+from cdul_edge.labelling.score.patches.selection import Patches
 
 # Squared lengths that are rounding only, a dimension: unit vectors in float16 have 1e-7 at most.
 _NO_SPREAD = 1e-12

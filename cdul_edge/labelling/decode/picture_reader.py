@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdul_edge.labelling.arrays import Pixels
-from cdul_edge.labelling.encode.views import Framing, cut_views
+from cdul_edge.labelling.decode.views import Framing, cut_views
 from cdul_edge.labelling.store.pictures import StoredPicture, read_content
 from cdul_edge_runtime.errors import ImageError
 from cdul_edge_runtime.pictures.images import open_image

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cdul_edge.labelling.encode.views import Framing, Views, WholePicture, cut_views, parse_grid
+from cdul_edge.labelling.decode.views import Framing, Views, WholePicture, cut_views, parse_grid
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.preprocess import Preprocess, Resize
 

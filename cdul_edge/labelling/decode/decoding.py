@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cdul_edge.labelling.arrays import Pixels
-from cdul_edge.labelling.encode.decode_process import DecodeProcess, ProcessEnded
-from cdul_edge.labelling.encode.picture_reader import PictureReader
-from cdul_edge.labelling.encode.shared_memory import SharedSlots
+from cdul_edge.labelling.decode.decode_process import DecodeProcess, ProcessEnded
+from cdul_edge.labelling.decode.picture_reader import PictureReader
+from cdul_edge.labelling.decode.shared_memory import SharedSlots
 from cdul_edge.labelling.store.pictures import StoredPicture, read_content
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console

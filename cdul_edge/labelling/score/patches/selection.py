@@ -45,15 +45,15 @@ class Patches:
 
 
 def select_patches(
-    embeddings: Floats, cosines: Floats, *, temperature: float, a_class: int, first: int
+    embeddings: Floats, cosines: Floats, *, temperature: float, per_class: int, first: int
 ) -> Patches:
-    """The `a_class` patches of lowest entropy among those that are most like each class.
+    """The `per_class` patches of lowest entropy among those that are most like each class.
 
     Args:
         embeddings: (M, P, D) of M pictures.
         cosines: (M, P, C) of the same patches.
         temperature: divides the cosines before the softmax over the classes.
-        a_class: how many patches a class keeps; K in the paper.
+        per_class: how many patches a class keeps; K in the paper.
         first: place of the first patch.
     """
     flat = cosines.reshape(-1, cosines.shape[-1])
@@ -61,7 +61,7 @@ def select_patches(
     entropies = -(np.exp(logs) * logs).sum(axis=1)
     classes = flat.argmax(axis=1)
     places = np.arange(first, first + len(flat))
-    chosen = _surest(classes, entropies, places, a_class)
+    chosen = _surest(classes, entropies, places, per_class)
     return Patches(
         classes[chosen],
         entropies[chosen],
@@ -71,7 +71,7 @@ def select_patches(
     )
 
 
-def merge_patches(selections: Sequence[Patches], a_class: int) -> Patches:
+def merge_patches(selections: Sequence[Patches], per_class: int) -> Patches:
     """What `select_patches` would have kept of all the pictures at once, in whatever order."""
     joined = Patches(
         *(
@@ -79,15 +79,17 @@ def merge_patches(selections: Sequence[Patches], a_class: int) -> Patches:
             for name in ("classes", "entropies", "confidences", "places", "embeddings")
         )
     )
-    return joined.rows(_surest(joined.classes, joined.entropies, joined.places, a_class))
+    return joined.rows(_surest(joined.classes, joined.entropies, joined.places, per_class))
 
 
-def _surest(classes: Ints, entropies: npt.NDArray[np.float64], places: Ints, a_class: int) -> Ints:
-    """Rows of the first `a_class` of every class, by class, entropy and place."""
+def _surest(
+    classes: Ints, entropies: npt.NDArray[np.float64], places: Ints, per_class: int
+) -> Ints:
+    """Rows of the first `per_class` of every class, by class, entropy and place."""
     order = np.lexsort((places, entropies, classes))
     ordered = classes[order]
     starts = np.searchsorted(ordered, ordered)  # where each row's class begins
-    kept: Ints = order[np.arange(len(order)) - starts < a_class]
+    kept: Ints = order[np.arange(len(order)) - starts < per_class]
     return kept
 
 

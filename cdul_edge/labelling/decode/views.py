@@ -112,7 +112,7 @@ def cut_views(
 ) -> None:
     """Cut an RGB picture and fit every view into `out`, (1 + R, S, S, 3) uint8.
 
-    A snippet is cut first and resized then, so it knows nothing of its neighbors' pixels.
+    A snippet is cropped first and resized then, so it knows nothing of its neighbors' pixels.
     """
     whole, *snippets = views.boxes(image.width, image.height)
     out[0] = preprocess.apply(image)

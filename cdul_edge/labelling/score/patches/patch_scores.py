@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from cdul_edge.labelling.arrays import Floats, Ints, Singles, softmax
-from cdul_edge.labelling.score.patch_classifier import (
+from cdul_edge.labelling.score.patches.classifier import (
     PatchClassifier,
     fit_gaussians,
     refit_gaussians,
 )
-from cdul_edge.labelling.score.patch_selection import Patches, merge_patches, select_patches
+from cdul_edge.labelling.score.patches.selection import Patches, merge_patches, select_patches
 from cdul_edge.labelling.score.set_scores import SetScores
 from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, Part, part_name, read_part
 from cdul_edge.labels.manifest import LabelsManifest, SkippedPicture
@@ -31,7 +31,7 @@ class PatchScoring:
     Attributes:
         temperature: of the model, 1 / logit_scale; 0.01 for OpenAI's.
         selection: times `temperature`, of the softmax that sorts patches by entropy; 1 / 60 there.
-        patches_a_class: K, how many patches a class keeps.
+        patches_per_class: K, how many patches a class keeps.
         gaussian: temperature of the classifier's logits, a dimension of the embedding: 500 for the
             512 of ViT-B/16. Squared distances are sums over the dimensions.
         contrast: tau, by which a picture's best shares are multiplied before the softmax over the
@@ -46,7 +46,7 @@ class PatchScoring:
 
     temperature: float
     selection: float = 100 / 60
-    patches_a_class: int = 512
+    patches_per_class: int = 512
     gaussian: float = 500 / 512
     contrast: float = 200.0
     whole: float = 100 / 80
@@ -57,7 +57,7 @@ class PatchScoring:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise CdulEdgeError(f"{name} of the patch scores is {value}, not above 0")
-        if self.patches_a_class < 1:
+        if self.patches_per_class < 1:
             raise CdulEdgeError("a class must keep at least one patch")
         if not 0 <= self.whole_weight <= 1:
             raise CdulEdgeError(f"the whole picture's weight {self.whole_weight} is not in [0, 1]")
@@ -97,10 +97,10 @@ def score_patches(
             embeddings.values[:, 1:],
             cosines.values[:, 1:],
             temperature=scoring.selection * scoring.temperature,
-            a_class=scoring.patches_a_class,
+            per_class=scoring.patches_per_class,
             first=place,
         )
-        kept = [merge_patches([*kept, found], scoring.patches_a_class)]
+        kept = [merge_patches([*kept, found], scoring.patches_per_class)]
         place += embeddings.values.shape[0] * (embeddings.values.shape[1] - 1)
     whole = np.concatenate(wholes)
     if not paths:

@@ -1,0 +1,1 @@
+"""From picture files to the squares that CLIP is shown, in processes of their own."""
