@@ -62,9 +62,7 @@ class PseudoLabels:
         if len(set(self.paths)) != len(self.paths):
             raise LabelsError("the pseudo-labels name a picture twice: label the folder again")
         if not ((self.scores >= 0) & (self.scores <= 1)).all():  # NaN fails both comparisons
-            raise LabelsError(
-                "the pseudo-labels hold scores outside [0, 1]: label the folder again"
-            )
+            raise LabelsError("the pseudo-labels hold scores outside [0, 1]: label again")
         if self.cosines is not None and (
             self.cosines.shape != shape or not np.isfinite(self.cosines).all()
         ):

@@ -1,4 +1,4 @@
-"""What the scores of a whole set are made of: a few numbers per picture and class, from its store."""
+"""What the scores of a whole set are made of: a few numbers per picture and class."""
 
 from __future__ import annotations
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from cdul_edge.labelling.arrays import Floats, Ints
+from cdul_edge.labelling.arrays import Doubles, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,8 @@ class Patches:
     """
 
     classes: Ints
-    entropies: npt.NDArray[np.float64]
-    confidences: npt.NDArray[np.float64]
+    entropies: Doubles
+    confidences: Doubles
     places: Ints
     embeddings: Floats
 
@@ -82,9 +81,7 @@ def merge_patches(selections: Sequence[Patches], per_class: int) -> Patches:
     return joined.rows(_surest(joined.classes, joined.entropies, joined.places, per_class))
 
 
-def _surest(
-    classes: Ints, entropies: npt.NDArray[np.float64], places: Ints, per_class: int
-) -> Ints:
+def _surest(classes: Ints, entropies: Doubles, places: Ints, per_class: int) -> Ints:
     """Rows of the first `per_class` of every class, by class, entropy and place."""
     order = np.lexsort((places, entropies, classes))
     ordered = classes[order]
@@ -93,8 +90,8 @@ def _surest(
     return kept
 
 
-def _log_softmax(cosines: Floats, temperature: float) -> npt.NDArray[np.float64]:
+def _log_softmax(cosines: Floats, temperature: float) -> Doubles:
     logits = cosines.astype(np.float64) / temperature
     logits -= logits.max(axis=1, keepdims=True)
-    logs: npt.NDArray[np.float64] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    logs: Doubles = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     return logs
