@@ -17,6 +17,8 @@ MAX_CLASS_FILE_BYTES = 16 << 20
 
 # As in YAML: a colon separates where a space or nothing follows, so that "ratio 16:9" is a name.
 _NAME_AND_PROMPTS = re.compile(r"(.*?):(?:\s+(.*))?")
+# "0: star", "1. star", "2 star", "- star"
+_MARKED = re.compile(r"(\d+[.):,]?|[-*])\s+(\S.*)")
 _FORMS = (
     "expected a list of names, {prompt: name}, {name: [prompts]}, {id: name}, {name: id}, "
     "or YOLO's names"
@@ -33,8 +35,8 @@ class NamedClass(NamedTuple):
 def read_class_file(path: Path) -> list[NamedClass]:
     """Read classes, in the order of the file or of its ids.
 
-    * Text: a class per line, or `name: prompt | prompt`; `#` begins a comment line; lines
-      `0: name`, with every id in turn, are names.
+    * Text: a class per line, or `name: prompt | prompt`; `#` begins a comment line; numbers
+      (`0: name`, `1. name`) and bullets that every line begins with, in turn, are no part of it.
     * JSON or YAML: a list of names; an autodistill ontology `{prompt: name}`; `{name: [prompts]}`;
       `{id: name}` or `{name: id}`, as Hugging Face writes them (also under `id2label`); YOLO's
       `names`, a list or `{id: name}`.
@@ -71,13 +73,27 @@ def _from_lines(text: str) -> list[NamedClass]:
     # only a newline ends a name: splitlines() would also split at U+2028 and its like
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     numbered = [(number, line.strip()) for number, line in enumerate(lines, start=1)]
-    found = [
-        _from_line(number, line) for number, line in numbered if line and not line.startswith("#")
-    ]
-    numbers = [named.name for named in found if named.prompts]
-    if len(numbers) == len(found) > 1 and _is_counting(numbers):
-        return [NamedClass(" | ".join(named.prompts)) for named in found]
-    return found
+    kept = [(number, line) for number, line in numbered if line and not line.startswith("#")]
+    if len(kept) == 1 and re.search(r"[,;]", kept[0][1]):
+        raise CdulEdgeError("has a single line: write one class name per line")
+    names = _without_markers([line for _, line in kept])
+    return [_from_line(number, name) for (number, _), name in zip(kept, names, strict=True)]
+
+
+def _without_markers(lines: list[str]) -> list[str]:
+    """Lines without the ids or bullets with which every one of them begins, in turn."""
+    marked = [match for line in lines if (match := _MARKED.fullmatch(line))]
+    if len(marked) < max(2, len(lines)):
+        return lines
+    markers = [match[1] for match in marked]
+    ids = [marker.rstrip(".):,") for marker in markers]
+    from_zero = [str(number) for number in range(len(lines))]
+    from_one = [str(number + 1) for number in range(len(lines))]
+    # "1 euro", "2 euro" are names; "1. euro" is not
+    counted = ids == from_zero or (ids == from_one and ids != markers)
+    if counted or set(markers) in ({"-"}, {"*"}):
+        return [match[2] for match in marked]
+    return lines
 
 
 def _from_line(number: int, line: str) -> NamedClass:
@@ -96,15 +112,10 @@ def _from_line(number: int, line: str) -> NamedClass:
     return NamedClass(name.strip(), tuple(prompt.strip() for prompt in (prompts or "").split("|")))
 
 
-def _is_counting(numbers: Sequence[str]) -> bool:
-    return any(
-        list(numbers) == [str(number + first) for number in range(len(numbers))] for first in (0, 1)
-    )
-
-
 def _from_document(content: object) -> list[NamedClass]:
     if isinstance(content, dict):
-        for key in ("names", "id2label"):  # beside other keys: YOLO's data.yaml, config.json
+        # beside other keys: YOLO's data.yaml, Hugging Face's config.json
+        for key in ("names", "id2label", "classes"):
             if isinstance(content.get(key), (list, dict)):
                 found = _from_document(content[key])
                 _check_count(content.get("nc"), len(found))
@@ -119,6 +130,8 @@ def _from_mapping(content: Mapping[str, object]) -> list[NamedClass]:
     values = list(content.values())
     names = [value for value in values if isinstance(value, str)]
     if len(names) == len(values):
+        if not any(names):  # YAML's "star:", one per line
+            return [NamedClass(name.strip()) for name in content]
         if all(map(_is_id, content)):
             return _by_id(zip(map(int, content), names, strict=True))
         if all(map(_is_id, names)):

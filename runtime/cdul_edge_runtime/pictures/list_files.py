@@ -91,6 +91,8 @@ def _unique(source: Path, named: Iterable[tuple[int, str]]) -> list[str]:
 
 def _shortest(root: str, path: str) -> str:
     """Without `.`, `//` and `..`, except where a symbolic link makes `..` lead elsewhere."""
+    if "://" in path:  # an address, which no file has
+        return path
     if "//" not in path and "./" not in path and not path.endswith(("/.", "/..")):
         return path
     short = posixpath.normpath(path)

@@ -38,6 +38,8 @@ def names(file: Path) -> list[str]:
         {"id2label": {"0": "star", "1": "ring"}, "label2id": {"star": 0, "ring": 1}},
         {"star": ["star"], "ring": ["ring"]},
         {"star": "star", "ring": "ring"},
+        {"star": "", "ring": ""},
+        {"classes": ["star", "ring"], "version": 1},
     ],
 )
 def test_json_and_yaml_of_every_kind_give_names_and_not_ids(
@@ -63,7 +65,11 @@ def test_yolo_as_people_write_it(tmp_path: Path) -> None:
         ("# my classes\n\n star \n  # more\nring\n", STAR_AND_RING),
         ("0: star\n1: ring\n", STAR_AND_RING),
         ("1: star\n2: ring\n", STAR_AND_RING),
+        ("0 star\n1 ring\n", STAR_AND_RING),
+        ("1. star\n2. ring\n", STAR_AND_RING),
+        ("- star\n- ring\n", STAR_AND_RING),
         ("0\n1\n2\n", ["0", "1", "2"]),
+        ("1 euro\n2 euro\n", ["1 euro", "2 euro"]),
         ("ratio 16:9\nring", ["ratio 16:9", "ring"]),
         ("std::vector\nring", ["std::vector", "ring"]),
         ("C# code\nring", ["C# code", "ring"]),
@@ -109,6 +115,7 @@ def test_a_colon_with_a_space_begins_prompts(tmp_path: Path) -> None:
         ("[" * 5000, "c.json", "is not valid JSON"),
         ("[" * 5000, "c.yaml", "is not valid YAML"),
         ("id,name\n0,star\n1,ring", "c.csv", "has several columns"),
+        ("star, ring\n", "c.txt", "has a single line: write one class name per line"),
         ("star\n---\nring", "c.yaml", "is not valid YAML"),
     ],
 )
