@@ -184,12 +184,15 @@ def same_pictures(folder: Path, draw: Callable[[int], npt.NDArray[np.uint8]]) ->
     return folder
 
 
-NOISE = np.random.default_rng(0)
 FOREIGN: dict[str, Callable[[int], npt.NDArray[np.uint8]]] = {
-    "nearly black": lambda number: NOISE.integers(0, 6, (8, 8, 3), np.uint8),
+    "nearly black": lambda number: np.random.default_rng(number).integers(
+        0, 6, (8, 8, 3), np.uint8
+    ),
     "white": lambda number: np.full((8, 8, 3), 255, np.uint8),
     "one picture": lambda number: pictures(1)[0],
-    "nearly one picture": lambda number: pictures(1)[0] // 2 + NOISE.integers(0, 2, 1, np.uint8),
+    "nearly one picture": lambda number: (
+        pictures(1)[0] // 2 + np.random.default_rng(number).integers(0, 2, 1, np.uint8)
+    ),
 }
 
 

@@ -12,8 +12,7 @@ from cdul_edge.labelling.score.choices import Strategy
 from cdul_edge_runtime.errors import CdulEdgeError
 
 T = 0.01
-rng = np.random.default_rng(0)
-COSINES = rng.normal(0.2, 0.02, (20, 10, 6)).astype(np.float32)
+COSINES = np.random.default_rng(0).normal(0.2, 0.02, (20, 10, 6)).astype(np.float32)
 
 
 def softmax(values: Any) -> Any:
