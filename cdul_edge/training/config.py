@@ -86,7 +86,7 @@ class TrainConfig:
         learning_rate: Rate of the trunk; the head's is `head_rate_multiplier` times that.
         weight_decay: Of the weights; biases and norms are exempt.
         momentum: For SGD.
-        schedule: How the rate goes on after its warm-up.
+        schedule: Learning rate after its warm-up.
         rate_warmup_steps: Steps of the rate's linear rise; None is a tenth of all steps.
         gradient_clip: Largest norm of the whole gradient; 0 turns clipping off.
         ema_decay: Decay of a running mean of the weights, which is then the result; 0 turns it off.

@@ -121,6 +121,21 @@ def test_a_run_without_the_first_epochs_weights_shows_the_last_and_says_so(
     assert "first_epoch.pt is damaged" in damaged.stderr
 
 
+def test_a_class_is_found_however_its_name_is_written_and_long_names_get_panels(
+    run: Path, tmp_path: Path
+) -> None:
+    name = "é" * 120  # 240 bytes
+    (tmp_path / "pictures").mkdir()
+    shutil.copy(run.parent / "pictures" / "1.png", tmp_path / "pictures" / f"{name}.png")
+    words = ["explain", str(run), str(tmp_path / "pictures"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, [*words, "--class", " Red "])
+    assert result.exit_code == 0, result.output
+    (entry,) = read(tmp_path / "out")["pictures"]
+    assert [shown["name"] for shown in entry["classes"]] == ["red"]
+    assert entry["path"] == f"{name}.png"
+    assert (tmp_path / "out" / entry["panel"]).is_file()
+
+
 def test_force_replaces_an_explanation_whole_and_nothing_else(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert invoke(run, out).exit_code == 0

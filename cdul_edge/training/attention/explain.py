@@ -21,7 +21,7 @@ from cdul_edge.training.attention.regions import shown_frame
 from cdul_edge.training.data.augmentation import to_network
 from cdul_edge.training.optimization import choose_device
 from cdul_edge.training.run_folder import TrainedRun, load_first_epoch, load_run
-from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.classes import ClassList, fold_class
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import new_directory, refuse_existing, write_json
@@ -189,7 +189,7 @@ class _Explainer:
         ]
         rows = [stage.title for stage in self.stages]
         seen = _what_is_shown(picture, self.run.preprocess)
-        panel = f"{number:05d}-{Path(path).stem}.png"
+        panel = f"{number:05d}-{_short_name(path)}.png"
         save_panel(draw_panel(seen, Path(path).name, rows, columns), folder / panel)
         shown = [
             ExplainedClass(
@@ -228,12 +228,21 @@ def _head(request: ExplainRequest, run: TrainedRun, explainer: _Explainer) -> di
     }
 
 
+def _short_name(path: str) -> str:
+    """A picture's name without its suffix, short enough to be part of another file's name."""
+    return Path(path).stem.encode()[:200].decode(errors="ignore")
+
+
 def _column(name: str, classes: ClassList) -> int:
     names = list(classes)
-    if name not in names:
+    if name in names:
+        return names.index(name)
+    # As people write it: in another case, or with letters composed in another way.
+    folded = [column for column, known in enumerate(names) if fold_class(known) == fold_class(name)]
+    if len(folded) != 1:
         near = difflib.get_close_matches(name, names, 3, 0.5) or names[:8]
         raise CdulEdgeError(f"the run has no class {name!r}: it has {', '.join(near)}")
-    return names.index(name)
+    return folded[0]
 
 
 def _best(scores: Floats, thresholds: Floats, top: int) -> tuple[int, ...]:

@@ -24,7 +24,8 @@ def region_boxes(
 
     A map is enlarged to the input's size and stretched to [0, 1]; its box is the bounding
     rectangle of what is at least `share`, grown on every side by `grow` times that side of the
-    input, and cut at the border. The box of a map that is the same everywhere is the whole input.
+    input, and clipped at the border. A map that is the same everywhere has the whole input as its
+    box.
 
     Args:
         maps: (K, h, w).
@@ -60,7 +61,7 @@ def shown_frame(preprocess: Preprocess, width_px: int, height_px: int) -> tuple[
 def to_pixels(
     box: tuple[float, ...], preprocess: Preprocess, width_px: int, height_px: int
 ) -> PixelBox | None:
-    """The pixels of a picture that a box of the network's input covers, cut at its border.
+    """The pixels of a picture that a box of the network's input covers, clipped at its border.
 
     Returns:
         left, top, right, bottom, the last two outside; None where the box shows padding only.

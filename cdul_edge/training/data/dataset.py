@@ -105,7 +105,7 @@ def locate_pictures(
         override: the folder where the pictures lie now.
 
     Raises:
-        CdulEdgeError: some are not there; training goes on with no fewer than were labeled.
+        CdulEdgeError: some are not there; training never uses fewer than were labeled.
     """
     pictures = PictureList(override or root, paths)
     missing = [path for index, path in enumerate(paths) if not pictures.absolute(index).is_file()]

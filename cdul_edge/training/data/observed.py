@@ -5,6 +5,7 @@ Both give (N, C) int8 in the order of the pseudo-labels: 1 present, -1 absent, 0
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def read_observed(file: Path, labels_paths: Sequence[str], classes: ClassList) -
 
 
 class Simulation(NamedTuple):
-    """What is drawn from truth: one positive a picture, or a share of all entries or positives."""
+    """What is drawn from truth: one positive per picture, or a share of entries or positives."""
 
     what: Literal["one positive", "entries", "positives"]
     share: float
@@ -196,10 +197,11 @@ def _signed(
     where = {fold_class(name): column for column, name in enumerate(classes)}
     unknown = sorted({name for name in names if fold_class(name) not in where})
     if unknown:
+        near = difflib.get_close_matches(unknown[0], classes.names, 3, 0.5) or classes.names[:8]
         raise CdulEdgeError(
             f"{file} names {', '.join(map(repr, unknown[:3]))}, which "
-            f"{'is no class' if len(unknown) == 1 else 'are no classes'} of the labels: they have "
-            f"{', '.join(classes)}"
+            f"{'is no class' if len(unknown) == 1 else 'are no classes'} of the labels: their "
+            f"{len(classes)} classes include {', '.join(near)}"
         )
     return np.array([where[fold_class(name)] for name in names], dtype=np.intp), values
 
@@ -212,10 +214,10 @@ def _rows(pictures: Sequence[str], labels_paths: Sequence[str], file: Path) -> n
     except CdulEdgeError as error:
         raise CdulEdgeError(f"{file}: {error}") from error
     if not matches.found.all():
-        strange = [path for path, known in zip(unique, matches.found, strict=True) if not known]
+        unknown = [path for path, known in zip(unique, matches.found, strict=True) if not known]
         raise CdulEdgeError(
-            f"{file} names {len(strange)} picture(s) that are not among the {len(labels_paths)} "
-            f"labeled ones (such as {strange[0]!r}): take them out, or label them"
+            f"{file} names {len(unknown)} picture(s) that are not among the {len(labels_paths)} "
+            f"labeled ones (such as {unknown[0]!r}): take them out, or label them"
         )
     row = dict(zip(unique, matches.rows, strict=True))
     return np.array([row[path] for path in pictures], dtype=np.intp)

@@ -1,7 +1,7 @@
 """Classifier-guided CLIP distillation: CLIP looks again where the network looks.
 
 Kim and Shim, CVPR 2025. CLIP answers some classes more readily than others, and sees what fills
-the picture. Both are mended without a label:
+the picture. Both are corrected without a label:
 
     b_c = mean of y_c over the sure pictures whose best class is c      (their section on debiasing)
     y  <- clip(max(y, floor) / b, 0, 1)
@@ -13,7 +13,7 @@ again; L_c is the best softmax value over a picture's pieces, and a the share of
 
     y  <- clip(a y + (1 - a) max(L, floor) / b, 0, 1)
 
-t is the smallest threshold at which the network predicts only a few classes a picture: found
+t is the smallest threshold at which the network predicts only a few classes per picture: found
 without labels. From then on another view of each picture is to be answered as the first one is:
 
     loss = mean( w BCE(z, y) ) + mean BCE( z(another view), sg(sigmoid(z)) )
@@ -64,7 +64,7 @@ class CcdSettings(MethodSettings):
         label_warmup: epochs before the second look; None is 5, or half of a run of fewer than ten
             (the paper: 2 of 10, from ImageNet's weights).
         relabel: take the second look.
-        classes_per_picture: how many classes of a picture are looked at, in the mean, within one;
+        classes_per_picture: mean number of classes looked at per picture, within one;
             None is a quarter of all, between 2 and 5 (the paper's 5 of 20).
         share: see `Regions`.
         grow: see `Regions`; the paper: 80 of 640 px, 0.125. With the paper's grow, old_share, and
@@ -127,7 +127,7 @@ def class_bias(scores: Tensor, sure: Tensor) -> Tensor:
 
 
 def find_threshold(scores: Tensor, classes_per_picture: float) -> float:
-    """Smallest of 0.05, 0.051, ... at which fewer than this plus one classes a picture remain.
+    """Smallest of 0.05, 0.051, ... at which fewer than this plus one classes per picture remain.
 
     With 5 it is the paper's "between 4 and 6", which starts low and goes up.
 
@@ -207,7 +207,7 @@ class ClassifierGuided(Method[CcdSettings]):
         }
 
     def debias(self, scores: Tensor) -> Tensor:
-        """(N, C) scores over each class's bias; not cut at 1, so that mixing comes first."""
+        """(N, C) scores over each class's bias; not clipped at 1, so that mixing comes first."""
         return scores.clamp(min=self.floor) / self.bias
 
     def _settle(self, labels: Tensor) -> Tensor:
@@ -223,7 +223,7 @@ class ClassifierGuided(Method[CcdSettings]):
         if known.cosines is None:
             raise CdulEdgeError(
                 "the method ccd with source=cosines needs CLIP's similarities, which these labels "
-                "do not hold: label anew, or leave source=cosines out"
+                "do not hold: label the pictures again, or leave source=cosines out"
             )
         return torch.softmax(known.cosines / self.settings.temperature, dim=1)
 

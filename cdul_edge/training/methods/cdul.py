@@ -55,8 +55,8 @@ def align(
 ) -> Tensor:
     """One label step (eq. 7 with the anchor), elementwise on equal shapes; returns new latents.
 
-    eta psi is cut at 1: beyond it the step would overshoot its own target. Without a sigma psi is
-    1 everywhere.
+    eta psi is limited to 1: beyond it the step would overshoot its own target. Without a sigma,
+    psi is 1 everywhere.
     """
     weight = (
         torch.ones_like(latents) if sigma is None else gaussian_weight(latents.sigmoid(), sigma)

@@ -9,7 +9,7 @@ Acknowledging the unknown for multi-label learning with single positive labels (
 
 The entropy's gradient is dH/dz = -z p (1 - p): the pull on an unknown is to z = 0, at most
 0.224 alpha (at |z| = 1.543), and fades as the network grows sure. The loss may be negative, and 0.5
-is no threshold for such scores: the authors use 0.75, we find one a class.
+is no threshold for such scores: the authors use 0.75, we find one per class.
 
 The paper knows no absence, so w is ours. With w = 1 a few of them would outweigh all that is
 unknown: they bring the unknown scores down to 1/2, where the entropy no longer holds them back, and

@@ -77,7 +77,7 @@ class G2netplSettings(ConfidenceSettings):
 
 
 class LabelGame(ConfidentLabels[G2netplSettings]):
-    """G2NetPL; the state is a latent and an anchor a label, and a margin a class."""
+    """G2NetPL; the state is a latent and an anchor per label, and a margin per class."""
 
     Settings = G2netplSettings
 

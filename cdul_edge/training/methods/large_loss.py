@@ -131,7 +131,7 @@ class RejectLargeLosses(LargeLoss):
 
 
 class CorrectForNow(LargeLoss):
-    """LL-Ct: a wrong label is a positive in this step, and is judged anew in the next epoch."""
+    """LL-Ct: a wrong label is a positive in this step, and is judged again in the next epoch."""
 
     name = "ll-ct"
     Settings = TemporarySettings

@@ -7,8 +7,8 @@ With known entries m in {0, 1}, targets t and the known share f_b of picture b:
     L = mean_b g(f_b) mean_c m (sp(z) - t z)        g(f) = -4.45 f + 5.45,  g(0.1) = 5, g(1) = 1
 
 At first the positives, the scores that are very low, and what was observed are known. The
-curriculum then adds entries of which the network is sure, |z| > theta_grow, with t = 1[z > 0];
-every time anew, and never in the place of what was known at first.
+curriculum then adds entries of which the network is sure, |z| > theta_grow, with t = 1[z > 0],
+chosen again each time, and never in the place of what was known at first.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class PlmclSettings(ConfidenceSettings):
 
 
 class MomentumCurriculum(ConfidentLabels[PlmclSettings]):
-    """PLMCL; the state is a latent, an anchor and a velocity a label, and a margin a class."""
+    """PLMCL; the state is a latent, an anchor and a velocity per label, and a margin per class."""
 
     Settings = PlmclSettings
     state = (*ConfidentLabels.state, "velocities")

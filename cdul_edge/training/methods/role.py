@@ -3,7 +3,7 @@
 Cole et al., CVPR 2021 (CDUL, table 1).
 
 An estimator e = sg(v) holds one latent per picture and class. With the positives P as the paper's
-observed ones, the expected number k of positives a picture, and sgrad stopping gradients:
+observed ones, the expected number k of positives per picture, and sgrad stopping gradients:
 
     R(a)    = ((1 / B) sum_{b,c} a - k)^2 / C^2
     L'(a|b) = mean 1[P] (-log a)  +  mean (-b log a - (1 - b) log(1 - a))  +  R(a)
@@ -76,7 +76,7 @@ class RoleSettings(MethodSettings):
     """The rate is ours, as its step is; the paper's k is the truth's, which nobody has here.
 
     Attributes:
-        k_bar: expected positives a picture (1.5 for VOC, 2.9 for COCO, 1.9 for NUS in the paper's
+        k_bar: expected positives per picture (1.5 for VOC, 2.9 for COCO, 1.9 for NUS in the paper's
             code); None is the mean row sum of the first labels.
         rate: step r of the latents.
     """

@@ -63,7 +63,7 @@ def load_clip_trunk(name: str, weights: str) -> LoadedTrunk:
     """Load `NAME[@pretrained]`; `weights` "none" or a file go before the tag.
 
     Raises:
-        CdulEdgeError: an unknown CLIP, weights that cannot be had, or no ResNet tower.
+        CdulEdgeError: an unknown CLIP, weights that are not available, or no ResNet tower.
     """
     architecture, _, tag = name.partition("@")
     bundled = architecture == "demo"

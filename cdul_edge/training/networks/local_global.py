@@ -31,7 +31,7 @@ _BLOCKS = (BasicBlock, Bottleneck, ClipBottleneck)
 
 
 class ChannelScale(nn.Module):
-    """One learned factor a channel: batch norm with mean 0, variance 1 and no offset."""
+    """One learned factor per channel: batch norm with mean 0, variance 1 and no offset."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

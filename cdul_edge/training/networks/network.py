@@ -84,7 +84,7 @@ def create_network(settings: TrainConfig, classes: int) -> tuple[nn.Module, Netw
         the network: float32 normalized (N, 3, H, W) to logits (N, C); and its plan.
 
     Raises:
-        CdulEdgeError: unknown name (with near matches), weights that cannot be had or do not
+        CdulEdgeError: unknown name (with near matches), weights that are not available or do not
             fit, or an input size that the network cannot take.
     """
     name, weights = settings.network, settings.weights

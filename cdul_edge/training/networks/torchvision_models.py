@@ -14,7 +14,7 @@ from cdul_edge.clip.tensor_files import TensorFileError, read_tensors
 from cdul_edge.training.networks.local_global import BRANCH
 from cdul_edge_runtime.errors import CdulEdgeError
 
-# These two normalize anew what arrives with ImageNet's mean, and have heads for training only.
+# These two normalize their input again, and have heads that only training uses.
 _OWN_SETTINGS: dict[str, dict[str, Any]] = {
     "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": True},
     "inception_v3": {"aux_logits": False, "transform_input": True, "init_weights": True},
@@ -62,12 +62,12 @@ def load_trunk_weights(network: nn.Module, name: str, weights: str, head: str) -
     trunk = {key for key in wanted if not key.startswith(f"{head}.")}
     if not any(BRANCH in key for key in kept):  # a plain network's weights go beside new branches
         trunk = {key for key in trunk if BRANCH not in key}
-    strange = sorted(trunk ^ set(kept))
-    strange += sorted(k for k in trunk & set(kept) if kept[k].shape != wanted[k].shape)
-    if strange:
+    differing = sorted(trunk ^ set(kept))
+    differing += sorted(k for k in trunk & set(kept) if kept[k].shape != wanted[k].shape)
+    if differing:
         raise CdulEdgeError(
-            f"the weights {weights} do not fit {name} at this input size: {len(strange)} of "
-            f"{len(trunk)} tensors differ, such as {strange[0]}: give weights of this network"
+            f"the weights {weights} do not fit {name} at this input size: {len(differing)} of "
+            f"{len(trunk)} tensors differ, such as {differing[0]}: give weights of this network"
         )
     network.load_state_dict(kept, strict=False)
 

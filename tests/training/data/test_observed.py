@@ -76,7 +76,10 @@ def test_a_class_whose_name_begins_with_a_hyphen_is_itself(tmp_path: Path) -> No
     ("text", "message"),
     [
         ("image_path,label\n9.jpg,cat\n8.jpg,dog\n", r"2 picture\(s\) that are not among the 3"),
-        ("image_path,label\n1.jpg,cow\n", "names 'cow', which is no class of the labels: they"),
+        (
+            "image_path,label\n1.jpg,cow\n",
+            "names 'cow', which is no class of the labels: their 3 classes include cat",
+        ),
         ("image_path,label\n1.jpg,-cow\n", "names 'cow', which is no class"),
         ("image_path,cow,pig\n1.jpg,1,0\n", "names 'cow', 'pig', which are no classes"),
         ('image_path,label\n1.jpg,"cat,-cat"\n', r"1 label\(s\): 'cat' is both there and not th"),

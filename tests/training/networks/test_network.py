@@ -117,7 +117,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_weights_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "broken.pth"
     file.write_bytes(b"not a checkpoint")
-    with pytest.raises(CdulEdgeError, match=r"broken\.pth is damaged"):
+    with pytest.raises(CdulEdgeError, match=r"broken\.pth cannot be read"):
         create_network(config(weights=str(file)), 3)
 
 
