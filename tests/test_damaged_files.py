@@ -26,12 +26,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from cdul_edge.cli.info import describe_path
 from cdul_edge.labelling.imported.similarity_files import read_similarities
 from cdul_edge.labelling.store.folder import read_list
 from cdul_edge.labelling.store.parts import part_digest, read_part
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.labels.scored_pictures import read_scored_pictures
+from cdul_edge.study.cells import Cell
+from cdul_edge.study.outcome import MEASURES, Finished, read_finished
+from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.run_folder import load_first_epoch, load_run
+from cdul_edge.training.summary import read_metrics
 from cdul_edge_calibration.data.calibration_record import CalibrationRecord
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp, find_engine
@@ -118,6 +123,8 @@ def damage_checkpoint(content: bytes, rng: np.random.Generator) -> bytes:
     return sink.getvalue()
 
 
+KNOWN = (".json", ".jsonl", ".npz", ".onnx", ".parquet", ".pt")
+LINES: tuple[Damage, ...] = (damage_lines, damage_bytes)
 JSON: tuple[Damage, ...] = (damage_json, damage_json, damage_json, damage_bytes)
 BINARY: tuple[Damage, ...] = (damage_end, damage_bytes)
 CASES = (
@@ -145,7 +152,7 @@ CASES = (
     Case("labels/similarities/part-00000.parquet", BINARY, 60, use_part),
     Case(
         "predictions.jsonl",
-        (damage_lines, damage_bytes),
+        LINES,
         60,
         lambda at: read_scored_pictures(at / "predictions.jsonl"),
     ),
@@ -153,6 +160,8 @@ CASES = (
     Case("run/summary.json", JSON, 40, use_run),
     Case("run/checkpoint.pt", BINARY, 40, use_run),
     Case("run/checkpoint.pt", (damage_checkpoint,), 20, use_run),
+    Case("run/metrics.jsonl", LINES, 40, lambda at: read_metrics(at / "run")),
+    Case("cell.json", JSON, 60, lambda at: read_finished(at / "cell.json")),
     Case("run/first_epoch.pt", BINARY, 20, use_run),
 )
 
@@ -167,6 +176,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(folder / "bundle/model.fp32.onnx", folder / "model.onnx")
     write_json(folder / "thresholds.json", {"red": 0.5, "green": 1})
     write_engine(folder / "bundle")
+    write_cell(folder / "cell.json")
     write_similarities(folder)
     return folder
 
@@ -187,6 +197,14 @@ def write_engine(bundle: Path) -> None:
     ).write(plan.with_suffix(".json"))
 
 
+def write_cell(file: Path) -> None:
+    cell = Cell("default", "cdul", "none", 0)
+    curves = ((None, 50.0), (50.0, 51.0))
+    measures = dict.fromkeys(MEASURES, 50.0)
+    finished = Finished(cell, measures, {"cat": None}, *curves, TrainConfig(), "abcd")
+    write_json(file, finished.to_dict())
+
+
 def write_similarities(folder: Path) -> None:
     cosines = np.random.default_rng(0).normal(0.2, 0.02, (3, 3, 2)).astype(np.float32)
     names, classes = ["a", "b", "c"], list(COLORS)
@@ -203,6 +221,20 @@ def write_similarities(folder: Path) -> None:
 def test_what_is_damaged_is_one_of_our_errors(made: Path, case: Case) -> None:
     refused = try_damaged(made, case, range(case.times))
     assert refused > case.times // 8  # or the damage did nothing
+
+
+@pytest.mark.parametrize("times", [4, pytest.param(100, marks=pytest.mark.slow)])
+def test_info_says_what_any_damaged_file_is_or_why_not(made: Path, times: int) -> None:
+    suffixes = {".json": JSON, ".jsonl": LINES}
+    files = [file for file in made.rglob("*") if file.suffix in KNOWN]
+    assert len(files) > 30
+    for file in files:
+        damages = suffixes.get(file.suffix, BINARY)
+        try_damaged(made, describing(str(file.relative_to(made)), damages), range(times))
+
+
+def describing(file: str, damages: tuple[Damage, ...]) -> Case:
+    return Case(file, damages, 0, lambda at: describe_path(at / file))
 
 
 @pytest.mark.slow

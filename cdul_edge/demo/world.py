@@ -195,6 +195,8 @@ def _prepare(world: World, settings: WorldSettings, *, force: bool) -> bool:
 
 def _refuse_others(path: Path, settings: WorldSettings) -> None:
     earlier, wanted = read_json(path), asdict(settings)
+    if not isinstance(earlier, dict):
+        raise CdulEdgeError(f"{path} is not that of a drawn world: choose another --out")
     different = [
         f"{name} {earlier.get(name)!r}, now {value!r}"
         for name, value in wanted.items()
@@ -240,10 +242,18 @@ def _finish(world: World, settings: WorldSettings) -> None:
         temporary.write_text("".join(f"{name}\n" for name in CLASS_NAMES), encoding="utf-8")
     for split, truth in zip(_SPLITS, (world.train_truth, world.heldout_truth), strict=True):
         starts = range(0, getattr(settings, split), PART_PICTURES)
-        parts = [np.load(_part_file(world.root, split, start)) for start in starts]
+        parts = [_read_part(_part_file(world.root, split, start)) for start in starts]
         _write_truth(truth, split, np.concatenate(parts))
     write_json(world.settings, asdict(settings))
     shutil.rmtree(world.root / _UNFINISHED)
+
+
+def _read_part(file: Path) -> NDArray[np.uint8]:
+    try:
+        labels: NDArray[np.uint8] = np.load(file)
+    except (ValueError, EOFError, OSError) as error:
+        raise CdulEdgeError(f"{file} is damaged ({error}): remove it, and try again") from error
+    return labels
 
 
 def _write_truth(path: Path, split: str, labels: NDArray[np.uint8]) -> None:

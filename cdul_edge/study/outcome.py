@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -11,6 +11,7 @@ from cdul_edge.study.cells import Cell
 from cdul_edge.training.config import TrainConfig
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json
+from cdul_edge_runtime.host.json_record import RecordError, check_header, parse_record
 
 # Of a finished cell; percent, but for the seconds.
 Measure = Literal[
@@ -88,21 +89,18 @@ def read_finished(file: Path) -> Finished:
     values = read_json(file)
     try:
         return _from_dict(values)
-    except (CdulEdgeError, KeyError, TypeError, AttributeError) as error:
+    except CdulEdgeError as error:
         raise CdulEdgeError(
             f"{file} is no result of this version's cells ({error}): choose another --out, or "
             "remove that file to run the cell again"
         ) from error
 
 
-def _from_dict(values: Mapping[str, Any]) -> Finished:
-    return Finished(
-        cell=Cell(**values["cell"]),
-        measures={name: values[name] for name in MEASURES},
-        ap=dict(values["ap"]),
-        curve=tuple(values["curve"]),
-        labels_curve=tuple(values["labels_curve"]),
-        settings=TrainConfig.from_dict(values["settings"]),
-        labels_digest=values["labels_digest"],
-        label_guard=values["label_guard"],
-    )
+def _from_dict(values: Any) -> Finished:
+    check_header(values, status="done")
+    missing = [name for name in MEASURES if name not in values]
+    if missing:
+        raise RecordError(f"{missing[0]} is missing")
+    measures = {name: values[name] for name in MEASURES}
+    found = parse_record(Finished, {**values, "measures": measures, "settings": {}})
+    return replace(found, settings=TrainConfig.from_dict(values.get("settings")))

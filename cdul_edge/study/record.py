@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from cdul_edge import __version__
 from cdul_edge.study.request import StudyRequest
@@ -25,12 +26,7 @@ def settle_folder(request: StudyRequest) -> None:
     record = out / RECORD
     if record.is_file():
         found = read_json(record)
-        if not isinstance(found, Mapping) or found.get("format") != FORMAT:
-            raise CdulEdgeError(
-                f"{record} is not of format {FORMAT}: use the program that made it, or choose "
-                "another --out"
-            )
-        stored = current_names(found["settings"])
+        stored = current_names(_parse_settings(found, record))
         different = [
             f"{key} {stored.get(key)} (now {wanted.get(key)})"
             for key in {**stored, **wanted}
@@ -46,3 +42,15 @@ def settle_folder(request: StudyRequest) -> None:
         raise CdulEdgeError(f"{out} exists and holds no study: choose another --out")
     about = {"format": FORMAT, "program": "cdul-edge", "version": __version__}
     write_json(record, {**about, "settings": wanted})
+
+
+def _parse_settings(found: object, record: Path) -> Mapping[str, object]:
+    settings = found.get("settings") if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping) or found.get("format") != FORMAT:
+        raise CdulEdgeError(
+            f"{record} is not of format {FORMAT}: use the program that made it, or choose "
+            "another --out"
+        )
+    if not isinstance(settings, Mapping):
+        raise CdulEdgeError(f"{record} is damaged (it has no settings): choose another --out")
+    return settings

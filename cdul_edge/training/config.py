@@ -158,12 +158,14 @@ class TrainConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
+    def from_dict(cls, values: Any) -> TrainConfig:
         """Read what `to_dict` wrote, in this version's spelling or the one before.
 
         Raises:
             CdulEdgeError: unknown or missing settings, or values out of range.
         """
+        if not isinstance(values, Mapping):
+            raise CdulEdgeError("training settings are missing")
         given = current_names(values)
         odd = sorted({field.name for field in fields(cls)} ^ set(given))
         if odd:

@@ -274,7 +274,7 @@ def _embedded_manifest(metadata: dict[str, str], model: Path) -> Manifest:
         )
     try:
         return Manifest.from_dict(json.loads(metadata[METADATA_KEY]))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(
             f"{model} carries a damaged manifest ({error}): export it anew"
         ) from error

@@ -30,7 +30,7 @@ def _holds_predictions(beginning: bytes) -> bool:
         return True
     try:
         row = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(row, dict) and {"path", "scores"} <= row.keys()
 

@@ -46,7 +46,7 @@ def refuse_foreign_json(target: Path, content: Mapping[str, object] | None = Non
             return True
         try:
             document = json.loads(beginning)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         return isinstance(document, dict) and names <= document.keys()
 

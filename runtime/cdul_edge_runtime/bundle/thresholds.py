@@ -177,7 +177,7 @@ def _refuse(file: Path, faults: list[str], never: str) -> None:
 def _holds_thresholds(beginning: bytes) -> bool:
     try:
         content = json.loads(beginning)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(content, dict) and all(
         value is None or _is_number(value) for value in content.values()
