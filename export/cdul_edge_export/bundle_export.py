@@ -1,4 +1,4 @@
-"""From a trained network to a bundle that has shown to say what PyTorch says."""
+"""From a trained network to a bundle whose scores were compared with PyTorch's."""
 
 from __future__ import annotations
 

@@ -17,6 +17,13 @@ from cdul_edge_runtime.bundle.manifest import program_version
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
+_TALKATIVE = (
+    "torch.onnx",
+    "torch.export",
+    "torch.fx.experimental.symbolic_shapes",
+    "onnxscript",
+    "onnx_ir",
+)
 _EXPORTER_OPSET = 18  # the lowest that torch's exporter makes without converting back
 
 
@@ -90,13 +97,18 @@ def _pool_by_mean(program: torch.export.ExportedProgram) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """torch's exporter talks on stdout, which is ours, and warns about its own insides."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    """Silence torch: its tracer and exporter print progress, and whole graphs before an error."""
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
     levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    sink = io.StringIO()
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(sink),
+        contextlib.redirect_stderr(sink),
+    ):
         warnings.simplefilter("ignore")
         for logger in loggers:
-            logger.setLevel(logging.ERROR)
+            logger.setLevel(logging.CRITICAL)
         try:
             yield
         finally:

@@ -209,14 +209,18 @@ def test_a_network_that_does_not_fit_or_gives_nan_is_refused(tmp_path: Path) -> 
         export(broken, tmp_path / "b")
 
 
-def test_a_network_that_torch_cannot_trace_is_an_error(tmp_path: Path) -> None:
+def test_a_network_that_torch_cannot_trace_is_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     class Branching(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             means = images.mean((2, 3))
             return means if means.sum() > 0 else -means
 
-    with pytest.raises(CdulEdgeError, match="torch cannot export this network"):
+    with pytest.raises(CdulEdgeError, match="torch cannot export this network") as raised:
         export(Branching(), tmp_path / "b")
+    assert "\n" not in str(raised.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_mean_and_max_pooling_keep_their_operators(tmp_path: Path) -> None:
