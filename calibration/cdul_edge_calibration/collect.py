@@ -49,12 +49,14 @@ class Collected:
         check: inputs to measure accuracy on.
         fp32_scores: (N, C) of those.
         reference: the bundle's own pictures, with PyTorch's scores.
+        foreign: why the pictures do not represent the training pictures; None where they do.
     """
 
     record: CalibrationRecord
     check: PreparedPictures
     fp32_scores: npt.NDArray[np.float32]
     reference: Reference
+    foreign: str | None
 
 
 def collect(
@@ -88,11 +90,11 @@ def collect(
         console.say(
             "the same pictures of the same model: the ranges of the last calibration are kept"
         )
-        _refuse_foreign(bundle, pool, record, request, console)
+        foreign = _refuse_foreign(bundle, pool, record, request, console)
         prepared = None
     else:
         record, prepared = _calibrate(bundle, pool, key, folder, console)
-        _refuse_foreign(bundle, pool, record, request, console)
+        foreign = _refuse_foreign(bundle, pool, record, request, console)
         record.write(bundle.folder)
     if check is not None:
         prepared = _other_pictures(bundle, check, request, folder, console)
@@ -106,7 +108,7 @@ def collect(
         )
     with console.progress("scoring in FP32", len(prepared)) as advance:
         scores, _ = score_batches(bundle.model_path(), prepared.batches(advance))
-    return Collected(record, prepared, scores, bundle.reference())
+    return Collected(record, prepared, scores, bundle.reference(), foreign)
 
 
 def _calibrate(
@@ -175,8 +177,8 @@ def _refuse_foreign(
     record: CalibrationRecord,
     request: CalibrateRequest,
     console: Console,
-) -> None:
-    """Refuse pictures that are not like the training pictures; with `force`, warn."""
+) -> str | None:
+    """Refuse pictures that are not like the training pictures; with `force`, warn, and say why."""
     reference, classes = bundle.reference(), bundle.manifest.classes
     own = measure_ranges(bundle.model_path(), lambda: iter([reference.inputs]))
     share = share_beyond(own, record.extremes)
@@ -193,7 +195,7 @@ def _refuse_foreign(
     if reason is None and share <= REFUSE_ABOVE:
         if share > WARN_ABOVE:
             console.warn(f"{unseen}, and are clipped there: give more calibration pictures")
-        return
+        return None
     fault = (
         f"the {len(pool)} calibration pictures under {pool.root} do not represent the training "
         f"pictures: {reason or unseen}"
@@ -204,6 +206,7 @@ def _refuse_foreign(
             "or calibrate all the same with --force"
         )
     console.warn(fault)
+    return fault
 
 
 def _report_choice(choice: Choice, console: Console) -> None:

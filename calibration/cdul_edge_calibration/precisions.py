@@ -84,6 +84,8 @@ class Maker:
         fit, reason = self._fit_fp16() if precision is Precision.FP16 else self._fit_int8(precision)
         verdict = fit.cost.judge(self._limits)
         reasons = () if verdict == "ok" else self._limits_that_are(verdict, fit)
+        if self.collected.foreign:  # then no figure shows that the budget holds
+            verdict, reasons = "broken", (self.collected.foreign, *reasons)
         self._explain(precision, fit, reason, verdict, reasons)
         refused = verdict == "broken" and not self.request.force
         record = None if refused else self._write(precision, fit, verdict)

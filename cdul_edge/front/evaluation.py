@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cdul_edge.labels.quality import LabelQuality, measure_label_quality
 from cdul_edge.labels.scored_pictures import ScoredPictures, read_scored_pictures
-from cdul_edge_calibration.thresholds import ThresholdRule, fit_thresholds
+from cdul_edge_calibration.threshold_rules import ThresholdRule, fit_thresholds
 from cdul_edge_runtime.bundle.classes import name_some
 from cdul_edge_runtime.bundle.thresholds import (
     THRESHOLDS_FILE,

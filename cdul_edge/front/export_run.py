@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge.training.run_folder import TrainedRun, load_run
-from cdul_edge_calibration.thresholds import ThresholdRule, choose_thresholds
+from cdul_edge_calibration.threshold_rules import ThresholdRule, choose_thresholds
 from cdul_edge_export.bundle_export import PARITY_LIMIT, ExportRequest, ExportResult, export
 from cdul_edge_export.deploy import score_pictures
 from cdul_edge_export.reference import REFERENCE_COUNT, choose_reference

@@ -209,6 +209,7 @@ def test_pictures_unlike_the_training_pictures_are_refused(
     forced = calibrate(*words, "--precision", "fp16", "--force")
     assert forced.exit_code == 0, forced.output
     assert "warning: the 130 calibration pictures under" in forced.stderr
+    assert not Bundle.load(residual_bundle).record(Precision.FP16).within_budget  # never by itself
 
 
 def test_where_the_training_pictures_get_the_same_labels_too_the_pictures_are_not_blamed(
@@ -292,7 +293,7 @@ def test_a_bundle_whose_onnx_was_edited_is_refused(residual_bundle: Path, pool: 
         file.write(b"x")
     result = calibrate(residual_bundle, "--images", pool)
     assert "model.fp32.onnx has " in last_line(result)
-    assert "export it anew" in last_line(result)
+    assert "export it again" in last_line(result)
 
 
 def test_a_full_disk_is_one_line_and_the_bundle_still_runs(

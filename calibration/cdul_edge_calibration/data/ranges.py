@@ -113,7 +113,7 @@ def _nan_is_an_error(model: Path) -> Iterator[None]:
 
 def _not_finite(model: Path, where: str) -> CdulEdgeError:
     return CdulEdgeError(
-        f"{model} gives values that are not finite{where}: train it anew, or export an "
+        f"{model} gives values that are not finite{where}: train it again, or export an "
         "earlier checkpoint"
     )
 

@@ -110,7 +110,7 @@ class Bundle:
             faults.append(f"{MANIFEST} names no {Precision.FP32.file_name}")
         if faults:
             raise BundleError(
-                f"{folder}: {'; '.join(faults)}: copy the bundle again, or export it anew"
+                f"{folder}: {'; '.join(faults)}: copy the bundle again, or export it again"
             )
         return cls(folder, manifest)
 
@@ -151,7 +151,7 @@ class Bundle:
             BundleError: there are none, or they do not fit the manifest.
         """
         if REFERENCE not in self.manifest.files:
-            raise BundleError(f"{self.folder} has no {REFERENCE}: export it anew")
+            raise BundleError(f"{self.folder} has no {REFERENCE}: export it again")
         reference = Reference.read(self.folder / REFERENCE)
         preprocess = self.manifest.preprocess
         expected = (preprocess.height_px, preprocess.width_px, len(self.manifest.classes))
@@ -159,7 +159,7 @@ class Bundle:
         if found != expected:
             raise BundleError(
                 f"{self.folder / REFERENCE} has (height, width, classes) {found}, "
-                f"the manifest says {expected}: export the bundle anew"
+                f"the manifest says {expected}: export the bundle again"
             )
         return reference
 

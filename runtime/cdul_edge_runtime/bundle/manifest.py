@@ -157,7 +157,7 @@ class Manifest:
         if content.get("format") != FORMAT:
             raise BundleError(
                 f"has format {content.get('format')!r}, this program reads {FORMAT}: "
-                "install the version that made it, or export anew"
+                "install the version that made it, or export it again"
             )
         try:
             return cls(
@@ -178,7 +178,7 @@ class Manifest:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, CdulEdgeError) as error:
             raise BundleError(
-                f"is damaged ({error}): copy the bundle again, or export anew"
+                f"is damaged ({error}): copy the bundle again, or export it again"
             ) from error
 
     def to_json(self) -> str:

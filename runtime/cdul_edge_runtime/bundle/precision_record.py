@@ -167,5 +167,5 @@ class PrecisionRecord:
         if digest != self.sha256:
             raise BundleError(
                 f"{path} is not the file its record names (sha256 {digest[:8]}…, expected "
-                f"{self.sha256[:8]}…): copy the bundle again, or calibrate anew with --force"
+                f"{self.sha256[:8]}…): copy the bundle again, or calibrate again with --force"
             )

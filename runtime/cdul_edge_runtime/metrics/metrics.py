@@ -14,7 +14,7 @@ from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.choices import ApConvention
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.json_record import null_to_nan, parse_record
-from cdul_edge_runtime.metrics.calibration_error import (
+from cdul_edge_runtime.metrics.reliability import (
     brier_score,
     classwise_calibration_error,
     expected_calibration_error,
@@ -133,7 +133,7 @@ class MetricsReport:
         return {k: _finite(v) if isinstance(v, float) else v for k, v in plain.items()}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> MetricsReport:
+    def from_dict(cls, values: Mapping[str, object]) -> MetricsReport:
         """Read what `to_dict` gave; a number that an older version did not measure is NaN.
 
         Raises:

@@ -201,7 +201,7 @@ def test_weights_that_are_not_finite_are_one_clear_error(tmp_path: Path, broken:
     onnx.save(changed, path)
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
     with pytest.raises(
-        CdulEdgeError, match=r"gives values that are not finite.*: train it anew"
+        CdulEdgeError, match=r"gives values that are not finite.*: train it again"
     ) as error:
         measure(path, images)
     assert "\n" not in str(error.value)

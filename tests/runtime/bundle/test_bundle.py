@@ -75,7 +75,7 @@ def test_all_faults_of_a_bundle_stand_in_one_line(bundle: Path) -> None:
     fault = fault_of(bundle)
     assert "model.fp32.onnx is missing" in fault
     assert "reference.npz has " in fault
-    assert "export it anew" in fault
+    assert "export it again" in fault
 
 
 @pytest.mark.parametrize("name", ["../model.onnx", "/etc/passwd", "a/../../b", "..\\b", "C:b", ""])

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cdul_edge_runtime.metrics.calibration_error import (
+from cdul_edge_runtime.metrics.reliability import (
     brier_score,
     classwise_calibration_error,
     expected_calibration_error,

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cdul_edge_calibration.thresholds import (
+from cdul_edge_calibration.threshold_rules import (
     ThresholdRule,
     choose_thresholds,
     fit_thresholds,
