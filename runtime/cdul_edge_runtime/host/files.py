@@ -183,15 +183,31 @@ def refuse_existing(path: Path, kind: Kind, *, force: bool, inputs: Sequence[Pat
         inputs: what the command reads, which is never replaced.
 
     Raises:
-        CdulEdgeError: something is there and `force` is not set, or it is not ours to replace.
+        CdulEdgeError: something is there and `force` is not set, it is not ours to replace, or
+            nothing may be written there.
+        OSError: no such path can be, as where a part of it is a file.
     """
-    if not os.path.lexists(path) or (isinstance(kind, FileKind) and is_stream(path)):
+    try:
+        path.lstat()  # `exists` takes a name that is too long for one that is free
+    except FileNotFoundError:
+        _require_writable_parent(path)
+        return
+    if isinstance(kind, FileKind) and is_stream(path):
         return
     if path.is_dir() and not any(path.iterdir()):
         return
     if not force:
         raise CdulEdgeError(f"{path} exists: choose another --out, or replace it with --force")
     require_own(path, kind, inputs)
+
+
+def _require_writable_parent(path: Path) -> None:
+    """Say now, and not after hours of work, that nothing can be written at `path`."""
+    there = next(parent for parent in path.absolute().parents if parent.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise CdulEdgeError(
+            f"{there} cannot be written to: change its permissions, or name another path"
+        )
 
 
 def _umask() -> int:

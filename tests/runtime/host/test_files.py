@@ -9,6 +9,7 @@ from cdul_edge_runtime.host.files import (
     atomic_write,
     new_directory,
     read_json,
+    refuse_existing,
     sha256_file,
     write_json,
 )
@@ -127,6 +128,22 @@ def test_a_device_or_a_pipe_is_written_to_and_never_replaced(tmp_path: Path) -> 
     assert pipe.is_fifo()
     write_json(Path("/dev/null"), [1])
     assert Path("/dev/null").is_char_device()
+
+
+def test_a_place_where_nothing_can_be_written_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "circle").symlink_to("circle")
+    places = {"file/x": errno.ENOTDIR, "x" * 300: errno.ENAMETOOLONG, "circle/x": errno.ELOOP}
+    for name, number in places.items():
+        with pytest.raises(OSError, match=r"\[Errno") as caught:
+            refuse_existing(tmp_path / name, KIND, force=True)
+        assert caught.value.errno == number
+    refuse_existing(tmp_path / "new" / "x", KIND, force=False)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(CdulEdgeError, match=f"{tmp_path} cannot be written to"):
+        refuse_existing(tmp_path / "new" / "x", KIND, force=False)
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
