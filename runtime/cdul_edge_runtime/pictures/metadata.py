@@ -24,7 +24,6 @@ _JPEG_METADATA = frozenset({0xFE, *range(0xE0, 0xF0)})  # comments and applicati
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Ancillary PNG chunks that decide how pixels look: transparency, and the frames of an animation.
 _PNG_PIXELS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})
-_PNG_TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})  # inflated by Pillow, with a limit
 
 # TIFF tags without which pixels cannot be decoded, and the orientation.
 _TIFF_PIXELS = frozenset(
@@ -46,8 +45,8 @@ def simpler_versions(content: bytes) -> Iterator[bytes]:
     """The same picture with less and less metadata, for decoders that stumble over it.
 
     JPEG loses its comments and application segments (the orientation only in the last version),
-    PNG its texts and whatever ancillary chunk fails its checksum, TIFF all tags that no pixel
-    needs. Nothing is yielded where nothing can be taken away.
+    PNG every chunk and TIFF every tag that no pixel needs. Nothing is yielded where nothing can be
+    taken away.
     """
     try:
         versions = [version for version in _simplify(content) if version != content]
@@ -95,10 +94,9 @@ def _strip_png(content: bytes) -> bytes:
         chunk = content[place : place + 12 + length]
         place += 12 + length
         name = chunk[4:8]
-        ancillary = bool(name[0] & 0x20) and name not in _PNG_PIXELS
-        if ancillary and (name in _PNG_TEXT or not _has_sound_checksum(chunk)):
-            continue
-        kept.append(chunk)
+        critical = not name[0] & 0x20
+        if critical or name in _PNG_PIXELS or (name == b"eXIf" and _has_sound_checksum(chunk)):
+            kept.append(chunk)
     return b"".join(kept)
 
 

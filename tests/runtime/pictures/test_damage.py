@@ -89,7 +89,8 @@ def test_a_tiff_whose_tags_are_nonsense_keeps_its_pixels() -> None:
 def test_a_png_with_long_or_damaged_comments_keeps_its_pixels() -> None:
     row = b"\0" + bytes((*RED, *BLUE))
     long = b"zTXtkey\0\0" + zlib.compress(bytes(3 << 20))
-    for chunk in (long, b"iTXtk\0\1\0\0\0" + long[9:], b"iCCPname\0\0junk", b"eXIfII*\0\xff\xff"):
+    compressed = (long, b"iTXtk\0\1\0\0\0" + long[9:], b"iCCPname\0\0junk")
+    for chunk in (*compressed, b"eXIfII*\0\xff\xff", b"gAMA\1", b"cHRM", b"pHYs\1", b"sRGB"):
         assert open_image(png((2, 1, 8, 2), row, chunk)).tobytes() == bytes((*RED, *BLUE))
     content = png((2, 1, 8, 2), row, b"tEXtkey\0some words")
     wrong = content.replace(b"some words", b"other word")  # its checksum is wrong now
