@@ -53,7 +53,7 @@ def label_pictures(request: LabelRequest, console: Console, effort: Effort) -> L
                 raise
             changes = Changes(everything=True)
     if existing is not None and changes.none and existing.complete and not request.repair:
-        existing.refuse_damage(request.out, besides=FILE_NAME)
+        existing.refuse_damage(request.out, digests=True, besides=FILE_NAME)
         console.say("the similarities are complete: CLIP is not run")
         return existing
     with extra_imports("train", "running CLIP"):

@@ -192,6 +192,13 @@ class LabelsManifest:
     files: Mapping[str, FileFacts] = field(default_factory=dict)
     version: str = __version__
 
+    def __post_init__(self) -> None:
+        for name in self.files:
+            if Path(name).is_absolute() or ".." in Path(name).parts:
+                raise RecordError(f"it names {name!r}, which is not in its folder")
+        if self.thresholds is not None and len(self.thresholds) != len(self.classes):
+            raise RecordError("it has no threshold for each class")
+
     def write(self, folder: Path, files: Sequence[str]) -> None:
         """Write it into `folder`; the files named are recorded with digest and size."""
         recorded = {
@@ -203,11 +210,18 @@ class LabelsManifest:
         head = {"format": FORMAT, "kind": _KIND, "program": "cdul-edge"}
         write_json(folder / MANIFEST, {**head, **content})
 
-    def refuse_damage(self, folder: Path, *, besides: str) -> None:
+    def refuse_damage(
+        self, folder: Path, *, digests: bool = False, besides: str | None = None
+    ) -> None:
         """Raise `LabelsError` when a file but `besides` is missing, truncated or changed."""
-        faults = self.find_faults(folder, digests=True)
-        faults.pop(besides, None)
-        refuse_faults(folder, faults)
+        faults = self.find_faults(folder, digests=digests)
+        named = [f"{name} {fault}" for name, fault in faults.items() if name != besides]
+        if named:
+            more = f"; and {len(named) - 5} more" if len(named) > 5 else ""
+            raise LabelsError(
+                f"{folder} is damaged: {'; '.join(named[:5])}{more}: run the same `cdul-edge "
+                "label` command with --repair"
+            )
 
     def drop_damage(self, folder: Path) -> None:
         """Remove what is not the file that was written, so that it is made again."""
@@ -250,22 +264,11 @@ def read_manifest(folder: Path) -> LabelsManifest | None:
             "folder, or use the program that made it"
         )
     try:
-        manifest = parse_record(LabelsManifest, content)
+        return parse_record(LabelsManifest, content)
     except RecordError as error:
         raise LabelsError(
             f"{file} is damaged, {error}: label the pictures again, into another folder"
         ) from error
-    return _checked(manifest, file)
-
-
-def _checked(manifest: LabelsManifest, file: Path) -> LabelsManifest:
-    for name in manifest.files:
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise LabelsError(f"{file} names {name!r}, which is not in its folder: it was edited")
-    thresholds = manifest.thresholds
-    if thresholds is not None and len(thresholds) != len(manifest.classes):
-        raise LabelsError(f"{file} has no threshold for each class: label the pictures again")
-    return manifest
 
 
 def check_labels_folder(folder: Path) -> None:
@@ -283,16 +286,4 @@ def check_labels_folder(folder: Path) -> None:
         raise LabelsError(
             f"{folder} is not finished: the same `cdul-edge label` command goes on where it stopped"
         )
-    refuse_faults(folder, manifest.find_faults(folder))
-
-
-def refuse_faults(folder: Path, faults: Mapping[str, str]) -> None:
-    """Raise `LabelsError` naming the first of the faults, if there are any."""
-    if not faults:
-        return
-    named = [f"{name} {fault}" for name, fault in faults.items()]
-    more = f"; and {len(named) - 5} more" if len(named) > 5 else ""
-    raise LabelsError(
-        f"{folder} is damaged: {'; '.join(named[:5])}{more}: run the same `cdul-edge label` "
-        "command with --repair"
-    )
+    manifest.refuse_damage(folder)

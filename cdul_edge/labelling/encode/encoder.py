@@ -17,8 +17,7 @@ from cdul_edge.clip.models import LoadedClip
 from cdul_edge.labelling.arrays import Floats, Pixels
 from cdul_edge.labelling.decode.decoding import Decoded
 from cdul_edge.labelling.encode.fold_batch_norm import fold_batch_norm
-from cdul_edge.labelling.encode.prompts import Prompts
-from cdul_edge.labelling.encode.text_checks import refuse_equal_classes, warn_of_truncated
+from cdul_edge.labelling.encode.prompts import Prompts, refuse_equal, warn_of_truncated
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.machine import usable_cores
@@ -102,10 +101,10 @@ class ClipEncoder:
             if console is not None:
                 warn_of_truncated(sentences, self._clip.tokenize, tokens, console)
             by_class = torch.split(tokens, [len(listed) for listed in texts])
-            refuse_equal_classes(
+            refuse_equal(
                 prompts.classes.names,
                 [frozenset(row.numpy().tobytes() for row in rows) for rows in by_class],
-                "their prompts are the same tokens",
+                "have prompts of the same tokens, so CLIP cannot tell them apart",
             )
             embedded = torch.cat(
                 [
@@ -116,10 +115,10 @@ class ClipEncoder:
             grouped = torch.split(embedded, [len(listed) for listed in texts])
             means = [rows.mean(dim=0) for rows in grouped]
             vectors = _checked(normalize(torch.stack(means), dim=-1))
-        refuse_equal_classes(
+        refuse_equal(
             prompts.classes.names,
             [vector.tobytes() for vector in vectors],
-            "their text embeddings are equal to the bit",
+            "have text embeddings that are equal to the bit, so CLIP cannot tell them apart",
         )
         return vectors
 

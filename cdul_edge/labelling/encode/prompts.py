@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cdul_edge.labelling.encode.class_file import read_class_file
 from cdul_edge_runtime.bundle.classes import ClassList, fold_class
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console
+
+if TYPE_CHECKING:
+    import torch
+
+    Tokenize = Callable[[list[str]], torch.Tensor]  # N texts to (N, L)
 
 DEFAULT_TEMPLATE = "a photo of a {}"
 # `--template ensemble`: the seven of CLIP's eighty that its authors found to be as good together on
@@ -24,6 +31,9 @@ ENSEMBLE_TEMPLATES = (
     "art of the {}.",
     "a photo of the small {}.",
 )
+
+_NAMED = 3
+_SHOWN = 60  # characters of a sentence that is too long
 
 # PASCAL VOC writes these ids as one word, which CLIP's tokenizer would read as another word.
 _SPACED = {"diningtable": "dining table", "pottedplant": "potted plant", "tvmonitor": "tv monitor"}
@@ -86,9 +96,9 @@ def read_prompts(path: Path, templates: Iterable[str] = (DEFAULT_TEMPLATE,)) -> 
     try:
         classes = ClassList(names)
         folded = [fold_class(name) for name in names]
-        _refuse_equal(names, folded, "differ only in case, spaces, or hyphens")
+        refuse_equal(names, folded, "differ only in case, spaces, or hyphens")
         spoken = [tuple(sorted({_spoken(prompt) for prompt in given})) for given in prompts]
-        _refuse_equal(names, spoken, "have the same prompts, so CLIP cannot tell them apart")
+        refuse_equal(names, spoken, "have the same prompts, so CLIP cannot tell them apart")
         return Prompts(classes, prompts, tuple(templates))
     except CdulEdgeError as error:
         raise CdulEdgeError(f"{path}: {error}") from error
@@ -112,9 +122,53 @@ def _spoken(prompt: str) -> str:
     return " ".join(unicodedata.normalize("NFC", prompt).casefold().split())
 
 
-def _refuse_equal(names: Sequence[str], keys: Sequence[Hashable], fault: str) -> None:
+def warn_of_truncated(
+    sentences: Sequence[str], tokenize: Tokenize, tokens: torch.Tensor, console: Console
+) -> None:
+    """Name the sentences of which CLIP reads the beginning only.
+
+    Args:
+        sentences: N texts.
+        tokenize: texts to (N, L) tokens.
+        tokens: of the sentences.
+        console: for the warning.
+    """
+    padding = int(tokenize([""])[0, -1])
+    rows = tokens.tolist()
+    full = [sentence for sentence, row in zip(sentences, rows, strict=True) if row[-1] != padding]
+    truncated = [one for one in full if _is_truncated(one, tokenize, tokens.shape[1], padding)]
+    if truncated:
+        named = ", ".join(f"{one[:_SHOWN]!r}…" for one in truncated[:_NAMED])
+        more = f" and {len(truncated) - _NAMED} more" if len(truncated) > _NAMED else ""
+        console.warn(
+            f"CLIP reads {tokens.shape[1]} tokens, and does not see the end of {named}{more}: "
+            "shorten the prompts"
+        )
+
+
+def _is_truncated(sentence: str, tokenize: Tokenize, length: int, padding: int) -> bool:
+    """Whether a sentence that fills the context goes on beyond it."""
+    encode = getattr(tokenize, "encode", None)  # open_clip's own tokenizer; beginning and end added
+    if encode is not None:
+        return len(encode(sentence)) + 2 > length
+    # a sentence that just fits is not full any more without its last word
+    return int(tokenize([sentence.rpartition(" ")[0]])[0, -1]) != padding
+
+
+def refuse_equal(classes: Sequence[str], meanings: Sequence[Hashable], fault: str) -> None:
+    """Refuse two classes with one meaning: their columns would be equal.
+
+    Args:
+        classes: names.
+        meanings: one for each class.
+        fault: what equal ones have or are, such as "have the same prompts".
+
+    Raises:
+        CdulEdgeError: naming the first two.
+    """
     first: dict[Hashable, str] = {}
-    for name, key in zip(names, keys, strict=True):
-        if key in first:
-            raise CdulEdgeError(f"{first[key]!r} and {name!r} {fault}: reword or drop one of them")
-        first[key] = name
+    for name, meaning in zip(classes, meanings, strict=True):
+        if meaning in first:
+            other = first[meaning]
+            raise CdulEdgeError(f"{other!r} and {name!r} {fault}: reword or drop one of them")
+        first[meaning] = name

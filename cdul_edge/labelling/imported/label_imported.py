@@ -59,7 +59,7 @@ def import_similarities(request: ImportRequest, console: Console) -> LabelsManif
         before = existing.settings.to_dict()
         refuse_differences(request.out, describe_differences(before, settings.to_dict()))
     if existing and existing.complete and not (request.repair or request.force):
-        existing.refuse_damage(request.out, besides=FILE_NAME)
+        existing.refuse_damage(request.out, digests=True, besides=FILE_NAME)
         console.say("the similarities are in the store already")
         return existing
     _announce(found, console)

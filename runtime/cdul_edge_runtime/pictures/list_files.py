@@ -49,19 +49,18 @@ def _csv_paths(source: Path, text: str) -> list[tuple[int, str]]:
         if not path:
             raise CdulEdgeError(f"{source}, row {line} has an empty {COLUMN}: name a picture")
         if any("\n" in value or "\r" in value for value in fields):
-            refuse_line_breaks(source, line, [fields[column]])
-            _refuse_swallowed_rows(source, line, fields, column)
+            refuse_line_breaks(source, line, [fields[column], *_swallowed_rows(fields, column)])
         named.append((line, path))
     return named
 
 
-def _refuse_swallowed_rows(source: Path, line: int, fields: Sequence[str], column: int) -> None:
+def _swallowed_rows(fields: Sequence[str], column: int) -> Iterator[str]:
     """A caption may run over several lines, unless one of them looks like a row of its own."""
     for value in fields:
         for inner in value.split("\n")[1:]:
             parts = inner.split(",")
             if len(parts) > column and _looks_like_picture(parts[column]):
-                refuse_line_breaks(source, line, [value])
+                yield value
 
 
 def _looks_like_picture(path: str) -> bool:

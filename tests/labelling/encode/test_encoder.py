@@ -131,7 +131,7 @@ def test_a_sentence_beyond_clips_context_is_named_and_one_that_fits_is_not(clip:
 def test_classes_that_differ_only_beyond_clips_context_are_refused(clip: MakeClip) -> None:
     same = "cat " * 18
     prompts = Prompts(ClassList(("a", "b", "c")), ((same + "x",), ("dog",), (same + "y",)), ("{}",))
-    with pytest.raises(CdulEdgeError, match="'a' and 'c' apart, their prompts are the same tokens"):
+    with pytest.raises(CdulEdgeError, match="'a' and 'c' have prompts of the same tokens"):
         ClipEncoder(clip(), "cpu").embed_texts(prompts)
 
 
@@ -140,5 +140,5 @@ def test_classes_whose_embeddings_are_equal_to_the_bit_are_refused(clip: MakeCli
     with torch.no_grad():
         encoder._model.token_embedding.weight.fill_(0.1)  # a text tower that reads no word
     prompts = Prompts(ClassList(("cat", "dog")), (("cat",), ("dog",)), ("{}",))
-    with pytest.raises(CdulEdgeError, match="'cat' and 'dog' apart, their text embeddings"):
+    with pytest.raises(CdulEdgeError, match="'cat' and 'dog' have text embeddings"):
         encoder.embed_texts(prompts)
