@@ -69,7 +69,8 @@ def test_a_reader_with_two_minutes_is_not_given_a_book(pattern: str, most: int) 
 
 
 def test_the_figures_shown_are_those_of_the_result_files() -> None:
-    assert tables.PAGE.read_text(encoding="utf-8") == tables.draw_page()
+    drawn = tables.PAGE.read_text(encoding="utf-8") == tables.draw_page()
+    assert drawn, "run `python -m benchmarks.tables`"
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"{tables.BEGIN}\n{tables.draw_summary()}{tables.END}" in readme
 
