@@ -4,7 +4,7 @@ Sides that take turns, resnet18 at 224 px, batches of 32:
 
 * `first_epoch`: decode every picture into the cache, then one epoch of `cdul-edge train`;
 * `later_epochs`: one epoch from the cache, as every epoch but the first;
-* `uncached`: one epoch that decodes anew (`--cache none`);
+* `uncached`: one epoch that decodes again (`--cache none`);
 * `bare`: forward, loss and backward on one batch already in memory, without an optimizer.
 
 A run of E epochs has the speed of one `first_epoch` and E - 1 `later_epochs`; `run_over_bare` is

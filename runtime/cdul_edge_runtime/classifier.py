@@ -276,7 +276,7 @@ def _embedded_manifest(metadata: dict[str, str], model: Path) -> Manifest:
         return Manifest.from_dict(json.loads(metadata[METADATA_KEY]))
     except (ValueError, RecursionError) as error:
         raise BundleError(
-            f"{model} carries a damaged manifest ({error}): export it anew"
+            f"{model} carries a damaged manifest ({error}): export it again"
         ) from error
     except BundleError as error:
         raise BundleError(f"the manifest inside {model} {error}") from error
@@ -293,4 +293,4 @@ def _check_fit(manifest: Manifest, backend: Backend, model: Path) -> None:
             f"takes {'x'.join(map(str, backend.input_shape))} px, the manifest says {size}"
         )
     if faults:
-        raise BundleError(f"{model} {' and '.join(faults)}: export it anew")
+        raise BundleError(f"{model} {' and '.join(faults)}: export it again")

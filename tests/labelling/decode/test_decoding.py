@@ -64,7 +64,7 @@ def test_what_is_read_is_known_again_by_its_bytes(reader: PictureReader) -> None
     file = reader.root / "2.png"
     (picture,) = reader.read_batch(("2.png",), slot)
     assert is_same(file, picture, 0)
-    os.utime(file, ns=(1, 1))  # copied anew: the same bytes at another time
+    os.utime(file, ns=(1, 1))  # copied again: the same bytes at another time
     assert is_same(file, picture, 0)
     content = bytearray(file.read_bytes())
     content[-20] ^= 1

@@ -165,5 +165,5 @@ def _checked(module: Any) -> TensorRT:
 def _explain_broken(name: str, error: Exception) -> str:
     return (
         f"{name} is installed but does not load ({error}): its libraries are missing or of another "
-        "version; install it anew, on a Jetson with apt, on x86 with pip"
+        "version; install it again, on a Jetson with apt, on x86 with pip"
     )
