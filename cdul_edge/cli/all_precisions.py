@@ -39,19 +39,18 @@ def calibrate_and_build(
     """
     from cdul_edge.cli.calibrate import report_result
     from cdul_edge_calibration import CalibrateRequest, calibrate
-    from cdul_edge_export.engine import build_engines, buildable_precisions
-    from cdul_edge_export.engine_config import BuildSettings
+    from cdul_edge_export import BuildRequest, build
     from cdul_edge_runtime.host.console import StderrConsole
 
-    result = calibrate(CalibrateRequest(bundle.folder, pictures), StderrConsole())
+    console = StderrConsole(message_console())
+    result = calibrate(CalibrateRequest(bundle.folder, pictures), console)
     faults = []
     try:
         report_result(result, None, to_stderr=True)
     except CdulEdgeError as refused:  # what holds the budget is built all the same
         faults.append(str(refused))
     if obstacle is None:
-        wanted = [BuildSettings(precision=each) for each in buildable_precisions(bundle)]
-        build_engines(bundle, wanted, talk=_say)
+        build(BuildRequest(bundle.folder), console)
     else:
         faults.append(
             f"no engine was built: {obstacle}; {bundle.folder} is complete without: on the device "

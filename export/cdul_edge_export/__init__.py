@@ -11,17 +11,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cdul_edge_export.bundle_engines import BuildRequest, BuildResult, build
     from cdul_edge_export.bundle_export import ExportRequest, ExportResult, export
-    from cdul_edge_export.engines import BuildRequest, BuildResult, build
 
 __all__ = ["BuildRequest", "BuildResult", "ExportRequest", "ExportResult", "build", "export"]
 
 _HOMES = {
-    "BuildRequest": "engines",
-    "BuildResult": "engines",
+    "BuildRequest": "bundle_engines",
+    "BuildResult": "bundle_engines",
     "ExportRequest": "bundle_export",
     "ExportResult": "bundle_export",
-    "build": "engines",
+    "build": "bundle_engines",
     "export": "bundle_export",
 }
 
