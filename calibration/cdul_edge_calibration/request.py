@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.choices import RangeMethod
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import PictureList
-
-# How the range of an activation is taken: all values, or 99.999 % of them.
-RangeMethod = Literal["minmax", "percentile"]
 
 REDUCED = (Precision.FP16, Precision.INT8, Precision.INT8_CPU)
 
@@ -57,7 +55,7 @@ class CalibrateRequest:
         if not self.precisions or Precision.FP32 in self.precisions:
             made = ", ".join(precision.value for precision in REDUCED)
             faults.append(f"FP32 is what calibration starts from: it makes {made}")
-        if self.method not in ("minmax", "percentile"):
+        if self.method not in get_args(RangeMethod):
             faults.append(f"method {self.method}: expected minmax or percentile")
         if min(self.count, self.check_count) < 1 or self.seed < 0:
             faults.append(

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
         EvaluationOptions,
         ObservedOptions,
     )
-    from cdul_edge_calibration.request import RangeMethod
-    from cdul_edge_runtime.backends import DeviceRequest, PrecisionRequest
     from cdul_edge_runtime.backends.profile import Profile
     from cdul_edge_runtime.bundle import manifest
+    from cdul_edge_runtime.choices import DeviceRequest, PrecisionRequest, RangeMethod
 
 StrPath = str | os.PathLike[str]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 # How a picture, or a view of one, becomes a network's input; see `Preprocess`.
 Resize = Literal["squash", "center", "letterbox"]
@@ -10,3 +10,14 @@ Resize = Literal["squash", "center", "letterbox"]
 Difficult = Literal["negative", "ignore", "positive"]
 # How precision is averaged over recall; see `average_precision`.
 ApConvention = Literal["area", "voc2010", "voc2007"]
+# "cpu", "cuda" and "ort-tensorrt" are execution providers of ONNX Runtime; "tensorrt" is an engine
+# that `cdul-edge build` made on this machine, run without ONNX Runtime.
+Device = Literal["cpu", "cuda", "ort-tensorrt", "tensorrt"]
+DEVICES: tuple[Device, ...] = get_args(Device)
+PrecisionName = Literal["fp32", "fp16", "int8", "int8-cpu"]  # the values of `Precision`
+
+# What can be asked for: "auto" is the fastest that is here, "all" goes through every one.
+DeviceRequest = Literal["auto", "all", Device]
+PrecisionRequest = Literal["auto", "all", PrecisionName]
+# How calibration takes the range of an activation: all values, or 99.999 % of them.
+RangeMethod = Literal["minmax", "percentile"]

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from cdul_edge_runtime.backends import Backend, Device
+from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Manifest, Precision
+from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.pictures.images import open_image, upright_rgb
 from cdul_edge_runtime.pictures.preprocess import Preprocess

@@ -10,10 +10,11 @@ from typing import Literal
 
 import numpy as np
 
-from cdul_edge_runtime.backends import DEVICES, Backend, Device
+from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES, damaged_stamps, list_engines
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.choices import DEVICES, Device
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.machine import describe_machine, nvidia_driver_there
 

@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pytest
 
 from cdul_edge_runtime import selection
-from cdul_edge_runtime.backends import Backend, Device
+from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import write_json

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 
 from cdul_edge_calibration.data.ranges import Ranges
-from cdul_edge_calibration.request import RangeMethod
 from cdul_edge_runtime.bundle.manifest import PROGRAM, program_version
+from cdul_edge_runtime.choices import RangeMethod
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
 from cdul_edge_runtime.host.json_record import check_header, parse_record

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from cdul_edge_runtime.choices import RangeMethod
 
 
 class Reduced(str, Enum):
@@ -50,7 +52,7 @@ Truth = Annotated[
     ),
 ]
 Method = Annotated[
-    Literal["minmax", "percentile"],
+    RangeMethod,
     typer.Option(
         help="Take ranges that hold all values, or 99.999 % of them. Use percentile where rare "
         "outliers cost accuracy."

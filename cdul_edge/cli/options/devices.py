@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cdul_edge_runtime.backends import Device, DeviceRequest, PrecisionName, PrecisionRequest
+from cdul_edge_runtime.choices import Device, DeviceRequest, PrecisionName, PrecisionRequest
 from cdul_edge_runtime.errors import CdulEdgeError
 
 _DEVICE = "Run the network on this device; auto takes the fastest that is available"

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-
-# "cpu", "cuda" and "ort-tensorrt" are execution providers of ONNX Runtime; "tensorrt" is an engine
-# that `cdul-edge build` made on this machine, run without ONNX Runtime.
-Device = Literal["cpu", "cuda", "ort-tensorrt", "tensorrt"]
-DEVICES: tuple[Device, ...] = get_args(Device)
-PrecisionName = Literal["fp32", "fp16", "int8", "int8-cpu"]  # the values of `Precision`
-
-# What can be asked for: "auto" is the fastest that is here, "all" goes through every one.
-DeviceRequest = Literal["auto", "all", Device]
-PrecisionRequest = Literal["auto", "all", PrecisionName]
 
 
 class Backend(Protocol):

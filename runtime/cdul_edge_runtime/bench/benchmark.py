@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from cdul_edge_runtime.backends import DeviceRequest, PrecisionRequest
 from cdul_edge_runtime.bench.combinations import Combinations, Unavailable
 from cdul_edge_runtime.bench.latency import Latency, measure_latency
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import PROGRAM, program_version
+from cdul_edge_runtime.choices import DeviceRequest, PrecisionRequest
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.machine import (

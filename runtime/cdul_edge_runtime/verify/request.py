@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdul_edge_runtime.backends import DeviceRequest, PrecisionRequest
 from cdul_edge_runtime.bench.combinations import Combinations
+from cdul_edge_runtime.choices import DeviceRequest, PrecisionRequest
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import PictureList
 

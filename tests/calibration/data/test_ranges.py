@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import calibrate as ort_calibrate
 
 from cdul_edge_calibration.data.ranges import Ranges, clip_ranges, measure_ranges
-from cdul_edge_calibration.request import RangeMethod
+from cdul_edge_runtime.choices import RangeMethod
 from cdul_edge_runtime.errors import CdulEdgeError
 from tests.fakes.residual_network import build_residual, constant, set_constant
 
@@ -145,7 +145,7 @@ KEPT = """
 import sys, tracemalloc
 from pathlib import Path
 import numpy as np
-from cdul_edge_calibration.request import RangeMethod
+from cdul_edge_runtime.choices import RangeMethod
 from cdul_edge_calibration.data.ranges import clip_ranges, measure_ranges
 
 def batches(count):

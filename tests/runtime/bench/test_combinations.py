@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from cdul_edge.cli import app
 from cdul_edge_runtime import selection
-from cdul_edge_runtime.backends import Backend, Device, DeviceRequest, PrecisionRequest
+from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.bench.benchmark import BenchRequest, Effort, bench
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.choices import Device, DeviceRequest, PrecisionRequest
 from cdul_edge_runtime.errors import DeviceError
 from cdul_edge_runtime.host.files import read_json
 from cdul_edge_runtime.verify.request import VerifyRequest

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from cdul_edge_runtime.backends import DeviceRequest, PrecisionRequest
 from cdul_edge_runtime.bench.benchmark import Speed
 from cdul_edge_runtime.bench.combinations import Combinations
 from cdul_edge_runtime.bench.latency import Latency
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.choices import DeviceRequest, PrecisionRequest
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.verify.request import VerifyRequest

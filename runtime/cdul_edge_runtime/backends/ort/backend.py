@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge_runtime.backends import Device
 from cdul_edge_runtime.backends.ort.providers import (
     PROVIDERS,
     Providers,
@@ -26,6 +25,7 @@ from cdul_edge_runtime.backends.ort.providers import (
 )
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError, extra_imports
 from cdul_edge_runtime.host.forks import never_free_in_a_fork
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from cdul_edge_runtime.backends import Device
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 
 PROVIDERS: dict[Device, str] = {

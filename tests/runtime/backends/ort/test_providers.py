@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cdul_edge_runtime.backends import Device
 from cdul_edge_runtime.backends.ort import backend as ort
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.backends.ort.providers import (
@@ -18,6 +17,7 @@ from cdul_edge_runtime.backends.ort.providers import (
 )
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 
