@@ -58,7 +58,9 @@ Preset = Annotated[
 ]
 Force = Annotated[
     bool,
-    typer.Option("--force", help="Replace the run in --out. Files of other programs are kept."),
+    typer.Option(
+        "--force", help="Replace the run in --out; a folder with anything else in it is refused."
+    ),
 ]
 Device = Annotated[
     str, typer.Option(help="Train on this device: auto, cpu, cuda, cuda:1, ... auto prefers a GPU.")

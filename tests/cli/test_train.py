@@ -161,7 +161,7 @@ def test_a_labels_folder_that_is_not_there_or_damaged_is_refused(
     (tmp_path / "cut.parquet").write_bytes(content[: len(content) // 2])
     cut = invoke(tmp_path / "cut.parquet", "--out", tmp_path / "run", *TINY)
     assert cut.exit_code == 2
-    assert "is damaged" in cut.stderr
+    assert "is truncated or damaged" in cut.stderr
 
 
 def test_a_disk_that_fills_up_ends_in_one_line_and_the_same_command_goes_on(
