@@ -124,7 +124,9 @@ def _parse_line(line: str, where: str) -> _Line:
 
 def _is_score(value: object) -> bool:
     """Finite as float32; 10 ** 400 is a valid number in JSON."""
-    return isinstance(value, (int, float)) and -_LARGEST < value < _LARGEST
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return -_LARGEST < value < _LARGEST
 
 
 def _implied(

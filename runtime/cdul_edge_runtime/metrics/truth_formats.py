@@ -37,7 +37,19 @@ def read_npz(path: Path) -> RawTruth:
         )
     if labels.dtype.kind not in "biuf" or not np.isin(labels, (-1, 0, 1)).all():
         raise CdulEdgeError(f"{path}: labels must be 1 (present), 0 (absent) or -1 (unknown)")
-    return RawTruth(tuple(map(str, classes)), tuple(map(str, names)), labels.astype(np.int8))
+    texts = _texts(path, classes), _texts(path, names)
+    return RawTruth(*texts, labels.astype(np.int8))
+
+
+def _texts(path: Path, array: npt.NDArray[np.generic]) -> tuple[str, ...]:
+    """Text that numpy keeps as bytes is UTF-8; ids may be numbers."""
+    try:
+        return tuple(
+            item.decode("utf-8") if isinstance(item, bytes) else str(item)
+            for item in array.tolist()
+        )
+    except UnicodeDecodeError as error:
+        raise CdulEdgeError(f"{path}: its names are not UTF-8 ({error.reason})") from error
 
 
 def as_table(

@@ -74,6 +74,16 @@ def test_npz_reads_names_classes_labels(tmp_path: Path) -> None:
     assert truth.for_paths(["x/2008_1.jpg"], TWO).tolist() == [[1, -1]]
 
 
+def test_npz_names_may_be_bytes_or_numbers(tmp_path: Path) -> None:
+    labels = np.array([[1, 0]], dtype=np.int8)
+    for names, classes in (([b"7"], [b"cat", b"dog"]), ([7], ["cat", "dog"])):
+        np.savez(tmp_path / "t.npz", names=names, classes=classes, labels=labels)
+        assert read_truth(tmp_path / "t.npz").for_paths(["x/7.jpg"], TWO).tolist() == [[1, 0]]
+    np.savez(tmp_path / "t.npz", names=[b"\xff"], classes=["cat", "dog"], labels=labels)
+    with pytest.raises(CdulEdgeError, match="names are not UTF-8"):
+        read_truth(tmp_path / "t.npz")
+
+
 def test_rows_follow_the_asked_pictures_and_columns_the_asked_classes() -> None:
     truth = TruthTable(
         ("dining-table", "Cat"), ("a.jpg", "b.jpg"), np.array([[1, 0], [0, 1]], dtype=np.int8)
