@@ -26,6 +26,8 @@ if sys.argv[:1] == ["-m"] and any(word.startswith("cdul_edge.") for word in sys.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cdul_edge.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from cdul_edge.front.verbs import build, calibrate, export, label, train, verify
     from cdul_edge_runtime.bundle.bundle import Bundle
@@ -43,7 +45,6 @@ __all__ = [
     "train",
     "verify",
 ]
-__version__ = "0.1.0"
 
 _HOMES = {
     "Bundle": "cdul_edge_runtime.bundle.bundle",

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 
-from cdul_edge import __version__
 from cdul_edge.cli.bench import bench
 from cdul_edge.cli.build import build
 from cdul_edge.cli.calibrate import calibrate
@@ -29,6 +28,7 @@ from cdul_edge.cli.predict import predict
 from cdul_edge.cli.study import study
 from cdul_edge.cli.train import train
 from cdul_edge.cli.verify import verify
+from cdul_edge.version import __version__
 
 
 class App(typer.Typer):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,7 @@ JsonOption = Annotated[
 
 
 def demo(
+    context: typer.Context,
     out: OutOption = Path("demo-out"),
     seed: SeedOption = 0,
     train_pictures: TrainPicturesOption = 3000,
@@ -57,16 +59,14 @@ def demo(
     )
     # With --json - stdout is the report's alone; what the commands print goes to stderr.
     with redirect_stdout(sys.stderr) if str(json) == "-" else nullcontext():
-        result = run_demo(request, _run_command)
+        result = run_demo(request, partial(_run_command, context.find_root().command.main))
         show_demo(result, result_console())
     if json is not None:
         write_summary(json, result.to_dict())
 
 
-def _run_command(arguments: Sequence[str]) -> None:
-    from cdul_edge.cli import app
-
+def _run_command(program: Callable[..., int | None], arguments: Sequence[str]) -> None:
     message_console().print(f"\n$ cdul-edge {shlex.join(arguments)}", style="bold")
-    code = app(list(arguments), standalone_mode=False)
+    code = program(list(arguments), "cdul-edge", standalone_mode=False)
     if code:
         raise typer.Exit(code)

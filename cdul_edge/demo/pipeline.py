@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cdul_edge import __version__
 from cdul_edge.demo.contact_sheet import Sample, draw_contact_sheet
 from cdul_edge.demo.report import DemoRequest, DemoResult, Latency, PrecisionCost, Stopwatch
 from cdul_edge.demo.world import WORLD_FOLDER, World, paint_world
 from cdul_edge.labels.manifest import LABELS_FOLDER
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.run_folder import RUN_FOLDER
+from cdul_edge.version import __version__
 from cdul_edge_runtime.bench.latency import measure_latency
 from cdul_edge_runtime.bundle.bundle import BUNDLE_FOLDER, Bundle
 from cdul_edge_runtime.bundle.manifest import Precision

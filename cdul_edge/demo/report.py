@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from cdul_edge import __version__
+from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.verdict import Verdict
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.ownership import PROGRAM

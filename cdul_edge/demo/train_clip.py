@@ -28,7 +28,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from cdul_edge import __version__
 from cdul_edge.demo.clip_pictures import (
     ClipPictures,
     augment,
@@ -38,6 +37,7 @@ from cdul_edge.demo.clip_pictures import (
 from cdul_edge.demo.clip_settings import CONTEXT_LENGTH, Settings, model_config
 from cdul_edge.demo.pictures import CLASS_NAMES
 from cdul_edge.demo.vocabulary import cut_vocabulary
+from cdul_edge.version import __version__
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write, new_directory, write_json
 from cdul_edge_runtime.host.ownership import FolderKind

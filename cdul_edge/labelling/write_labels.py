@@ -10,7 +10,6 @@ from time import perf_counter
 
 import numpy as np
 
-from cdul_edge import __version__
 from cdul_edge.labelling.arrays import Singles
 from cdul_edge.labelling.request import ClassSummary, LabelResult
 from cdul_edge.labelling.score.score_store import choose_scorer
@@ -19,6 +18,7 @@ from cdul_edge.labelling.score.set_scores import SetScores
 from cdul_edge.labelling.store.folder import list_files, remove_labels
 from cdul_edge.labels.manifest import Counts, LabelsManifest
 from cdul_edge.labels.pseudo_labels import FILE_NAME, PseudoLabels
+from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.thresholds import (
     order_shares,

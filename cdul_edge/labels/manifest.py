@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from cdul_edge import __version__
 from cdul_edge.clip.files import ClipDescription
+from cdul_edge.version import __version__
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
 from cdul_edge_runtime.host.json_record import RecordError, parse_record

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from cdul_edge import __version__
 from cdul_edge.study.request import StudyRequest
 from cdul_edge.training.config import current_names
+from cdul_edge.version import __version__
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, write_json
 from cdul_edge_runtime.host.folder_lock import LOCK

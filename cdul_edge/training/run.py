@@ -13,7 +13,6 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from cdul_edge import __version__
 from cdul_edge.labels.pseudo_labels import FILE_NAME as LABELS_FILE
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training import run_folder
@@ -38,6 +37,7 @@ from cdul_edge.training.summary import (
     keep_metrics,
     read_summary,
 )
+from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.thresholds import prevalence_thresholds, thresholds_to_json
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole

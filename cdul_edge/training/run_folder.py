@@ -22,7 +22,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cdul_edge import __version__
 from cdul_edge.clip.tensor_files import TensorFileError, read_tensors
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
@@ -31,6 +30,7 @@ from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.dataset import CACHED_PICTURES
 from cdul_edge.training.networks.network import rebuild_network
 from cdul_edge.training.summary import FORMAT, METRICS, SUMMARY, RunSummary, read_summary
+from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.thresholds import thresholds_from_json
 from cdul_edge_runtime.errors import CdulEdgeError

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from cdul_edge import __version__
+from cdul_edge.version import __version__
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write, read_json
 from cdul_edge_runtime.host.json_record import RecordError, check_header, null_to_nan, parse_record

@@ -107,7 +107,7 @@ class CalibrationRecord:
 def portable_name(path: str) -> str:
     """What a bundle calls a picture: its path in the pool, and of folders outside none.
 
-    A list may name pictures anywhere: of `/home/ann/photos/a.jpg`, `a.jpg` stays behind 12
+    A list may name pictures anywhere: of `/data/photos/a.jpg`, `a.jpg` stays behind 12
     hexadecimal digits that tell it from others of that name.
     """
     parts = PurePosixPath(path)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from cdul_edge import __version__
 from cdul_edge.cli.output.streams import data_stdout
+from cdul_edge.version import __version__
 from cdul_edge_runtime.host.files import refuse_existing, write_json
 from cdul_edge_runtime.host.ownership import PROGRAM, FileKind
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdul_edge import __version__
 from cdul_edge.study.outcome import Failed, Finished, Outcome
 from cdul_edge.study.report.charts import Curves, plot_curves, plot_spreads, to_svg
 from cdul_edge.study.report.claims import Finding, check_claims
 from cdul_edge.study.report.summary import Summary, summarize
 from cdul_edge.study.report.tables import classes_to_csv, tabulate_classes, tabulate_study
 from cdul_edge.study.variants import BASELINE, DEFAULT_STRATEGY, NOTHING_OBSERVED
+from cdul_edge.version import __version__
 from cdul_edge_runtime.host.files import atomic_write, write_json
 
 _UNIT = "mAP, % (mean, deviation and every seed)"

@@ -14,13 +14,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from cdul_edge import __version__
 from cdul_edge.training.attention.cam import ActivationMaps, find_activation_maps
 from cdul_edge.training.attention.panels import Cell, Column, draw_panel, save_panel
 from cdul_edge.training.attention.regions import shown_frame
 from cdul_edge.training.data.augmentation import to_network
 from cdul_edge.training.optimization import choose_device
 from cdul_edge.training.run_folder import TrainedRun, load_first_epoch, load_run
+from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.classes import ClassList, fold_class
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
