@@ -11,7 +11,7 @@ import sys
 from dataclasses import fields
 from inspect import signature
 from pathlib import Path
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -234,7 +234,10 @@ def test_a_run_that_was_killed_is_resumed_to_the_same_weights_and_labels(
 def options_of_train() -> dict[str, typer.models.OptionInfo]:
     """Every option of the command with a default, by the name of its parameter."""
     hints = get_type_hints(train, include_extras=True)
-    return {name: kind.__metadata__[0] for name, kind in hints.items() if name != "return"}
+    del hints["return"]
+    # Python 3.10 puts Optional around an option whose default is None
+    kinds = {n: k if hasattr(k, "__metadata__") else get_args(k)[0] for n, k in hints.items()}
+    return {name: kind.__metadata__[0] for name, kind in kinds.items()}
 
 
 def test_every_setting_of_a_run_is_an_option_that_shows_the_requests_default() -> None:

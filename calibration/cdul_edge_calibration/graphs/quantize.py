@@ -151,12 +151,8 @@ def _insert_pairs(
     **options: Any,
 ) -> onnx.ModelProto:
     """Run ONNX Runtime's quantizer over `nodes` and no others."""
-    from onnxruntime.quantization import (
-        CalibrationMethod,
-        QDQQuantizer,
-        QuantType,
-        TensorsData,
-    )
+    from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
+    from onnxruntime.quantization.calibrate import TensorsData
 
     known = {name: tuple(np.array(edge, np.float32) for edge in ranges[name]) for name in ranges}
     with _quiet():

@@ -92,7 +92,10 @@ class StderrConsole:
     def progress(
         self, doing: str, total: int, *, done: int = 0, unit: str = "pictures"
     ) -> Iterator[Advance]:
-        """Draw a bar with count, speed and the time left."""
+        """Draw a bar with count, speed and the time left; nothing where there is no terminal."""
+        if not self.rich.is_terminal:  # rich before 15 ends even a hidden bar with an empty line
+            yield lambda units: None
+            return
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -108,8 +111,7 @@ class StderrConsole:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
         )
-        hidden = not self.rich.is_terminal
-        with Progress(*columns, console=self.rich, transient=True, disable=hidden) as bar:
+        with Progress(*columns, console=self.rich, transient=True) as bar:
             task = bar.add_task(doing, total=total, completed=done, rate="")
 
             def advance(units: int) -> None:
