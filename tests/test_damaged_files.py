@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from cdul_edge.cli.info import describe_path
+from cdul_edge.front.description import describe_path
 from cdul_edge.labelling.imported.similarity_files import read_similarities
 from cdul_edge.labelling.store.folder import read_list
 from cdul_edge.labelling.store.parts import part_digest, read_part

@@ -79,12 +79,7 @@ class OrtBackend:
         """
         with extra_imports("cpu", "running a model"):
             import onnxruntime
-        if device not in PROVIDERS:
-            raise CdulEdgeError(f"unknown device {device!r}: expected {', '.join(PROVIDERS)}")
-        if (threads is not None and threads < 1) or inter_threads < 1:
-            raise CdulEdgeError(f"threads {threads}/{inter_threads}: expected at least 1")
-        if not model.is_file():
-            raise BundleError(f"{model} does not exist: check the path")
+        _check_arguments(model, device, threads, inter_threads)
         check_listed(device)
         self._version: str = onnxruntime.__version__
         self._device = device
@@ -169,6 +164,15 @@ class OrtBackend:
                 f"{providers[0][0]} cannot start with {model} ({reason[:500]}): "
                 "`cdul-edge doctor` shows what is here"
             ) from error
+
+
+def _check_arguments(model: Path, device: str, threads: int | None, inter_threads: int) -> None:
+    if device not in PROVIDERS:
+        raise CdulEdgeError(f"unknown device {device!r}: expected {', '.join(PROVIDERS)}")
+    if (threads is not None and threads < 1) or inter_threads < 1:
+        raise CdulEdgeError(f"threads {threads}/{inter_threads}: expected at least 1")
+    if not model.is_file():
+        raise BundleError(f"{model} does not exist: check the path")
 
 
 def _infer_bound(session: Any, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
