@@ -187,3 +187,44 @@ def test_without_open_clip_one_line_says_what_to_install(
     monkeypatch.setitem(sys.modules, "open_clip", None)
     assert 'pip install "cdul-edge[train]"' in complaint(label(world))
     assert not (world / "labels").exists()
+
+
+def test_pictures_that_changed_are_named_and_updated_on_request(world: Path) -> None:
+    label(world)
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(world / "pictures" / "2.jpg")
+    Image.fromarray(pixels).save(world / "pictures" / "broken.jpg")
+    fault = complaint(label(world))
+    assert "2 replaced ('2.jpg', 'broken.jpg'): give --update" in fault
+    result = label(world, "--update", "--json", "-")
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert (summary["labelled"], summary["scored"], summary["skipped"]) == (4, 2, [])
+    assert "2 pictures are the same as before: CLIP is not run for them" in result.stderr
+
+
+def test_a_thousand_classes_fill_no_more_than_some_screens(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from rich.console import Console
+
+    from cdul_edge.cli.output.label_tables import show_result
+    from cdul_edge.labelling.request import ClassSummary, LabelResult
+
+    rows = tuple(ClassSummary(f"class {i}", 0.5, None, 0, ()) for i in range(1203))
+    result = LabelResult(
+        out=Path("labels"),
+        pictures=3,
+        labelled=3,
+        skipped=(),
+        scored=0,
+        pictures_per_s=None,
+        seconds=1.0,
+        scoring={},
+        classes=rows,
+    )
+    show_result(result, Console(width=200, soft_wrap=True))
+    shown = capsys.readouterr().out
+    assert len(shown.splitlines()) < 70
+    assert "1153 more classes" in shown

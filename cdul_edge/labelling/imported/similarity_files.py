@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from cdul_edge_runtime.host.npz import read_npz
 
 Floats = npt.NDArray[np.float32]
 Kind = Literal["cosines", "softmax"]
+Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 PATHS = ("path", "paths", "names", "image_path")
 CLASSES = ("classes", "class_names")
@@ -75,8 +76,8 @@ def read_similarities(path: Path, made_with: float | None = None) -> Similaritie
         CdulEdgeError: an array is missing, of another shape, or of unknown meaning.
     """
     arrays = _load(path)
-    paths = tuple(str(name) for name in _pick(arrays, PATHS, path))
-    classes = ClassList(tuple(str(name) for name in _pick(arrays, CLASSES, path)))
+    paths = tuple(_pick(arrays, PATHS, path).tolist())
+    classes = ClassList(tuple(_pick(arrays, CLASSES, path).tolist()))
     if not paths:
         raise CdulEdgeError(f"{path} names no picture: nothing can be labeled")
     kind, snippets, views = _stack_views(arrays, path)
@@ -112,7 +113,7 @@ def _model_temperature(temperature: float) -> float:
     return RELEASED_TEMPERATURE if temperature > MAX_TEMPERATURE else temperature
 
 
-def _stack_views(arrays: Mapping[str, Any], path: Path) -> tuple[Kind, Snippets, Floats]:
+def _stack_views(arrays: Arrays, path: Path) -> tuple[Kind, Snippets, Floats]:
     kind, whole = _values(arrays, WHOLE, path)
     names = [name for name in (SNIPPETS, BEST, WORST) if _key(arrays, name)]
     rows = {name: _values(arrays, name, path) for name in names}
@@ -128,7 +129,7 @@ def _stack_views(arrays: Mapping[str, Any], path: Path) -> tuple[Kind, Snippets,
     raise CdulEdgeError(f"{path} has no snippets: expected local, or local_max and local_min")
 
 
-def _load(path: Path) -> Mapping[str, Any]:
+def _load(path: Path) -> Arrays:
     if not path.is_file():
         raise CdulEdgeError(f"{path} does not exist: check --from-similarities")
     if path.suffix.lower() == ".npz":
@@ -142,20 +143,23 @@ def _is_read(name: str) -> bool:
     return name in (*PATHS, *CLASSES, TEMPERATURE) or name.startswith((WHOLE, SNIPPETS))
 
 
-def _load_parquet(path: Path) -> Mapping[str, Any]:
+def _load_parquet(path: Path) -> Arrays:
     """Columns as arrays; classes and temperature stand in the schema's metadata."""
     schema = read_schema(path)
     about = read_facts(schema, path)
     names = [n for n in schema.names if n not in (*CLASSES, TEMPERATURE) and _is_read(n)]
-    arrays = {key: about[key] for key in (*CLASSES, TEMPERATURE) if key in about}
+    try:
+        arrays = {key: np.array(about[key]) for key in (*CLASSES, TEMPERATURE) if key in about}
+    except ValueError as error:  # lists of different lengths in one
+        raise CdulEdgeError(f"{path} is damaged (its metadata: {error})") from error
     table = read_table(path, names)
     for name in names:
         if name in PATHS:
-            arrays[name] = read_column(table, name, pa.string()).to_pylist()
+            arrays[name] = np.array(read_column(table, name, pa.string()).to_pylist(), dtype=str)
             continue
         rows = read_column(table, name, pa.list_(pa.float32()))
         values = _stack_rows(rows, f"{path}, column {name}")
-        width = len(arrays.get("classes", ())) or values.shape[-1]
+        width = len(np.atleast_1d(arrays.get("classes", ()))) or values.shape[-1]
         whole_rows = name.startswith((WHOLE, BEST, WORST))
         arrays[name] = values if whole_rows else _split_rows(values, width, f"{path}, {name}")
     return arrays
@@ -176,19 +180,22 @@ def _split_rows(values: Floats, width: int, name: str) -> Floats:
     return values.reshape(len(values), -1, width)
 
 
-def _pick(arrays: Mapping[str, Any], names: tuple[str, ...], path: Path) -> Any:
+def _pick(arrays: Arrays, names: tuple[str, ...], path: Path) -> npt.NDArray[np.str_]:
     for name in names:
         if name in arrays:
-            return arrays[name]
+            try:
+                return np.ravel(arrays[name]).astype(str)
+            except UnicodeDecodeError as error:
+                raise CdulEdgeError(f"{path}: its {name} are not text") from error
     raise CdulEdgeError(f"{path} has no {' or '.join(names)}: it has {', '.join(arrays)}")
 
 
-def _key(arrays: Mapping[str, Any], name: str) -> str | None:
+def _key(arrays: Arrays, name: str) -> str | None:
     found = [key for key in (f"{name}_cosines", f"{name}_softmax", name) if key in arrays]
     return found[0] if found else None
 
 
-def _values(arrays: Mapping[str, Any], name: str, path: Path) -> tuple[Kind, Floats]:
+def _values(arrays: Arrays, name: str, path: Path) -> tuple[Kind, Floats]:
     key = _key(arrays, name)
     if key is None:
         raise CdulEdgeError(f"{path} has no {name}: it has {', '.join(arrays)}")
@@ -212,7 +219,7 @@ def _values(arrays: Mapping[str, Any], name: str, path: Path) -> tuple[Kind, Flo
     return "softmax", values
 
 
-def _scalar(arrays: Mapping[str, Any], path: Path) -> float | None:
+def _scalar(arrays: Arrays, path: Path) -> float | None:
     if TEMPERATURE not in arrays:
         return None
     try:
