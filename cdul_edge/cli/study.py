@@ -97,8 +97,8 @@ class GivenData:
         images, classes, clip = self.images, self.classes, self.clip
         train_truth, val, truth = self.train_truth, self.val, self.truth
         if self.drawn_world is not None:
-            named = [name for name, value in vars(self).items() if value is not None][1:]
-            if named:
+            given = {name for name, value in vars(self).items() if value is not None}
+            if named := [name for name in vars(self) if name in given - {"drawn_world"}]:
                 raise CdulEdgeError(
                     f"--drawn-world paints its own pictures: drop --{_dashed(named)}"
                 )

@@ -30,7 +30,7 @@ def readme_lines() -> str:
     return found.group(1)
 
 
-@pytest.mark.filterwarnings("default::cdul_edge_runtime.errors.CdulEdgeWarning")  # few pictures
+@pytest.mark.filterwarnings("ignore::cdul_edge_runtime.errors.CdulEdgeWarning")  # few pictures
 def test_eight_lines_lead_from_a_folder_to_a_verified_classifier(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
