@@ -72,7 +72,7 @@ def judge_flips(pictures: int, draws: int, *, bunched: bool) -> dict[str, float]
 
 
 def time_largest(repeats: int = 3) -> dict[str, float]:
-    """CPU seconds for 10,000 pictures of 80 classes, with labels as truth and with FP32's scores."""
+    """CPU seconds for 10,000 pictures of 80 classes, against labels and against FP32's scores."""
     truth, first, second = equal_models(np.random.default_rng(0), LARGEST, 0.03, 0.1)
     seconds = {}
     for name, weights in (("labels", truth), ("fp32_scores", 1 / (1 + np.exp(-first)))):

@@ -122,7 +122,7 @@ def _refuse_existing(bundle: Bundle, request: CalibrateRequest) -> None:
         raise CdulEdgeError(f"{bundle.folder} has {names}: replace them with --force")
     if not os.access(bundle.folder, os.W_OK | os.X_OK):  # said now, and not after minutes of work
         raise CdulEdgeError(
-            f"{bundle.folder} cannot be written to: copy the bundle to a folder that can, and "
+            f"{bundle.folder} cannot be written to: copy the bundle to a writable folder, and "
             "calibrate it there"
         )
 
@@ -135,7 +135,7 @@ def _labels(
     if not (labels == 1).any():
         raise CdulEdgeError(
             f"the truth has no positive among the {len(labels)} pictures to check on: "
-            "mAP means nothing there; name others with --check-images"
+            "mAP is undefined there; name others with --check-images"
         )
     return labels
 

@@ -203,7 +203,7 @@ def _refuse_foreign(
     if not request.force:
         raise CdulEdgeError(
             f"{fault}; give more pictures like those that the model was trained on with --images, "
-            "or calibrate all the same with --force"
+            "or calibrate anyway with --force"
         )
     console.warn(fault)
     return fault

@@ -178,8 +178,9 @@ class Maker:
         if verdict == "unsure":
             self.console.warn(f"{precision.value}: {UNSURE}: {'; '.join(reasons)}")
         elif verdict == "broken":
-            half = "" if precision is Precision.FP16 else ", with half of the layers in FP32 too"
-            fate = "written all the same" if self.request.force else "not written"
+            tried = precision is not Precision.FP16 and fit.cost.judge(self._limits) == "broken"
+            half = ", with half of the layers in FP32 too" if tried else ""
+            fate = "written anyway" if self.request.force else "not written"
             self.console.warn(f"{precision.value}: {'; '.join(reasons)}{half}: {fate}")
 
     def _write(self, precision: Precision, fit: Fit, verdict: Verdict) -> PrecisionRecord:
