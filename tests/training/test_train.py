@@ -227,6 +227,29 @@ def test_no_batch_is_of_one_picture_and_none_is_left_out(
     assert min(seen) >= 2
 
 
+def test_steps_that_fp16_skips_raise_no_warning_and_the_rate_goes_on(small: Any) -> None:
+    """Every gradient overflows at such a loss scale: torch warns of a schedule without steps."""
+    from cdul_edge.training.data.dataset import StoredPictures
+    from cdul_edge.training.loop import Trainer
+    from cdul_edge.training.methods import make_method
+    from cdul_edge.training.networks.network import create_network
+    from tests.fakes.method_inputs import know
+
+    config = small(precision="fp16", epochs=1, rate_warmup_steps=0)
+    network, plan = create_network(config, 3)
+    first = network.state_dict()["head.weight"].clone()
+    trainer = Trainer(
+        network, make_method(config, know(torch.full((12, 3), 0.3))),
+        StoredPictures(torch.zeros((12, 32, 32, 3), dtype=torch.uint8)),
+        preprocess=plan.preprocess, config=config, device=torch.device("cpu"),
+    )  # fmt: skip
+    trainer.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**100)
+    trainer.train_epoch()
+    assert torch.equal(network.state_dict()["head.weight"], first)
+    assert trainer.step == 3
+    assert trainer.schedule.get_last_lr()[0] == pytest.approx(0.0, abs=1e-12)
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_and_says_since_when(
     train: Train, tmp_path: Path
 ) -> None:
