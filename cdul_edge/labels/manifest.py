@@ -284,6 +284,6 @@ def check_labels_folder(folder: Path) -> None:
         return
     if not manifest.complete:
         raise LabelsError(
-            f"{folder} is not finished: the same `cdul-edge label` command goes on where it stopped"
+            f"{folder} is not finished: the same `cdul-edge label` command resumes it"
         )
     manifest.refuse_damage(folder)

@@ -1,13 +1,13 @@
-"""What can go wrong that the user can mend.
+"""What can go wrong, as far as the user can fix it.
 
-CdulEdgeError            one line: what, where, expected, mend; the command line exits with 2
+CdulEdgeError            one line: what, where, expected, and the fix; the command line exits with 2
 ├── ImageError           one picture cannot be read; bulk work skips it and says why
-├── BundleError          a bundle, or a bare ONNX file, is not what it says it is
-├── DeviceError          what is there failed: out of memory, or the GPU gave up
+├── BundleError          a bundle, or a single ONNX file, is not what it claims to be
+├── DeviceError          an available device failed: out of memory, or the GPU was lost
 ├── LabelsError          a labels folder is of another version, of other classes, or damaged
 └── MissingExtraError    an optional dependency is not installed
 
-Anything else is a bug and shows its traceback. `CdulEdgeWarning` is what goes on all the same.
+Anything else is a bug and keeps its traceback. A `CdulEdgeWarning` does not stop the work.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class BundleError(CdulEdgeError):
 
 
 class DeviceError(CdulEdgeError):
-    """A device that is there did not do it: out of memory, a broken kernel, a GPU that is lost."""
+    """An available device that failed: out of memory, a broken kernel, a GPU that was lost."""
 
 
 class LabelsError(CdulEdgeError):

@@ -59,7 +59,7 @@ _SIGNATURES: dict[str, list[Any]] = {
 
 
 class CudaRuntime:
-    """One loaded libcudart; every failed call is a `CdulEdgeError` that says how to mend it."""
+    """One loaded libcudart; every failed call is a `CdulEdgeError` that says how to fix it."""
 
     def __init__(self, library: Any = None) -> None:
         """Load the library and make sure that a driver and a device answer.

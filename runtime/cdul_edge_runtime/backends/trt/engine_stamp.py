@@ -188,12 +188,12 @@ def find_engine(
         if not faults:
             return engine
         reasons.append(f"{engine.path.name} ({', '.join(faults)})")
-    mend = f"cdul-edge build {bundle.folder} --precision {precision.value}"
+    fix = f"cdul-edge build {bundle.folder} --precision {precision.value}"
     if reasons:
-        mend += " --force"
+        fix += " --force"
     raise BundleError(
         f"{bundle.folder} has no {precision.value} engine for TensorRT {platform.tensorrt} on "
-        f"{platform.gpu}{': ' if reasons else ''}{'; '.join(reasons)}: build one here with `{mend}`"
+        f"{platform.gpu}{': ' if reasons else ''}{'; '.join(reasons)}: build one here with `{fix}`"
     )
 
 
