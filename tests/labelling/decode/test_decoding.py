@@ -169,8 +169,11 @@ def test_the_shared_memory_has_no_name_that_could_be_left_behind(reader: Picture
             assert set(os.listdir("/dev/shm")) <= before
 
 
-def test_without_a_writable_dev_shm_the_disk_serves_and_a_line_says_so(
-    reader: PictureReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("free", "reason"), [(0, "MiB left: "), (1 << 60, "cannot be written (")], ids=["full", "read"]
+)
+def test_without_room_in_memory_the_disk_serves_and_a_line_says_so(
+    reader: PictureReader, monkeypatch: pytest.MonkeyPatch, free: int, reason: str
 ) -> None:
     said: list[str] = []
 
@@ -178,13 +181,14 @@ def test_without_a_writable_dev_shm_the_disk_serves_and_a_line_says_so(
         def say(self, line: str) -> None:
             said.append(line)
 
-    full = shutil.disk_usage(tmp_path)._replace(free=0)
-    monkeypatch.setattr(shared_memory, "_IN_MEMORY", tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda place: full)
+    usage = shutil.disk_usage(reader.root)._replace(free=free)
+    monkeypatch.setattr(shared_memory, "_IN_MEMORY", Path("/proc/self"))  # nobody writes there
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
     with open_decoder(reader, BATCH, 1, 1, Recorder()) as decoder:
         assert len(list(decoder.batches([Work(0, ("0.png",))]))) == 1
     assert len(said) == 1
-    assert "MiB left: decoded pictures go through" in said[0]
+    assert reason in said[0]
+    assert ": decoded pictures go through" in said[0]
 
 
 class Deadly(str):
