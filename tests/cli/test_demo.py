@@ -13,7 +13,10 @@ pytest.importorskip("torch", reason="the demo trains a network")
 pytest.importorskip("open_clip", reason="the demo labels with a tiny CLIP")
 
 from cdul_edge.cli import app
-from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge.labels.manifest import LABELS_FOLDER
+from cdul_edge.training.run_folder import RUN_FOLDER
+from cdul_edge_runtime.bundle.bundle import BUNDLE_FOLDER, Bundle
+from cdul_edge_runtime.host.ownership import require_own
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +80,14 @@ def test_a_second_demo_needs_force(demo: tuple[Path, str]) -> None:
     result = CliRunner().invoke(app, ["demo", "--out", str(out)])
     assert result.exit_code == 2
     assert "--force" in result.stderr
+
+
+def test_all_that_a_demo_makes_is_known_as_its_own_so_that_force_replaces_it(
+    demo: tuple[Path, str],
+) -> None:
+    from cdul_edge.demo.pipeline import DEMO_FOLDER
+
+    out, _ = demo
+    require_own(out, DEMO_FOLDER)
+    for folder, kind in (("bundle", BUNDLE_FOLDER), ("labels", LABELS_FOLDER), ("run", RUN_FOLDER)):
+        require_own(out / folder, kind)

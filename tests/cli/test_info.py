@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
+from cdul_edge_runtime.host.child_python import child_environment, module_command
 from cdul_edge_runtime.host.files import read_json, write_json
 
 
@@ -94,6 +96,25 @@ def test_of_skipped_pictures_the_first_is_named_and_never_predicted_classes_are_
     shown = CliRunner().invoke(app, ["info", str(labels)]).stdout
     assert "2 labeled, 30 skipped (the first: 0.png is empty)" in shown
     assert shown.splitlines()[-1].split() == ["red", "never", "key", "0.2500"]
+
+
+def test_a_thousand_classes_fit_one_screen_in_every_encoding(
+    labels: Path,
+) -> None:
+    file = labels / "manifest.json"
+    manifest = read_json(file)
+    manifest["classes"] = [f"星{number}" for number in range(1203)]
+    manifest["thresholds"] = [0.5] * 1203
+    write_json(file, manifest)
+    shown = CliRunner(charset="utf-8").invoke(app, ["info", str(labels)]).stdout.splitlines()
+    assert shown[-1] == "... and 1143 more; all are in --json"
+    assert len(shown) < 80
+    command = module_command("cdul_edge.cli", "info", str(labels))
+    ascii_only = {**child_environment(), "PYTHONIOENCODING": "ascii", "LANG": "C"}
+    plain = subprocess.run(command, capture_output=True, env=ascii_only, check=True)
+    assert b"?0" in plain.stdout  # and no traceback
+    whole = subprocess.run([*command, "--json", "-"], capture_output=True, env=ascii_only)
+    assert json.loads(whole.stdout.decode("utf-8"))["classes"][0] == "星0"
 
 
 def test_an_unfinished_labels_folder_says_how_to_go_on(labels: Path) -> None:

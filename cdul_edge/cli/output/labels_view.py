@@ -15,6 +15,7 @@ from cdul_edge.cli.output.result_console import READABLE
 from cdul_edge.labels.manifest import ClipSettings, LabelsManifest
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_MOST_THRESHOLDS = 60  # about one screen
 
 
 def show_labels(manifest: LabelsManifest, console: Console) -> None:
@@ -28,8 +29,10 @@ def show_labels(manifest: LabelsManifest, console: Console) -> None:
     if manifest.thresholds:
         console.print("thresholds (a score at or above is positive)", style="bold")
         shown = _thresholds(manifest.classes, manifest.thresholds)
-        columns = Columns(shown, equal=True, padding=(0, 3))
+        columns = Columns(shown[:_MOST_THRESHOLDS], equal=True, padding=(0, 3))
         console.print(columns, width=min(console.width, READABLE))
+        if len(shown) > _MOST_THRESHOLDS:
+            console.print(f"... and {len(shown) - _MOST_THRESHOLDS} more; all are in --json")
 
 
 def _rows(manifest: LabelsManifest) -> Iterator[tuple[str, str]]:
