@@ -7,6 +7,7 @@ Exit codes: 0 success, 1 a verification or a cell of a study failed, 2 something
 from __future__ import annotations
 
 import signal
+import sys
 from types import FrameType
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from cdul_edge.cli.bench import bench
 from cdul_edge.cli.build import build
 from cdul_edge.cli.calibrate import calibrate
 from cdul_edge.cli.demo import demo
-from cdul_edge.cli.dispatch import Command, Commands
+from cdul_edge.cli.dispatch import Command, Commands, end_with
 from cdul_edge.cli.doctor import doctor
 from cdul_edge.cli.evaluate import evaluate
 from cdul_edge.cli.explain import explain
@@ -37,7 +38,10 @@ class App(typer.Typer):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line."""
         prepare_streams()
-        return super().__call__(*args, **kwargs)
+        try:
+            return super().__call__(*args, **kwargs)
+        except OSError as error:
+            sys.exit(end_with(error))
 
 
 def _print_version(wanted: bool) -> None:

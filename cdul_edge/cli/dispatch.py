@@ -79,6 +79,20 @@ class Commands(TyperGroup):
         return answer
 
 
+def end_with(error: OSError) -> int:
+    """End what failed before any command ran, such as `--help` on a full disk: its exit code.
+
+    Raises:
+        OSError: the error itself, where it is a bug of ours.
+    """
+    message = explain(error)
+    if message is None:
+        raise error
+    _drop_unwritten()
+    complain(message)
+    return 2
+
+
 def _drop_unwritten() -> None:
     """What stdout cannot take now it cannot take at the end of the process either."""
     try:

@@ -9,6 +9,12 @@ UNWRAPPED = 10_000
 READABLE = 80  # for lists that fill their lines
 
 
+class _ResultConsole(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command line end quietly: `cdul-edge info … | head` is no failure."""
+        raise BrokenPipeError
+
+
 def result_console(*, to_stderr: bool = False) -> Console:
     """A console as wide as the terminal, and without a limit where there is none.
 
@@ -18,7 +24,9 @@ def result_console(*, to_stderr: bool = False) -> Console:
     Args:
         to_stderr: Draw on stderr, because stdout carries JSON.
     """
-    console = Console(stderr=to_stderr, soft_wrap=True, markup=False, highlight=False, emoji=False)
+    console = _ResultConsole(
+        stderr=to_stderr, soft_wrap=True, markup=False, highlight=False, emoji=False
+    )
     if not console.is_terminal:
         console.width = UNWRAPPED
     return console
