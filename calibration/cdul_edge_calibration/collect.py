@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle, Reference
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
+from cdul_edge_runtime.host.files import sha256_file
 from cdul_edge_runtime.pictures.images import PictureList
 
 _SHOWN = 3  # unreadable pictures that are named; the rest are counted
@@ -159,8 +162,8 @@ def _other_pictures(
     bundle: Bundle, pictures: PictureList, request: CalibrateRequest, folder: Path, console: Console
 ) -> PreparedPictures:
     """A seeded choice of the pictures that were given to check on."""
-    order = np.random.default_rng(request.seed).permutation(len(pictures))
-    paths = [pictures.paths[index] for index in order[: request.check_count]]
+    order = np.random.default_rng(request.seed).permutation(len(pictures)).tolist()
+    paths = list(islice(_without_copies(pictures, order), request.check_count))
     prepared, unreadable = prepare_pictures(
         pictures, paths, bundle.manifest.preprocess, folder / "given.bin"
     )
@@ -169,6 +172,17 @@ def _other_pictures(
     for error in unreadable[:_SHOWN]:
         console.say(f"skipped {error}")
     return prepared
+
+
+def _without_copies(pictures: PictureList, order: Sequence[int]) -> Iterator[str]:
+    """Paths in this order; of files with the same bytes the first: copies are no further proof."""
+    known: set[str] = set()
+    for index in order:
+        file = pictures.absolute(index)
+        digest = sha256_file(file) if file.is_file() else str(file)
+        if digest not in known:
+            known.add(digest)
+            yield pictures.paths[index]
 
 
 def _refuse_foreign(

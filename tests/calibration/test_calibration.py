@@ -332,6 +332,16 @@ def test_given_pictures_and_truth_check_the_accuracy(
     assert CLASSES.names == ("cat", "dog", "hen")
 
 
+def test_copies_among_the_pictures_to_check_on_count_once(
+    calibrate: Calibrate, tmp_path: Path
+) -> None:
+    folder = write_pictures(tmp_path / "given", pictures(5, seed=7))
+    for number in range(30):
+        (folder / f"copy{number}.png").write_bytes((folder / "00.png").read_bytes())
+    (outcome,) = calibrate(precisions=(FP16,), check_images=folder)
+    assert outcome.accuracy.pictures == 5
+
+
 def test_a_calibrated_bundle_names_no_folder_of_the_machine(
     calibrate: Calibrate, residual_bundle: Path, tmp_path: Path
 ) -> None:
