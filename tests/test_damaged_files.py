@@ -39,7 +39,8 @@ from cdul_edge.training.run_folder import load_first_epoch, load_run
 from cdul_edge.training.summary import read_metrics
 from cdul_edge_calibration.data.calibration_record import CalibrationRecord
 from cdul_edge_runtime.backends.profile import Profile
-from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp, find_engine
+from cdul_edge_runtime.backends.trt.engine_choice import find_engine
+from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp
 from cdul_edge_runtime.backends.trt.platform import GpuPlatform
 from cdul_edge_runtime.bundle.bundle import Bundle, Reference
 from cdul_edge_runtime.bundle.classes import ClassList

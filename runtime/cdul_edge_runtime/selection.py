@@ -11,7 +11,12 @@ from typing import Literal
 import numpy as np
 
 from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES, damaged_stamps, list_engines
+from cdul_edge_runtime.backends.ort.backend import OrtBackend
+from cdul_edge_runtime.backends.trt.engine_stamp import (
+    ENGINES,
+    damaged_stamps,
+    list_engines,
+)
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import DEVICES, Device
@@ -154,12 +159,11 @@ def open_backend(
         CdulEdgeError: the bundle does not have it, or the device does not start.
     """
     if device == "tensorrt":
+        # here and not above: machines without a GPU do not pay for it
         from cdul_edge_runtime.backends.trt.backend import TrtBackend
-        from cdul_edge_runtime.backends.trt.engine_stamp import find_engine
+        from cdul_edge_runtime.backends.trt.engine_choice import find_engine
 
         return TrtBackend(find_engine(bundle, precision))
-    from cdul_edge_runtime.backends.ort.backend import OrtBackend
-
     model = bundle.model_path(precision)
     # ONNX Runtime's engine cache takes a graph with new weights for the old one: a folder each.
     digest = bundle.model_sha256(precision)[:12]
@@ -273,7 +277,7 @@ def _refusal(
 ) -> str:
     wanted = precision.value if isinstance(precision, Precision) else precision
     hint = ""
-    if device == "auto" and any(("cpu", precision) == pair for pair in ACCURACY_ONLY):
+    if device == "auto" and ("cpu", precision) in ACCURACY_ONLY:
         hint = "; device cpu runs it slowly, good for checking its accuracy"
     return f"{bundle.folder} cannot run in {wanted} on {device}: {_list(passed)}{hint}"
 

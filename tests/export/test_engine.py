@@ -12,7 +12,8 @@ from cdul_edge_export.engine_config import BuildSettings
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt import library
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
-from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp, find_engine
+from cdul_edge_runtime.backends.trt.engine_choice import find_engine
+from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp
 from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError

@@ -28,7 +28,8 @@ BUNDLE_FOLDER = FolderKind(
         "calibration.json",
         "sensitivity.json",
         "engines/*",
-        "model.*.engines/*",  # what ONNX Runtime's TensorRT keeps
+        "engines/ort-*/*",  # what ONNX Runtime's TensorRT keeps
+        "model.*.engines/*",  # the same, of a file that was loaded by itself
     ),
 )
 

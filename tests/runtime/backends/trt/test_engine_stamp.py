@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from cdul_edge_runtime.backends.profile import Profile
+from cdul_edge_runtime.backends.trt.engine_choice import find_engine
 from cdul_edge_runtime.backends.trt.engine_stamp import (
     EngineStamp,
     StampedEngine,
     damaged_stamps,
-    find_engine,
     list_engines,
 )
 from cdul_edge_runtime.backends.trt.platform import GpuPlatform

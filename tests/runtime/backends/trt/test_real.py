@@ -18,7 +18,8 @@ from cdul_edge_export.engine_config import BuildSettings
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.backend import TrtBackend
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
-from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine, find_engine
+from cdul_edge_runtime.backends.trt.engine_choice import find_engine
+from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
