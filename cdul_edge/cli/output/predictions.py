@@ -35,7 +35,7 @@ def _holds_predictions(beginning: bytes) -> bool:
     return isinstance(row, dict) and {"path", "scores"} <= row.keys()
 
 
-PREDICTIONS_FILE = FileKind("predictions", _holds_predictions)
+PREDICTIONS_FILE = FileKind("file of predictions", _holds_predictions)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from cdul_edge.cli.output.streams import data_stdout
 from cdul_edge.version import __version__
 from cdul_edge_runtime.host.files import refuse_existing, write_json
 from cdul_edge_runtime.host.ownership import PROGRAM, FileKind
+
+# Other JSON files of this program, which its folders need, begin with another name.
+_REPORT = re.compile(rb'\s*\{\s*"program": "' + PROGRAM.encode() + b'"')
 
 
 def write_summary(target: Path, content: Mapping[str, object]) -> None:
@@ -42,12 +46,14 @@ def refuse_foreign_json(target: Path, content: Mapping[str, object] | None = Non
     names = set(content or ())
 
     def is_report(beginning: bytes) -> bool:
-        if f'"program": "{PROGRAM}'.encode() in beginning[:200]:
+        if _REPORT.match(beginning):
             return True
         try:
             document = json.loads(beginning)
         except (ValueError, RecursionError):
             return False
-        return isinstance(document, dict) and names <= document.keys()
+        if not isinstance(document, dict) or "program" in document:
+            return False  # a manifest or another part of a folder of ours
+        return names <= document.keys()
 
-    refuse_existing(target, FileKind("reports", is_report), force=True)
+    refuse_existing(target, FileKind("report", is_report), force=True)

@@ -184,7 +184,7 @@ def _holds_thresholds(beginning: bytes) -> bool:
     )
 
 
-THRESHOLDS_FILE = FileKind("thresholds", _holds_thresholds)
+THRESHOLDS_FILE = FileKind("file of thresholds", _holds_thresholds)
 
 
 def write_thresholds(file: Path, thresholds: Floats, classes: ClassList) -> None:

@@ -54,7 +54,7 @@ class FileKind:
     """What a file of this program's making looks like.
 
     Attributes:
-        name: what messages call it, such as "predictions".
+        name: what messages call one, such as "file of predictions".
         recognize: whether the beginning of a file, at most 1 MiB of it, is of this kind.
     """
 
@@ -146,7 +146,7 @@ def _require_file(path: Path, kind: FileKind, advice: str) -> None:
     with path.open("rb") as file:
         beginning = file.read(1 << 20)
     if beginning and not kind.recognize(beginning):
-        raise CdulEdgeError(f"{path} is not a file of {kind.name} that cdul-edge made; {advice}")
+        raise CdulEdgeError(f"{path} is not a {kind.name} that cdul-edge made; {advice}")
 
 
 def _read_object(file: Path) -> Content:

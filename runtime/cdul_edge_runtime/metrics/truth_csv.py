@@ -72,6 +72,6 @@ def _label(cell: str, path: Path, line: int) -> int:
     if label is None:
         raise CdulEdgeError(
             f"{path}, row {line} holds {cell[:40]!r}, expected 1 (present), 0 (absent), "
-            "-1 or nothing"
+            "-1 or nothing (a column of class names is called `label`)"
         )
     return label

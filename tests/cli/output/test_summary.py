@@ -29,11 +29,19 @@ def test_a_report_is_replaced_one_of_0_1_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "foreign", ["a,b", "[]", '{"images": []}', '{"scores": 1}', '{"path": "a", "scores": {}}']
+    "foreign",
+    [
+        "a,b",
+        "[]",
+        '{"images": []}',
+        '{"scores": 1}',
+        '{"path": "a", "scores": {}}',
+        '{"format": 1, "program": "cdul-edge", "scores": 3, "truth": 4}',  # such as a manifest
+    ],
 )
-def test_a_file_of_another_program_is_never_replaced(foreign: str, tmp_path: Path) -> None:
+def test_what_is_no_report_is_never_replaced(foreign: str, tmp_path: Path) -> None:
     file = tmp_path / "s.json"
     file.write_text(foreign)
-    with pytest.raises(CdulEdgeError, match="is not a file of reports that cdul-edge made"):
+    with pytest.raises(CdulEdgeError, match="is not a report that cdul-edge made"):
         write_summary(file, {"scores": 3, "truth": 4})
     assert file.read_text() == foreign

@@ -9,7 +9,7 @@ from cdul_edge_runtime.host.files import refuse_existing
 from cdul_edge_runtime.host.ownership import FileKind, FolderKind, remove_own, require_own
 
 KIND = FolderKind("result", "about.json", ("about.json", "*.bin", "inner/*.bin"))
-LINES = FileKind("lines", lambda beginning: beginning.startswith(b"ours"))
+LINES = FileKind("file of lines", lambda beginning: beginning.startswith(b"ours"))
 
 
 @pytest.fixture
