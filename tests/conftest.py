@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from cdul_edge_runtime.pictures.preprocess import Preprocess
 for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TERMINAL_WIDTH", "TTY_COMPATIBLE"):
     os.environ.pop(name, None)
 os.environ.update(COLUMNS="200", LINES="50", TERM="dumb", NO_COLOR="1")
+# A shell starts jobs in the background with SIGINT ignored, and children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Inputs = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float32]
