@@ -107,6 +107,11 @@ def test_the_front_door_loads_no_backend_and_no_command_line() -> None:
     assert result.stdout.splitlines() == ["[]", "['PIL', 'numpy']"], result.stderr
 
 
+def test_help_waits_for_neither_numpy_nor_pictures() -> None:
+    code = "import sys, cdul_edge.cli; print({'numpy', 'PIL', 'torch', 'onnx'} & set(sys.modules))"
+    assert run_as_on_the_device(code).stdout == "set()\n"
+
+
 def test_a_command_that_needs_an_extra_says_which() -> None:
     code = (
         "from typer.testing import CliRunner\n"

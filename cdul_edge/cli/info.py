@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cdul_edge.cli.output.labels_view import show_labels
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.summary import write_summary
 
@@ -31,6 +30,7 @@ def info(path: PathArgument, json: JsonOption = None) -> None:
     if json is not None:
         write_summary(json, found.to_dict())
     elif found.kind == LABELS:
+        from cdul_edge.cli.output.labels_view import show_labels
         from cdul_edge.labels.manifest import read_manifest
 
         manifest = read_manifest(path if path.is_dir() else path.parent)

@@ -9,11 +9,11 @@ from typing import Literal
 
 from cdul_edge.clip.files import ClipDescription
 from cdul_edge.version import __version__
+from cdul_edge_runtime.choices import Resize
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
 from cdul_edge_runtime.host.json_record import RecordError, parse_record
 from cdul_edge_runtime.host.ownership import FolderKind
-from cdul_edge_runtime.pictures.preprocess import Resize
 
 FORMAT = 1
 MANIFEST = "manifest.json"

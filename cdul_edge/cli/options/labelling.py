@@ -9,7 +9,7 @@ import typer
 
 from cdul_edge.clip import choices as clip_choices
 from cdul_edge.labelling.score import choices
-from cdul_edge_runtime.pictures.preprocess import Resize
+from cdul_edge_runtime.choices import Resize
 
 _CLIP, _VIEWS, _SCORES, _RUN = "CLIP", "Views", "Pseudo-labels", "Run"
 
