@@ -60,6 +60,10 @@ def main(
 ) -> None:
     """Turn unlabeled pictures and class names into a verified multi-label classifier."""
     signal.signal(signal.SIGTERM, _interrupt)
+    # A terminal or SSH session that ends. Under `nohup` it is ignored, and stays so.
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up is not None and signal.getsignal(hang_up) is signal.SIG_DFL:
+        signal.signal(hang_up, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

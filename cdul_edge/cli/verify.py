@@ -17,7 +17,7 @@ from cdul_edge.cli.options.devices import (
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.summary import write_summary
 from cdul_edge.cli.output.verify_tables import show_report
-from cdul_edge_runtime.errors import extra_imports
+from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.backends import Backend
@@ -76,9 +76,10 @@ def _write_beside(path: Path, report: VerifyReport) -> None:
 
     try:
         write_summary(path, report.to_dict())
-    except OSError as error:
+    except (OSError, CdulEdgeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         StderrConsole().warn(
-            f"the report was not written to {path} ({error.strerror}): name a place with --json"
+            f"the report was not written to {path} ({reason}): name a place with --json"
         )
 
 

@@ -64,7 +64,7 @@ def test_a_name_is_answered_before_the_next_one_comes_whatever_the_encoding(
         assert process.wait() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_what_is_finished_is_kept_and_named_when_it_is_stopped(
     bundle: Path, red: Path, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -267,11 +267,16 @@ def test_one_reason_of_several_devices_is_one_line_and_stands_whole_in_the_repor
     assert kept == f"cuda was asked for, and {reason}"
 
 
+@pytest.mark.parametrize("in_the_way", ["folder", "file of another program"])
 def test_a_place_that_cannot_be_written_to_costs_the_report_and_not_the_verdict(
-    bundle: Path, tmp_path: Path
+    bundle: Path, tmp_path: Path, in_the_way: str
 ) -> None:
-    """As beside a bundle on a read-only disk: a folder in the report's place stands for that."""
-    (bundle.parent / "bundle-verify.json").mkdir()
+    """As beside a bundle on a read-only disk: what lies in the report's place stands for that."""
+    place = bundle.parent / "bundle-verify.json"
+    if in_the_way == "folder":
+        place.mkdir()
+    else:
+        place.write_text("[]")
     result = verify(bundle, "--repeats", 1)
     assert result.exit_code == 0, result.output
     assert "ok" in result.stdout

@@ -154,6 +154,9 @@ class Manifest:
         """
         if not isinstance(content, dict) or content.get("program") != PROGRAM:
             raise BundleError("is not a manifest of cdul-edge: give a folder that `export` made")
+        kind = content.get("kind", content.get("stage"))
+        if kind is not None:  # a manifest of a bundle names none
+            raise BundleError(f"tells of {kind}: give a folder that `cdul-edge export` made")
         if content.get("format") != FORMAT:
             raise BundleError(
                 f"has format {content.get('format')!r}, this program reads {FORMAT}: "
@@ -176,7 +179,11 @@ class Manifest:
             )
         except BundleError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError, CdulEdgeError) as error:
+        except KeyError as error:
+            raise BundleError(
+                f"is damaged ({error} is missing): copy the bundle again, or export it again"
+            ) from error
+        except (TypeError, ValueError, AttributeError, CdulEdgeError) as error:
             raise BundleError(
                 f"is damaged ({error}): copy the bundle again, or export it again"
             ) from error

@@ -26,10 +26,10 @@ def read_csv(path: Path) -> RawTruth:
     rows = read_rows(path, read_text(path))
     header = [name.strip() for name in rows[0].fields] if rows else []
     if header.count(_PATH) != 1 or len(header) < 2:
-        begin = ",".join(header)[:80] if rows else "nothing"
-        hint = "; separate the columns with commas" if ";" in begin else ""
+        found = f"begins with {','.join(header)[:80]!r}" if rows else "is empty"
+        hint = "; separate the columns with commas" if re.search(r";|\\t", found) else ""
         raise CdulEdgeError(
-            f"{path} begins with {begin!r}, expected image_path,label or image_path,<class>,…{hint}"
+            f"{path} {found}, expected image_path,label or image_path,<class>,…{hint}"
         )
     key = header.index(_PATH)
     names = tuple(name for column, name in enumerate(header) if column != key)

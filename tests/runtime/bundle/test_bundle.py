@@ -100,7 +100,8 @@ def test_a_link_that_leaves_the_folder_is_refused(bundle: Path, tmp_path: Path) 
         (lambda c: c.update(thresholds=[0.5, "x", 0.5]), "is damaged"),
         (lambda c: c.update(classes=["a", "A", "b"]), "differ only in case"),
         (lambda c: c["preprocess"].update(std=[0, 1, 1]), "is damaged"),
-        (lambda c: c.pop("graph"), "is damaged ('graph')"),
+        (lambda c: c.pop("graph"), "is damaged ('graph' is missing)"),
+        (lambda c: c.update(kind="labels"), "tells of labels: give a folder that"),
         (lambda c: c["files"].pop("model.fp32.onnx"), "names no model.fp32.onnx"),
     ],
 )

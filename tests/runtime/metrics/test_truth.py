@@ -165,7 +165,7 @@ def test_a_format_that_can_name_an_absent_class_must(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("t.csv", "path,cat\na.jpg,1\n", "expected image_path"),
-        ("t.csv", "", "begins with 'nothing'"),
+        ("t.csv", "", "is empty, expected image_path,label"),
         ("t.csv", "image_path,cat\na.jpg,2\n", "row 2 holds '2'"),
         ("t.csv", "image_path,label\na.jpg,cat,dog\n", "row 2 has 3 fields"),
         ("t.csv", "image_path,cat\na.jpg,1\na.jpg,1\n", "'a.jpg' twice"),

@@ -170,7 +170,9 @@ def _check_arguments(model: Path, device: str, threads: int | None, inter_thread
     if device not in PROVIDERS:
         raise CdulEdgeError(f"unknown device {device!r}: expected {', '.join(PROVIDERS)}")
     if (threads is not None and threads < 1) or inter_threads < 1:
-        raise CdulEdgeError(f"threads {threads}/{inter_threads}: expected at least 1")
+        raise CdulEdgeError(
+            f"{threads} threads within and {inter_threads} between nodes: expected at least 1"
+        )
     if not model.is_file():
         raise BundleError(f"{model} does not exist: check the path")
 
