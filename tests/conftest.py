@@ -22,7 +22,14 @@ from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 # What rich, click and typer look at, some of it while they are imported: the output is the same in
 # every terminal and on every build service.
-for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TERMINAL_WIDTH", "TTY_COMPATIBLE"):
+for name in (
+    "FORCE_COLOR",
+    "PY_COLORS",
+    "GITHUB_ACTIONS",
+    "TERMINAL_WIDTH",
+    "TTY_COMPATIBLE",
+    "PYTHONIOENCODING",
+):
     os.environ.pop(name, None)
 os.environ.update(COLUMNS="200", LINES="50", TERM="dumb", NO_COLOR="1")
 # A shell starts jobs in the background with SIGINT ignored, and children would inherit that.

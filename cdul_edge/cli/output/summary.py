@@ -14,6 +14,8 @@ from cdul_edge_runtime.host.ownership import PROGRAM, FileKind
 
 # Other JSON files of this program, which its folders need, begin with another name.
 _REPORT = re.compile(rb'\s*\{\s*"program": "' + PROGRAM.encode() + b'"')
+# What 0.1 wrote into its reports behind their format.
+_REPORTING_STAGES = ("verify", "bench")
 
 
 def write_summary(target: Path, content: Mapping[str, object]) -> None:
@@ -52,8 +54,10 @@ def refuse_foreign_json(target: Path, content: Mapping[str, object] | None = Non
             document = json.loads(beginning)
         except (ValueError, RecursionError):
             return False
-        if not isinstance(document, dict) or "program" in document:
-            return False  # a manifest or another part of a folder of ours
+        if not isinstance(document, dict):
+            return False
+        if "program" in document:  # else a manifest or another part of a folder of ours
+            return document["program"] == PROGRAM and document.get("stage") in _REPORTING_STAGES
         return names <= document.keys()
 
     refuse_existing(target, FileKind("report", is_report), force=True)
