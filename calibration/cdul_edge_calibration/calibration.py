@@ -26,6 +26,7 @@ from cdul_edge_runtime.bundle.verdict import Verdict, worst
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import write_json
+from cdul_edge_runtime.host.folder_lock import lock_folder
 from cdul_edge_runtime.metrics.truth import TruthTable, read_truth
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 
@@ -67,7 +68,8 @@ def calibrate(request: CalibrateRequest, console: Console | None = None) -> Cali
 
     Raises:
         CdulEdgeError: a precision exists and `force` is not set, the bundle cannot be written to,
-            no picture can be read, or the pictures are not of the kind that it was trained on.
+            another process calibrates it, no picture can be read, or the pictures are not of the
+            kind that it was trained on.
     """
     console = console or LibraryConsole()
     bundle = Bundle.load(request.bundle)
@@ -75,7 +77,10 @@ def calibrate(request: CalibrateRequest, console: Console | None = None) -> Cali
     pool = _find(request.images or remembered_pictures(bundle))
     check = None if request.check_images is None else _find(request.check_images)
     truth = None if request.truth is None else read_truth(request.truth)
-    with TemporaryDirectory(prefix="cdul-edge-") as temporary:
+    with (
+        lock_folder(bundle.folder, "calibrating"),
+        TemporaryDirectory(prefix="cdul-edge-") as temporary,
+    ):
         collected = collect(bundle, pool, check, request, Path(temporary), console)
         model = onnx.load(bundle.model_path())
         name_nodes(model)

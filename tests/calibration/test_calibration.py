@@ -25,6 +25,7 @@ from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
+from cdul_edge_runtime.host.folder_lock import lock_folder
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 from tests.fakes.residual_network import (
     CLASSES,
@@ -371,6 +372,17 @@ def test_pictures_of_a_list_are_found_again_by_their_names_in_the_record(
     calibrate(pictures=find_images(listed), precisions=(FP16,))
     calibrate(pictures=find_images(listed), precisions=(CPU,))
     assert any("ranges of the last calibration are kept" in line for line in console.said)
+
+
+def test_a_bundle_that_another_process_calibrates_is_left_to_it(
+    calibrate: Calibrate, residual_bundle: Path
+) -> None:
+    with (
+        lock_folder(residual_bundle, "calibrating"),
+        pytest.raises(CdulEdgeError, match=r"another process is calibrating .*: wait until it"),
+    ):
+        calibrate(precisions=(FP16,))
+    assert not (residual_bundle / "model.fp16.onnx").exists()
 
 
 def full_disk(monkeypatch: pytest.MonkeyPatch, name: str) -> None:

@@ -81,7 +81,7 @@ def test_what_is_finished_is_kept_and_named_when_it_is_stopped(
         assert process.wait() == 130
     partial = tmp_path / "p.jsonl.partial"
     assert last == [
-        f"cdul-edge: 1 finished predictions are kept in {partial}",
+        f"cdul-edge: 1 finished prediction is kept in {partial}",
         "cdul-edge: interrupted: finished work is kept",
     ]
     assert [json.loads(line)["labels"] for line in partial.read_text().splitlines()] == [["red"]]

@@ -69,8 +69,8 @@ class PredictionWriter:
             if self.top is not None:
                 plain["scores"] = dict(prediction.top(self.top))
             self.file.write(json.dumps({"path": path, **plain}, ensure_ascii=False) + "\n")
-        self.rows += 1
         self.file.flush()
+        self.rows += 1  # now, and not before: a full disk took none of it, or half
 
     def _write_row(self, cells: list[str | float]) -> None:
         csv.writer(self.file, lineterminator="\n").writerow(cells)
@@ -121,4 +121,5 @@ def _keep(temporary: Path, out: Path, rows: int) -> None:
     except (OSError, CdulEdgeError):  # too long a name, or a foreign file in its place
         partial = temporary.with_suffix(_PARTIAL)
         temporary.replace(partial)
-    complain(f"{rows} finished predictions are kept in {partial}", style="yellow")
+    kept = "1 finished prediction is" if rows == 1 else f"{rows} finished predictions are"
+    complain(f"{kept} kept in {partial}", style="yellow")

@@ -25,7 +25,7 @@ def lock_folder(folder: Path, doing: str) -> Iterator[None]:
 
     Args:
         folder: what to hold.
-        doing: what this program does there: "labeling into", "training in".
+        doing: what this program does there: "labeling into", "training in", "calibrating".
 
     Raises:
         CdulEdgeError: another process holds the folder, or a file is in its place.
@@ -44,7 +44,7 @@ def lock_folder(folder: Path, doing: str) -> Iterator[None]:
         lock.acquire(blocking=False)
     except Timeout as error:
         raise CdulEdgeError(
-            f"another process is {doing} {folder}: wait until it ends, or choose another --out"
+            f"another process is {doing} {folder}: wait until it ends, or give another folder"
         ) from error
     except (OSError, NotImplementedError) as error:  # the latter is filelock's word for ENOSYS
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
