@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from cdul_edge_runtime.host.lasting_console import LastingConsole
+
 # What a pipe or a file gets is never wrapped, so that `grep` finds whole paths and sentences.
 UNWRAPPED = 10_000
 READABLE = 80  # for lists that fill their lines
-
-
-class _ResultConsole(Console):
-    def on_broken_pipe(self) -> None:
-        """Let the command line end quietly: `cdul-edge info … | head` is no failure."""
-        raise BrokenPipeError
 
 
 def result_console(*, to_stderr: bool = False) -> Console:
@@ -24,7 +20,7 @@ def result_console(*, to_stderr: bool = False) -> Console:
     Args:
         to_stderr: Draw on stderr, because stdout carries JSON.
     """
-    console = _ResultConsole(
+    console = LastingConsole(
         stderr=to_stderr, soft_wrap=True, markup=False, highlight=False, emoji=False
     )
     if not console.is_terminal:

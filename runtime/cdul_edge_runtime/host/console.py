@@ -74,9 +74,9 @@ class StderrConsole:
     """
 
     def __init__(self, rich: rich.console.Console | None = None) -> None:
-        from rich.console import Console
+        from cdul_edge_runtime.host.lasting_console import LastingConsole
 
-        self.rich = rich or Console(stderr=True)
+        self.rich = rich or LastingConsole(stderr=True)
 
     def say(self, line: str) -> None:
         """Print one plain line; it is not wrapped."""

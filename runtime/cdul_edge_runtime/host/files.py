@@ -27,6 +27,8 @@ from cdul_edge_runtime.host.reading import refuse_special
 # What file systems answer that cannot do it: CIFS and some FUSE and network mounts.
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF)
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
@@ -46,8 +48,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
         _sync(temporary)
         _open_to_others(temporary, 0o666)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        _name_place(error, path)
         raise
 
 
@@ -84,9 +87,16 @@ def new_directory(
         for entry in sorted(temporary.iterdir(), key=lambda entry: entry.name == kind.marker):
             entry.replace(path / entry.name)
         temporary.rmdir()
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        _name_place(error, path)
         raise
+
+
+def _name_place(error: BaseException, path: Path) -> None:
+    """Say where the disk is full: the system names no file when a write fails."""
+    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+        error.filename = str(path)
 
 
 def is_stream(path: Path) -> bool:

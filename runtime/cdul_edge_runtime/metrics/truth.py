@@ -162,9 +162,10 @@ def _nothing_found(known: Sequence[str], asked: Sequence[str], matches: Matches)
             f"folders differ, {_example(matches.elsewhere)}; give the truth of these pictures, or "
             "take its folders out"
         )
+    there = f"such as {known[0]!r}" if known else "no pictures"
     return (
-        f"the truth names none of the {len(asked)} pictures: it has {tuple(known[:1])}, "
-        f"the pictures are called {tuple(asked[:1])}"
+        f"the truth names none of the {len(asked)} pictures: it has {there}, and they are called "
+        f"such as {asked[0]!r}: give the truth of these pictures"
     )
 
 

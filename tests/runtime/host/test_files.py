@@ -41,6 +41,13 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path) -> No
     assert names(tmp_path) == ["result.txt"]
 
 
+def test_a_full_disk_is_named_by_what_was_to_be_written(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    with pytest.raises(OSError, match="No space") as failed, atomic_write(file):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as `write` raises it
+    assert failed.value.filename == str(file)
+
+
 def test_a_write_appears_whole_under_its_name(tmp_path: Path) -> None:
     target = tmp_path / "new" / "result.txt"
     with atomic_write(target) as temporary:
