@@ -90,11 +90,22 @@ def predict(
     if top is not None and format == "csv":
         raise CdulEdgeError("--top and --format csv exclude each other: CSV has every column")
     refuse_output(out, force=force, inputs=[bundle, *map(Path, sources)])
+    _refuse_lists(sources)
     with Classifier.load(bundle, device=device, precision=precision, threads=threads) as loaded:
         say_selection(loaded)
         given = None if threshold is None else read_given(threshold, loaded.classes)
         with open_predictions(out, format, loaded.classes, top) as writer:
             _predict_all(loaded, _find_paths(sources), batch_size, given, writer).conclude()
+
+
+def _refuse_lists(sources: list[str]) -> None:
+    """`--images` of other commands takes lists, so people try them here."""
+    for source in sources:
+        if Path(source).suffix.lower() in (".txt", ".csv") and Path(source).is_file():
+            raise CdulEdgeError(
+                f"{source} is a list and no picture: send one path per line on stdin, "
+                "`cdul-edge predict BUNDLE - < paths.txt`"
+            )
 
 
 @dataclass

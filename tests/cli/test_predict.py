@@ -137,6 +137,14 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_2(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_list_is_told_to_come_on_stdin(bundle: Path, pictures: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text(str(pictures / "green.png"))
+    result = predict(bundle, listed)
+    assert result.exit_code == 2
+    assert "list.txt is a list and no picture: send one path per line on stdin" in result.stderr
+
+
 def test_a_damaged_bundle_is_one_line_and_exit_code_2(bundle: Path, pictures: Path) -> None:
     with (bundle / "model.fp32.onnx").open("ab") as file:
         file.write(b"x")

@@ -183,8 +183,9 @@ def test_a_graph_that_does_not_fit_its_manifest_is_refused(
     ("options", "message"),
     [
         ({"device": "gpu"}, "unknown device 'gpu'"),
-        ({"threads": 0}, "expected at least 1"),
-        ({"inter_threads": 0}, "expected at least 1"),
+        ({"threads": 0}, "0 threads: expected 1 to 1024"),
+        ({"threads": 99_999_999}, "expected 1 to 1024"),
+        ({"inter_threads": 0}, "0 threads: expected 1 to 1024"),
     ],
 )
 def test_a_wish_that_cannot_be_met_is_an_error(

@@ -195,6 +195,7 @@ Threads = Annotated[
     typer.Option(
         help="Threads of the encoder on a CPU.",
         min=1,
+        max=1024,
         show_default="one per core",
         rich_help_panel=_RUN,
     ),

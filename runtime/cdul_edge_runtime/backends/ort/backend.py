@@ -166,13 +166,16 @@ class OrtBackend:
             ) from error
 
 
+# ONNX Runtime starts as many as it is told to, and hangs where the system gives no more.
+_MOST_THREADS = 1024
+
+
 def _check_arguments(model: Path, device: str, threads: int | None, inter_threads: int) -> None:
     if device not in PROVIDERS:
         raise CdulEdgeError(f"unknown device {device!r}: expected {', '.join(PROVIDERS)}")
-    if (threads is not None and threads < 1) or inter_threads < 1:
-        raise CdulEdgeError(
-            f"{threads} threads within and {inter_threads} between nodes: expected at least 1"
-        )
+    for count in (1 if threads is None else threads, inter_threads):
+        if not 1 <= count <= _MOST_THREADS:
+            raise CdulEdgeError(f"{count} threads: expected 1 to {_MOST_THREADS}")
     if not model.is_file():
         raise BundleError(f"{model} does not exist: check the path")
 
