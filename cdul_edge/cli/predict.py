@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,7 +139,7 @@ def _predict_all(
         if isinstance(outcome, ImageError):
             counts.unreadable += 1
             # all of it ASCII: stderr has no encoding that programs could rely on
-            print(json.dumps({"path": path, "error": outcome.reason}), file=sys.stderr, flush=True)
+            message_console().print(json.dumps({"path": path, "error": outcome.reason}))
         elif thresholds is None:
             writer.write(path, outcome)
         else:

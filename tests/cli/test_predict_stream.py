@@ -128,3 +128,20 @@ def test_closed_streams_are_one_line_and_never_a_traceback(
         assert run.returncode == 2
         assert message in run.stderr.decode().splitlines()[-1]
         assert b"Traceback" not in run.stderr
+
+
+def test_predictions_go_on_where_nobody_reads_the_errors(
+    bundle: Path, red: Path, tmp_path: Path
+) -> None:
+    with predicting(bundle) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(os.fsencode(red) + b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline()
+        process.stderr.close()
+        process.stdin.write(b"missing.png\n" + os.fsencode(red) + b"\n")
+        process.stdin.close()
+        assert json.loads(process.stdout.read())["labels"] == ["red"]
+        assert process.wait() == 0
