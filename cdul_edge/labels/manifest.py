@@ -256,7 +256,10 @@ def read_manifest(folder: Path) -> LabelsManifest | None:
     except CdulEdgeError as error:
         raise LabelsError(str(error)) from error
     if not isinstance(content, dict) or content.get("kind") != _KIND:
-        raise LabelsError(f"{file} is not the manifest of a labels folder")
+        raise LabelsError(
+            f"{file} is not the manifest of a labels folder: name the folder that "
+            "`cdul-edge label` wrote"
+        )
     if content.get("format") != FORMAT:
         raise LabelsError(
             f"{folder} has labels format {content.get('format')}, made by cdul-edge "

@@ -39,9 +39,10 @@ def read_rows(source: Path, text: str) -> list[Row]:
         ) from error
     for line, fields in rows:
         if len(fields) != len(rows[0].fields):
+            count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
             raise CdulEdgeError(
-                f"{source}, row {line} has {len(fields)} fields, expected "
-                f"{len(rows[0].fields)}: quote fields that hold commas"
+                f"{source}, row {line} has {count}, expected {len(rows[0].fields)}: "
+                "quote fields that hold commas"
             )
     return rows
 

@@ -116,6 +116,8 @@ def find_images(source: Path) -> PictureList:
         raise CdulEdgeError(f"{source} is neither a folder nor a file: give a folder or a list")
     else:
         raise CdulEdgeError(f"{source} does not exist: give a folder, a text file or a CSV")
+    if not pictures.paths and source.is_file():
+        raise CdulEdgeError(f"no pictures in {source}: expected one path per line")
     if not pictures.paths:
         raise CdulEdgeError(
             f"no pictures in {source}: expected files such as .jpg or .png, at any depth"
