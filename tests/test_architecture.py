@@ -113,14 +113,14 @@ def test_help_waits_for_neither_numpy_nor_pictures() -> None:
     assert run_as_on_the_device(code).stdout == "set()\n"
 
 
-def test_a_command_that_needs_an_extra_says_which() -> None:
+def test_a_command_that_needs_an_extra_says_which(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("cat\ndog\n")
     code = (
         "from typer.testing import CliRunner\n"
         "from cdul_edge.cli import app\n"
-        "import tempfile, pathlib\n"
-        "d = pathlib.Path(tempfile.mkdtemp()); (d / 'c.txt').write_text('cat\\ndog\\n')\n"
+        f"d = {str(tmp_path)!r}\n"
         "result = CliRunner().invoke(\n"
-        "    app, ['label', str(d), '--classes', str(d / 'c.txt'), '--out', str(d / 'out')]\n"
+        "    app, ['label', d, '--classes', d + '/c.txt', '--out', d + '/out']\n"
         ")\n"
         "print(result.exit_code, result.stderr)"
     )
