@@ -54,7 +54,8 @@ def test_the_highest_place_is_lightest_and_the_lowest_darkest() -> None:
 
 def test_scale_and_offset_of_a_map_change_no_color_and_a_flat_map_is_dark() -> None:
     values = np.array([[0.0, 0.25], [0.75, 1.0]], np.float32)
-    assert over(values).tobytes() == over(4 * values - 8).tobytes()
+    # One color of the table apart at most: releases of matplotlib round differently.
+    assert np.abs(over(values).astype(int) - over(4 * values - 8)).max() <= 4
     lowest = 255 * np.array(matplotlib.colormaps[COLORS](0.0)[:3])
     expected = (1 - HEAT) * 100 + HEAT * lowest
     assert np.abs(over(np.full((2, 2), 7, np.float32)) - expected).max() <= 2
@@ -75,7 +76,7 @@ def test_every_class_has_a_column_and_every_state_a_row() -> None:
         for row, (y, x) in enumerate([(0, 0), (place, 1)]):
             box = axes[4 * row + place + 1].get_window_extent()
             top, bottom = pixels.shape[0] - round(box.y1), pixels.shape[0] - round(box.y0)
-            cell = pixels[top:bottom, round(box.x0) : round(box.x1)]
+            cell = pixels[top + 2 : bottom - 2, round(box.x0) + 2 : round(box.x1) - 2]  # no border
             highest = np.unravel_index(int(cell.argmax()), cell.shape)
             assert (highest[0] * 3 // len(cell), highest[1] * 2 // cell.shape[1]) == (y, x)
 
