@@ -5,8 +5,9 @@ Names are imported when they are asked for: a device that labels nothing has no 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from cdul_edge_runtime.host.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from cdul_edge.labelling.decode.views import Views, WholePicture
@@ -34,8 +35,4 @@ _HOMES = {
     "WholePicture": "decode.views",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)

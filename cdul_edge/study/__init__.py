@@ -7,8 +7,9 @@ result = study(StudyRequest(out=Path("study"), data=DrawnWorld(600, 300)))
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from cdul_edge_runtime.host.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from cdul_edge.study.request import DrawnWorld, Photographs, StudyRequest
@@ -24,9 +25,5 @@ _HOMES = {
     "study": "run",
 }
 
-
-def __getattr__(name: str) -> object:
-    # On first use: the options of the command line are read without torch.
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# On first use: the options of the command line are read without torch.
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -7,8 +7,9 @@ result = train(TrainRequest(labels=Path("labels"), out=Path("run")))
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from cdul_edge_runtime.host.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from cdul_edge.training.attention.explain import ExplainRequest, ExplainResult, explain
@@ -27,18 +28,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ExplainRequest": "cdul_edge.training.attention.explain",
-    "ExplainResult": "cdul_edge.training.attention.explain",
-    "TrainConfig": "cdul_edge.training.config",
-    "TrainRequest": "cdul_edge.training.request",
-    "TrainResult": "cdul_edge.training.request",
-    "explain": "cdul_edge.training.attention.explain",
-    "train": "cdul_edge.training.run",
+    "ExplainRequest": "attention.explain",
+    "ExplainResult": "attention.explain",
+    "TrainConfig": "config",
+    "TrainRequest": "request",
+    "TrainResult": "request",
+    "explain": "attention.explain",
+    "train": "run",
 }
 
-
-def __getattr__(name: str) -> object:
-    # On first use: settings and requests are read without torch.
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# On first use: settings and requests are read without torch.
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -7,8 +7,9 @@ result = build(BuildRequest(Path("bundle")))
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from cdul_edge_runtime.host.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from cdul_edge_export.bundle_engines import BuildRequest, BuildResult, build
@@ -25,9 +26,5 @@ _HOMES = {
     "export": "bundle_export",
 }
 
-
-def __getattr__(name: str) -> object:
-    # On first use: engines are built on the device, where there is no torch.
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# On first use: engines are built on the device, where there is no torch.
+__getattr__ = lazy_names(__name__, _HOMES)

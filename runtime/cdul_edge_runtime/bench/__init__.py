@@ -7,16 +7,15 @@ The names are loaded on first use.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from cdul_edge_runtime.host.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.bench.benchmark import BenchReport, BenchRequest, bench
 
 __all__ = ["BenchReport", "BenchRequest", "bench"]
 
+_HOMES = {"BenchReport": "benchmark", "BenchRequest": "benchmark", "bench": "benchmark"}
 
-def __getattr__(name: str) -> object:
-    if name in __all__:
-        return getattr(import_module(f"{__name__}.benchmark"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -7,8 +7,9 @@ The names are loaded on first use.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from cdul_edge_runtime.host.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.verify.request import VerifyRequest
@@ -18,8 +19,4 @@ __all__ = ["VerifyReport", "VerifyRequest", "verify"]
 
 _HOMES = {"VerifyReport": "verification", "VerifyRequest": "request", "verify": "verification"}
 
-
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -1,7 +1,5 @@
 import os
 
-import pytest
-
 from cdul_edge_runtime.host.lasting_console import LastingConsole
 
 
@@ -10,7 +8,5 @@ def test_what_nobody_reads_ends_nothing() -> None:
     os.close(reader)
     with os.fdopen(writer, "w") as file:
         console = LastingConsole(file=file)
-        if not hasattr(LastingConsole.__base__, "on_broken_pipe"):
-            pytest.skip("this version of rich raises")
         for _ in range(3):
             console.print("a line")
