@@ -12,7 +12,8 @@ import torch
 
 import cdul_edge
 from cdul_edge.front.export_run import ExportRunRequest, export_run
-from cdul_edge.training.config import METHODS, MethodName
+from cdul_edge.labelling import Scoring
+from cdul_edge.training.config import METHODS, MethodName, TrainConfig
 from cdul_edge.training.request import EvaluationOptions
 from cdul_edge.training.run_folder import RunConfig, load_run
 from cdul_edge.training.summary import RunSummary
@@ -48,9 +49,12 @@ def test_methods_that_ask_clip_run_there(
     (tmp_path / "classes.txt").write_text("red\ngreen\nblue\n")
     cdul_edge.label(
         images=squares.root / "train", classes=tmp_path / "classes.txt", clip="demo",
+        scoring=Scoring("cdul"),
         out=tmp_path / "labels", device="cuda",
     )  # fmt: skip
-    config = small(method=method, method_settings={"label_warmup": 1} if method == "ccd" else {})
+    settings = {"label_warmup": 1} if method == "ccd" else {}
+    # At 64 px the last feature map has four places.
+    config = small(method=method, method_settings=settings, height_px=64, width_px=64)
     cdul_edge.train(labels=tmp_path / "labels", out=tmp_path / "run", config=config, device="cuda")
     assert all(bool(values.isfinite().all()) for values in weights(tmp_path / "run").values())
 
