@@ -12,6 +12,7 @@ from cdul_edge_runtime.metrics.bootstrap import (
     _student,
     _weighted_map,
     estimate_flip_rate,
+    estimate_map,
     estimate_map_drop,
 )
 from cdul_edge_runtime.metrics.metrics import mean_average_precision
@@ -79,6 +80,37 @@ def test_the_interval_is_the_same_each_time_and_mirrors_when_the_models_change_p
     assert loss == estimate_map_drop(a, b, truth, drop(a, b, truth))
     gain = estimate_map_drop(b, a, truth, drop(b, a, truth))
     assert (gain.low, gain.high) == pytest.approx((-loss.high, -loss.low))
+
+
+def test_the_interval_of_a_map_is_that_of_all_27_draws_of_three_pictures() -> None:
+    truth = np.array([[1], [0], [1]], np.int8)
+    scores = np.array([[0.9], [0.5], [0.1]])
+    drawn = [
+        mean_average_precision(scores[rows], truth[rows])
+        for rows in map(list, product(range(3), repeat=3))
+        if truth[rows].any()
+    ]
+    low, _ = np.percentile(drawn, [2.5, 97.5])
+    found = estimate_map(scores, truth)
+    assert found.value == pytest.approx(100 * (1 + 2 / 3) / 2)
+    # 3 pictures widen it by (3 / 2)^0.5 x 4.3027 / 1.96, and no mAP is above 100.
+    assert found.low == pytest.approx(max(0, found.value - 2.689 * (found.value - low)), abs=1)
+    assert found.high == 100.0
+
+
+def test_a_map_of_a_picture_says_nothing_and_without_a_positive_there_is_none() -> None:
+    one = estimate_map(np.array([[0.3]]), np.array([[1]], np.int8))
+    assert (one.value, one.low, one.high) == (100.0, 0.0, 100.0)
+    none = estimate_map(np.full((9, 1), 0.3), np.zeros((9, 1), np.int8))
+    assert np.isnan(none.value)
+    assert (none.low, none.high) == (0.0, 100.0)
+
+
+def test_sixteen_times_the_pictures_leave_a_quarter_of_the_interval_of_a_map() -> None:
+    truth, scores, _ = equal_models(np.random.default_rng(3), 800, 3)
+    few, many = (estimate_map(scores[:n], truth[:n]) for n in (50, 800))
+    assert many.low < many.value < many.high
+    assert (many.high - many.low) / (few.high - few.low) == pytest.approx(0.25, abs=0.1)
 
 
 def test_no_flip_leaves_an_upper_end_near_the_rule_of_three_over_pictures() -> None:
