@@ -12,8 +12,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchmarks import tables
 from benchmarks.record import record
+from benchmarks.tables.pages import write_pages
 from cdul_edge.study import DrawnWorld, StudyRequest, study
 from cdul_edge.study.report.report import Report
 from cdul_edge.training.config import METHODS
@@ -96,7 +96,7 @@ def draw_docs(work: Path) -> None:
     for name in ("methods", "strategies", "curves"):
         text = (work / f"{name}.svg").read_text(encoding="utf-8")
         (DOCS / f"study-{name}.svg").write_text(text, encoding="utf-8")
-    tables.main()
+    write_pages()
 
 
 def _round(value: Any) -> Any:

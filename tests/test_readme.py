@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from benchmarks import tables
+from benchmarks.tables.pages import BEGIN, END, PAGES, Page
 from cdul_edge.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -68,11 +68,11 @@ def test_a_reader_with_two_minutes_is_not_given_a_book(pattern: str, most: int) 
     assert sum(len(page.read_text(encoding="utf-8").split()) for page in ROOT.glob(pattern)) <= most
 
 
-def test_the_figures_shown_are_those_of_the_result_files() -> None:
-    drawn = tables.PAGE.read_text(encoding="utf-8") == tables.draw_page()
-    assert drawn, "run `python -m benchmarks.tables`"
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"{tables.BEGIN}\n{tables.draw_summary()}{tables.END}" in readme
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.file.name)
+def test_the_figures_shown_are_those_of_the_result_files(page: Page) -> None:
+    text = page.file.read_text(encoding="utf-8")
+    assert (BEGIN in text, END in text) == (page.marked, page.marked)
+    assert text == page.fill(), "run `python -m benchmarks.tables`"
 
 
 def test_every_page_of_the_documentation_is_in_its_navigation() -> None:

@@ -1,0 +1,41 @@
+"""Which pages show figures, and where in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.tables.figures_page import draw_page
+from benchmarks.tables.markdown import ROOT
+from benchmarks.tables.readme_page import draw_summary
+
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, and what draws its figures: between the marks, where `marked`, or the whole page."""
+
+    file: Path
+    draw: Callable[[], str]
+    marked: bool = True
+
+    def fill(self) -> str:
+        """The text of the page with today's figures."""
+        if not self.marked:
+            return self.draw()
+        before, _, rest = self.file.read_text(encoding="utf-8").partition(BEGIN)
+        return f"{before}{BEGIN}\n{self.draw()}{END}{rest.partition(END)[2]}"
+
+
+PAGES = (
+    Page(ROOT / "benchmarks" / "README.md", draw_page, marked=False),
+    Page(ROOT / "README.md", draw_summary),
+)
+
+
+def write_pages() -> None:
+    """Write every page."""
+    for page in PAGES:
+        page.file.write_text(page.fill(), encoding="utf-8")
