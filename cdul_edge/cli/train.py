@@ -20,7 +20,7 @@ from cdul_edge.training.request import (
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.console import StderrConsole
 
-_DATA, _EVALUATION = DataOptions(), EvaluationOptions()
+_DATA, _EVALUATION, _OBSERVED = DataOptions(), EvaluationOptions(), ObservedOptions()
 
 
 def train(
@@ -57,6 +57,7 @@ def train(
     settings: options.MethodSettings = None,
     observed: options.Observed = None,
     simulate: options.Simulate = None,
+    labels_from: options.LabelsFromOption = _OBSERVED.labels_from,
     images: options.Images = None,
     cache: options.Cache = _DATA.cache,
     cache_budget: options.CacheBudget = _DATA.cache_budget_mib,
@@ -79,7 +80,7 @@ def train(
     )  # fmt: skip
     data = DataOptions(images, cache, cache_budget, workers)
     evaluation = EvaluationOptions(val, truth, train_truth, difficult)
-    people = ObservedOptions(observed, simulate, train_truth, difficult)
+    people = ObservedOptions(observed, simulate, train_truth, difficult, labels_from)
     _run(TrainRequest(labels, out, config, data, evaluation, people, device, force), json)
 
 

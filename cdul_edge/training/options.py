@@ -14,7 +14,7 @@ from typer.models import OptionInfo
 
 from cdul_edge.training import presets
 from cdul_edge.training.config import MethodName, OptimizerName, Precision, Schedule, TrainConfig
-from cdul_edge.training.request import CacheKind
+from cdul_edge.training.request import CacheKind, LabelsFrom
 from cdul_edge_runtime import choices
 
 _DEFAULTS = TrainConfig()
@@ -238,6 +238,14 @@ Observed = Annotated[
     _supervision(
         "CSV or NPZ file with labels that people gave to some of the pictures. They are never "
         "revised.",
+    ),
+]
+LabelsFromOption = Annotated[
+    LabelsFrom,
+    _supervision(
+        "Learn from the observed labels alone, or let pseudo-labels fill their gaps. Without "
+        "pseudo-labels, what nobody observed is unknown, as in the papers on weak labels.",
+        "--labels-from",
     ),
 ]
 Simulate = Annotated[

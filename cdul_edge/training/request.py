@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from cdul_edge.training.config import TrainConfig
 from cdul_edge_runtime.choices import Difficult
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 CacheKind = Literal["auto", "memory", "disk", "none"]
+LabelsFrom = Literal["observed+pseudo", "observed"]
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,29 @@ class ObservedOptions:
         simulate: What to draw from `truth` instead, as `simulate` takes its kind.
         truth: What a simulation draws from.
         difficult: What VOC's difficult objects in `truth` count as.
+        labels_from: "observed+pseudo": pseudo-labels say what was not observed. "observed": the
+            observed labels are all that a method learns from, as in the papers on weak labels.
 
     Raises:
-        CdulEdgeError: both sources, or a simulation without truth.
+        CdulEdgeError: both sources, a simulation without truth, or "observed" without a source.
     """
 
     file: Path | None = None
     simulate: str | None = None
     truth: Path | None = None
     difficult: Difficult = "negative"
+    labels_from: LabelsFrom = "observed+pseudo"
 
     def __post_init__(self) -> None:
+        if self.labels_from not in get_args(LabelsFrom):
+            raise CdulEdgeError(
+                f"labels from {self.labels_from!r}: expected {' or '.join(get_args(LabelsFrom))}"
+            )
+        if self.labels_from == "observed" and self.file is None and self.simulate is None:
+            raise CdulEdgeError(
+                "--labels-from observed needs labels that people gave: give --observed, or "
+                "--simulate with --train-truth"
+            )
         if self.file is not None and self.simulate is not None:
             raise CdulEdgeError("--observed and --simulate exclude each other: give one of them")
         if self.simulate is not None and self.truth is None:

@@ -24,8 +24,7 @@ from cdul_edge.training.data.dataset import locate_pictures, open_pictures
 from cdul_edge.training.data.observed import ObservedLabels, open_observed
 from cdul_edge.training.evaluation import Yardstick, open_yardstick, score
 from cdul_edge.training.loop import Trainer
-from cdul_edge.training.methods import AnyMethod, Supervision, make_method, resolve_settings
-from cdul_edge.training.methods.base import keep_observed
+from cdul_edge.training.methods import make_method, resolve_settings
 from cdul_edge.training.networks.heads import start_undecided
 from cdul_edge.training.networks.network import NetworkPlan, create_network, rebuild_network
 from cdul_edge.training.optimization import choose_device, resolve_precision
@@ -37,6 +36,7 @@ from cdul_edge.training.summary import (
     keep_metrics,
     read_summary,
 )
+from cdul_edge.training.supervision import expected_prevalence, supervise
 from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.thresholds import prevalence_thresholds, thresholds_to_json
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -122,6 +122,7 @@ def _open_task(request: TrainRequest, console: Console) -> _Task:
         labels_sha256=sha256_file(file),
         observed_sha256=digest,
         observed_from=None if observed is None else observed.source,
+        labels_from=request.observed.labels_from,
         pictures=len(labels.paths),
         classes=labels.classes,
     )
@@ -143,7 +144,7 @@ def _prepare(task: _Task, *, resume: bool) -> _Job:
     """Read everything first, so that bad input leaves the run folder as it was."""
     request, config, labels = task.request, task.config, task.labels
     torch.manual_seed(config.seed)
-    method = _make_method(config, labels, task.observed)
+    method = make_method(config, supervise(config, labels, task.observed))
     checkpoint = _read_checkpoint(task) if resume else None
     network, plan = _make_network(task, checkpoint, undecided=method.undecided)
     located = locate_pictures(labels.root, labels.paths, request.data.images)
@@ -167,21 +168,6 @@ def _prepare(task: _Task, *, resume: bool) -> _Job:
     else:
         run_folder.begin(request.out, task.about)
     return _Job(task, trainer, plan, yardstick, look)
-
-
-def _make_method(
-    config: TrainConfig, labels: PseudoLabels, observed: ObservedLabels | None
-) -> AnyMethod:
-    scores = torch.from_numpy(labels.scores)
-    none = torch.zeros(scores.shape, dtype=torch.int8)
-    supervision = Supervision(
-        scores=scores,
-        observed=none if observed is None else torch.from_numpy(observed.values),
-        cosines=None if labels.cosines is None else torch.from_numpy(labels.cosines),
-        hard=config.labels == "hard",
-        epochs=config.epochs,
-    )
-    return make_method(config, supervision)
 
 
 def _read_checkpoint(task: _Task) -> Checkpoint | None:
@@ -243,9 +229,11 @@ def _finish(job: _Job) -> RunSummary:
     task, trainer, yardstick = job.task, job.trainer, job.yardstick
     labels, targets = task.labels, trainer.method.targets.numpy()
     predict = partial(trainer.predict, exact=True)
-    logits, prevalence = predict(trainer.pictures), _prevalence(job)
+    known = trainer.method.supervision
+    logits, prevalence = predict(trainer.pictures), expected_prevalence(labels, known)
     thresholds = prevalence_thresholds(score(logits), prevalence)
-    first, last = yardstick.labels_map(labels.scores), yardstick.labels_map(targets)
+    started = known.targets.numpy() if known.observed_only else labels.scores
+    first, last = yardstick.labels_map(started), yardstick.labels_map(targets)
     lines = keep_metrics(task.request.out, trainer.epoch)
     if not lines:
         raise CdulEdgeError(
@@ -264,20 +252,13 @@ def _finish(job: _Job) -> RunSummary:
         last_epoch=lines[-1],
         label_guard=next((line.label_guard for line in lines if line.label_guard), None),
         thresholds=tuple(thresholds_to_json(thresholds)),
+        labels_from=task.about.labels_from,
         labels_map=None if first is None or last is None else (first, last),
         train=yardstick.on_training_pictures(logits, thresholds),
         val=yardstick.on_held_out(predict, thresholds),
     )
     run_folder.finish(task.request.out, _refined(job, prevalence), summary)
     return summary
-
-
-def _prevalence(job: _Job) -> npt.NDArray[np.float32]:
-    """(C,) share of pictures: as the labels' own thresholds say, or as often as people saw it."""
-    labels = job.task.labels
-    shown = torch.from_numpy((labels.scores >= labels.thresholds).astype(np.float32))
-    kept = keep_observed(shown, job.trainer.method.supervision.observed).numpy()
-    return np.asarray(kept.mean(axis=0))
 
 
 def _refined(job: _Job, prevalence: npt.NDArray[np.float32]) -> PseudoLabels:

@@ -29,6 +29,7 @@ from cdul_edge.training.checkpoint import Checkpoint, load_weights
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.dataset import CACHED_PICTURES
 from cdul_edge.training.networks.network import rebuild_network
+from cdul_edge.training.request import LabelsFrom
 from cdul_edge.training.summary import FORMAT, METRICS, SUMMARY, RunSummary, read_summary
 from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.classes import ClassList
@@ -73,6 +74,7 @@ class _StoredConfig:
     pictures: int
     classes: tuple[str, ...]
     observed_from: str | None = None  # younger than the format
+    labels_from: LabelsFrom = "observed+pseudo"  # younger still: nothing else was possible
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class RunConfig:
     labels_sha256: str
     observed_sha256: str | None  # of the labels that people gave, where they gave any
     observed_from: str | None  # where those come from, in words; no difference between runs
+    labels_from: LabelsFrom  # whether pseudo-labels stand beside those
     pictures: int
     classes: ClassList
 
@@ -110,6 +113,7 @@ class RunConfig:
                 labels_sha256=stored.labels_sha256,
                 observed_sha256=stored.observed_sha256,
                 observed_from=stored.observed_from,
+                labels_from=stored.labels_from,
                 pictures=stored.pictures,
                 classes=ClassList(stored.classes),
             )
@@ -126,6 +130,8 @@ class RunConfig:
         if self.observed_sha256 != other.observed_sha256:
             mine, theirs = (_short(x.observed_sha256) for x in (self, other))
             found.append(f"observed labels {mine} (now {theirs})")
+        if self.labels_from != other.labels_from:
+            found.append(f"labels from {self.labels_from} (now {other.labels_from})")
         return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from cdul_edge.training.request import LabelsFrom
 from cdul_edge.version import __version__
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write, read_json
@@ -128,7 +129,8 @@ class RunSummary:
         last_epoch: The last line of metrics.jsonl.
         label_guard: Why the method took its first labels back, if it did.
         thresholds: Per class, on scores; None for a class that is never predicted.
-        labels_map: mAP in percent of the first and of the last pseudo-labels; None without truth.
+        labels_from: Whether pseudo-labels said what was not observed.
+        labels_map: mAP in percent of the first and of the last labels; None without truth.
         train: Metrics on the training pictures; None without truth.
         val: Metrics on the held-out pictures; None without truth.
         version: Of the program that made the run.
@@ -145,6 +147,7 @@ class RunSummary:
     last_epoch: EpochLine
     label_guard: str | None
     thresholds: tuple[float | None, ...]
+    labels_from: LabelsFrom = "observed+pseudo"
     labels_map: tuple[float, float] | None = None
     train: MetricsReport | None = None
     val: MetricsReport | None = None
@@ -152,7 +155,7 @@ class RunSummary:
 
     @property
     def never_predicted(self) -> list[str]:
-        """Classes that no pseudo-label shows, and so have no threshold."""
+        """Classes that no label shows, and so have no threshold."""
         pairs = zip(self.classes, self.thresholds, strict=True)
         return [name for name, threshold in pairs if threshold is None]
 
@@ -174,6 +177,7 @@ class RunSummary:
             "last_epoch": self.last_epoch.to_dict(),
             "label_guard": self.label_guard,
             "thresholds": list(self.thresholds),
+            "labels_from": self.labels_from,
         }
         if self.labels_map is not None:
             first, last = map(_finite, self.labels_map)
@@ -203,6 +207,7 @@ class RunSummary:
             last_epoch=EpochLine.from_dict(stored.last_epoch),
             label_guard=stored.label_guard,
             thresholds=stored.thresholds,
+            labels_from=stored.labels_from,
             labels_map=None if labels is None else (labels.map_first, labels.map_last),
             train=None if train is None else MetricsReport.from_dict(train),
             val=None if val is None else MetricsReport.from_dict(val),
@@ -232,6 +237,7 @@ class _StoredSummary:
     label_guard: str | None
     thresholds: tuple[float | None, ...]
     version: str
+    labels_from: LabelsFrom = "observed+pseudo"  # younger than the format
     pseudo_labels: _StoredMaps | None = None
     train: dict[str, Any] | None = None
     val: dict[str, Any] | None = None

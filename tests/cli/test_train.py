@@ -97,9 +97,11 @@ def test_observed_labels_come_from_a_file_or_are_drawn_with_the_runs_seed(
     (tmp_path / "seen.csv").write_text('image_path,label\n00.png,"cow, -cat"\n')
     said = []
     truth = str(labels.parent / "truth.csv")
+    drawn = ["--simulate", "single-positive", "--train-truth", truth, "--seed", "7"]
     for name, options in {
         "file": ["--observed", str(tmp_path / "seen.csv")],
-        "drawn": ["--simulate", "single-positive", "--train-truth", truth, "--seed", "7"],
+        "drawn": drawn,
+        "alone": [*drawn, "--labels-from", "observed", "--method", "an"],
     }.items():
         run = tmp_path / name
         result = invoke(labels, "--out", run, *TINY, "--epochs", "1", "--no-flip", *options)
@@ -108,6 +110,7 @@ def test_observed_labels_come_from_a_file_or_are_drawn_with_the_runs_seed(
         assert said[-1] in result.stderr
     assert said[0] == f"{tmp_path / 'seen.csv'}: 1 present, 1 absent, of 36 labels"
     assert said[1].endswith("simulated with seed 7: 12 present, 0 absent, of 36 labels")
+    assert said[2] == f"{said[1]}, without pseudo-labels"
     first = PseudoLabels.read(tmp_path / "file" / "pseudo_labels_refined.parquet").scores[0]
     assert (first[0], first[2]) == (0.0, 1.0)
 
@@ -133,6 +136,7 @@ def test_observed_labels_come_from_a_file_or_are_drawn_with_the_runs_seed(
         (["--images", "/nowhere"], "12 of 12 labeled pictures are not in /nowhere"),
         (["--train-truth", "/nowhere.csv"], "/nowhere.csv does not exist"),
         (["--observed", "/nowhere.csv"], "the observed labels /nowhere.csv are not a file"),
+        (["--labels-from", "observed"], "--labels-from observed needs labels that people gave"),
         (["--simulate", "10%"], "--simulate 10% draws from the truth of the labeled pictures"),
         (
             ["--simulate", "10%", "--observed", "seen.csv"],

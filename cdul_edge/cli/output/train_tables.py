@@ -24,6 +24,8 @@ def show_run(summary: RunSummary, console: StderrConsole) -> None:
     table.add_row("network", summary.network)
     table.add_row("method", summary.method)
     table.add_row("pictures", str(summary.pictures))
+    if summary.labels_from == "observed":
+        table.add_row("labels", "observed alone")
     table.add_row("epochs", str(summary.epochs))
     table.add_row("training", f"{summary.seconds:.0f} s")
     table.add_row("speed", f"{summary.images_per_second:.0f} pictures/s")
@@ -34,15 +36,17 @@ def show_run(summary: RunSummary, console: StderrConsole) -> None:
     console.rich.print(table)
     never = summary.never_predicted
     if never:
+        label = "observed label" if summary.labels_from == "observed" else "pseudo-label"
         console.warn(
-            f"no pseudo-label shows these classes, so they are never predicted: {', '.join(never)}"
+            f"no {label} shows these classes, so they are never predicted: {', '.join(never)}"
         )
 
 
 def _accuracy(summary: RunSummary) -> Iterator[tuple[str, float]]:
     if summary.labels_map is not None:
-        yield "pseudo-labels, first mAP", summary.labels_map[0]
-        yield "pseudo-labels, last mAP", summary.labels_map[1]
+        labels = "labels" if summary.labels_from == "observed" else "pseudo-labels"
+        yield f"{labels}, first mAP", summary.labels_map[0]
+        yield f"{labels}, last mAP", summary.labels_map[1]
     if summary.train is not None:
         yield from _of_set("training pictures", summary.train)
     if summary.val is not None:

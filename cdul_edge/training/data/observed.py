@@ -36,10 +36,12 @@ class ObservedLabels:
     Attributes:
         values: (N, C) 1 present, -1 absent, 0 unknown, in the order of the pseudo-labels.
         source: Where they come from and how many they are, in words.
+        alone: No pseudo-label stands beside them.
     """
 
     values: Observed
     source: str
+    alone: bool = False
 
 
 def open_observed(
@@ -62,7 +64,9 @@ def open_observed(
         return None
     present, absent = int((observed > 0).sum()), int((observed < 0).sum())
     counts = f"{present} present, {absent} absent, of {observed.size} labels"
-    return ObservedLabels(observed, f"{source}: {counts}")
+    alone = options.labels_from == "observed"
+    rest = ", without pseudo-labels" if alone else ""
+    return ObservedLabels(observed, f"{source}: {counts}{rest}", alone)
 
 
 def read_observed(file: Path, labels_paths: Sequence[str], classes: ClassList) -> Observed:

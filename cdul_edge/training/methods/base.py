@@ -24,6 +24,8 @@ class Supervision:
             picture; None where the labels do not hold them.
         hard: round the pseudo-labels to 0 and 1.
         epochs: of the run.
+        observed_only: no pseudo-label is a part of this: `scores` are as `know_observed_only` makes
+            them, and only what was seen is positive.
     """
 
     scores: Tensor
@@ -31,6 +33,7 @@ class Supervision:
     cosines: Tensor | None
     hard: bool
     epochs: int
+    observed_only: bool = False
 
     @property
     def targets(self) -> Tensor:
@@ -41,6 +44,8 @@ class Supervision:
     @property
     def positives(self) -> Tensor:
         """(N, C) bool: observed positives, and hardened pseudo-labels that nothing contradicts."""
+        if self.observed_only:
+            return self.observed > 0
         return keep_observed(harden(self.scores), self.observed) > 0.5
 
 

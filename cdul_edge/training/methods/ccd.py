@@ -44,6 +44,7 @@ from cdul_edge.training.methods.base import (
     harden,
     keep_observed,
 )
+from cdul_edge.training.methods.known_labels import require_pseudo_labels
 from cdul_edge.training.methods.settings import MethodSettings, choice, number
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -150,6 +151,7 @@ class ClassifierGuided(Method[CcdSettings]):
 
     def __init__(self, supervision: Supervision, settings: CcdSettings) -> None:
         super().__init__(supervision, settings)
+        require_pseudo_labels(supervision, "ccd")
         scores = self._scores()
         classes = scores.shape[1]
         self.floor = 1 / classes if settings.floor else 0.0

@@ -31,6 +31,7 @@ from cdul_edge.training.methods.base import (
     binary_entropy,
     keep_observed,
 )
+from cdul_edge.training.methods.known_labels import require_pseudo_labels
 from cdul_edge.training.methods.settings import RefinementSettings, choice, number
 
 # The guard's limits: how far the labels may drift before they are taken back.
@@ -106,6 +107,7 @@ class GradientAlignment(Method[CdulSettings]):
 
     def __init__(self, supervision: Supervision, settings: CdulSettings) -> None:
         super().__init__(supervision, settings)
+        require_pseudo_labels(supervision, "cdul")
         floor = settings.label_floor
         self.anchors = torch.logit(self.targets.clamp(floor, 1.0 - floor))
         self.latents = self.anchors.clone()

@@ -11,6 +11,11 @@ The threshold of a class falls from its mean margin to 0 over the run of E epoch
 m_c is that of the scores which the steps of the last epoch saw; before the first, when the network
 has predicted nothing yet, that of the labels. In the last epoch every label counts. An observed
 label is 0 or 1, its margin is 1, and no threshold is above that: its weight is always 1.
+
+Where there are only observed labels, an unknown entry has no label until the end of the warm-up,
+when it becomes what the network says, y = p (as PLMCL is restated): its latent is NaN until then,
+and its weight 0. Where people named present classes only, the known labels would teach that
+everything is present: then what is unknown counts as absent up to that moment.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ from cdul_edge.training.methods.base import (
     binary_entropy,
     keep_observed,
 )
+from cdul_edge.training.methods.known_labels import asks_both_ways
 from cdul_edge.training.methods.settings import RefinementSettings, number
 
 
@@ -75,11 +81,17 @@ class ConfidentLabels(Method[ConfidenceT], Generic[ConfidenceT]):
 
     def __init__(self, supervision: Supervision, settings: ConfidenceT) -> None:
         super().__init__(supervision, settings)
-        floor = settings.label_floor
+        floor, unknown = settings.label_floor, supervision.observed == 0
         self.anchors = torch.logit(self.targets.clamp(floor, 1.0 - floor))
+        self.assumes_absence = False
+        if supervision.observed_only:
+            self.assumes_absence = not asks_both_ways(supervision.observed)
+            if self.assumes_absence:
+                self.targets = supervision.positives.float()
+            self.anchors = self.anchors.masked_fill(unknown, torch.nan)
+        self.first_targets = self.targets
         self.latents = self.anchors.clone()
         self.settle()
-        unknown = supervision.observed == 0
         self.mean_margins = _mean((margins(self.targets) * unknown).sum(dim=0), unknown)
         self._seen: Tensor | None = None  # sums of the running epoch's margins, (C,)
 
@@ -95,6 +107,8 @@ class ConfidentLabels(Method[ConfidenceT], Generic[ConfidenceT]):
     def loss(self, step: Step) -> Tensor:
         targets = step.rows(self.targets)
         losses = F.binary_cross_entropy_with_logits(step.logits, targets, reduction="none")
+        if self.supervision.observed_only and not self.assumes_absence:
+            losses = losses.masked_fill(step.rows(self.latents).isnan(), 0.0)
         if not self.settings.easy_first:
             return losses.mean()
         self._watch(step)
@@ -110,6 +124,10 @@ class ConfidentLabels(Method[ConfidenceT], Generic[ConfidenceT]):
         if not self.settings.due(epoch, self.supervision.epochs):
             return {}
         logits = context.logits()
+        unlabelled = self.latents.isnan()
+        first = logits.clamp(-self.limit, self.limit)
+        self.latents = torch.where(unlabelled, first, self.latents)
+        self.anchors = torch.where(unlabelled, first, self.anchors)
         before = self.latents
         self.revise(logits)
         self.settle()
@@ -125,7 +143,9 @@ class ConfidentLabels(Method[ConfidenceT], Generic[ConfidenceT]):
 
     def settle(self) -> None:
         """The labels follow from the latents; what was observed is not up for revision."""
-        self.targets = keep_observed(torch.sigmoid(self.latents), self.supervision.observed)
+        labels = torch.sigmoid(self.latents)
+        labels = torch.where(labels.isnan(), self.first_targets, labels)
+        self.targets = keep_observed(labels, self.supervision.observed)
 
     def _watch(self, step: Step) -> None:
         """Add up |2p - 1| = tanh(|z| / 2) of the unknown entries; on the device, without a wait."""

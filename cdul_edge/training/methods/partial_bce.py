@@ -6,9 +6,10 @@ With known entries m in {0, 1}, targets t and the known share f_b of picture b:
 
     L = mean_b g(f_b) mean_c m (sp(z) - t z)        g(f) = -4.45 f + 5.45,  g(0.1) = 5, g(1) = 1
 
-At first the positives, the scores that are very low, and what was observed are known. The
-curriculum then adds entries of which the network is sure, |z| > theta_grow, with t = 1[z > 0],
-chosen again each time, and never in the place of what was known at first.
+At first the positives, the scores that are very low, and what was observed are known; of observed
+labels alone, just those, as in the paper. The curriculum then adds entries of which the network is
+sure, |z| > theta_grow, with t = 1[z > 0], chosen again each time, and never in the place of what
+was known at first.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from cdul_edge.training.methods.base import (
     Supervision,
     require_positives,
 )
+from cdul_edge.training.methods.known_labels import require_absences
 from cdul_edge.training.methods.settings import RefinementSettings, number
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -73,8 +75,11 @@ class PartialBce(Method[CurriculumSettings]):
     def __init__(self, supervision: Supervision, settings: CurriculumSettings) -> None:
         super().__init__(supervision, settings)
         positives = require_positives(supervision, "partial-bce")
+        require_absences(supervision, "partial-bce")
         observed = supervision.observed
         rest = ~positives & (observed == 0)
+        if supervision.observed_only:
+            rest = torch.zeros_like(rest)
         negatives = (observed < 0) | low_scores(supervision.scores, rest, settings.theta_neg)
         if bool(rest.any()) and not bool(negatives.any()):
             raise CdulEdgeError(

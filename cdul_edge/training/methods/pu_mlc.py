@@ -113,7 +113,7 @@ class PuMlcSettings(MethodSettings):
             "skip" it, or "auto": keep in batches of 64 pictures and more.
         forced: so many highest-scored pictures of each class are positive, as rare classes
             collapse without; None is 10 or 0.2 % of the pictures, whichever is more, but at most
-            a tenth of them.
+            a tenth of them. Of observed labels alone, which have no scores, none is.
         reduction: over the classes.
     """
 
@@ -141,11 +141,12 @@ class PositiveUnlabeled(Method[PuMlcSettings]):
 
     def __init__(self, supervision: Supervision, settings: PuMlcSettings) -> None:
         super().__init__(supervision, settings)
-        pictures = len(supervision.scores)
-        usual = min(max(10, math.ceil(0.002 * pictures)), pictures // 10)
-        count = usual if settings.forced is None else settings.forced
-        forced = force_positives(supervision.scores, supervision.observed, count)
-        self.positives = require_positives(supervision, "pu-mlc") | forced
+        self.positives = require_positives(supervision, "pu-mlc")
+        if not supervision.observed_only:
+            pictures = len(supervision.scores)
+            usual = min(max(10, math.ceil(0.002 * pictures)), pictures // 10)
+            count = usual if settings.forced is None else settings.forced
+            self.positives |= force_positives(supervision.scores, supervision.observed, count)
         self.targets = self.targets.masked_fill(self.positives, 1.0)
 
     def loss(self, step: Step) -> Tensor:

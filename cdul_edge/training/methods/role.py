@@ -16,6 +16,9 @@ moves once each time its picture is shown, and its count term is the picture's o
 of the batch's:
 
     v <- v - r ((e - p) - 1[P] (1 - e) + (2 / C) (sum_c e - k) e (1 - e))
+
+Pseudo-labels are the first estimates. Without any, the paper draws an unknown estimate uniformly
+from [0.4, 0.6]; here it starts at their mean, 1/2, as the network's answers tell entries apart.
 """
 
 from __future__ import annotations
@@ -37,7 +40,9 @@ from cdul_edge.training.methods.base import (
     keep_observed,
     require_positives,
 )
+from cdul_edge.training.methods.known_labels import asks_both_ways, observed_prevalence
 from cdul_edge.training.methods.settings import MethodSettings, number
+from cdul_edge_runtime.errors import CdulEdgeError
 
 _FLOOR = 1e-3  # latents stay within those of labels in [floor, 1 - floor]
 _LIMIT = math.log(1.0 / _FLOOR - 1.0)
@@ -71,13 +76,30 @@ def move_latents(
     return latents - rate * force
 
 
+def expect_positives(supervision: Supervision) -> float:
+    """k, from what is known before training.
+
+    Raises:
+        CdulEdgeError: there are only observed labels, and too few absences among them.
+    """
+    if not supervision.observed_only:
+        return float(supervision.targets.sum(dim=1).mean())
+    if not asks_both_ways(supervision.observed):
+        raise CdulEdgeError(
+            "the method role needs the number of classes that a picture shows, which labels of "
+            "present classes alone do not tell: give it, such as --set k_bar=1.5"
+        )
+    return float(observed_prevalence(supervision.observed).sum())
+
+
 @dataclass(frozen=True)
 class RoleSettings(MethodSettings):
     """The rate is ours, as its step is; the paper's k is the truth's, which nobody has here.
 
     Attributes:
         k_bar: expected positives per picture (1.5 for VOC, 2.9 for COCO, 1.9 for NUS in the paper's
-            code); None is the mean row sum of the first labels.
+            code); None is the mean row sum of the first labels, or what observed labels alone tell
+            of it, which needs absences.
         rate: step r of the latents.
     """
 
@@ -95,7 +117,9 @@ class OnlineLabelEstimation(Method[RoleSettings]):
         super().__init__(supervision, settings)
         self.positives = require_positives(supervision, "role").to(torch.float32)
         given = settings.k_bar
-        self.k_bar = float(self.targets.sum(dim=1).mean()) if given is None else given
+        self.k_bar = expect_positives(supervision) if given is None else given
+        if supervision.observed_only:
+            self.targets = keep_observed(torch.full_like(self.targets, 0.5), supervision.observed)
         self.first = torch.logit(self.targets.clamp(_FLOOR, 1.0 - _FLOOR))
         self.latents = self.first
         self._shown: list[tuple[Tensor, Tensor]] = []
