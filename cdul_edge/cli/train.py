@@ -8,7 +8,7 @@ from pathlib import Path
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
 from cdul_edge.cli.output.train_tables import show_run
-from cdul_edge.training import options
+from cdul_edge.training import observed_options, options
 from cdul_edge.training.config import LabelKind, SettingValue
 from cdul_edge.training.presets import make_config
 from cdul_edge.training.request import (
@@ -55,9 +55,9 @@ def train(
     method: options.MethodOption = None,
     hard: options.Hard = None,
     settings: options.MethodSettings = None,
-    observed: options.Observed = None,
-    simulate: options.Simulate = None,
-    labels_from: options.LabelsFromOption = _OBSERVED.labels_from,
+    observed: observed_options.Observed = None,
+    simulate: observed_options.Simulate = None,
+    labels_from: observed_options.LabelsFrom = _OBSERVED.labels_from,
     images: options.Images = None,
     cache: options.Cache = _DATA.cache,
     cache_budget: options.CacheBudget = _DATA.cache_budget_mib,

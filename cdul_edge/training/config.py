@@ -16,6 +16,7 @@ MethodName = Literal[
     "ll-ct", "ll-cp", "vlpl", "plmcl", "g2netpl", "pu-mlc", "ccd",
 ]  # fmt: skip
 LabelKind = Literal["soft", "hard"]
+LabelsFrom = Literal["observed+pseudo", "observed"]
 OptimizerName = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "constant"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

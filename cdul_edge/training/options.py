@@ -13,8 +13,14 @@ import typer
 from typer.models import OptionInfo
 
 from cdul_edge.training import presets
-from cdul_edge.training.config import MethodName, OptimizerName, Precision, Schedule, TrainConfig
-from cdul_edge.training.request import CacheKind, LabelsFrom
+from cdul_edge.training.config import (
+    MethodName,
+    OptimizerName,
+    Precision,
+    Schedule,
+    TrainConfig,
+)
+from cdul_edge.training.request import CacheKind
 from cdul_edge_runtime import choices
 
 _DEFAULTS = TrainConfig()
@@ -231,28 +237,6 @@ MethodSettings = Annotated[
     _supervision(
         "Change a setting of the method, given as NAME=VALUE, such as anchor=0.3. May be repeated.",
         "--set",
-    ),
-]
-Observed = Annotated[
-    Path | None,
-    _supervision(
-        "CSV or NPZ file with labels that people gave to some of the pictures. They are never "
-        "revised.",
-    ),
-]
-LabelsFromOption = Annotated[
-    LabelsFrom,
-    _supervision(
-        "Learn from the observed labels alone, or let pseudo-labels fill their gaps. Without "
-        "pseudo-labels, what nobody observed is unknown, as in the papers on weak labels.",
-        "--labels-from",
-    ),
-]
-Simulate = Annotated[
-    str | None,
-    _supervision(
-        "Draw such labels from --train-truth instead, to study how many are needed: "
-        "single-positive, 10%, or positives=30%.",
     ),
 ]
 

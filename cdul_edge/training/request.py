@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
-from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.config import LabelsFrom, TrainConfig
 from cdul_edge_runtime.choices import Difficult
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 CacheKind = Literal["auto", "memory", "disk", "none"]
-LabelsFrom = Literal["observed+pseudo", "observed"]
 
 
 @dataclass(frozen=True)

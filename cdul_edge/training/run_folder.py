@@ -26,10 +26,9 @@ from cdul_edge.clip.tensor_files import TensorFileError, read_tensors
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
 from cdul_edge.training.checkpoint import Checkpoint, load_weights
-from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.config import LabelsFrom, TrainConfig
 from cdul_edge.training.data.dataset import CACHED_PICTURES
 from cdul_edge.training.networks.network import rebuild_network
-from cdul_edge.training.request import LabelsFrom
 from cdul_edge.training.summary import FORMAT, METRICS, SUMMARY, RunSummary, read_summary
 from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.classes import ClassList

@@ -101,7 +101,7 @@ def test_observed_labels_come_from_a_file_or_are_drawn_with_the_runs_seed(
     for name, options in {
         "file": ["--observed", str(tmp_path / "seen.csv")],
         "drawn": drawn,
-        "alone": [*drawn, "--labels-from", "observed", "--method", "an"],
+        "alone": [*drawn, "--labels-from", "observed", "--method", "plmcl"],
     }.items():
         run = tmp_path / name
         result = invoke(labels, "--out", run, *TINY, "--epochs", "1", "--no-flip", *options)

@@ -127,7 +127,9 @@ def test_pu_mlc_learns_from_seen_positives_and_forces_none() -> None:
 def test_an_unknown_label_becomes_what_the_network_says_after_the_warm_up(
     name: MethodName, observed: Tensor
 ) -> None:
-    still = {"eta": 0.0} if name == "plmcl" else {"step": 0.0}  # what revises labels later on
+    still: dict[str, Any] = (
+        {"eta": 0.0} if name == "plmcl" else {"step": 0.0}
+    )  # what revises labels later on
     method = make(name, observed, label_warmup=2, freeze_after=1.0, easy_first=False, **still)
     unknown = observed == 0
     logits = torch.linspace(-2, 2, 12).view(4, 3)

@@ -1,0 +1,34 @@
+"""The command line's options for `ObservedOptions`, one type each, with its defaults."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from cdul_edge.training import config
+from cdul_edge.training.options import request_option
+
+_supervision = partial(request_option, "Pseudo-labels")
+Observed = Annotated[
+    Path | None,
+    _supervision(
+        "CSV or NPZ file with labels that people gave to some of the pictures. They are never "
+        "revised.",
+    ),
+]
+LabelsFrom = Annotated[
+    config.LabelsFrom,
+    _supervision(
+        "Learn from the observed labels alone, or let pseudo-labels fill their gaps. Without "
+        "pseudo-labels, what nobody observed is unknown, as in the papers on weak labels.",
+        "--labels-from",
+    ),
+]
+Simulate = Annotated[
+    str | None,
+    _supervision(
+        "Draw such labels from --train-truth instead, to study how many are needed: "
+        "single-positive, 10%, or positives=30%.",
+    ),
+]
