@@ -8,6 +8,7 @@ from pathlib import Path
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
 from cdul_edge.cli.output.train_tables import show_run
+from cdul_edge.training import augmentation_options as augmentation
 from cdul_edge.training import observed_options, options
 from cdul_edge.training.config import LabelKind, SettingValue
 from cdul_edge.training.presets import make_config
@@ -35,23 +36,18 @@ def train(
     local_global: options.LocalGlobal = None,
     image_size: options.ImageSize = None,
     resize: options.Resize = None,
-    epochs: options.Epochs = None,
-    batch_size: options.BatchSize = None,
-    optimizer: options.Optimizer = None,
-    learning_rate: options.LearningRate = None,
+    epochs: options.Epochs = None, batch_size: options.BatchSize = None,
+    optimizer: options.Optimizer = None, learning_rate: options.LearningRate = None,
     head_rate_multiplier: options.HeadRateMultiplier = None,
-    weight_decay: options.WeightDecay = None,
-    momentum: options.Momentum = None,
-    schedule: options.ScheduleOption = None,
-    rate_warmup_steps: options.RateWarmupSteps = None,
-    gradient_clip: options.GradientClip = None,
-    ema_decay: options.EmaDecay = None,
-    precision: options.PrecisionOption = None,
-    flip: options.Flip = None,
-    shift: options.Shift = None,
-    color: options.Color = None,
-    shuffle_colors: options.ShuffleColors = None,
-    seed: options.Seed = None,
+    weight_decay: options.WeightDecay = None, momentum: options.Momentum = None,
+    schedule: options.ScheduleOption = None, rate_warmup_steps: options.RateWarmupSteps = None,
+    gradient_clip: options.GradientClip = None, ema_decay: options.EmaDecay = None,
+    ema_warmup: options.EmaWarmup = None, freeze_trunk_epochs: options.FreezeTrunkEpochs = None,
+    freeze_norms: options.FreezeNorms = None, precision: options.PrecisionOption = None,
+    flip: augmentation.Flip = None, shift: augmentation.Shift = None,
+    color: augmentation.Color = None, shuffle_colors: augmentation.ShuffleColors = None,
+    zoom_in: augmentation.ZoomIn = None, zoom_out: augmentation.ZoomOut = None,
+    mixup: augmentation.Mixup = None, seed: options.Seed = None,
     method: options.MethodOption = None,
     hard: options.Hard = None,
     settings: options.MethodSettings = None,
@@ -66,7 +62,7 @@ def train(
     truth: options.Truth = None,
     train_truth: options.TrainTruth = None,
     difficult: options.Difficult = _EVALUATION.difficult,
-) -> None:
+) -> None:  # fmt: skip
     """Train a classifier on pseudo-labels; truth is only reported against, or simulated from."""
     height_px, width_px = _parse_size(image_size)
     config = make_config(
@@ -75,8 +71,10 @@ def train(
         labels=_kind(hard), epochs=epochs, batch_size=batch_size, optimizer=optimizer,
         learning_rate=learning_rate, head_rate_multiplier=head_rate_multiplier, momentum=momentum,
         weight_decay=weight_decay, schedule=schedule, rate_warmup_steps=rate_warmup_steps,
-        gradient_clip=gradient_clip, ema_decay=ema_decay, precision=precision, flip=flip,
-        shift=shift, color=color, shuffle_colors=shuffle_colors, seed=seed,
+        gradient_clip=gradient_clip, ema_decay=ema_decay, ema_warmup=ema_warmup,
+        freeze_trunk_epochs=freeze_trunk_epochs, freeze_norms=freeze_norms, precision=precision,
+        flip=flip, shift=shift, color=color, shuffle_colors=shuffle_colors, zoom_in=zoom_in,
+        zoom_out=zoom_out, mixup=mixup, seed=seed,
     )  # fmt: skip
     data = DataOptions(images, cache, cache_budget, workers)
     evaluation = EvaluationOptions(val, truth, train_truth, difficult)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cdul_edge.study.request import StudyRequest
-from cdul_edge.training.config import current_names
+from cdul_edge.training.config import current_settings
 from cdul_edge.version import __version__
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, write_json
@@ -26,7 +26,7 @@ def settle_folder(request: StudyRequest) -> None:
     record = out / RECORD
     if record.is_file():
         found = read_json(record)
-        stored = current_names(_parse_settings(found, record))
+        stored = current_settings(_parse_settings(found, record))
         different = [
             f"{key} {stored.get(key)} (now {wanted.get(key)})"
             for key in {**stored, **wanted}

@@ -42,6 +42,16 @@ _OLD_NAMES = {
     "shuffle_colours": "shuffle_colors",
 }
 
+# Settings that are younger than runs that are still read, and what those runs did.
+_UNTIL_THEN: dict[str, SettingValue] = {
+    "zoom_in": 0.0,
+    "zoom_out": 0.0,
+    "mixup": 0.0,
+    "ema_warmup": False,
+    "freeze_trunk_epochs": 0,
+    "freeze_norms": False,
+}
+
 # (lowest, highest) allowed value, both included.
 _RANGES: dict[str, tuple[float, float]] = {
     "height_px": (8, 8192),
@@ -55,16 +65,20 @@ _RANGES: dict[str, tuple[float, float]] = {
     "rate_warmup_steps": (0, 1e9),
     "gradient_clip": (0, 1e12),
     "ema_decay": (0, 0.999999),
+    "freeze_trunk_epochs": (0, 100_000),
     "shift": (0, 0.25),
     "color": (0, 1),
     "shuffle_colors": (0, 1),
+    "zoom_in": (0, 0.75),
+    "zoom_out": (0, 0.75),
+    "mixup": (0, 1),
     "seed": (0, 2**31 - 1),
 }
 
 
-def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The same settings under the names that they have in this version."""
-    return {_OLD_NAMES.get(name, name): value for name, value in settings.items()}
+def current_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an earlier run as this version names them, the younger ones as they were then."""
+    return {**_UNTIL_THEN, **{_OLD_NAMES.get(name, name): stored[name] for name in stored}}
 
 
 @dataclass(frozen=True)
@@ -91,11 +105,18 @@ class TrainConfig:
         rate_warmup_steps: Steps of the rate's linear rise; None is a tenth of all steps.
         gradient_clip: Largest norm of the whole gradient; 0 turns clipping off.
         ema_decay: Decay of a running mean of the weights, which is then the result; 0 turns it off.
+        ema_warmup: Let that decay start low, so that a short run's mean forgets where it began.
+        freeze_trunk_epochs: So many first epochs train the new last layer only.
+        freeze_norms: Keep the mean and variance of every batch norm as the weights brought them.
         precision: Number format of the forward pass; losses, weights and optimizer stay float32.
         flip: Mirror half of the pictures.
         shift: Move pictures by up to this fraction of the side; the gap is filled by reflection.
         color: Strength of brightness, contrast and saturation changes, 0 to 1.
         shuffle_colors: Probability that a picture's color channels change places.
+        zoom_in: Show a part of each picture, at least 1 - zoom_in of its area.
+        zoom_out: Show pictures smaller, on at least 1 - zoom_out of the input's area, with their
+            reflection around them.
+        mixup: Shape of the beta distribution of the shares of two mixed pictures; 0 mixes none.
         seed: Of every random choice.
 
     Raises:
@@ -122,11 +143,17 @@ class TrainConfig:
     rate_warmup_steps: int | None = None
     gradient_clip: float = 0.0
     ema_decay: float = 0.0
+    ema_warmup: bool = False
+    freeze_trunk_epochs: int = 0
+    freeze_norms: bool = False
     precision: Precision = "auto"
     flip: bool = True
     shift: float = 0.0
     color: float = 0.0
     shuffle_colors: float = 0.0
+    zoom_in: float = 0.0
+    zoom_out: float = 0.0
+    mixup: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -146,7 +173,7 @@ class TrainConfig:
         for name in ("network", "weights"):
             if not (getattr(self, name) and isinstance(getattr(self, name), str)):
                 faults.append(f"{name} {getattr(self, name)!r}, expected a name")
-        for name in ("flip", "local_global"):
+        for name in ("flip", "local_global", "ema_warmup", "freeze_norms"):
             if not isinstance(getattr(self, name), bool):
                 faults.append(f"{name} {getattr(self, name)!r}, expected true or false")
         if not isinstance(self.method_settings, Mapping):
@@ -160,14 +187,14 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: Any) -> TrainConfig:
-        """Read what `to_dict` wrote, in this version's spelling or the one before.
+        """Read what `to_dict` wrote, in this version or one before it.
 
         Raises:
             CdulEdgeError: unknown or missing settings, or values out of range.
         """
         if not isinstance(values, Mapping):
             raise CdulEdgeError("training settings are missing")
-        given = current_names(values)
+        given = current_settings(values)
         odd = sorted({field.name for field in fields(cls)} ^ set(given))
         if odd:
             raise CdulEdgeError(f"training settings of another version: {', '.join(odd)}")

@@ -10,17 +10,19 @@ from time import perf_counter
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.data.augmentation import move_pixels, recolor
+from cdul_edge.training.data.augmentation import move_pixels, recolor, zoom
 from cdul_edge.training.data.dataset import Pictures
 from cdul_edge.training.evaluation import predict_logits
 from cdul_edge.training.methods import AnyMethod
 from cdul_edge.training.methods.base import Step, binary_entropy
+from cdul_edge.training.methods.mixing import draw_mixing
 from cdul_edge.training.optimization import (
     autocast,
+    begin_epoch,
+    make_average,
     make_optimizer,
     make_schedule,
     rate_factor,
@@ -53,14 +55,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.network, config)
         self.schedule = make_schedule(self.optimizer, config, self._all_steps)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-        average = (
-            get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
-            if config.ema_decay > 0
-            else None
-        )
-        self.ema = (
-            AveragedModel(self.network, multi_avg_fn=average, use_buffers=True) if average else None
-        )
+        self.ema = make_average(self.network, config)
         # Order of the pictures and augmentation; torch's own generator is left to the network.
         self.draws = torch.Generator().manual_seed(config.seed)
         self.epoch = 0
@@ -85,7 +80,7 @@ class Trainer:
             CdulEdgeError: the loss or a weight is not finite any more.
         """
         started, config = perf_counter(), self.config
-        self.network.train()
+        begin_epoch(self.network, self.optimizer, config, epoch=self.epoch + 1)
         order = torch.randperm(len(self.pictures), generator=self.draws)
         batches = order.tensor_split(self.steps_per_epoch)
         sums = torch.zeros(2, dtype=torch.float64)
@@ -173,6 +168,9 @@ class Trainer:
         """One optimizer step; returns (loss, binary cross-entropy), (2,) on the device."""
         config = self.config
         prepared = self._augment(images)
+        mixing = draw_mixing(len(indices), config.mixup, self.draws)
+        if mixing is not None:
+            prepared = mixing.blend(prepared)
         step = Step(
             logits=self._forward(prepared),
             indices=indices,
@@ -182,7 +180,7 @@ class Trainer:
             another_view=lambda: self._augment(images),
             draws=self.draws,
         )
-        loss = self.method.loss(step)
+        loss = self.method.loss(step) if mixing is None else mixing.loss(self.method, step)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if config.gradient_clip > 0:
@@ -195,6 +193,8 @@ class Trainer:
             self.ema.update_parameters(self.network)
         self.step += 1
         targets = step.rows(self.method.targets)
+        if mixing is not None:
+            targets = mixing.blend(targets)
         bce = F.binary_cross_entropy_with_logits(step.logits.detach(), targets)
         return torch.stack([loss.detach(), bce])
 
@@ -210,7 +210,8 @@ class Trainer:
     def _augment(self, images: Tensor) -> Tensor:
         """(B, H, W, 3) uint8 to what the network is shown, (B, 3, H, W) on the device."""
         moved = move_pixels(images, self.config, self.draws).to(self.device, non_blocking=True)
-        return recolor(moved, self.preprocess, self.config, self.draws)
+        colored = recolor(moved, self.preprocess, self.config, self.draws)
+        return zoom(colored, self.config, self.draws)
 
     def _forward(self, prepared: Tensor) -> Tensor:
         with autocast(self.device, self.config.precision):

@@ -8,12 +8,16 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cdul_edge.training.config import Precision, TrainConfig
 from cdul_edge.training.networks.heads import find_head
 from cdul_edge_runtime.errors import CdulEdgeError
+
+_Tensors = tuple[Tensor, ...] | list[Tensor]
 
 _FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -60,6 +64,50 @@ def make_schedule(
         group.setdefault("initial_lr", group.pop("base_rate", group["lr"]))
     factor = partial(rate_factor, steps=steps, config=config)
     return LambdaLR(optimizer, factor, last_epoch=done - 1)
+
+
+def make_average(network: nn.Module, config: TrainConfig) -> AveragedModel | None:
+    """The running mean of the weights and statistics; None where `ema_decay` is 0."""
+    if config.ema_decay == 0:
+        return None
+
+    def follow(means: _Tensors, values: _Tensors, done: Tensor | int) -> None:
+        decay = ema_decay(int(done), config)
+        get_ema_multi_avg_fn(decay)(means, values, done)  # type: ignore[no-untyped-call]
+
+    return AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
+
+
+def ema_decay(done: int, config: TrainConfig) -> float:
+    """Decay of the running mean after `done` steps: with `ema_warmup` at most (1 + n) / (10 + n).
+
+    A mean of decay d remembers about 1 / (1 - d) steps. The warmed one remembers a ninth of what
+    was done, until that is as much.
+    """
+    if not config.ema_warmup:
+        return config.ema_decay
+    return min(config.ema_decay, (1 + done) / (10 + done))
+
+
+def begin_epoch(
+    network: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig, *, epoch: int
+) -> None:
+    """Training mode, but for what the epoch (counted from 1) keeps still.
+
+    A frozen trunk computes as it will on the device, so that its head learns on its own features.
+    """
+    head = network.get_submodule(find_head(network))
+    kept = {id(values) for values in head.parameters()}
+    frozen = epoch <= config.freeze_trunk_epochs
+    for group in optimizer.param_groups:
+        for values in group["params"]:
+            values.requires_grad_(not frozen or id(values) in kept)
+    network.train(not frozen)
+    head.train()
+    if config.freeze_norms:
+        for layer in network.modules():
+            if isinstance(layer, _BatchNorm):
+                layer.eval()
 
 
 def choose_device(name: str) -> torch.device:

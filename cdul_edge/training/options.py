@@ -173,40 +173,37 @@ EmaDecay = Annotated[
         "result; 0 turns it off.",
     ),
 ]
+EmaWarmup = Annotated[
+    bool | None,
+    _training(
+        "ema_warmup",
+        "Let the decay of that mean rise from 0.1, so that a short run's mean forgets its first "
+        "steps, or use the full decay from the first step.",
+        "--ema-warmup/--no-ema-warmup",
+    ),
+]
+FreezeTrunkEpochs = Annotated[
+    int | None,
+    _training(
+        "freeze_trunk_epochs",
+        "Train only the new last layer in so many first epochs; the pretrained trunk stays still.",
+    ),
+]
+FreezeNorms = Annotated[
+    bool | None,
+    _training(
+        "freeze_norms",
+        "Keep the statistics of every batch norm as the pretrained weights brought them. Use it "
+        "where batches must be small.",
+        "--freeze-norms/--no-freeze-norms",
+    ),
+]
 PrecisionOption = Annotated[
     Precision | None,
     _training(
         "precision",
         "Number format of the forward pass. auto takes bf16 where the hardware has it, else fp16 "
         "on a GPU and fp32 on a CPU.",
-    ),
-]
-Flip = Annotated[
-    bool | None,
-    _training(
-        "flip",
-        "Mirror half of the pictures. Turn it off where left and right matter.",
-        "--flip/--no-flip",
-    ),
-]
-Shift = Annotated[
-    float | None,
-    _training(
-        "shift", "Move every picture at random by up to this fraction of its side, 0 to 0.25."
-    ),
-]
-Color = Annotated[
-    float | None,
-    _training(
-        "color",
-        "Change brightness, contrast and saturation at random, with this strength from 0 to 1.",
-    ),
-]
-ShuffleColors = Annotated[
-    float | None,
-    _training(
-        "shuffle_colors",
-        "Probability of swapping a picture's color channels. Use it where colors do not matter.",
     ),
 ]
 Seed = Annotated[

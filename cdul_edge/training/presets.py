@@ -49,11 +49,17 @@ class ConfigChanges(TypedDict, total=False):
     rate_warmup_steps: int | None
     gradient_clip: float | None
     ema_decay: float | None
+    ema_warmup: bool | None
+    freeze_trunk_epochs: int | None
+    freeze_norms: bool | None
     precision: Precision | None
     flip: bool | None
     shift: float | None
     color: float | None
     shuffle_colors: float | None
+    zoom_in: float | None
+    zoom_out: float | None
+    mixup: float | None
     seed: int | None
 
 

@@ -253,12 +253,15 @@ def test_every_setting_of_a_run_is_an_option_that_shows_the_requests_default() -
         "labels",  # --hard/--soft
         "method_settings",  # --set
     }  # fmt: skip
-    for name in plain - {"local_global", "flip", "rate_warmup_steps"}:
+    switches = {name for name in plain if isinstance(getattr(config, name), bool)}
+    for name in plain - switches - {"rate_warmup_steps"}:
         default = getattr(config, name)
         assert type(default)(shown[name]) == default, name
     assert shown["image_size"] == str(config.height_px) == str(config.width_px)
-    assert (config.local_global, shown["local_global"]) == (False, "no-local-global")
-    assert (config.flip, shown["flip"]) == (True, "flip")
+    assert switches == {"local_global", "flip", "ema_warmup", "freeze_norms"}
+    for name in switches:
+        word = name.replace("_", "-")
+        assert shown[name] == (word if getattr(config, name) else f"no-{word}")
     assert (config.rate_warmup_steps, shown["rate_warmup_steps"]) == (None, "a tenth of all steps")
     assert shown["hard"] == config.labels
     given = {name: one.default for name, one in signature(train).parameters.items()}

@@ -43,6 +43,26 @@ def test_settings_in_the_former_spelling_are_read() -> None:
     assert (config.optimizer, config.color, config.shuffle_colors) == ("sgd", 0.25, 0.5)
 
 
+def test_a_run_that_is_older_than_a_setting_means_what_it_meant() -> None:
+    values = TrainConfig(ema_decay=0.99).to_dict()
+    younger = {
+        "zoom_in": 0.0, "zoom_out": 0.0, "mixup": 0.0, "ema_warmup": False,
+        "freeze_trunk_epochs": 0, "freeze_norms": False,
+    }  # fmt: skip
+    for name in younger:
+        del values[name]
+    config = TrainConfig.from_dict(values)
+    assert {name: getattr(config, name) for name in younger} == younger
+    assert config.ema_decay == 0.99
+
+
+def test_no_other_setting_may_be_missing() -> None:
+    values = TrainConfig().to_dict()
+    del values["shift"]
+    with pytest.raises(CdulEdgeError, match="another version: shift"):
+        TrainConfig.from_dict(values)
+
+
 def test_changes_are_typed_as_the_settings_are() -> None:
     """What `make_config` takes are the settings of a run, of the same types or None."""
     settings = {one.name: str(one.type) for one in fields(TrainConfig)}

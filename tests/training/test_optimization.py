@@ -9,7 +9,10 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.optimization import (
+    begin_epoch,
     choose_device,
+    ema_decay,
+    make_average,
     make_optimizer,
     make_schedule,
     rate_factor,
@@ -119,3 +122,62 @@ def test_half_precision_needs_a_gpu() -> None:
     with pytest.raises(CdulEdgeError, match="fp16 training needs a GPU"):
         resolve_precision("fp16", torch.device("cpu"))
     assert resolve_precision("auto", torch.device("cpu")) in ("fp32", "bf16")
+
+
+def test_the_decay_of_a_warmed_mean_rises_to_the_one_that_was_asked_for() -> None:
+    warmed = TrainConfig(ema_decay=0.9, ema_warmup=True)
+    found = [ema_decay(done, warmed) for done in (0, 8, 79, 80, 1000)]
+    assert found == pytest.approx([1 / 10, 9 / 18, 80 / 89, 0.9, 0.9])
+    assert {ema_decay(done, TrainConfig(ema_decay=0.9)) for done in (0, 8, 1000)} == {0.9}
+
+
+@pytest.mark.parametrize(("warmup", "second"), [(True, 20 / 11), (False, 1.1)])
+def test_a_mean_starts_at_the_first_weights_and_moves_by_its_decay(
+    warmup: bool, second: float
+) -> None:
+    """Weights 1, then 2: 1 + (1 - 2/11) with the warm-up, 1 + (1 - 0.9) without."""
+    network = nn.Linear(1, 1, bias=False)
+    mean = make_average(network, TrainConfig(ema_decay=0.9, ema_warmup=warmup))
+    assert mean is not None
+    for weight in (1.0, 2.0):
+        nn.init.constant_(network.weight, weight)
+        mean.update_parameters(network)
+    (found,) = mean.module.parameters()
+    assert found.item() == pytest.approx(second)
+
+
+def test_without_a_decay_there_is_no_mean() -> None:
+    assert make_average(nn.Linear(1, 1), TrainConfig(ema_warmup=True)) is None
+
+
+def small_network() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout(), nn.Flatten(), nn.Linear(4, 2)
+    )
+
+
+def test_a_frozen_trunk_trains_its_head_only_and_then_everything() -> None:
+    network, config = small_network(), TrainConfig(freeze_trunk_epochs=2)
+    optimizer = make_optimizer(network, config)
+    for epoch, frozen in ((1, True), (2, True), (3, False)):
+        begin_epoch(network, optimizer, config, epoch=epoch)
+        learning = [values.requires_grad for values in network.parameters()]
+        assert learning == [not frozen] * 4 + [True, True]
+        assert [layer.training for layer in network] == [not frozen] * 4 + [True]
+
+
+def test_what_was_never_to_learn_is_not_thawed() -> None:
+    network, config = small_network(), TrainConfig()
+    network[0].weight.requires_grad_(False)
+    begin_epoch(network, make_optimizer(network, config), config, epoch=1)
+    assert not network[0].weight.requires_grad
+
+
+def test_frozen_norms_keep_their_statistics_and_learn_their_weights() -> None:
+    network, config = small_network(), TrainConfig(freeze_norms=True)
+    begin_epoch(network, make_optimizer(network, config), config, epoch=1)
+    assert [layer.training for layer in network] == [True, False, True, True, True]
+    network(torch.randn(8, 3, 1, 1)).sum().backward()
+    norm = network[1]
+    assert norm.state_dict()["running_mean"].tolist() == [0.0] * 4
+    assert all(values.grad is not None for values in norm.parameters())

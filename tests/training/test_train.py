@@ -135,6 +135,15 @@ def test_truth_changes_nothing_but_the_report(train: Train, squares: Any, tmp_pa
             "ema_decay": 0.9,
             "method_settings": {"label_warmup": 1, "freeze_after": 1.0, "match": "histogram"},
         },
+        {  # the second epoch is the last with a frozen trunk
+            "freeze_trunk_epochs": 2,
+            "freeze_norms": True,
+            "ema_decay": 0.9,
+            "ema_warmup": True,
+            "zoom_in": 0.3,
+            "zoom_out": 0.3,
+            "mixup": 0.4,
+        },
         {"network": "squeezenet1_1"},  # has dropout, which draws from torch's own generator
     ],
 )

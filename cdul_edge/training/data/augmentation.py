@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from cdul_edge.training.config import TrainConfig
@@ -65,6 +68,31 @@ def recolor(
     pixels = images.to(torch.float32).flatten(1, 2)  # (B, H W, 3)
     changed = torch.baddbmm(shift.to(pixels.device), pixels, matrix.mT.to(pixels.device))
     return _normalize(changed.clamp_(0, 255).view(images.shape), preprocess)
+
+
+def zoom(images: Tensor, config: TrainConfig, draws: Generator) -> Tensor:
+    """Show each picture through a window of its own, larger or smaller than the picture.
+
+    Each side of the window, as a share of the picture's, is drawn evenly on a logarithmic scale
+    between sqrt(1 - zoom_in) and 1 / sqrt(1 - zoom_out), and its place evenly where it lies within
+    the picture, or the picture within it. So at least 1 - zoom_in of every picture stays, and its
+    labels stay true; where the window ends outside, it shows the picture's reflection.
+
+    Args:
+        images: (B, 3, H, W) float32, on any device.
+        draws: CPU generator.
+    """
+    if config.zoom_in == 0 and config.zoom_out == 0:
+        return images
+    count = len(images)
+    low, high = math.log(1 - config.zoom_in) / 2, -math.log(1 - config.zoom_out) / 2
+    sides = torch.exp(low + (high - low) * torch.rand(count, 2, generator=draws))
+    # affine_grid's coordinates run from -1 to 1 across the picture, x first.
+    places = (1 - sides) * (2 * torch.rand(count, 2, generator=draws) - 1)
+    windows = torch.cat([torch.diag_embed(sides), places[..., None]], dim=2)
+    grid = F.affine_grid(windows.to(images.device), list(images.shape), align_corners=False)
+    shown = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    return shown.contiguous(memory_format=torch.channels_last)
 
 
 def _shifted(side: int, offsets: Tensor) -> Tensor:

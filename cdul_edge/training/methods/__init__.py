@@ -8,6 +8,7 @@ from typing import cast
 from cdul_edge.training.config import MethodName, TrainConfig
 from cdul_edge.training.methods.base import AnyMethod, Supervision
 from cdul_edge.training.methods.settings import MethodSettings
+from cdul_edge_runtime.errors import CdulEdgeError
 
 __all__ = ["AnyMethod", "Supervision", "find_method", "make_method", "resolve_settings"]
 
@@ -49,6 +50,14 @@ def make_method(config: TrainConfig, supervision: Supervision) -> AnyMethod:
     """The configured method, started from what is known.
 
     Raises:
-        CdulEdgeError: wrong settings, or something that the method needs and `supervision` lacks.
+        CdulEdgeError: wrong settings, something that the method needs and `supervision` lacks, or
+            mixed pictures that its loss cannot take.
     """
-    return find_method(config.method)(supervision, resolve_settings(config))
+    found = find_method(config.method)
+    if config.mixup > 0 and not found.mixes:
+        able = ", ".join(name for name in _HOMES if find_method(name).mixes)
+        raise CdulEdgeError(
+            f"the method {config.method} cannot learn from mixed pictures: train it with --mixup "
+            f"0, or choose one of {able} as --method"
+        )
+    return found(supervision, resolve_settings(config))

@@ -17,6 +17,7 @@ from cdul_edge.training.methods.settings import MethodSettings
 class AssumeNegative(Method[MethodSettings]):
     """Mean binary cross-entropy against hardened labels that never change."""
 
+    mixes = True
     state = ()
 
     def __init__(self, supervision: Supervision, settings: MethodSettings) -> None:

@@ -66,6 +66,7 @@ class AsymmetricLoss(Method[AsymmetricSettings]):
     """Asymmetric loss on hardened labels; known negatives count in full, as in cross-entropy."""
 
     Settings = AsymmetricSettings
+    mixes = True
     state = ()
 
     def __init__(self, supervision: Supervision, settings: AsymmetricSettings) -> None:

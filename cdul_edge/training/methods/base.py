@@ -132,6 +132,9 @@ class Method(Generic[SettingsT]):
     # Whether a fresh head starts at scores of 1/2 instead of 1/C: where nothing is taken for
     # absent, the positives would first have to pull all scores up together.
     undecided: ClassVar[bool] = False
+    # Whether pictures may be mixed: the loss reads nothing of a step but its logits and the labels
+    # of its pictures, and remembers nothing of it.
+    mixes: ClassVar[bool] = False
     # Attributes that a checkpoint holds: tensors and plain values that change while it trains.
     state: ClassVar[tuple[str, ...]] = ("targets",)
 

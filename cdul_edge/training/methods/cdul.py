@@ -103,6 +103,7 @@ class GradientAlignment(Method[CdulSettings]):
     """CDUL's alternating training; the state is a latent u and an anchor u0 per label."""
 
     Settings = CdulSettings
+    mixes = True
     state = ("latents", "anchors", "stopped")
 
     def __init__(self, supervision: Supervision, settings: CdulSettings) -> None:

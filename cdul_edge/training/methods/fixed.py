@@ -18,6 +18,7 @@ class FixedLabels(Method[MethodSettings]):
     training.
     """
 
+    mixes = True
     state = ()
 
     def __init__(self, supervision: Supervision, settings: MethodSettings) -> None:

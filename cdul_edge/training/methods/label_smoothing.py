@@ -46,6 +46,7 @@ class LabelSmoothing(Method[SmoothingSettings]):
     """Assumed labels are smoothed; observed ones are known, and are not."""
 
     Settings = SmoothingSettings
+    mixes = True
     state = ()
 
     def __init__(self, supervision: Supervision, settings: SmoothingSettings) -> None:

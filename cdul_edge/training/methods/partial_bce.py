@@ -70,6 +70,7 @@ class PartialBce(Method[CurriculumSettings]):
     """Known and unknown labels; unknown ones keep their scores as targets, without weight."""
 
     Settings = CurriculumSettings
+    mixes = True
     state = ("targets", "known")
 
     def __init__(self, supervision: Supervision, settings: CurriculumSettings) -> None:

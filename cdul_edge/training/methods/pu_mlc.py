@@ -31,9 +31,10 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Tensor
 
 from cdul_edge.training.methods.base import Method, Step, Supervision, require_positives
+from cdul_edge.training.methods.mixing import draw_beta
 from cdul_edge.training.methods.settings import MethodSettings, choice, number
 
 # Below it "auto" skips classes without a positive in the batch: most are absent, and the loss
@@ -73,16 +74,6 @@ def mix_targets(first: Tensor, second: Tensor, share: float) -> Tensor:
     if share in (0.0, 1.0):
         return first if share == 1.0 else second
     return torch.logaddexp(first + math.log(share), second + math.log1p(-share))
-
-
-def draw_beta(shape: float, draws: Generator) -> float:
-    """One number from Beta(shape, shape), shape in (0, 1], by Joehnk's rejection; 1 for shape 0."""
-    if shape == 0:
-        return 1.0
-    while True:
-        x, y = (torch.rand(2, generator=draws, dtype=torch.float64) ** (1 / shape)).tolist()
-        if 0 < x + y <= 1:
-            return float(x / (x + y))
 
 
 def force_positives(scores: Tensor, observed: Tensor, count: int) -> Tensor:

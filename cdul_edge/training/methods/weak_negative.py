@@ -27,6 +27,7 @@ def entry_weights(positives: Tensor, observed: Tensor) -> Tensor:
 class WeakAssumeNegative(Method[MethodSettings]):
     """Binary cross-entropy against hardened labels, in which assumed negatives weigh little."""
 
+    mixes = True
     state = ()
 
     def __init__(self, supervision: Supervision, settings: MethodSettings) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Generator, Tensor
 
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.data.augmentation import move_pixels, recolor, to_network
+from cdul_edge.training.data.augmentation import move_pixels, recolor, to_network, zoom
+from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 PLAIN = Preprocess(8, 16, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.5))
@@ -80,3 +82,59 @@ def test_shuffled_colors_are_the_same_channels_in_another_order() -> None:
     expected = torch.tensor([0, 128 / 255, 1.0]).expand(30, 3)
     torch.testing.assert_close(found.sort(dim=1).values, expected)
     assert len({tuple(row.tolist()) for row in found}) == 6
+
+
+def ramps(count: int = 100) -> Tensor:
+    """(count, 3, 32, 64): each pixel holds its column, its row and a constant."""
+    rows, columns = torch.meshgrid(torch.arange(32.0), torch.arange(64.0), indexing="ij")
+    return torch.stack([columns, rows, torch.full_like(rows, 7.0)]).repeat(count, 1, 1, 1)
+
+
+def steepest(shown: Tensor) -> Tensor:
+    """(B, 2) width and height of each window as shares of the picture's: what one pixel steps."""
+    across = shown[:, 0].diff(dim=2).abs().amax(dim=(1, 2))
+    down = shown[:, 1].diff(dim=1).abs().amax(dim=(1, 2))
+    return torch.stack([across, down], dim=1)
+
+
+def test_without_zoom_pictures_are_untouched() -> None:
+    images = ramps(4)
+    assert zoom(images, TrainConfig(), draws()) is images
+
+
+def test_zooming_in_shows_a_window_that_keeps_the_promised_share() -> None:
+    shown = zoom(ramps(), TrainConfig(zoom_in=0.36), draws())
+    sides = steepest(shown)
+    assert float(sides.min()) >= 0.8 - 1e-4  # sqrt(1 - 0.36)
+    assert float(sides.max()) <= 1 + 1e-4
+    assert float(sides.prod(dim=1).min()) >= 1 - 0.36
+    assert float(sides.min()) < 0.82  # the range is used
+    assert float(sides.max()) > 0.98
+    steps = shown[:, 0].diff(dim=2)[:, :, 2:-2]  # no reflection: columns go on rising evenly
+    torch.testing.assert_close(steps, sides[:, :1, None].expand_as(steps), rtol=0, atol=1e-3)
+    torch.testing.assert_close(shown[:, 2], torch.full((100, 32, 64), 7.0))
+    assert len({round(corner, 2) for corner in shown[:, 0, 0, 0].tolist()}) > 20  # each its place
+
+
+def test_zooming_out_shows_every_picture_whole_and_smaller() -> None:
+    shown = zoom(ramps(), TrainConfig(zoom_out=0.36), draws())
+    sides = steepest(shown)
+    assert 1.2 < float(sides.max()) <= 1.25 + 1e-4  # 1 / sqrt(1 - 0.36)
+    assert float(sides.min()) >= 1 - 1e-4
+    assert float(shown[:, 0].amin(dim=(1, 2)).max()) <= 1.25  # the first column is in every one,
+    assert float(shown[:, 0].amax(dim=(1, 2)).min()) >= 62 - 0.25  # and the last
+    assert float(shown[:, :2].min()) >= 0  # reflected, not black
+
+
+def test_a_zoom_depends_on_the_seed_only() -> None:
+    config = TrainConfig(zoom_in=0.5, zoom_out=0.5)
+    one, same, other = (zoom(ramps(3), config, draws(seed)) for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert one.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("name", ["zoom_in", "zoom_out"])
+def test_an_impossible_zoom_is_refused(name: str) -> None:
+    with pytest.raises(CdulEdgeError, match=f"{name} 1.0, expected 0 to 0.75"):
+        TrainConfig(**{name: 1.0})  # type: ignore[arg-type]

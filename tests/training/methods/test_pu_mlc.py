@@ -12,11 +12,11 @@ from torch import Tensor
 
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.methods import make_method
+from cdul_edge.training.methods.mixing import draw_beta
 from cdul_edge.training.methods.pu_mlc import (
     PositiveUnlabeled,
     PuMlcSettings,
     adapt_temperature,
-    draw_beta,
     force_positives,
     mix_targets,
     variational_losses,
