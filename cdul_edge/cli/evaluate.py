@@ -1,4 +1,4 @@
-"""`cdul-edge evaluate`: pseudo-labels or predictions against ground truth."""
+"""`cdul-edge evaluate`: pseudo-labels or predictions against ground truth, or without any."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from cdul_edge.cli.output.evaluate_tables import say_origin, show_report
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.summary import write_summary
 from cdul_edge_runtime.choices import ApConvention, Difficult
+from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import StderrConsole
 
 ScoresArgument = Annotated[
     Path, typer.Argument(help="Labels folder, pseudo-label file, or predictions (.jsonl, .csv).")
 ]
 TruthOption = Annotated[
-    Path, typer.Option(help="What the pictures show: CSV, VOC folder, COCO JSON, or NPZ.")
+    Path | None,
+    typer.Option(
+        help="What the pictures show: CSV, VOC folder, COCO JSON, or NPZ. Without it, precision, "
+        "recall and F1 are estimated from the scores."
+    ),
 ]
 ThresholdOption = Annotated[
     str | None,
@@ -65,7 +70,7 @@ JsonOption = Annotated[
 
 def evaluate(
     scores: ScoresArgument,
-    truth: TruthOption,
+    truth: TruthOption = None,
     threshold: ThresholdOption = None,
     ap: ApOption = "area",
     difficult: DifficultOption = "negative",
@@ -76,7 +81,22 @@ def evaluate(
     force: ForceOption = False,
     json: JsonOption = None,
 ) -> None:
-    """Compare scores with truth: AP by class, mAP, CF1, OF1, Hamming, calibration; in percent."""
+    """Compare scores with truth: AP by class, mAP, CF1, OF1, Hamming, calibration; in percent.
+
+    Without --truth, estimate what they are worth from the scores themselves.
+    """
+    if truth is None:
+        only_with_truth = {
+            "--ap": ap != "area",
+            "--difficult": difficult != "negative",
+            "--fit-thresholds": fit_thresholds is not None,
+            "--fit-pictures": fit_pictures is not None,
+            "--write-thresholds": write_thresholds is not None,
+        }
+        _estimate(
+            scores, threshold, [name for name, given in only_with_truth.items() if given], json
+        )
+        return
     from cdul_edge.front.evaluation import EvaluateRequest
     from cdul_edge.front.evaluation import evaluate as evaluate_files
 
@@ -96,5 +116,18 @@ def evaluate(
     console = result_console(to_stderr=str(json) == "-")
     show_report(result.report, result.pictures, console)
     say_origin(result.origin, console)
+    if json is not None:
+        write_summary(json, result.to_dict())
+
+
+def _estimate(scores: Path, threshold: str | None, refused: list[str], json: Path | None) -> None:
+    from cdul_edge.cli.output.estimate_tables import show_estimate
+    from cdul_edge.front.estimation import ASSUMPTIONS, EstimateRequest, estimate
+
+    if refused:
+        raise CdulEdgeError(f"{', '.join(refused)} cannot be used without --truth: give the truth")
+    chosen = None if threshold is None else parse_threshold(threshold)
+    result = estimate(EstimateRequest(scores, chosen), StderrConsole())
+    show_estimate(result.report, ASSUMPTIONS, result_console(to_stderr=str(json) == "-"))
     if json is not None:
         write_summary(json, result.to_dict())

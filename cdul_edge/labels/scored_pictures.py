@@ -18,6 +18,7 @@ from cdul_edge_runtime.host.reading import read_text
 
 # Predictions of a thousand classes take 25 kB per picture.
 MAX_SCORES_BYTES = 32 << 30
+UNKNOWN = "unknown"  # who made pseudo-labels that do not say
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -31,6 +32,8 @@ class ScoredPictures:
         scores: (N, C) float32, finite.
         thresholds: (C,) float32; a score at or above it counts as predicted.
         root: the folder that relative paths lie in; None where the file does not say.
+        labelled_by: of pseudo-labels, the strategy that made them, or `UNKNOWN`; None for
+            predictions.
     """
 
     paths: tuple[str, ...]
@@ -38,6 +41,7 @@ class ScoredPictures:
     scores: npt.NDArray[np.float32]
     thresholds: npt.NDArray[np.float32]
     root: Path | None = None
+    labelled_by: str | None = None
 
 
 class _Line(NamedTuple):
@@ -74,8 +78,15 @@ def _read_pseudo_labels(path: Path) -> ScoredPictures:
     with extra_imports("train", "reading pseudo-labels"):
         from cdul_edge.labels.pseudo_labels import PseudoLabels
     labels = PseudoLabels.read(path)
+    aggregation = labels.provenance.get("aggregation")
+    strategy = aggregation.get("strategy") if isinstance(aggregation, dict) else None
     return ScoredPictures(
-        labels.paths, labels.classes, labels.scores, labels.thresholds, labels.root
+        paths=labels.paths,
+        classes=labels.classes,
+        scores=labels.scores,
+        thresholds=labels.thresholds,
+        root=labels.root,
+        labelled_by=strategy if isinstance(strategy, str) else UNKNOWN,
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Beyond so many classes a table of all is no overview: only its two ends are shown.
 MOST_CLASSES = 60
-_ENDS = 15
+ENDS = 15
 
 
 def show_report(report: MetricsReport, pictures: int, console: Console) -> None:
@@ -68,7 +68,7 @@ def _ap_table(report: MetricsReport) -> Table:
     rows = list(report.ap.items())
     if len(rows) > MOST_CLASSES:
         ranked = sorted((row for row in rows if not math.isnan(row[1])), key=lambda row: -row[1])
-        best, worst = ranked[:_ENDS], ranked[_ENDS:][-_ENDS:]
+        best, worst = ranked[:ENDS], ranked[ENDS:][-ENDS:]
         hidden = len(rows) - len(best) - len(worst)
         _add_classes(table, best)
         table.add_row(f"... {hidden} more classes, all in --json ...", "", style="dim")

@@ -1,0 +1,100 @@
+"""What scores are worth where nobody knows the truth: an estimate, from the scores themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge.labels.scored_pictures import (
+    UNKNOWN,
+    ScoredPictures,
+    read_scored_pictures,
+)
+from cdul_edge_runtime.bundle.thresholds import (
+    read_thresholds,
+    same_threshold,
+    thresholds_to_json,
+)
+from cdul_edge_runtime.host.console import Console, LibraryConsole
+from cdul_edge_runtime.metrics.doubt import LABELS_DOUBT, PREDICTIONS_DOUBT
+from cdul_edge_runtime.metrics.expected import ExpectedReport, expect_metrics
+
+CALIBRATED_STRATEGY = "evidence"
+ASSUMPTIONS = (
+    "no truth was read: the scores are taken for probabilities, give or take what was measured on "
+    "photographs, and the pictures for ones like those that the labels were made for"
+)
+
+
+@dataclass(frozen=True)
+class EstimateRequest:
+    """Scores to judge without truth.
+
+    Attributes:
+        scores: a labels folder, a pseudo-label file, or predictions (.jsonl, .csv).
+        threshold: one number in [0, 1] for all classes, or a JSON file {class: threshold, or null
+            for never}, in place of the thresholds that come with the scores.
+    """
+
+    scores: Path
+    threshold: float | Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class EstimateResult:
+    """What the scores are expected to be worth.
+
+    Attributes:
+        report: every metric, in percent, with its interval.
+        thresholds: (C,) float32 that it was decided by.
+    """
+
+    scores: Path
+    report: ExpectedReport
+    thresholds: npt.NDArray[np.float32]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON, every class included."""
+        values = thresholds_to_json(self.thresholds)
+        return {
+            "scores": str(self.scores),
+            "estimate": True,
+            "assumptions": ASSUMPTIONS,
+            **self.report.to_dict(),
+            "thresholds": dict(zip(self.report.classes, values, strict=True)),
+        }
+
+
+def estimate(request: EstimateRequest, console: Console | None = None) -> EstimateResult:
+    """Estimate precision, recall, F1 and prevalence of each class from the scores alone.
+
+    Args:
+        request: what to judge, and at which thresholds.
+        console: where to say that the scores are no probabilities; without one, a warning does.
+
+    Raises:
+        CdulEdgeError: files that cannot be read, or scores outside [0, 1].
+    """
+    console = console or LibraryConsole()
+    found = read_scored_pictures(request.scores)
+    thresholds = _decide(request.threshold, found)
+    doubt = PREDICTIONS_DOUBT if found.labelled_by is None else LABELS_DOUBT
+    report = expect_metrics(found.scores, found.classes, thresholds, doubt)
+    if found.labelled_by not in (None, UNKNOWN, CALIBRATED_STRATEGY):
+        console.warn(
+            f"these labels were made by --strategy {found.labelled_by}, whose scores are no "
+            f"probabilities, so the estimate may be far off: judge labels of --strategy "
+            f"{CALIBRATED_STRATEGY}, or give --truth"
+        )
+    return EstimateResult(request.scores, report, thresholds)
+
+
+def _decide(threshold: float | Path | None, found: ScoredPictures) -> npt.NDArray[np.float32]:
+    if threshold is None:
+        return found.thresholds
+    if isinstance(threshold, Path):
+        return read_thresholds(threshold, found.classes)
+    return same_threshold(threshold, found.classes)

@@ -1,0 +1,94 @@
+"""How far scores may be from probabilities, as a distribution that labels can be drawn with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge_runtime.errors import CdulEdgeError
+
+Doubles = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.integer[Any]]
+
+_FARTHEST = 40.0  # a shift of the log-odds beyond which every score is 0 or 1
+_HALVINGS = 22  # of that range: to 1e-5
+_NODES = 33  # slopes at which the shift is looked for; it is smooth between them
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """How far a class's scores may be from calibrated probabilities.
+
+    The log-odds x of a class's scores become b x + a(b) + d (Platt 1999): b is a log-normal slope,
+    a(b) keeps the number of positives that the scores promise, and d is a normal shift. Slope and
+    shift are drawn for each class.
+
+    Attributes:
+        slope: median of the slopes; below 1 for scores that are surer than they should be.
+        slope_spread: standard deviation of the slope's logarithm.
+        shift_spread: standard deviation of the shifts.
+    """
+
+    slope: float = 1.0
+    slope_spread: float = 0.0
+    shift_spread: float = 0.0
+
+    def __post_init__(self) -> None:
+        spreads = (self.slope_spread, self.shift_spread)
+        if not (0 < self.slope < np.inf and all(0 <= spread < np.inf for spread in spreads)):
+            raise CdulEdgeError(f"{self}: expected a slope above 0 and spreads of 0 or more")
+
+    def draw_probabilities(
+        self,
+        scores: Doubles,
+        logits: Doubles,
+        counts: Counts,
+        draws: int,
+        generator: np.random.Generator,
+    ) -> Doubles:
+        """What one class's scores may mean.
+
+        Args:
+            scores: (G,) of groups of pictures, in [0, 1].
+            logits: (G,) their log-odds, finite.
+            counts: (G,) pictures of each group.
+            draws: D, how many slopes and shifts to draw.
+            generator: to draw with.
+
+        Returns:
+            (D, G) probabilities, one row per draw; the scores themselves without a doubt.
+        """
+        if self == CALIBRATED:
+            return np.broadcast_to(scores, (draws, len(scores)))
+        bends, shifts = generator.standard_normal((2, draws))
+        logarithms = self.slope_spread * bends
+        nodes = np.linspace(logarithms.min(), logarithms.max(), _NODES)
+        levels = _keep_positives(scores, self.slope * np.exp(nodes)[:, None] * logits, counts)
+        shift = np.interp(logarithms, nodes, levels) + self.shift_spread * shifts
+        slopes = self.slope * np.exp(logarithms)
+        return _sigmoid(slopes[:, None] * logits + shift[:, None])
+
+
+CALIBRATED = Doubt()
+# Measured on photographs (`python -m benchmarks.expected`): labels of `--strategy evidence` are
+# surer than they should be, a network that learned from them is not.
+LABELS_DOUBT = Doubt(slope=0.72, slope_spread=0.2, shift_spread=1.2)
+PREDICTIONS_DOUBT = Doubt(slope=1.0, slope_spread=0.2, shift_spread=0.7)
+
+
+def _keep_positives(scores: Doubles, steep: Doubles, counts: Counts) -> Doubles:
+    """(K,) shifts of (K, G) log-odds that leave the sum of the scores as it is, by bisection."""
+    promised = float(counts @ scores)
+    low, high = np.full(len(steep), -_FARTHEST), np.full(len(steep), _FARTHEST)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        enough = _sigmoid(steep + middle[:, None]) @ counts >= promised
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return high
+
+
+def _sigmoid(logits: Doubles) -> Doubles:
+    return np.asarray(1 / (1 + np.exp(-logits)))
