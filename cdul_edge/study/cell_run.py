@@ -11,12 +11,12 @@ import torch
 
 from cdul_edge.labelling.encode.crop_scorer import ClipOfLabels
 from cdul_edge.study.cells import Cell
+from cdul_edge.study.levels import parse_level
 from cdul_edge.study.outcome import Failed, Finished, Outcome
-from cdul_edge.study.variants import NOTHING_OBSERVED
 from cdul_edge.training import TrainRequest, train
 from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.request import DataOptions, EvaluationOptions, ObservedOptions
+from cdul_edge.training.request import DataOptions, EvaluationOptions
 from cdul_edge.training.run_folder import FIRST_EPOCH
 from cdul_edge.training.summary import RunSummary, read_metrics
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -84,18 +84,11 @@ def _train(run: CellRun) -> RunSummary:
         config=run.config,
         data=DataOptions(cache="disk", workers=run.threads, cache_folder=run.decoded),
         evaluation=EvaluationOptions(run.val, run.val_truth, run.train_truth),
-        observed=_observe(run),
+        observed=parse_level(run.cell.observed).options(run.train_truth),
         device=run.device,
         clip=ClipOfLabels(run.store),
     )
     return train(request, SilentConsole()).summary
-
-
-def _observe(run: CellRun) -> ObservedOptions:
-    """What people saw, drawn from the truth."""
-    if run.cell.observed == NOTHING_OBSERVED:
-        return ObservedOptions()
-    return ObservedOptions(simulate=run.cell.observed, truth=run.train_truth)
 
 
 def _describe(run: CellRun, summary: RunSummary) -> Finished:

@@ -55,8 +55,9 @@ Methods = Annotated[
 Observed = Annotated[
     str,
     _cells(
-        help="Compare these levels of labels that people gave, with commas between: none, a share "
-        "such as 10%, or single-positive. They are drawn from the truth."
+        help="Compare these levels of labels that people gave, with commas between: none, or a "
+        "kind of `cdul-edge train --simulate` such as 10% or single-positive; only-10% leaves the "
+        "pseudo-labels out. They are drawn from the truth."
     ),
 ]
 ObservedMethods = Annotated[

@@ -8,6 +8,7 @@ from typing import get_args
 
 from cdul_edge.clip.choices import Device
 from cdul_edge.study.cells import Cell, select_cells
+from cdul_edge.study.levels import parse_level
 from cdul_edge.study.variants import (
     DEFAULT_STRATEGY,
     METHOD_VARIANTS,
@@ -15,7 +16,6 @@ from cdul_edge.study.variants import (
     check_names,
 )
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.data.observed import parse_simulation
 from cdul_edge.training.presets import ConfigChanges, Preset, make_config
 from cdul_edge_runtime.choices import Difficult
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -94,7 +94,7 @@ class StudyRequest:
         data: what to label and to learn from.
         strategies: names in `STRATEGIES`.
         methods: names in `METHOD_VARIANTS`.
-        observed: "none", a share such as "10%", or "single-positive".
+        observed: levels of observed labels, as `parse_level` reads them.
         observed_methods: the methods that run at the other levels too; None is all.
         seeds: of the training runs, and of the drawn worlds.
         cross: every strategy with every method and level.
@@ -139,8 +139,7 @@ class StudyRequest:
         if not (self.strategies and self.methods and self.observed and self.seeds):
             raise CdulEdgeError("name at least one strategy, method, level and seed")
         for level in self.observed:
-            if level != NOTHING_OBSERVED:
-                parse_simulation(level)
+            parse_level(level)
         unknown = set(self.observed_methods or ()) - set(self.methods)
         if unknown:
             raise CdulEdgeError(

@@ -29,6 +29,7 @@ Simulate = Annotated[
     str | None,
     _supervision(
         "Draw such labels from --train-truth instead, to study how many are needed: "
-        "single-positive, 10%, or positives=30%.",
+        "single-positive (one present class per image), known=10% (present and absent alike), "
+        "positives=30%, pictures=10%, or single-positive=50% (of half of the images).",
     ),
 ]

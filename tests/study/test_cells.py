@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from cdul_edge.study.cells import Cell, select_cells
+from cdul_edge.study.levels import Level, parse_level
 from cdul_edge.study.request import DrawnWorld, Photographs, StudyRequest
 from cdul_edge.study.run_options import parse_run_options
 from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES
 from cdul_edge.training.methods import resolve_settings
+from cdul_edge.training.request import ObservedOptions
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
@@ -126,3 +128,31 @@ def test_a_setting_that_no_run_has_or_of_another_type_is_refused(text: str) -> N
 
 def test_every_strategy_is_one_that_label_knows() -> None:
     assert {"default", "global", "average", "max", "cdul"} <= set(STRATEGIES)
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        ("none", Level(None)),
+        ("10%", Level("10%")),
+        ("positives=30%", Level("positives=30%")),
+        ("only-single-positive", Level("single-positive", "observed")),
+        ("only-known=50%", Level("known=50%", "observed")),
+    ],
+)
+def test_a_level_names_what_people_gave_and_whether_it_is_all(name: str, level: Level) -> None:
+    assert parse_level(name) == level
+
+
+def test_what_a_level_asks_of_a_run() -> None:
+    truth = Path("truth.csv")
+    assert parse_level("none").options(truth) == ObservedOptions()
+    assert parse_level("only-10%").options(truth) == ObservedOptions(
+        simulate="10%", truth=truth, labels_from="observed"
+    )
+
+
+@pytest.mark.parametrize("name", ["only-", "only-none", "only", "only-only-10%", "some"])
+def test_other_levels_are_refused(name: str) -> None:
+    with pytest.raises(CdulEdgeError, match="expected single-positive"):
+        parse_level(name)

@@ -158,6 +158,22 @@ def test_a_study_may_grow_by_seeds_methods_and_strategies(
     assert observed["50%"] > observed["none"]
 
 
+def test_a_level_without_pseudo_labels_refuses_the_method_that_is_about_them(
+    study: Path, tiny: Tiny, quiet: Console, in_this_process: list[str]
+) -> None:
+    alone = tiny(study, observed=("only-50%",), seeds=(1,))
+    fixed, cdul = run_cells(alone, quiet)
+    assert in_this_process == [
+        "fixed on default labels, only-50% observed, seed 1",
+        "cdul on default labels, only-50% observed, seed 1",
+    ]
+    assert isinstance(fixed, Finished)
+    assert isinstance(cdul, Failed)
+    assert "the method cdul revises pseudo-labels" in cdul.reason
+    run = json.loads((study / "runs/default/fixed/only-50%/seed-1/config.json").read_text())
+    assert run["labels_from"] == "observed"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -113,36 +113,54 @@ def read_observed(file: Path, labels_paths: Sequence[str], classes: ClassList) -
 
 
 class Simulation(NamedTuple):
-    """What is drawn from truth: one positive per picture, or a share of entries or positives."""
+    """What is drawn from truth: one positive of so many pictures, or a share of something."""
 
-    what: Literal["one positive", "entries", "positives"]
+    what: Literal["one positive", "entries", "positives", "pictures"]
     share: float
 
 
+_KINDS: dict[str, Literal["one positive", "entries", "positives", "pictures"]] = {
+    "single-positive": "one positive",
+    "known": "entries",
+    "positives": "positives",
+    "pictures": "pictures",
+}
+
+
 def parse_simulation(text: str) -> Simulation:
-    """Read `single-positive`, `10%` or `0.1` of all labels, or `positives=30%` of the positives."""
+    """Read a kind as `simulate` describes them; `10%` and `0.1` are `known=10%`.
+
+    Raises:
+        CdulEdgeError: another kind, or a share outside (0, 1].
+    """
     if text == "single-positive":
         return Simulation("one positive", 1.0)
-    what, equals, amount = text.rpartition("=")
+    name, equals, amount = text.rpartition("=")
     try:
         share = float(amount.removesuffix("%")) / (100.0 if amount.endswith("%") else 1.0)
     except ValueError:
         share = 0.0
-    if (what, equals) not in {("", ""), ("positives", "=")} or not 0 < share <= 1:
+    what = _KINDS.get(name if equals else "known")
+    if what is None or not 0 < share <= 1:
         raise CdulEdgeError(
             f"--simulate {text!r}: expected single-positive, a share of all labels such as 10% or "
-            "0.1, or positives=30%"
+            "known=10%, positives=30%, pictures=10%, or single-positive=50%"
         )
-    return Simulation("positives" if what else "entries", share)
+    return Simulation(what, share)
 
 
 def simulate(truth: Observed, kind: str, *, seed: int, paths: Sequence[str]) -> Observed:
     """Reveal a part of the truth, as studies of weak supervision do.
 
-    * `single-positive`: one of each picture's positives, each as likely; nothing of a picture
-      without any, which stays in the set.
-    * `10%`, `0.1`: each known entry, positive or negative, independently.
-    * `positives=30%`: each positive independently; no negative.
+    * `single-positive`: one of each picture's positives, each as likely (Cole et al., CVPR 2021;
+      EM, LL, VLPL); nothing of a picture without any, which stays in the set.
+    * `single-positive=50%`: the same of so many pictures, each as likely; nothing of the others
+      (PLMCL, G2NetPL).
+    * `known=10%`, `10%`, `0.1`: each known entry, positive or negative, independently (partial-bce,
+      the "known label proportion" of partial-label papers).
+    * `positives=30%`: each positive independently; no negative (PU-MLC, which drops the negatives
+      of `known=30%`: the positives are the same).
+    * `pictures=10%`: all that is known of so many pictures, each as likely, and nothing of others.
 
     The draws of a picture depend on seed and path alone, so that neither the order of the pictures
     nor leaving some out changes what is seen of the others; a larger share shows what a smaller one
@@ -161,9 +179,13 @@ def simulate(truth: Observed, kind: str, *, seed: int, paths: Sequence[str]) -> 
     """
     what, share = parse_simulation(kind)
     draws = np.stack([_draw(seed, path, truth.shape[1]) for path in paths])
+    # A draw of the picture's own; no path holds a line break.
+    chosen = np.array([_draw(seed, f"{path}\npicture", 1) for path in paths]) < share
     if what == "one positive":
         best = np.where(truth == 1, draws, -1.0).argmax(axis=1)
-        shown = (np.arange(truth.shape[1]) == best[:, None]) & (truth == 1)
+        shown = (np.arange(truth.shape[1]) == best[:, None]) & (truth == 1) & chosen
+    elif what == "pictures":
+        shown = (truth >= 0) & chosen
     else:
         shown = (draws < share) & (truth == 1 if what == "positives" else truth >= 0)
     observed = np.where(shown, np.where(truth == 1, 1, -1), 0).astype(np.int8)

@@ -126,7 +126,9 @@ def make_truth(count: int = 400) -> tuple[npt.NDArray[np.int8], tuple[str, ...]]
     return truth, tuple(f"{index}.jpg" for index in range(count))
 
 
-KINDS = ["single-positive", "10%", "0.5", "positives=30%", "100%"]
+KINDS = [
+    "single-positive", "single-positive=50%", "10%", "0.5", "positives=30%", "pictures=30%", "100%"
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -183,6 +185,34 @@ def test_positives_alone_are_revealed_where_that_is_asked() -> None:
     assert (seen >= 0).all()
 
 
+def test_one_positive_of_half_of_the_pictures_is_the_one_of_all_of_them() -> None:
+    truth, paths = make_truth(3000)
+    every, half, more = (
+        simulate(truth, f"single-positive{share}", seed=0, paths=paths)
+        for share in ("", "=50%", "=60%")
+    )
+    shown = np.asarray(half.any(axis=1))
+    # of 3000 pictures: a standard deviation is 0.009
+    assert float(shown[every.any(axis=1)].mean()) == pytest.approx(0.5, abs=0.04)
+    assert np.array_equal(half[shown], every[shown])
+    assert np.array_equal(more[shown], half[shown])
+
+
+def test_pictures_are_revealed_whole_or_not_at_all() -> None:
+    truth, paths = make_truth(3000)
+    seen = simulate(truth, "pictures=30%", seed=0, paths=paths)
+    shown = np.asarray(seen.any(axis=1))
+    assert float(shown.mean()) == pytest.approx(0.3, abs=0.04)
+    assert np.array_equal(seen[shown] != 0, truth[shown] >= 0)
+
+
+def test_the_positives_of_a_share_are_those_of_positives_alone() -> None:
+    truth, paths = make_truth()
+    both, alone = (simulate(truth, f"{k}=30%", seed=0, paths=paths) for k in ("known", "positives"))
+    assert np.array_equal(alone, both.clip(min=0))
+    assert np.array_equal(both, simulate(truth, "30%", seed=0, paths=paths))
+
+
 def test_all_of_the_truth_is_all_of_it() -> None:
     truth, paths = make_truth()
     everything = np.where(truth < 0, 0, np.where(truth == 1, 1, -1))
@@ -201,7 +231,10 @@ def test_a_larger_share_shows_what_a_smaller_one_does() -> None:
         ("single-positive", Simulation("one positive", 1.0)),
         ("10%", Simulation("entries", 0.1)),
         ("0.25", Simulation("entries", 0.25)),
+        ("known=10%", Simulation("entries", 0.1)),
         ("positives=30%", Simulation("positives", 0.3)),
+        ("pictures=0.5", Simulation("pictures", 0.5)),
+        ("single-positive=50%", Simulation("one positive", 0.5)),
     ],
 )
 def test_kinds_are_read(text: str, expected: Simulation) -> None:
@@ -209,7 +242,20 @@ def test_kinds_are_read(text: str, expected: Simulation) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "10", "0%", "-5%", "nan", "some", "=10%", "positives=", "negatives=10%", "110%"]
+    "text",
+    [
+        "",
+        "10",
+        "0%",
+        "-5%",
+        "nan",
+        "some",
+        "=10%",
+        "positives=",
+        "negatives=10%",
+        "110%",
+        "single-positive=",
+    ],
 )
 def test_other_kinds_are_refused(text: str) -> None:
     with pytest.raises(CdulEdgeError, match="expected single-positive, a share of all labels"):
