@@ -75,6 +75,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
 }
 
+# None leaves these to the run.
+_OPEN = ("height_px", "width_px", "rate_warmup_steps")
+
 
 def current_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of an earlier run as this version names them, the younger ones as they were then."""
@@ -86,11 +89,11 @@ class TrainConfig:
     """The settings of a run; two runs with equal settings and labels give equal results.
 
     Attributes:
-        network: A torchvision classifier ("resnet50"), or "clip:NAME[@pretrained]".
-        weights: "default", "none", a torchvision tag ("IMAGENET1K_V1"), or a file.
+        network: A torchvision classifier ("resnet50"), "timm:NAME", or "clip:NAME[@pretrained]".
+        weights: "default", "none", a tag of torchvision or timm ("IMAGENET1K_V1"), or a file.
         local_global: Give the residual 3x3 convolutions of a ResNet a global context (PU-MLC).
-        height_px: Height of the network's input.
-        width_px: Width of the network's input.
+        height_px: Height of the network's input; None is a timm network's own, and 224 for others.
+        width_px: Width of the network's input; None likewise. A run's config.json has numbers.
         resize: How a picture takes that size (see `Preprocess`).
         method: How the network learns from the labels.
         method_settings: What differs from the defaults of that method's `Settings`.
@@ -126,8 +129,8 @@ class TrainConfig:
     network: str = "resnet50"
     weights: str = "default"
     local_global: bool = False
-    height_px: int = 224
-    width_px: int = 224
+    height_px: int | None = None
+    width_px: int | None = None
     resize: Resize = "squash"
     method: MethodName = "cdul"
     method_settings: Mapping[str, SettingValue] = field(default_factory=dict)
@@ -164,7 +167,7 @@ class TrainConfig:
         ]
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
-            if value is None and name == "rate_warmup_steps":
+            if value is None and name in _OPEN:
                 continue
             if not (
                 isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high

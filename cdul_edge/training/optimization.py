@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cdul_edge.training.config import Precision, TrainConfig
-from cdul_edge.training.networks.heads import find_head
+from cdul_edge.training.networks.heads import find_heads
 from cdul_edge_runtime.errors import CdulEdgeError
 
 _Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -24,7 +24,7 @@ _FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW, or SGD with Nesterov momentum; biases and norms do not decay, the head is faster."""
-    head = {id(p) for p in network.get_submodule(find_head(network)).parameters()}
+    head = {id(p) for layer in _heads(network) for p in layer.parameters()}
     groups = []
     for in_head in (False, True):
         for decays in (False, True):
@@ -96,18 +96,19 @@ def begin_epoch(
 
     A frozen trunk computes as it will on the device, so that its head learns on its own features.
     """
-    head = network.get_submodule(find_head(network))
-    kept = {id(values) for values in head.parameters()}
+    heads = _heads(network)
+    kept = {id(values) for layer in heads for values in layer.parameters()}
     frozen = epoch <= config.freeze_trunk_epochs
     for group in optimizer.param_groups:
         for values in group["params"]:
             values.requires_grad_(not frozen or id(values) in kept)
     network.train(not frozen)
-    head.train()
+    for layer in heads:
+        layer.train()
     if config.freeze_norms:
-        for layer in network.modules():
-            if isinstance(layer, _BatchNorm):
-                layer.eval()
+        for module in network.modules():
+            if isinstance(module, _BatchNorm):
+                module.eval()
 
 
 def choose_device(name: str) -> torch.device:
@@ -153,3 +154,7 @@ def _cpu_multiplies_bf16() -> bool:
     except OSError:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _heads(network: nn.Module) -> list[nn.Module]:
+    return [network.get_submodule(name) for name in find_heads(network)]

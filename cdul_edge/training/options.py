@@ -81,16 +81,16 @@ Network = Annotated[
     str | None,
     _network(
         "network",
-        "Network to train: a torchvision classifier such as resnet50, or clip:NAME@TAG for the "
-        "image tower of a ResNet CLIP.",
+        "Network to train: a torchvision classifier such as resnet50, timm:NAME for one of timm, "
+        "or clip:NAME@TAG for the image tower of a ResNet CLIP.",
     ),
 ]
 Weights = Annotated[
     str | None,
     _network(
         "weights",
-        "Weights to start from: default (pretrained), none, a torchvision tag such as "
-        "IMAGENET1K_V1, or a file.",
+        "Weights to start from: default (pretrained), none, a tag of torchvision such as "
+        "IMAGENET1K_V1 or of timm such as ra2_in1k, or a file.",
     ),
 ]
 LocalGlobal = Annotated[
@@ -107,6 +107,7 @@ ImageSize = Annotated[
         "height_px",
         "Input size in pixels: one number for a square, or HEIGHTxWIDTH. Larger inputs find "
         "smaller objects and run slower.",
+        shown="224, or a timm network's own",
     ),
 ]
 Resize = Annotated[

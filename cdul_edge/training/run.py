@@ -26,7 +26,12 @@ from cdul_edge.training.evaluation import Yardstick, open_yardstick, score
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods import make_method, resolve_settings
 from cdul_edge.training.networks.heads import start_undecided
-from cdul_edge.training.networks.network import NetworkPlan, create_network, rebuild_network
+from cdul_edge.training.networks.network import (
+    NetworkPlan,
+    create_network,
+    rebuild_network,
+    settle_size,
+)
 from cdul_edge.training.optimization import choose_device, resolve_precision
 from cdul_edge.training.request import TrainRequest, TrainResult
 from cdul_edge.training.summary import (
@@ -102,7 +107,7 @@ def train(request: TrainRequest, console: Console | None = None) -> TrainResult:
 def _open_task(request: TrainRequest, console: Console) -> _Task:
     device = choose_device(request.device)
     config = replace(
-        request.config,
+        settle_size(request.config),
         precision=resolve_precision(request.config.precision, device),
         method_settings=asdict(resolve_settings(request.config)),
     )
@@ -187,7 +192,7 @@ def _make_network(
     if checkpoint:
         plan = checkpoint.read_plan(task.request.out)
         return rebuild_network(plan, classes), plan
-    network, plan = create_network(task.config, classes)
+    network, plan = create_network(task.config, classes, task.console)
     if undecided:
         start_undecided(network)
     return network, plan

@@ -257,7 +257,8 @@ def test_every_setting_of_a_run_is_an_option_that_shows_the_requests_default() -
     for name in plain - switches - {"rate_warmup_steps"}:
         default = getattr(config, name)
         assert type(default)(shown[name]) == default, name
-    assert shown["image_size"] == str(config.height_px) == str(config.width_px)
+    assert (config.height_px, config.width_px) == (None, None)
+    assert shown["image_size"] == "224, or a timm network's own"
     assert switches == {"local_global", "flip", "ema_warmup", "freeze_norms"}
     for name in switches:
         word = name.replace("_", "-")

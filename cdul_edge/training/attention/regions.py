@@ -54,6 +54,8 @@ def shown_frame(preprocess: Preprocess, width_px: int, height_px: int) -> tuple[
         return 0.0, 0.0, float(width_px), float(height_px)
     scales = preprocess.width_px / width_px, preprocess.height_px / height_px
     scale = min(scales) if preprocess.resize == "letterbox" else max(scales)
+    if preprocess.resize == "center":
+        scale /= preprocess.crop
     width, height = preprocess.width_px / scale, preprocess.height_px / scale
     return (width_px - width) / 2, (height_px - height) / 2, width, height
 

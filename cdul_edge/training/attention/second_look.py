@@ -22,6 +22,7 @@ from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.augmentation import to_network
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods.base import AnyMethod, Regions
+from cdul_edge.training.networks.network import input_size
 from cdul_edge.training.optimization import autocast
 from cdul_edge.training.request import ClipSource
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
@@ -144,7 +145,7 @@ def prepare_second_look(
         )
     try:
         clip.check()
-        maps = find_activation_maps(network, config.network, config.height_px, config.width_px)
+        maps = find_activation_maps(network, config.network, *input_size(config))
     except CdulEdgeError as error:
         raise CdulEdgeError(
             f"the method {config.method} shows CLIP regions of the pictures: {error}"

@@ -10,8 +10,9 @@ from urllib.error import URLError
 from torch import Tensor, nn
 from torchvision import models
 
-from cdul_edge.clip.tensor_files import TensorFileError, read_tensors
 from cdul_edge.training.networks.local_global import BRANCH
+from cdul_edge.training.networks.timm_models import TIMM, near_timm_names
+from cdul_edge.training.networks.weight_files import names_file, read_state
 from cdul_edge_runtime.errors import CdulEdgeError
 
 # These two normalize their input again, and have heads that only training uses.
@@ -31,8 +32,15 @@ def build_torchvision(name: str, height_px: int, width_px: int) -> nn.Module:
     known = models.list_models(module=models)
     if name not in known:
         near = difflib.get_close_matches(name.lower(), [*known, "clip:demo", "clip:RN50"], 4, 0.5)
+        of_timm = near_timm_names(name)
+        exact = (
+            of_timm[:1] if f"{TIMM}{name.lower()}" in of_timm else []
+        )  # the prefix was forgotten
+        near = exact or near or of_timm
         hint = f"did you mean {', '.join(near)}?" if near else "give a torchvision classifier"
-        raise CdulEdgeError(f"no network {name!r}: {hint} (or clip:NAME for a CLIP image tower)")
+        raise CdulEdgeError(
+            f"no network {name!r}: {hint} (or timm:NAME, or clip:NAME for a CLIP image tower)"
+        )
     settings = dict(_OWN_SETTINGS.get(name, {}))
     if name.startswith("vit_") and height_px == width_px and height_px % 32 == 0:
         settings["image_size"] = height_px
@@ -50,9 +58,7 @@ def load_trunk_weights(network: nn.Module, name: str, weights: str, head: str) -
     Raises:
         CdulEdgeError: no such tag or file, a failed download, or weights of another network.
     """
-    file = Path(weights)
-    is_file = file.is_file() or file.suffix in (".pt", ".pth", ".safetensors")
-    state = _read_file(file) if is_file else _download(name, weights)
+    state = read_state(Path(weights)) if names_file(weights) else _download(name, weights)
     wanted = network.state_dict()
     kept = {
         key: value
@@ -89,22 +95,3 @@ def _download(name: str, tag: str) -> dict[str, Tensor]:
             "that file on another machine and give it as --weights FILE, or --weights none"
         ) from error
     return state
-
-
-def _read_file(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise CdulEdgeError(f"the weights {path} do not exist: check --weights")
-    try:
-        content = read_tensors(path)
-    except TensorFileError as error:
-        raise CdulEdgeError(
-            f"the weights {path} cannot be read ({error}): give a .safetensors file or a state "
-            "dict that torch.save wrote"
-        ) from error
-    for wrapper in ("network", "state_dict", "model"):  # checkpoints that wrap a state dict
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    tensors = isinstance(content, dict) and all(isinstance(v, Tensor) for v in content.values())
-    if not content or not tensors:
-        raise CdulEdgeError(f"{path} holds no state dict of tensors: give weights of a network")
-    return {key.removeprefix("module."): value for key, value in content.items()}

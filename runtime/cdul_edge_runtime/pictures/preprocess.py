@@ -29,10 +29,12 @@ class Preprocess:
     in [0, 1]) are applied inside the exported graph and by training, never by a caller.
 
     `resize`: "squash" ignores the aspect ratio and shows the whole picture; "center" scales the
-    short side and crops; "letterbox" pads with the mean color.
+    short side and crops; "letterbox" pads with the mean color. `crop` is the share of the short
+    side that "center" keeps (timm's crop_pct): 1 shows all of it.
 
     Raises:
-        CdulEdgeError: a size below 8 px, an unknown policy, or a standard deviation of 0.
+        CdulEdgeError: a size below 8 px, an unknown policy, a crop outside (0, 1], or a standard
+            deviation of 0.
     """
 
     height_px: int
@@ -41,6 +43,7 @@ class Preprocess:
     interpolation: Interpolation = "bilinear"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    crop: float = 1.0
 
     def __post_init__(self) -> None:
         faults = []
@@ -50,6 +53,8 @@ class Preprocess:
             faults.append(f"resize {self.resize!r}, expected squash, center or letterbox")
         if self.interpolation not in _FILTERS:
             faults.append(f"interpolation {self.interpolation!r}, expected bilinear or bicubic")
+        if not 0 < self.crop <= 1:
+            faults.append(f"crop {self.crop:g}, expected more than 0 and at most 1")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             faults.append(f"mean {self.mean}, std {self.std}, expected 3 values each, std > 0")
         if faults:
@@ -64,7 +69,7 @@ class Preprocess:
         if self.resize == "squash":
             fitted = image.resize(size, chosen)
         elif self.resize == "center":
-            fitted = ImageOps.fit(image, size, chosen)
+            fitted = ImageOps.fit(image, size, chosen, bleed=(1 - self.crop) / 2)
         else:
             fitted = self._letterbox(image)
         return np.asarray(fitted, dtype=np.uint8)
@@ -82,8 +87,14 @@ class Preprocess:
         return canvas
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for a manifest; `from_dict` reads them back."""
-        return asdict(self)
+        """Plain values for a manifest; `from_dict` reads them back.
+
+        A crop of 1 is left out: versions before it refuse settings that they do not know.
+        """
+        values = asdict(self)
+        if self.crop == 1:
+            del values["crop"]
+        return values
 
     @classmethod
     def from_dict(cls, fields: object) -> Preprocess:
@@ -92,7 +103,7 @@ class Preprocess:
             settings = parse_record(cls, fields)
         except CdulEdgeError as error:
             raise CdulEdgeError(f"preprocess settings are not readable: {error}") from error
-        odd = set(fields) - set(settings.to_dict()) if isinstance(fields, dict) else set()
+        odd = set(fields) - set(asdict(settings)) if isinstance(fields, dict) else set()
         if odd:  # of a newer version, where it may mean that the picture is another
             raise CdulEdgeError(f"preprocess settings are not readable: {', '.join(sorted(odd))}")
         return settings

@@ -57,3 +57,14 @@ def test_settings_read_back_as_they_were() -> None:
 def test_all_faults_are_named_together() -> None:
     with pytest.raises(CdulEdgeError, match=r"size 0x224 px.*resize 'fill'.*std"):
         Preprocess(224, 0, resize="fill", std=(0.0, 1.0, 1.0))  # type: ignore[arg-type]
+
+
+def test_a_crop_shows_the_middle_of_the_picture_only() -> None:
+    frame = np.full((40, 80, 3), 255, np.uint8)
+    frame[8:32, 28:52] = 0  # half of the short side, and 2 px around it for the filter
+    half = Preprocess(16, 16, resize="center", crop=0.5)
+    assert (half.apply(Image.fromarray(frame)) == 0).all()
+    assert Preprocess.from_dict(half.to_dict()) == half
+    assert "crop" not in Preprocess(16, 16).to_dict()  # as earlier versions read it
+    with pytest.raises(CdulEdgeError, match="crop 0, expected more than 0"):
+        Preprocess(16, 16, crop=0)
