@@ -15,7 +15,7 @@ from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.console import StderrConsole
 
 if TYPE_CHECKING:
-    from cdul_edge.study import DrawnWorld, Photographs, StudyResult
+    from cdul_edge.study import DrawnWorld, KnownSimilarities, Photographs, StudyResult
     from cdul_edge_runtime.choices import Difficult
 
 
@@ -27,16 +27,22 @@ def study(
     classes: options.Classes = None,
     clip: options.Clip = None,
     pretrained: options.Pretrained = None,
+    from_similarities: options.Similarities = None,
+    made_with_temperature: options.MadeWith = None,
     train_truth: options.TrainTruth = None,
     val: options.Val = None,
     truth: options.Truth = None,
     difficult: options.Difficult = "negative",
     strategies: options.Strategies = "default,global,average,max,cdul",
+    subsets: options.Subsets = None,
     methods: options.Methods = "fixed,cdul",
+    variants: options.Variants = None,
     observed: options.Observed = "none",
     observed_methods: options.ObservedMethods = None,
     seeds: options.Seeds = "0,1,2",
     cross: options.Cross = False,
+    report_classes: options.ReportClasses = None,
+    curves: options.Curves = True,
     preset: options.Preset = None,
     epochs: options.Epochs = None,
     image_size: options.ImageSize = None,
@@ -50,15 +56,29 @@ def study(
     with extra_imports("train", "a study"):
         from cdul_edge.study import StudyRequest
         from cdul_edge.study import study as run_study
-        from cdul_edge.study.run_options import parse_run_options
+        from cdul_edge.study.run_options import (
+            parse_names,
+            parse_run_options,
+            parse_subsets,
+            parse_variants,
+        )
         from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES
 
-    data = GivenData(drawn_world, images, classes, clip, train_truth, val, truth, pretrained)
+    data = GivenData(
+        drawn_world, images, classes, clip, train_truth, val, truth, pretrained,
+        from_similarities, made_with_temperature,
+    )  # fmt: skip
+    own = parse_variants(variants or [])
+    every = (*METHOD_VARIANTS, *own)
     request = StudyRequest(
         out=out,
         data=data.check(difficult),
         strategies=_names(strategies, tuple(STRATEGIES)),
-        methods=_names(methods, tuple(METHOD_VARIANTS)),
+        methods=tuple(dict.fromkeys((*_names(methods, every), *own))),
+        subsets=parse_subsets(subsets or []),
+        variants=own,
+        report_classes=None if report_classes is None else parse_names(report_classes),
+        curves=curves,
         observed=_names(observed),
         observed_methods=None if observed_methods is None else _names(observed_methods),
         seeds=_numbers(seeds, "--seeds"),
@@ -85,17 +105,28 @@ class GivenData:
     val: Path | None
     truth: Path | None
     pretrained: str | None
+    from_similarities: Path | None = None
+    made_with_temperature: float | None = None
 
-    def check(self, difficult: Difficult) -> Photographs | DrawnWorld:
+    def check(self, difficult: Difficult) -> Photographs | KnownSimilarities | DrawnWorld:
         """What the options ask for.
 
         Raises:
-            CdulEdgeError: both a drawn world and pictures, or neither in full.
+            CdulEdgeError: options of two kinds of data, or of none in full.
         """
-        from cdul_edge.study import DrawnWorld, Photographs
+        from cdul_edge.study import DrawnWorld, KnownSimilarities, Photographs
 
         images, classes, clip = self.images, self.classes, self.clip
         train_truth, val, truth = self.train_truth, self.val, self.truth
+        if self.from_similarities is not None and self.drawn_world is None:
+            if named := [n for n in ("classes", "clip", "pretrained") if getattr(self, n)]:
+                raise CdulEdgeError(f"--from-similarities brings its own: drop --{_dashed(named)}")
+            if not (images and train_truth and val and truth):
+                raise self._incomplete(("images", "train_truth", "val", "truth"))
+            return KnownSimilarities(
+                self.from_similarities, images, train_truth, val, truth,
+                self.made_with_temperature, difficult,
+            )  # fmt: skip
         if self.drawn_world is not None:
             given = {name for name, value in vars(self).items() if value is not None}
             if named := [name for name in vars(self) if name in given - {"drawn_world"}]:
@@ -109,13 +140,17 @@ class GivenData:
                 )
             return DrawnWorld(*numbers)
         if not (images and classes and clip and train_truth and val and truth):
-            optional = ("drawn_world", "pretrained")
-            missing = [n for n, value in vars(self).items() if value is None and n not in optional]
-            raise CdulEdgeError(
-                f"a study needs pictures with truth: give --{_dashed(missing)}; or --drawn-world"
-            )
+            raise self._incomplete(("images", "classes", "clip", "train_truth", "val", "truth"))
+        if self.made_with_temperature is not None:
+            raise CdulEdgeError("drop --made-with-temperature: it is for --from-similarities")
         return Photographs(
             images, classes, clip, train_truth, val, truth, self.pretrained, difficult
+        )
+
+    def _incomplete(self, needed: tuple[str, ...]) -> CdulEdgeError:
+        missing = [name for name in needed if getattr(self, name) is None]
+        return CdulEdgeError(
+            f"a study needs pictures with truth: give --{_dashed(missing)}; or --drawn-world"
         )
 
 

@@ -55,6 +55,7 @@ def train(
     simulate: observed_options.Simulate = None,
     labels_from: observed_options.LabelsFrom = _OBSERVED.labels_from,
     images: options.Images = None,
+    only: options.Only = None,
     cache: options.Cache = _DATA.cache,
     cache_budget: options.CacheBudget = _DATA.cache_budget_mib,
     workers: options.Workers = _DATA.workers,
@@ -79,7 +80,8 @@ def train(
     data = DataOptions(images, cache, cache_budget, workers)
     evaluation = EvaluationOptions(val, truth, train_truth, difficult)
     people = ObservedOptions(observed, simulate, train_truth, difficult, labels_from)
-    _run(TrainRequest(labels, out, config, data, evaluation, people, device, force), json)
+    request = TrainRequest(labels, out, config, data, evaluation, people, device, force, only=only)
+    _run(request, json)
 
 
 def _run(request: TrainRequest, json: Path | None) -> None:

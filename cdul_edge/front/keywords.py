@@ -66,6 +66,8 @@ class TrainKeywords(TypedDict, total=False):
     device: str
     force: bool
     clip: ClipSource | None
+    only: StrPath | None
+    resumable: bool
 
 
 class ExportKeywords(TypedDict, total=False):

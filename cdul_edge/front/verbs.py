@@ -38,7 +38,8 @@ Request = TypeVar("Request")
 
 # The fields of the requests that are paths.
 _PATHS = frozenset(
-    ("bundle", "check_images", "classes", "images", "labels", "out", "reference", "run", "truth")
+    ("bundle", "check_images", "classes", "images", "labels", "only", "out", "reference", "run")
+    + ("truth",)
 )
 
 

@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING
 from cdul_edge_runtime.host.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cdul_edge.study.request import DrawnWorld, Photographs, StudyRequest
+    from cdul_edge.study.data import DrawnWorld, KnownSimilarities, Photographs
+    from cdul_edge.study.request import StudyRequest
     from cdul_edge.study.run import StudyResult, study
 
-__all__ = ["DrawnWorld", "Photographs", "StudyRequest", "StudyResult", "study"]
+__all__ = [
+    "DrawnWorld",
+    "KnownSimilarities",
+    "Photographs",
+    "StudyRequest",
+    "StudyResult",
+    "study",
+]
 
 _HOMES = {
-    "DrawnWorld": "request",
-    "Photographs": "request",
+    "DrawnWorld": "data",
+    "KnownSimilarities": "data",
+    "Photographs": "data",
     "StudyRequest": "request",
     "StudyResult": "run",
     "study": "run",

@@ -32,8 +32,11 @@ class CellRun:
         labels, labels_digest: the strategy's pseudo-labels.
         store: the labels folder they come from, whose CLIP some methods look with again.
         folder: of the run; `result` the file that says it is finished.
-        train_truth, val, val_truth: what is reported against.
+        train_truth: what observations are drawn from.
+        judged_truth, val, val_truth: what is reported against; of the `judged` classes, where there
+            are any.
         decoded: folder of decoded pictures that all runs share.
+        curves: measure after every epoch.
     """
 
     cell: Cell
@@ -44,12 +47,32 @@ class CellRun:
     folder: Path
     result: Path
     train_truth: Path
+    judged_truth: Path
+    judged: tuple[str, ...] | None
     val: Path
     val_truth: Path
     decoded: Path
     device: str
     threads: int
     keep_run: bool
+    curves: bool
+
+    @property
+    def request(self) -> TrainRequest:
+        """Its training run."""
+        return TrainRequest(
+            labels=self.labels,
+            out=self.folder,
+            config=self.config,
+            data=DataOptions(cache="disk", workers=self.threads, cache_folder=self.decoded),
+            evaluation=EvaluationOptions(
+                self.val, self.val_truth, self.judged_truth, every_epoch=self.curves
+            ),
+            observed=parse_level(self.cell.observed).options(self.train_truth),
+            device=self.device,
+            clip=ClipOfLabels(self.store),
+            resumable=self.curves,
+        )
 
 
 def run_cell(run: CellRun) -> Outcome:
@@ -62,7 +85,7 @@ def run_cell(run: CellRun) -> Outcome:
     """
     torch.set_num_threads(run.threads)
     try:
-        summary = _train(run)
+        summary = train(run.request, SilentConsole()).summary
     except CdulEdgeError as error:
         return Failed(run.cell, str(error))
     except OSError as error:
@@ -77,32 +100,17 @@ def run_cell(run: CellRun) -> Outcome:
     return outcome
 
 
-def _train(run: CellRun) -> RunSummary:
-    request = TrainRequest(
-        labels=run.labels,
-        out=run.folder,
-        config=run.config,
-        data=DataOptions(cache="disk", workers=run.threads, cache_folder=run.decoded),
-        evaluation=EvaluationOptions(run.val, run.val_truth, run.train_truth),
-        observed=parse_level(run.cell.observed).options(run.train_truth),
-        device=run.device,
-        clip=ClipOfLabels(run.store),
-    )
-    return train(request, SilentConsole()).summary
-
-
 def _describe(run: CellRun, summary: RunSummary) -> Finished:
     val, train, labels = summary.val, summary.train, summary.labels_map
-    assert val is not None
-    assert train is not None
-    assert labels is not None  # a study gives all truth
+    assert val is not None  # a study has held-out pictures
+    first, last = (math.nan, math.nan) if labels is None else labels
     lines = read_metrics(run.folder)
     return Finished(
         cell=run.cell,
         measures={
-            "labels_first_map": _finite(labels[0]),
-            "labels_last_map": _finite(labels[1]),
-            "train_map": _finite(train.map),
+            "labels_first_map": _finite(first),
+            "labels_last_map": _finite(last),
+            "train_map": _finite(math.nan if train is None else train.map),
             "heldout_map": _finite(val.map),
             "heldout_cf1": _finite(val.cf1),
             "heldout_of1": _finite(val.of1),
@@ -110,7 +118,11 @@ def _describe(run: CellRun, summary: RunSummary) -> Finished:
             "heldout_ece": _finite(val.ece),
             "seconds": round(summary.seconds, 2),
         },
-        ap={name: _finite(value) for name, value in val.ap.items()},
+        ap={
+            name: _finite(value)
+            for name, value in val.ap.items()
+            if run.judged is None or name in run.judged
+        },
         curve=tuple(_finite(line.val.map) for line in lines if line.val),
         labels_curve=tuple(
             _finite(line.labels_map) for line in lines if line.labels_map is not None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from cdul_edge.demo.world import paint_world
 from cdul_edge.labelling.encode.prompts import DEFAULT_TEMPLATE, read_prompts
-from cdul_edge.study.request import DrawnWorld, Photographs, StudyRequest
-from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.choices import Difficult
+from cdul_edge.labelling.imported.similarity_files import read_similarities
+from cdul_edge.study.data import DrawnWorld, KnownSimilarities, Photographs, Source
+from cdul_edge.study.request import StudyRequest
+from cdul_edge_runtime.bundle.classes import ClassList, own_spelling
+from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write
 from cdul_edge_runtime.metrics.truth import read_truth
 from cdul_edge_runtime.pictures.images import PictureList, find_images
@@ -24,16 +28,26 @@ class Dataset:
     Attributes:
         folder: similarities, labels, truth and decoded pictures lie in it.
         source: what to label, and held-out pictures.
-        train_truth, val_truth: (N, C) truth as NPZ, read from its source once.
+        classes: of the study, in column order.
+        judged: the classes that figures are about; None is every one.
+        train_truth, val_truth, judged_truth: (N, C) truth as NPZ, read from its source once. The
+            last two are unknown in the classes that figures are not about.
     """
 
     folder: Path
-    source: Photographs
+    source: Source
+    classes: ClassList
+    judged: tuple[str, ...] | None = None
 
     @property
     def train_truth(self) -> Path:
-        """What the training pictures show."""
+        """What the training pictures show: observations are drawn from it."""
         return self.folder / "train_truth.npz"
+
+    @property
+    def judged_truth(self) -> Path:
+        """What is reported of the training pictures."""
+        return self.train_truth if self.judged is None else self.folder / "judged_truth.npz"
 
     @property
     def val_truth(self) -> Path:
@@ -52,20 +66,22 @@ def prepare_datasets(request: StudyRequest) -> dict[int, Dataset]:
     Raises:
         CdulEdgeError: pictures, classes or truth that do not fit each other.
     """
-    if isinstance(request.data, Photographs):
-        dataset = Dataset(request.out / "data", request.data)
-        _read_truth_once(dataset)
-        return dict.fromkeys(request.seeds, dataset)
-    worlds = {}
-    for seed in request.seeds:
-        worlds[seed] = _paint(request.out / "data" / f"seed-{seed}", request.data, seed)
-        _read_truth_once(worlds[seed])
-    return worlds
+    data, folder = request.data, request.out / "data"
+    if isinstance(data, DrawnWorld):
+        sources = {seed: _paint(folder / f"seed-{seed}", data, seed) for seed in request.seeds}
+        folders = {seed: folder / f"seed-{seed}" for seed in request.seeds}
+    else:
+        sources, folders = dict.fromkeys(request.seeds, data), dict.fromkeys(request.seeds, folder)
+    found: dict[Path, Dataset] = {}
+    for seed, source in sources.items():
+        if folders[seed] not in found:
+            found[folders[seed]] = _open(folders[seed], source, request.report_classes)
+    return {seed: found[folders[seed]] for seed in request.seeds}
 
 
-def _paint(folder: Path, wanted: DrawnWorld, seed: int) -> Dataset:
+def _paint(folder: Path, wanted: DrawnWorld, seed: int) -> Source:
     world = paint_world(folder / "world", train=wanted.train, heldout=wanted.heldout, seed=seed)
-    source = Photographs(
+    return Photographs(
         images=world.train,
         classes=world.classes,
         clip="demo",
@@ -73,25 +89,50 @@ def _paint(folder: Path, wanted: DrawnWorld, seed: int) -> Dataset:
         val=world.heldout,
         truth=world.heldout_truth,
     )
-    return Dataset(folder, source)
 
 
-def _read_truth_once(dataset: Dataset) -> None:
-    source = dataset.source
-    classes = read_prompts(source.classes, (DEFAULT_TEMPLATE,)).classes
-    for images, truth, copy in (
-        (source.images, source.train_truth, dataset.train_truth),
-        (source.val, source.truth, dataset.val_truth),
-    ):
+def _open(folder: Path, source: Source, judged: Sequence[str] | None) -> Dataset:
+    """Read the truth once: a study may go on where its source has gone."""
+    if isinstance(source, KnownSimilarities):
+        classes = read_similarities(source.similarities, source.made_with).classes
+    else:
+        classes = read_prompts(source.classes, (DEFAULT_TEMPLATE,)).classes
+    dataset = Dataset(folder, source, classes, _own_names(judged, classes))
+    wanted = {
+        dataset.train_truth: (source.images, source.train_truth, None),
+        dataset.judged_truth: (source.images, source.train_truth, dataset.judged),
+        dataset.val_truth: (source.val, source.truth, dataset.judged),
+    }
+    for copy, (images, truth, shown) in wanted.items():
         if not copy.is_file():
-            _write_truth(copy, truth, find_images(images), classes, source.difficult)
+            pictures = find_images(images)
+            table = read_truth(truth, difficult=source.difficult)
+            labels = table.for_paths(pictures.paths, classes, pictures.root)
+            _write_truth(copy, labels, pictures, classes, shown)
+    return dataset
+
+
+def _own_names(judged: Sequence[str] | None, classes: ClassList) -> tuple[str, ...] | None:
+    if judged is None:
+        return None
+    names = tuple(own_spelling(name, classes) for name in judged)
+    if unknown := [name for name in names if name not in classes.names]:
+        raise CdulEdgeError(
+            f"--report-classes: {', '.join(unknown)} is no class of the study, whose classes are "
+            f"{', '.join(classes)}"
+        )
+    return names
 
 
 def _write_truth(
-    copy: Path, truth: Path, pictures: PictureList, classes: ClassList, difficult: Difficult
+    copy: Path,
+    labels: npt.NDArray[np.int8],
+    pictures: PictureList,
+    classes: ClassList,
+    judged: tuple[str, ...] | None,
 ) -> None:
-    table = read_truth(truth, difficult=difficult)
-    labels = table.for_paths(pictures.paths, classes, pictures.root)
+    if judged is not None:
+        labels = np.where([name in judged for name in classes], labels, np.int8(-1))
     with atomic_write(copy) as temporary, temporary.open("wb") as file:
         names = np.array(pictures.paths)
         np.savez(file, names=names, classes=np.array(tuple(classes)), labels=labels)

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from cdul_edge.clip.choices import Device
-from cdul_edge.labelling import LabelRequest, Views, WholePicture, label
+from cdul_edge.labelling import ImportRequest, LabelRequest, Views, WholePicture, label
 from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.labels.subset import PRESENT, choose_pictures, take_rows
+from cdul_edge.study.data import KnownSimilarities
 from cdul_edge.study.datasets import Dataset
-from cdul_edge.study.variants import STRATEGIES
+from cdul_edge.study.variants import (
+    STRATEGIES,
+    WITH_TRUTH,
+    WITHOUT_TRUTH,
+    Strategy,
+    split_strategy,
+)
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
+from cdul_edge_runtime.metrics.metrics import Truth
+from cdul_edge_runtime.metrics.truth import read_truth
+from cdul_edge_runtime.pictures.images import find_images
 
 
 @dataclass(frozen=True)
@@ -31,33 +45,109 @@ class Labels:
     failure: str | None = None
 
 
-def make_labels(dataset: Dataset, strategy: str, *, device: Device, threads: int | None) -> Labels:
-    """Score the dataset's store with a strategy; CLIP runs where the store is not complete.
+@dataclass(frozen=True)
+class Labeler:
+    """How a study makes labels.
 
-    The scores are made again in every call: they cost a second, and show by their digest whether
-    finished cells learned from the same.
+    Attributes:
+        subsets: lists of pictures by the name that a strategy gives behind its "@".
+        device, threads: of CLIP.
     """
-    file = dataset.folder / "labels" / f"{strategy}.parquet"
-    chosen = STRATEGIES[strategy]
-    source, store = dataset.source, dataset.folder / f"similarities-{_name(chosen.views)}"
-    try:
-        request = LabelRequest(
-            images=source.images,
-            classes=source.classes,
-            out=store,
-            clip=source.clip,
-            pretrained=source.pretrained,
-            views=chosen.views,
-            scoring=chosen.scoring,
-            device=device,
-            threads=threads,
-        )
+
+    subsets: Mapping[str, Path]
+    device: Device
+    threads: int | None
+
+    def make_labels(self, dataset: Dataset, names: Iterable[str]) -> dict[str, Labels]:
+        """Score the dataset's store with each strategy; CLIP runs where the store is incomplete.
+
+        The scores are made again in every call: they cost a second, and show by their digest
+        whether finished cells learned from the same.
+        """
+        made: dict[str, PseudoLabels | CdulEdgeError] = {}
+        found = {}
+        for name in names:
+            strategy, subset = split_strategy(name)
+            store = _store(dataset, STRATEGIES[strategy])
+            file = dataset.folder / "labels" / f"{name}.parquet"
+            try:
+                if strategy not in made:
+                    made[strategy] = self._score(dataset, STRATEGIES[strategy], store)
+                whole = made[strategy]
+                if isinstance(whole, CdulEdgeError):
+                    raise whole
+                labels = whole if subset is None else self._part(dataset, whole, subset)
+            except CdulEdgeError as error:
+                made.setdefault(strategy, error)
+                found[name] = Labels(file, store, failure=str(error))
+                continue
+            labels.write(file)
+            found[name] = Labels(file, store, _digest(labels))
+        return found
+
+    def _score(self, dataset: Dataset, chosen: Strategy, store: Path) -> PseudoLabels:
+        source = dataset.source
+        if chosen.from_truth:
+            return _copy_truth(dataset)
+        if isinstance(source, KnownSimilarities):
+            if chosen.views != Views():
+                raise CdulEdgeError(
+                    f"{source.similarities} holds similarities of other views than this strategy "
+                    "asks for: compare it where CLIP sees the pictures"
+                )
+            request: LabelRequest | ImportRequest = ImportRequest(
+                source.similarities, store, made_with=source.made_with, scoring=chosen.scoring
+            )
+        else:
+            request = LabelRequest(
+                images=source.images,
+                classes=source.classes,
+                out=store,
+                clip=source.clip,
+                pretrained=source.pretrained,
+                views=chosen.views,
+                scoring=chosen.scoring,
+                device=self.device,
+                threads=self.threads,
+            )
         label(request, SilentConsole())
-    except CdulEdgeError as error:
-        return Labels(file, store, failure=str(error))
-    labels = PseudoLabels.read(store)
-    labels.write(file)
-    return Labels(file, store, _digest(labels))
+        labels = PseudoLabels.read(store)
+        if isinstance(source, KnownSimilarities):
+            return choose_pictures(labels, images=source.images, only=PRESENT).labels
+        return labels
+
+    def _part(self, dataset: Dataset, labels: PseudoLabels, subset: str) -> PseudoLabels:
+        if subset in self.subsets:
+            return choose_pictures(labels, only=self.subsets[subset]).labels
+        known = _truth_of(dataset, labels) >= 0
+        rows = {WITH_TRUTH: known.all(axis=1), WITHOUT_TRUTH: ~known.any(axis=1)}[subset]
+        if not rows.any():
+            raise CdulEdgeError(f"no training picture is {subset}: compare all of them")
+        return take_rows(labels, np.flatnonzero(rows))
+
+
+def _copy_truth(dataset: Dataset) -> PseudoLabels:
+    """The truth as labels, of the pictures for which every class is known."""
+    pictures = find_images(dataset.source.images)
+    table = read_truth(dataset.train_truth)
+    truth = table.for_paths(pictures.paths, dataset.classes, pictures.root)
+    rows = np.flatnonzero((truth >= 0).all(axis=1))
+    if not len(rows):
+        raise CdulEdgeError(
+            f"{dataset.source.train_truth} knows every class of no picture: nothing can be learned "
+            "from truth alone"
+        )
+    return PseudoLabels(
+        root=pictures.root,
+        paths=tuple(pictures.paths[row] for row in rows),
+        classes=dataset.classes,
+        scores=truth[rows].astype(np.float32),
+        thresholds=np.full(len(dataset.classes), 0.5, np.float32),
+    )
+
+
+def _truth_of(dataset: Dataset, labels: PseudoLabels) -> Truth:
+    return read_truth(dataset.train_truth).for_paths(labels.paths, labels.classes, labels.root)
 
 
 def _digest(labels: PseudoLabels) -> str:
@@ -65,6 +155,12 @@ def _digest(labels: PseudoLabels) -> str:
     for values in (labels.scores, labels.cosines):
         digest.update(b"" if values is None else values.tobytes())
     return digest.hexdigest()
+
+
+def _store(dataset: Dataset, chosen: Strategy) -> Path:
+    if isinstance(dataset.source, KnownSimilarities):
+        return dataset.folder / "similarities"
+    return dataset.folder / f"similarities-{_name(chosen.views)}"
 
 
 def _name(views: Views | WholePicture) -> str:

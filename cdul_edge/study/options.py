@@ -36,21 +36,60 @@ World = Annotated[
 Images = Annotated[
     Path | None, _data(help="Label and learn from these pictures, given as for `cdul-edge label`.")
 ]
+Similarities = Annotated[
+    Path | None,
+    _data(
+        "--from-similarities",
+        help="Label from these CLIP outputs, as for `cdul-edge label`, in place of --classes and "
+        "--clip: all rows count for labels, and networks learn from those in --images.",
+    ),
+]
+MadeWith = Annotated[
+    float | None,
+    _data(
+        "--made-with-temperature", help="Temperature of their softmax, as for `cdul-edge label`."
+    ),
+]
 Classes = Annotated[Path | None, _data(help="Class file, as for `cdul-edge label`.")]
 Clip = Annotated[str | None, _data(help="CLIP that labels, as for `cdul-edge label`.")]
 Pretrained = Annotated[str | None, _data(help="Weights of that CLIP, as for `cdul-edge label`.")]
 TrainTruth = Annotated[
     Path | None,
-    _data(help="What the pictures of --images show. No method sees more of it than --observed."),
+    _data(
+        help="What the pictures of --images show, or some of them. No method sees more of it than "
+        "--observed; only the strategy `truth` learns from it."
+    ),
 ]
 Val = Annotated[Path | None, _data(help="Judge on these held-out pictures.")]
 Truth = Annotated[Path | None, _data(help="What the held-out pictures show.")]
 Difficult = Annotated[choices.Difficult, _data(help="Count VOC's difficult objects as this.")]
 Strategies = Annotated[
-    str, _cells(help="Compare these ways to label: names with commas between, or all.")
+    str,
+    _cells(
+        help="Compare these ways to label: names with commas between, or all. NAME@with-truth, "
+        "NAME@without-truth and NAME@SUBSET learn from a part of the pictures."
+    ),
+]
+Subsets = Annotated[
+    list[str] | None,
+    _cells(
+        "--subset",
+        metavar="NAME=LIST",
+        help="A text or CSV list of training pictures, for strategies to name. Repeat it for "
+        "several.",
+    ),
 ]
 Methods = Annotated[
     str, _cells(help="Compare these ways to learn: names with commas between, or all.")
+]
+Variants = Annotated[
+    list[str] | None,
+    _cells(
+        "--variant",
+        metavar="NAME=METHOD,…",
+        help="A way to learn of your own, such as slow=cdul,learning_rate=1e-4,anchor=0.3: "
+        "settings of the run or the method. It joins --methods. Repeat it for several.",
+    ),
 ]
 Observed = Annotated[
     str,
@@ -71,6 +110,22 @@ Cross = Annotated[
         "--cross",
         help="Run every strategy with every method and level. Without it, strategies are compared "
         "with one method, and methods on one strategy.",
+    ),
+]
+ReportClasses = Annotated[
+    str | None,
+    _cells(
+        help="Report figures of these classes only: names with commas between, or a class file. "
+        "All are trained.",
+        show_default="every class with a positive",
+    ),
+]
+Curves = Annotated[
+    bool,
+    _runs(
+        "--curves/--no-curves",
+        help="Measure every run after each epoch. Without, runs are faster, and one that was "
+        "interrupted begins again.",
     ),
 ]
 Preset = Annotated[

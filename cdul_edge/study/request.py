@@ -2,87 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
 from cdul_edge.clip.choices import Device
-from cdul_edge.study.cells import Cell, select_cells
+from cdul_edge.study.cells import Cell, Row, select_cells
+from cdul_edge.study.data import DrawnWorld, Source
 from cdul_edge.study.levels import parse_level
 from cdul_edge.study.variants import (
     DEFAULT_STRATEGY,
     METHOD_VARIANTS,
     NOTHING_OBSERVED,
+    MethodVariant,
     check_names,
 )
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.presets import ConfigChanges, Preset, make_config
-from cdul_edge_runtime.choices import Difficult
 from cdul_edge_runtime.errors import CdulEdgeError
 
 # What a variant or a cell decides; a study's settings are about the rest.
 DECIDED = ("method", "method_settings", "labels", "seed")
-
-
-@dataclass(frozen=True)
-class Photographs:
-    """A dataset with truth.
-
-    Attributes:
-        images: pictures to learn from, as `label` takes them.
-        classes: class file.
-        clip: the CLIP that labels.
-        pretrained: its weights.
-        train_truth: what `images` show: it is reported against, and observations are drawn from it.
-        val: held-out pictures.
-        truth: what they show.
-
-    Raises:
-        CdulEdgeError: a file or folder that does not exist.
-    """
-
-    images: Path
-    classes: Path
-    clip: str
-    train_truth: Path
-    val: Path
-    truth: Path
-    pretrained: str | None = None
-    difficult: Difficult = "negative"
-
-    def __post_init__(self) -> None:
-        named = (self.images, self.classes, self.train_truth, self.val, self.truth)
-        missing = [str(path) for path in named if not path.exists()]
-        if missing:
-            raise CdulEdgeError(f"{', '.join(missing)} does not exist: check the path")
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain values; paths are absolute."""
-        plain: dict[str, object] = dict(vars(self))
-        return {k: str(v.resolve()) if isinstance(v, Path) else v for k, v in plain.items()}
-
-
-@dataclass(frozen=True)
-class DrawnWorld:
-    """One painted world of so many pictures per seed, labeled by the tiny CLIP.
-
-    Raises:
-        CdulEdgeError: too few pictures to learn from or to judge on.
-    """
-
-    train: int
-    heldout: int
-
-    def __post_init__(self) -> None:
-        if self.train < 2 or self.heldout < 1:
-            raise CdulEdgeError(
-                f"a drawn world of {self.train} and {self.heldout} pictures: expected at least 2 "
-                "to learn from and 1 to judge on"
-            )
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain values."""
-        return {"drawn_world": [self.train, self.heldout]}
 
 
 @dataclass(frozen=True)
@@ -92,12 +33,19 @@ class StudyRequest:
     Attributes:
         out: the study's folder.
         data: what to label and to learn from.
-        strategies: names in `STRATEGIES`.
-        methods: names in `METHOD_VARIANTS`.
+        strategies: names in `STRATEGIES`, each of all pictures, or of a part: "default@with-truth",
+            "default@without-truth", or "default@NAME" with a list in `subsets`.
+        methods: names in `METHOD_VARIANTS` or `variants`.
         observed: levels of observed labels, as `parse_level` reads them.
         observed_methods: the methods that run at the other levels too; None is all.
         seeds: of the training runs, and of the drawn worlds.
         cross: every strategy with every method and level.
+        rows: exactly these strategies, methods and levels, in place of the choices above.
+        subsets: lists of training pictures by name, as `choose_pictures` takes them.
+        variants: ways to learn that only this study knows, by name.
+        report_classes: the classes that figures are about; None is every one. All are trained.
+        curves: measure every run after each epoch, and write its checkpoint then; without, at its
+            end only.
         preset: named settings of every run.
         options: settings that override those of the preset.
         jobs: runs at once, each in its own process, with `threads` each; None is cores / jobs.
@@ -109,13 +57,18 @@ class StudyRequest:
     """
 
     out: Path
-    data: Photographs | DrawnWorld
+    data: Source | DrawnWorld
     strategies: tuple[str, ...] = (DEFAULT_STRATEGY,)
     methods: tuple[str, ...] = ("fixed", "cdul")
     observed: tuple[str, ...] = (NOTHING_OBSERVED,)
     observed_methods: tuple[str, ...] | None = None
     seeds: tuple[int, ...] = (0, 1, 2)
     cross: bool = False
+    rows: tuple[Row, ...] | None = None
+    subsets: Mapping[str, Path] = field(default_factory=dict)
+    variants: Mapping[str, MethodVariant] = field(default_factory=dict)
+    report_classes: tuple[str, ...] | None = None
+    curves: bool = True
     preset: Preset | None = None
     options: ConfigChanges = field(default_factory=lambda: ConfigChanges())
     jobs: int = 1
@@ -124,21 +77,20 @@ class StudyRequest:
     keep_runs: bool = False
 
     def __post_init__(self) -> None:
-        check_names(self.strategies, self.methods)
+        for name, variant in self.variants.items():
+            if name in METHOD_VARIANTS:
+                raise CdulEdgeError(f"there is a method {name} already: name the variant otherwise")
+            _refuse_decided(variant.options)
+        self._check_names()
         if self.device not in get_args(Device):
             raise CdulEdgeError(
                 f"device {self.device!r}: expected {', '.join(get_args(Device))}; to use another "
                 "GPU, give --device cuda and set CUDA_VISIBLE_DEVICES to its number"
             )
-        decided = sorted(set(self.options) & set(DECIDED))
-        if decided:
-            raise CdulEdgeError(
-                f"the study decides {', '.join(decided)} itself: name variants with --methods, and "
-                "seeds with --seeds"
-            )
+        _refuse_decided(self.options)
         if not (self.strategies and self.methods and self.observed and self.seeds):
             raise CdulEdgeError("name at least one strategy, method, level and seed")
-        for level in self.observed:
+        for level in (*self.observed, *(row[2] for row in self.rows or ())):
             parse_level(level)
         unknown = set(self.observed_methods or ()) - set(self.methods)
         if unknown:
@@ -150,11 +102,26 @@ class StudyRequest:
             raise CdulEdgeError(
                 f"a seed is named twice in {', '.join(map(str, self.seeds))}: name each once"
             )
-        self.run_options(self.methods[0], self.seeds[0])  # refuse wrong options at once
+        for method in dict.fromkeys((self.methods[0], *self.variants)):
+            self.run_options(method, self.seeds[0])  # refuse wrong options at once
+
+    def _check_names(self) -> None:
+        asked = (
+            (self.strategies, self.methods)
+            if self.rows is None
+            else (
+                tuple(dict.fromkeys(row[0] for row in self.rows)),
+                tuple(dict.fromkeys(row[1] for row in self.rows)),
+            )
+        )
+        check_names(*asked, subsets=self.subsets, variants=self.variants)
 
     @property
     def cells(self) -> list[Cell]:
         """Every run of the study."""
+        if self.rows is not None:
+            rows = dict.fromkeys(self.rows)
+            return [Cell(*row, seed) for seed in self.seeds for row in rows]
         return select_cells(
             self.strategies,
             self.methods,
@@ -166,9 +133,10 @@ class StudyRequest:
 
     def run_options(self, method: str, seed: int) -> TrainConfig:
         """Settings of one run, those of its method as they were given."""
-        variant = METHOD_VARIANTS[method]
+        variant = {**METHOD_VARIANTS, **self.variants}[method]
         changes: ConfigChanges = {
             **self.options,
+            **variant.options,
             "method": variant.method,
             "method_settings": variant.settings,
             "labels": variant.labels,
@@ -180,4 +148,14 @@ class StudyRequest:
         """What every cell depends on: which cells there are may change between two calls."""
         training = make_config(self.preset, **self.options).to_dict()
         kept = {key: value for key, value in training.items() if key not in DECIDED}
-        return {**self.data.to_dict(), **kept}
+        judged = {} if self.report_classes is None else {"report_classes": [*self.report_classes]}
+        return {**self.data.to_dict(), **judged, **kept}
+
+
+def _refuse_decided(options: ConfigChanges) -> None:
+    decided = sorted(set(options) & set(DECIDED))
+    if decided:
+        raise CdulEdgeError(
+            f"the study decides {', '.join(decided)} itself: name variants with --methods, and "
+            "seeds with --seeds"
+        )

@@ -17,7 +17,8 @@ from pathlib import Path
 from cdul_edge.study.cell_run import CellRun, run_cell
 from cdul_edge.study.cells import Cell
 from cdul_edge.study.datasets import Dataset, prepare_datasets
-from cdul_edge.study.labels import Labels, make_labels
+from cdul_edge.study.decoded import decode_once
+from cdul_edge.study.labels import Labeler, Labels
 from cdul_edge.study.outcome import Failed, Finished, Outcome, read_finished
 from cdul_edge.study.record import settle_folder
 from cdul_edge.study.report.report import Report, make_report
@@ -95,6 +96,8 @@ def _run_cells(request: StudyRequest, console: Console) -> list[Outcome]:
     finished = sum(isinstance(outcome, Finished) for outcome in outcomes.values())
     if finished:
         console.say(f"{finished} of {len(request.cells)} cells are finished already")
+    if request.jobs > 1:
+        decode_once(runs, console)
     with closing(run_in_workers(run_cell, runs, workers=request.jobs)) as answers:
         for run, answer in answers:
             outcome = Failed(run.cell, str(answer)) if isinstance(answer, Death) else answer
@@ -104,12 +107,13 @@ def _run_cells(request: StudyRequest, console: Console) -> list[Outcome]:
 
 
 def _label(request: StudyRequest, datasets: dict[int, Dataset]) -> dict[tuple[Path, str], Labels]:
-    found: dict[tuple[Path, str], Labels] = {}
-    for dataset in dict.fromkeys(datasets.values()):
-        for strategy in dict.fromkeys(cell.strategy for cell in request.cells):
-            labels = make_labels(dataset, strategy, device=request.device, threads=request.threads)
-            found[dataset.folder, strategy] = labels
-    return found
+    labeler = Labeler(request.subsets, request.device, request.threads)
+    names = list(dict.fromkeys(cell.strategy for cell in request.cells))
+    return {
+        (dataset.folder, name): labels
+        for dataset in dict.fromkeys(datasets.values())
+        for name, labels in labeler.make_labels(dataset, names).items()
+    }
 
 
 def _plan(request: StudyRequest, cell: Cell, dataset: Dataset, labels: Labels) -> CellRun | Outcome:
@@ -133,12 +137,15 @@ def _plan(request: StudyRequest, cell: Cell, dataset: Dataset, labels: Labels) -
         folder=request.out / "runs" / cell.path,
         result=result,
         train_truth=dataset.train_truth,
+        judged_truth=dataset.judged_truth,
+        judged=dataset.judged,
         val=dataset.source.val,
         val_truth=dataset.val_truth,
         decoded=dataset.decoded,
         device=request.device,
         threads=request.threads or max(1, usable_cores() // request.jobs),
         keep_run=request.keep_runs,
+        curves=request.curves,
     )
 
 

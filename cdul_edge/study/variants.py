@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cdul_edge.labelling import Scoring, Views, WholePicture
 from cdul_edge.training.config import METHODS, LabelKind, MethodName, SettingValue
-from cdul_edge.training.presets import PRESETS
+from cdul_edge.training.presets import PRESETS, ConfigChanges
 from cdul_edge_runtime.errors import CdulEdgeError
 
 # The strategy of every cell that is not about strategies: what `cdul-edge label` does unasked.
@@ -15,23 +15,36 @@ DEFAULT_STRATEGY = "default"
 # The method of every cell that is not about methods, and what all others are held against.
 BASELINE = "fixed"
 NOTHING_OBSERVED = "none"
+# Subsets of the training pictures that every study knows; the others are lists that it is given.
+WITH_TRUTH, WITHOUT_TRUTH = "with-truth", "without-truth"
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """A way to label: what CLIP sees of a picture, and how it is scored."""
+    """A way to label: what CLIP sees of a picture, and how it is scored.
+
+    With `from_truth` the labels are the truth itself, of the pictures that have it: what a network
+    could learn at best.
+    """
 
     scoring: Scoring = field(default_factory=Scoring)
     views: Views | WholePicture = field(default_factory=Views)
+    from_truth: bool = False
 
 
 @dataclass(frozen=True)
 class MethodVariant:
-    """A way to learn; where `labels` is None and `settings` are missing, the preset decides."""
+    """A way to learn; what is missing is as the study's preset and options have it.
+
+    Attributes:
+        settings: of the method.
+        options: of the run.
+    """
 
     method: MethodName
     labels: LabelKind | None = None
     settings: Mapping[str, SettingValue] = field(default_factory=dict)
+    options: ConfigChanges = field(default_factory=lambda: ConfigChanges())
 
 
 STRATEGIES: dict[str, Strategy] = {
@@ -46,6 +59,7 @@ STRATEGIES: dict[str, Strategy] = {
     "cosine-mean": Strategy(Scoring(strategy="cosine-mean")),
     "overlap": Strategy(views=Views(overlap=0.25)),
     "grid4x4": Strategy(views=Views(4, 4)),
+    "truth": Strategy(from_truth=True),
 }
 
 _PAPER = PRESETS["cdul-paper"]["method_settings"]
@@ -63,16 +77,36 @@ METHOD_VARIANTS: dict[str, MethodVariant] = {
 }
 
 
-def check_names(strategies: Sequence[str], methods: Sequence[str]) -> None:
-    """Raise `CdulEdgeError` that names every variant there is none of, or that comes twice."""
+def split_strategy(name: str) -> tuple[str, str | None]:
+    """`STRATEGY@SUBSET` is a strategy's labels of a part of the pictures; None is all of them."""
+    strategy, at, subset = name.partition("@")
+    return strategy, subset if at else None
+
+
+def check_names(
+    strategies: Sequence[str],
+    methods: Sequence[str],
+    *,
+    subsets: Iterable[str] = (),
+    variants: Iterable[str] = (),
+) -> None:
+    """Raise `CdulEdgeError` that names every variant there is none of, or that comes twice.
+
+    Args:
+        subsets, variants: names that the study brings itself.
+    """
     faults = []
+    pairs = [split_strategy(name) for name in strategies]
+    known_subsets = (WITH_TRUTH, WITHOUT_TRUTH, *subsets)
     for kind, asked, known in (
-        ("strategy", strategies, STRATEGIES),
-        ("method", methods, METHOD_VARIANTS),
+        ("strategy", [name for name, _ in pairs], STRATEGIES),
+        ("subset", [subset for _, subset in pairs if subset is not None], known_subsets),
+        ("method", methods, (*METHOD_VARIANTS, *variants)),
     ):
-        unknown = [name for name in asked if name not in known]
+        unknown = [name for name in dict.fromkeys(asked) if name not in known]
         if unknown:
             faults.append(f"no {kind} {', '.join(unknown)}: there are {', '.join(known)}")
+    for kind, asked in (("strategy", strategies), ("method", methods)):
         twice = sorted({name for name in asked if asked.count(name) > 1})
         if twice:
             faults.append(f"the {kind} {', '.join(twice)} is named twice")

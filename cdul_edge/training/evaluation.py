@@ -24,7 +24,7 @@ from cdul_edge.training.summary import HeldOut
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.metrics.metrics import MetricsReport, Truth, evaluate_scores
 from cdul_edge_runtime.metrics.truth import read_truth
-from cdul_edge_runtime.pictures.images import find_images
+from cdul_edge_runtime.pictures.images import PictureList, find_images
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 Scores = npt.NDArray[np.float32]
@@ -37,11 +37,13 @@ class Yardstick:
     Attributes:
         classes: Names of the C columns.
         held_out, held_out_truth: V pictures that training never sees, and (V, C) truth.
+        listed: Where the held-out pictures lie.
         train_truth: (N, C) truth of the training pictures.
     """
 
     classes: ClassList
     held_out: Pictures | None = None
+    listed: PictureList | None = None
     held_out_truth: Truth | None = None
     train_truth: Truth | None = None
 
@@ -57,22 +59,25 @@ class Yardstick:
             return None
         return self._evaluate(score(logits), self.train_truth, thresholds)
 
-    def on_held_out(
-        self, predict: Callable[[Pictures], Tensor], thresholds: Scores | None = None
-    ) -> MetricsReport | None:
-        """Metrics of the held-out pictures; None where there are none.
-
-        Args:
-            predict: Pictures to logits.
-            thresholds: (C,) on scores; None is 0.5 for every class.
-        """
-        if self.held_out is None or self.held_out_truth is None:
+    def score_held_out(
+        self, predict: Callable[[Pictures], Tensor], thresholds: Scores
+    ) -> PseudoLabels | None:
+        """The network's scores of the held-out pictures, with thresholds that use no truth."""
+        if self.held_out is None or self.listed is None:
             return None
-        return self._evaluate(score(predict(self.held_out)), self.held_out_truth, thresholds)
+        scores = score(predict(self.held_out))
+        return PseudoLabels(self.listed.root, self.listed.paths, self.classes, scores, thresholds)
+
+    def judge_held_out(self, scored: PseudoLabels | None) -> MetricsReport | None:
+        """Metrics of what `score_held_out` gave, at its thresholds."""
+        if scored is None or self.held_out_truth is None:
+            return None
+        return self._evaluate(scored.scores, self.held_out_truth, scored.thresholds)
 
     def held_out_line(self, predict: Callable[[Pictures], Tensor]) -> HeldOut | None:
-        """The held-out pictures' part of an epoch's line; None where there are none."""
-        report = self.on_held_out(predict)
+        """The held-out pictures' part of an epoch's line, at 0.5; None where there are none."""
+        halves = np.full(len(self.classes), 0.5, np.float32)
+        report = self.judge_held_out(self.score_held_out(predict, halves))
         if report is None:
             return None
         return HeldOut(report.map, report.cf1, report.of1, report.hamming)
@@ -94,18 +99,19 @@ def open_yardstick(
     scratch: Path,
 ) -> Yardstick:
     """Read the truth files, and decode the held-out pictures."""
-    held_out = held_out_truth = train_truth = None
+    held_out = listed = held_out_truth = train_truth = None
     classes = labels.classes
     if options.train_truth is not None:
         table = read_truth(options.train_truth, difficult=options.difficult)
-        train_truth = table.for_paths(labels.paths, classes, labels.root)
+        known = table.for_paths(labels.paths, classes, labels.root)
+        train_truth = known if (known >= 0).any() else None
     if options.val is not None and options.truth is not None:
         listed = find_images(options.val)
         table = read_truth(options.truth, difficult=options.difficult)
         held_out_truth = table.for_paths(listed.paths, classes, listed.root)
         remedy = "repair it, or take it out of --val"
         held_out = open_pictures(listed, preprocess, data, scratch=scratch, remedy=remedy)
-    return Yardstick(classes, held_out, held_out_truth, train_truth)
+    return Yardstick(classes, held_out, listed, held_out_truth, train_truth)
 
 
 @torch.no_grad()

@@ -241,7 +241,18 @@ MethodSettings = Annotated[
 _pictures = partial(request_option, "Pictures")
 Images = Annotated[
     Path | None,
-    _pictures("Folder with the labeled pictures, if it has moved since they were labeled."),
+    _pictures(
+        "Folder with the labeled pictures, if it has moved since they were labeled, or labels made "
+        "with --from-similarities name them by stem."
+    ),
+]
+Only = Annotated[
+    str | None,
+    request_option(
+        "Pictures",
+        "Learn only from these labeled pictures: present (those that are there), or a text or CSV "
+        "list that names them.",
+    ),
 ]
 Cache = Annotated[
     CacheKind,

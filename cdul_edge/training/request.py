@@ -50,6 +50,7 @@ class EvaluationOptions:
         truth: What they show.
         train_truth: What the training pictures show, to report the pseudo-labels' mAP.
         difficult: What VOC's difficult objects count as.
+        every_epoch: Measure after every epoch; else at the end only, which is faster.
 
     Raises:
         CdulEdgeError: one of `val` and `truth` without the other.
@@ -59,6 +60,7 @@ class EvaluationOptions:
     truth: Path | None = None
     train_truth: Path | None = None
     difficult: Difficult = "negative"
+    every_epoch: bool = True
 
     def __post_init__(self) -> None:
         if (self.val is None) != (self.truth is None):
@@ -159,6 +161,9 @@ class TrainRequest:
         device: "auto", "cpu", "cuda", "cuda:1", ...
         force: Replace the run in `out`.
         clip: The CLIP that made the labels, for methods that look at pictures again.
+        only: Which labeled pictures to learn from, as `choose_pictures` takes it; None is all.
+        resumable: Write a checkpoint after every epoch; else at the end only, so that a run that is
+            interrupted begins again.
     """
 
     labels: Path
@@ -170,6 +175,8 @@ class TrainRequest:
     device: str = "auto"
     force: bool = False
     clip: ClipSource | None = None
+    only: str | Path | None = None
+    resumable: bool = True
 
 
 @dataclass(frozen=True)

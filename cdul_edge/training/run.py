@@ -15,6 +15,7 @@ from torch import nn
 
 from cdul_edge.labels.pseudo_labels import FILE_NAME as LABELS_FILE
 from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.labels.subset import choose_pictures
 from cdul_edge.training import run_folder
 from cdul_edge.training.attention.second_look import EndedEpoch, SecondLook, prepare_second_look
 from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
@@ -58,7 +59,7 @@ class _Task:
 
     request: TrainRequest
     about: run_folder.RunConfig
-    labels: PseudoLabels
+    labels: PseudoLabels  # of the chosen pictures
     observed: ObservedLabels | None
     device: torch.device
     console: Console
@@ -111,14 +112,15 @@ def _open_task(request: TrainRequest, console: Console) -> _Task:
         precision=resolve_precision(request.config.precision, device),
         method_settings=asdict(resolve_settings(request.config)),
     )
-    labels = PseudoLabels.read(request.labels)
-    if len(labels.paths) < 2:
-        raise CdulEdgeError(
-            f"{request.labels} labels {len(labels.paths)} picture(s), expected 2 or more"
-        )
+    every = PseudoLabels.read(request.labels)
+    chosen = choose_pictures(every, images=request.data.images, only=request.only)
+    labels, count = chosen.labels, len(chosen.rows)
+    if count < 2:
+        raise CdulEdgeError(f"{request.labels} labels {count} picture(s), expected 2 or more")
     file = request.labels / LABELS_FILE if request.labels.is_dir() else request.labels
-    observed = open_observed(request.observed, labels, seed=config.seed)
+    observed = open_observed(request.observed, every, seed=config.seed)
     if observed is not None:
+        observed = replace(observed, values=observed.values[chosen.rows])
         console.say(f"observed labels: {observed.source}")
     digest = None if observed is None else hashlib.sha256(observed.values.tobytes()).hexdigest()
     about = run_folder.RunConfig(
@@ -128,8 +130,9 @@ def _open_task(request: TrainRequest, console: Console) -> _Task:
         observed_sha256=digest,
         observed_from=None if observed is None else observed.source,
         labels_from=request.observed.labels_from,
-        pictures=len(labels.paths),
+        pictures=count,
         classes=labels.classes,
+        pictures_sha256=None if request.only is None else chosen.digest,
     )
     return _Task(request, about, labels, observed, device, console)
 
@@ -152,7 +155,7 @@ def _prepare(task: _Task, *, resume: bool) -> _Job:
     method = make_method(config, supervise(config, labels, task.observed))
     checkpoint = _read_checkpoint(task) if resume else None
     network, plan = _make_network(task, checkpoint, undecided=method.undecided)
-    located = locate_pictures(labels.root, labels.paths, request.data.images)
+    located = locate_pictures(labels.root, labels.paths)
     done = checkpoint.epoch if checkpoint else 0
     look = prepare_second_look(method, request.clip, network, config, located, done=done)
     scratch = request.data.cache_folder or request.out / run_folder.CACHE
@@ -205,16 +208,18 @@ def _train_epoch(job: _Job) -> None:
     with console.progress(f"epoch {epoch}/{epochs}", len(task.labels.paths)) as tick:
         line = trainer.train_epoch(tick)
     ended = EndedEpoch(trainer, job.second_look, console)
-    line = replace(
-        line,
-        revision=trainer.method.after_epoch(epoch, ended),
-        labels_map=job.yardstick.labels_map(trainer.method.targets.numpy()),
-        val=job.yardstick.held_out_line(trainer.predict),
-    )
+    line = replace(line, revision=trainer.method.after_epoch(epoch, ended))
+    if task.request.evaluation.every_epoch:
+        line = replace(
+            line,
+            labels_map=job.yardstick.labels_map(trainer.method.targets.numpy()),
+            val=job.yardstick.held_out_line(trainer.predict),
+        )
     append_metrics(out, line)
-    if epoch == 1:
+    if epoch == 1 and task.request.resumable:
         write_tensors(out / run_folder.FIRST_EPOCH, trainer.result.state_dict())
-    _checkpoint(job).write(out)
+    if epoch == epochs or task.request.resumable:
+        _checkpoint(job).write(out)
     console.say(line.describe(epochs))
     if line.label_guard:
         console.warn(line.label_guard)
@@ -237,6 +242,7 @@ def _finish(job: _Job) -> RunSummary:
     known = trainer.method.supervision
     logits, prevalence = predict(trainer.pictures), expected_prevalence(labels, known)
     thresholds = prevalence_thresholds(score(logits), prevalence)
+    scored = yardstick.score_held_out(predict, thresholds)
     started = known.targets.numpy() if known.observed_only else labels.scores
     first, last = yardstick.labels_map(started), yardstick.labels_map(targets)
     lines = keep_metrics(task.request.out, trainer.epoch)
@@ -260,9 +266,9 @@ def _finish(job: _Job) -> RunSummary:
         labels_from=task.about.labels_from,
         labels_map=None if first is None or last is None else (first, last),
         train=yardstick.on_training_pictures(logits, thresholds),
-        val=yardstick.on_held_out(predict, thresholds),
+        val=yardstick.judge_held_out(scored),
     )
-    run_folder.finish(task.request.out, _refined(job, prevalence), summary)
+    run_folder.finish(task.request.out, _refined(job, prevalence), scored, summary)
     return summary
 
 
@@ -271,7 +277,7 @@ def _refined(job: _Job, prevalence: npt.NDArray[np.float32]) -> PseudoLabels:
     task, targets = job.task, job.trainer.method.targets.numpy()
     return replace(
         task.labels,
-        root=(task.request.data.images or task.labels.root).resolve(),
+        root=task.labels.root.resolve(),
         scores=targets,
         thresholds=prevalence_thresholds(targets, prevalence),
         provenance={

@@ -5,7 +5,8 @@ metrics.jsonl                  one line per epoch
 checkpoint.pt                  the state after the last whole epoch
 first_epoch.pt                 the network as it was after the first epoch, to compare with
 pseudo_labels_refined.parquet  the labels at the end      } only a finished run
-summary.json                   thresholds and results     } has these
+heldout_scores.parquet         of the held-out pictures   } has these
+summary.json                   thresholds and results     }
 cache/                         decoded pictures, while it trains
 """
 
@@ -43,9 +44,10 @@ from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 CONFIG = "config.json"
 REFINED = "pseudo_labels_refined.parquet"
+HELD_OUT = "heldout_scores.parquet"
 FIRST_EPOCH = "first_epoch.pt"
 CACHE = "cache"
-_OURS = (CONFIG, METRICS, SUMMARY, REFINED, CHECKPOINT, FIRST_EPOCH)
+_OURS = (CONFIG, METRICS, SUMMARY, REFINED, HELD_OUT, CHECKPOINT, FIRST_EPOCH)
 RUN_FOLDER = FolderKind(
     "run",
     CONFIG,
@@ -74,6 +76,7 @@ class _StoredConfig:
     classes: tuple[str, ...]
     observed_from: str | None = None  # younger than the format
     labels_from: LabelsFrom = "observed+pseudo"  # younger still: nothing else was possible
+    pictures_sha256: str | None = None  # likewise
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class RunConfig:
     labels_from: LabelsFrom  # whether pseudo-labels stand beside those
     pictures: int
     classes: ClassList
+    pictures_sha256: str | None = None  # of their paths, where they are not all of the labels'
 
     def write(self, folder: Path) -> None:
         """Write config.json."""
@@ -115,6 +119,7 @@ class RunConfig:
                 labels_from=stored.labels_from,
                 pictures=stored.pictures,
                 classes=ClassList(stored.classes),
+                pictures_sha256=stored.pictures_sha256,
             )
         except CdulEdgeError as error:
             raise CdulEdgeError(f"{folder / CONFIG} is damaged ({error}): train again") from error
@@ -126,6 +131,8 @@ class RunConfig:
             found.append(f"{len(self.classes)} classes (now {len(other.classes)} others)")
         elif self.labels_sha256 != other.labels_sha256:
             found.append(f"labels {self.labels_sha256[:8]} (now {other.labels_sha256[:8]})")
+        if self.pictures_sha256 != other.pictures_sha256:
+            found.append(f"{self.pictures} of the labeled pictures (now {other.pictures} others)")
         if self.observed_sha256 != other.observed_sha256:
             mine, theirs = (_short(x.observed_sha256) for x in (self, other))
             found.append(f"observed labels {mine} (now {theirs})")
@@ -178,9 +185,13 @@ def begin(folder: Path, config: RunConfig) -> None:
     config.write(folder)
 
 
-def finish(folder: Path, refined: PseudoLabels, summary: RunSummary) -> None:
-    """Write the refined labels and, last, the summary that marks the run as finished."""
+def finish(
+    folder: Path, refined: PseudoLabels, scored: PseudoLabels | None, summary: RunSummary
+) -> None:
+    """Write the refined labels, the held-out scores and, last, the summary of a finished run."""
     refined.write(folder / REFINED)
+    if scored is not None:
+        scored.write(folder / HELD_OUT)
     write_json(folder / SUMMARY, summary.to_dict())
     for file in (folder / CACHE).glob(CACHED_PICTURES):
         file.unlink()

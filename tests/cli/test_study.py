@@ -16,9 +16,8 @@ from typer.testing import CliRunner, Result
 pytest.importorskip("torch", reason="a study trains networks")
 
 from cdul_edge.cli import app
-from cdul_edge.study import run
+from cdul_edge.study import DrawnWorld, StudyRequest, run
 from cdul_edge.study.outcome import Failed
-from cdul_edge.study.request import DrawnWorld, StudyRequest
 from cdul_edge_runtime.host.console import Console
 
 WORLD = ("--drawn-world", "24,16")

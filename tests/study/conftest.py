@@ -10,10 +10,9 @@ import pytest
 
 pytest.importorskip("torch", reason="a study trains networks")
 
-from cdul_edge.study import run
+from cdul_edge.study import DrawnWorld, StudyRequest, run
 from cdul_edge.study.cells import Cell
 from cdul_edge.study.outcome import MEASURES, Finished, Measure
-from cdul_edge.study.request import DrawnWorld, StudyRequest
 from cdul_edge.training.config import TrainConfig
 from cdul_edge_runtime.host.console import SilentConsole
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cdul_edge.study import DrawnWorld, Photographs, StudyRequest
 from cdul_edge.study.cells import Cell, select_cells
 from cdul_edge.study.levels import Level, parse_level
-from cdul_edge.study.request import DrawnWorld, Photographs, StudyRequest
 from cdul_edge.study.run_options import parse_run_options
 from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES
 from cdul_edge.training.methods import resolve_settings

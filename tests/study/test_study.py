@@ -16,9 +16,8 @@ from typer.testing import CliRunner
 from cdul_edge.cli import app
 from cdul_edge.labelling import Scoring
 from cdul_edge.labelling.decode.views import WholePicture
-from cdul_edge.study import cell_run
+from cdul_edge.study import DrawnWorld, Photographs, StudyRequest, cell_run
 from cdul_edge.study.outcome import Failed, Finished, Measure, Outcome, read_finished
-from cdul_edge.study.request import DrawnWorld, Photographs, StudyRequest
 from cdul_edge.study.run import run_cells
 from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES, MethodVariant, Strategy
 from cdul_edge_runtime.errors import CdulEdgeError

@@ -92,7 +92,7 @@ class Report:
         for outcome in self.outcomes:
             cell = outcome.cell
             here = (cell.strategy, cell.observed) == (DEFAULT_STRATEGY, NOTHING_OBSERVED)
-            if here and isinstance(outcome, Finished) and None not in outcome.curve:
+            if here and isinstance(outcome, Finished) and _is_whole(outcome.curve):
                 found.setdefault(cell.method, []).append(outcome)
         return {
             name: Curves(
@@ -106,6 +106,10 @@ def make_report(settings: Mapping[str, object], outcomes: Sequence[Outcome]) -> 
     """Summarize outcomes, and hold the published claims against them."""
     summaries = summarize(outcomes)
     return Report(settings, outcomes, summaries, check_claims(summaries))
+
+
+def _is_whole(curve: Sequence[float | None]) -> bool:
+    return bool(curve) and None not in curve
 
 
 def _defined(values: Sequence[float | None]) -> list[float]:

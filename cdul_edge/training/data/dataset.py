@@ -95,24 +95,22 @@ class DecodedPictures:
             yield torch.from_numpy(np.stack(list(islice(decoded, len(indices)))))
 
 
-def locate_pictures(
-    root: Path, paths: tuple[str, ...], override: Path | None = None
-) -> PictureList:
+def locate_pictures(root: Path, paths: tuple[str, ...]) -> PictureList:
     """Find the labeled pictures on this machine.
 
     Args:
-        root: the folder that the labels name.
-        override: the folder where the pictures lie now.
+        root: the folder that they lie in.
 
     Raises:
-        CdulEdgeError: some are not there; training never uses fewer than were labeled.
+        CdulEdgeError: some are not there; training never leaves one out unasked.
     """
-    pictures = PictureList(override or root, paths)
+    pictures = PictureList(root, paths)
     missing = [path for index, path in enumerate(paths) if not pictures.absolute(index).is_file()]
     if missing:
         raise CdulEdgeError(
             f"{len(missing)} of {len(paths)} labeled pictures are not in {pictures.root}, such as "
-            f"{missing[0]!r}: give the folder they lie in now as --images"
+            f"{missing[0]!r}: give the folder they lie in now as --images, or learn only from "
+            "those that are there with --only present"
         )
     return pictures
 

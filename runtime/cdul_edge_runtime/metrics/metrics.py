@@ -179,7 +179,8 @@ def evaluate_scores(
     }
     defined = [value for value in ap.values() if not math.isnan(value)]
     predicted = (scores >= thresholds) & known
-    top = _f1_metrics(predicted & _is_top(scores), positive)
+    judged = known.any(axis=0)  # a class of which nothing is known is neither right nor wrong
+    top = _f1_metrics((predicted & _is_top(scores))[:, judged], positive[:, judged])
     return MetricsReport(
         pictures=int(known.any(axis=1).sum()),
         ap=ap,
@@ -189,7 +190,7 @@ def evaluate_scores(
         density=100 * float(positive[known].mean()),
         classes_without_positive=len(ap) - len(defined),
         macro_f1=_macro_f1(predicted, positive),
-        **_f1_metrics(predicted, positive),
+        **_f1_metrics(predicted[:, judged], positive[:, judged]),
         **{f"{name.rstrip('_')}_top{TOP}": value for name, value in top.items()},
         **_probability_metrics(scores, positive, known),
     )

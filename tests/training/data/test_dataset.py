@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.labels.subset import choose_pictures
 from cdul_edge.training.data.dataset import (
     StoredPictures,
     locate_pictures,
@@ -78,7 +80,10 @@ def test_a_finished_disk_cache_is_used_again_until_a_picture_changes(
 def test_pictures_that_moved_are_found_where_images_points(squares: Any, tmp_path: Path) -> None:
     with pytest.raises(CdulEdgeError, match=r"12 of 12 labeled pictures are not in .*--images"):
         locate_pictures(tmp_path, PATHS)
-    found = locate_pictures(tmp_path, PATHS, squares.root / "train")
+    labels = choose_pictures(
+        PseudoLabels.read(squares.labels), images=squares.root / "train"
+    ).labels
+    found = locate_pictures(labels.root, labels.paths)
     assert found.absolute(3) == squares.root / "train" / "03.png"
 
 
