@@ -23,6 +23,7 @@ NEED_THE_TRAIN_EXTRA = {
     "cdul_edge.clip.tensor_files",
     "cdul_edge.labels.parquet_files",
     "cdul_edge.labels.pseudo_labels",
+    "cdul_edge.labels.subset",
     "cdul_edge.cli.__main__",  # runs the command line when imported
     "cdul_edge.front.export_run",
     "cdul_edge_export.deploy",
