@@ -54,42 +54,28 @@ def study(
 ) -> None:
     """Compare ways to label and to learn on data with truth: tables, charts and JSON."""
     with extra_imports("train", "a study"):
-        from cdul_edge.study import StudyRequest
+        from cdul_edge.study import StudyRequest, run_options
         from cdul_edge.study import study as run_study
-        from cdul_edge.study.run_options import (
-            parse_names,
-            parse_run_options,
-            parse_subsets,
-            parse_variants,
-        )
         from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES
 
     data = GivenData(
         drawn_world, images, classes, clip, train_truth, val, truth, pretrained,
         from_similarities, made_with_temperature,
     )  # fmt: skip
-    own = parse_variants(variants or [])
-    every = (*METHOD_VARIANTS, *own)
+    own = run_options.parse_variants(variants or [])
     request = StudyRequest(
-        out=out,
-        data=data.check(difficult),
-        strategies=_names(strategies, tuple(STRATEGIES)),
-        methods=tuple(dict.fromkeys((*_names(methods, every), *own))),
-        subsets=parse_subsets(subsets or []),
-        variants=own,
-        report_classes=None if report_classes is None else parse_names(report_classes),
-        curves=curves,
-        observed=_names(observed),
+        out=out, data=data.check(difficult), strategies=_names(strategies, tuple(STRATEGIES)),
+        methods=tuple(dict.fromkeys((*_names(methods, tuple(METHOD_VARIANTS)), *own))),
+        subsets=run_options.parse_subsets(subsets or []), variants=own, observed=_names(observed),
         observed_methods=None if observed_methods is None else _names(observed_methods),
-        seeds=_numbers(seeds, "--seeds"),
-        cross=cross,
+        seeds=_numbers(seeds, "--seeds"), cross=cross, curves=curves,
+        report_classes=None if report_classes is None else run_options.parse_names(report_classes),
         preset=preset or ("demo" if drawn_world else None),
-        options=parse_run_options(train_settings or [], epochs=epochs, image_size=image_size),
-        jobs=jobs,
-        threads=threads,
-        device=device,
-        keep_runs=keep_runs,
-    )
+        options=run_options.parse_run_options(
+            train_settings or [], epochs=epochs, image_size=image_size
+        ),
+        jobs=jobs, threads=threads, device=device, keep_runs=keep_runs,
+    )  # fmt: skip
     _show(run_study(request, StderrConsole()), json)
 
 
