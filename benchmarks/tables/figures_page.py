@@ -7,6 +7,7 @@ import re
 
 from benchmarks.tables.costs import draw_costs
 from benchmarks.tables.markdown import RESULTS, figures, percent, section, table
+from benchmarks.tables.published import draw_published
 from benchmarks.tables.study import draw_study
 
 INTRO = """\
@@ -22,7 +23,8 @@ error) are percentages.
 def draw_page() -> str:
     """The whole of benchmarks/README.md."""
     labels = (draw_real(), draw_grids(), draw_demo())
-    return "\n".join((INTRO, draw_files(), *labels, *draw_study(), *draw_costs()))
+    learned = (*draw_study(), *draw_published())
+    return "\n".join((INTRO, draw_files(), *labels, *learned, *draw_costs()))
 
 
 def draw_files() -> str:

@@ -14,6 +14,8 @@ from cdul_edge_runtime.metrics.bootstrap import (
     estimate_flip_rate,
     estimate_map,
     estimate_map_drop,
+    estimate_mean,
+    estimate_mean_gain,
 )
 from cdul_edge_runtime.metrics.metrics import mean_average_precision
 
@@ -182,3 +184,34 @@ def test_ten_thousand_pictures_of_eighty_classes_take_about_a_second(soft: bool)
     start = perf_counter()
     estimate_map_drop(a, b, weights, 0.0)
     assert perf_counter() - start < 5  # 0.4 s and 0.7 s on a quiet core; others share this one
+
+
+def test_a_mean_gain_of_equal_pairs_is_the_gain_of_one_with_its_interval() -> None:
+    generator = np.random.default_rng(3)
+    truth = (generator.random((60, 3)) < 0.4).astype(np.int8)
+    good, bad = truth + generator.random((60, 3)), truth + 2 * generator.random((60, 3))
+    lost = estimate_map_drop(good, bad, truth, drop(good, bad, truth))
+    found = estimate_mean_gain([good, good], [bad, bad], truth)
+    assert found.value == pytest.approx(lost.value)
+    assert (found.low, found.high) == pytest.approx((lost.low, lost.high))
+    assert found.pictures == 60
+    back = estimate_mean_gain([bad], [good], truth)
+    assert back.value == pytest.approx(-lost.value)
+
+
+def test_a_mean_gain_is_the_mean_of_its_pairs_and_never_mixes_them() -> None:
+    truth = np.array([[1], [0], [1], [0]], np.int8)
+    right, wrong = np.array([[0.9], [0.1], [0.8], [0.2]]), np.array([[0.1], [0.9], [0.2], [0.8]])
+    found = estimate_mean_gain([right, wrong], [wrong, right], truth)
+    assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
+    with pytest.raises(ValueError, match="at least one pair"):
+        estimate_mean_gain([], [], truth)
+
+
+def test_a_mean_of_three_runs_by_hand() -> None:
+    # deviation 1, so the half width is 4.303 / sqrt(3) = 2.484
+    found = estimate_mean([1.0, 2.0, 3.0])
+    assert found.value == 2.0
+    assert found.high - 2.0 == pytest.approx(2.484, rel=0.01)
+    assert 2.0 - found.low == pytest.approx(2.484, rel=0.01)
+    assert estimate_mean([5.0]).high == float("inf")
