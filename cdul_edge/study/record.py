@@ -32,16 +32,22 @@ def settle_folder(request: StudyRequest) -> None:
             for key in {**stored, **wanted}
             if stored.get(key) != wanted.get(key)
         ]
-        if different:
+        if different and _holds_more(out):
             raise CdulEdgeError(
                 f"{out} holds a study of other settings: {', '.join(different)}: choose another "
                 "--out"
             )
-        return
-    if any(entry.name != LOCK for entry in out.iterdir()):
+        if not different:
+            return
+        # Nothing was made with the former settings, because the data did not fit, for example.
+    elif _holds_more(out):
         raise CdulEdgeError(f"{out} exists and holds no study: choose another --out")
     about = {"format": FORMAT, "program": "cdul-edge", "version": __version__}
     write_json(record, {**about, "settings": wanted})
+
+
+def _holds_more(out: Path) -> bool:
+    return any(entry.name not in (LOCK, RECORD) for entry in out.iterdir())
 
 
 def _parse_settings(found: object, record: Path) -> Mapping[str, object]:

@@ -108,7 +108,7 @@ def test_a_class_that_a_list_of_names_lacks_is_one_line_of_warning(
     result = evaluate(write_labels(tmp_path / "l.parquet"), "--truth", truth, "--json", "-")
     assert result.exit_code == 0
     assert result.stderr.splitlines()[0] == (
-        "cdul-edge: warning: the truth names dog in no picture, so all count as absent"
+        f"cdul-edge: warning: the truth {truth} names dog in no picture, so all count as absent"
     )
     found = json.loads(result.stdout)
     assert found["ap"] == {"cat": pytest.approx(250 / 3), "dog": None}

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 pytest.importorskip("torch", reason="a study trains networks")
@@ -102,6 +103,35 @@ def test_what_cannot_be_run_is_one_line_and_exit_2(
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("image_path,bird,fish\n0.png,1,0\n", "has no class 'cat', 'dog': it has bird, fish"),
+        ("image_path,cat\n0.png,1\n", "has no class 'dog': it has cat"),
+        ("image_path,cat,dog\nother.png,1,0\n", "names none of the 1 pictures"),
+        ("image_path,cat,dog\n0.png,-1,\n", "knows no class of any of the 1 pictures"),
+    ],
+)
+def test_truth_of_something_else_is_one_line_and_can_be_replaced(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.new("RGB", (40, 40)).save(pictures / "0.png")
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    for name, text in (("wrong.csv", content), ("other.csv", "image_path,hen\n0.png,1\n")):
+        (tmp_path / name).write_text(text)
+        result = invoke(
+            tmp_path / "study",
+            *("--images", pictures, "--classes", tmp_path / "classes.txt", "--clip", "demo"),
+            *("--train-truth", tmp_path / name, "--val", pictures, "--truth", tmp_path / name),
+        )
+        assert result.exit_code == 2, result.output
+        assert f"cdul-edge: the truth {tmp_path / name} " in result.stderr
+        # a former study that made nothing does not stand in the way of a mended one
+        assert (message if name == "wrong.csv" else "it has hen") in result.stderr
 
 
 @pytest.mark.slow

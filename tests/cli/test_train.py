@@ -155,6 +155,31 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "image_path,bird,fish\n00.png,1,0\n",
+            "has no class 'cat', 'dog', 'cow': it has bird, fish",
+        ),
+        ("image_path,cat,dog\n00.png,1,0\n", "has no class 'cow': it has cat, dog"),
+        ("image_path,cat,dog,cow\nx.png,1,0,0\n", "names none of the 12 pictures"),
+        ("image_path,cat,dog,cow\n00.png,,,-1\n", "knows no class of any of the 1 pictures"),
+    ],
+)
+def test_truth_of_something_else_is_found_before_training(
+    labels: Path, tmp_path: Path, content: str, message: str
+) -> None:
+    file = tmp_path / "truth.csv"
+    file.write_text(content)
+    of_val: tuple[str | Path, ...] = ("--val", labels.parent, "--truth", file)
+    for options in (("--train-truth", file), of_val):
+        result = invoke(labels, "--out", tmp_path / "run", *TINY, *options)
+        assert result.exit_code == 2
+        assert f"cdul-edge: the truth {file} {message}" in result.stderr.splitlines()[-1]
+        assert not (tmp_path / "run").exists()
+
+
 def test_a_labels_folder_that_is_not_there_or_damaged_is_refused(
     labels: Path, tmp_path: Path
 ) -> None:

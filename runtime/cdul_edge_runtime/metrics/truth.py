@@ -34,6 +34,7 @@ class TruthTable:
             of names), so that a class it lacks is one that no picture shows.
         aliases: none, or M other names of the same pictures, empty where there is none; they count
             for pictures that no path means.
+        whose: what messages call it: "the truth", and the file where it was read from one.
 
     Raises:
         CdulEdgeError: shapes that do not fit, a path or class twice, another label value.
@@ -44,6 +45,7 @@ class TruthTable:
     labels: npt.NDArray[np.int8]
     names_present_only: bool = False
     aliases: tuple[str, ...] = ()
+    whose: str = "the truth"
 
     def __post_init__(self) -> None:
         if self.labels.shape != (len(self.paths), len(self.classes)):
@@ -80,19 +82,30 @@ class TruthTable:
             0, with a `CdulEdgeWarning`, where it names classes that are present only.
 
         Raises:
-            CdulEdgeError: a class the truth lacks, no picture found, or a name that fits several.
+            CdulEdgeError: a class the truth lacks, no picture found or nothing known of any, or a
+                name that fits several.
         """
         columns = find_columns(
-            self.classes, classes, present_only=self.names_present_only, stacklevel=4
+            self.classes,
+            classes,
+            present_only=self.names_present_only,
+            whose=self.whose,
+            stacklevel=4,
         )
-        matches = find_rows(self.paths, paths, whose="the truth", root=root)
+        matches = find_rows(self.paths, paths, whose=self.whose, root=root)
         rows, found = self._with_aliases(matches, paths)
         if not found.any():
-            raise CdulEdgeError(_nothing_found(self.paths, paths, matches))
+            raise CdulEdgeError(f"{self.whose} {_nothing_found(self.paths, paths, matches)}")
         _warn_of_folders(matches)
         nowhere = np.zeros((len(self.paths), 1), dtype=np.int8)
         known = np.hstack([self.labels, nowhere])[rows][:, columns]
-        return np.where(found[:, None], known, np.int8(-1)).astype(np.int8)
+        labels = np.where(found[:, None], known, np.int8(-1)).astype(np.int8)
+        if not (labels >= 0).any():
+            raise CdulEdgeError(
+                f"{self.whose} knows no class of any of the {int(found.sum())} pictures that it "
+                "shares with these: every entry is -1 or empty; give at least one 0 or 1"
+            )
+        return labels
 
     def _with_aliases(
         self, matches: Matches, paths: Sequence[str]
@@ -146,7 +159,7 @@ def read_truth(path: Path, *, difficult: Difficult = "negative") -> TruthTable:
             f"{path} is not truth: expected .csv, COCO .json, .npz or a folder of VOC .xml files"
         )
     try:
-        return TruthTable(*raw)
+        return TruthTable(*raw, whose=f"the truth {path}")
     except CdulEdgeError as error:
         raise CdulEdgeError(f"{path}: {error}") from error
 
@@ -158,13 +171,13 @@ def _name(path: str) -> str:
 def _nothing_found(known: Sequence[str], asked: Sequence[str], matches: Matches) -> str:
     if matches.elsewhere:
         return (
-            f"the truth names none of the {len(asked)} pictures: file names are the same, but "
+            f"names none of the {len(asked)} pictures: file names are the same, but "
             f"folders differ, {_example(matches.elsewhere)}; give the truth of these pictures, or "
             "take its folders out"
         )
     there = f"such as {known[0]!r}" if known else "no pictures"
     return (
-        f"the truth names none of the {len(asked)} pictures: it has {there}, and they are called "
+        f"names none of the {len(asked)} pictures: it has {there}, and they are called "
         f"such as {asked[0]!r}: give the truth of these pictures"
     )
 

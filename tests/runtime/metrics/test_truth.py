@@ -128,6 +128,32 @@ def test_a_class_the_truth_lacks_is_named() -> None:
         table("1.jpg").for_paths(["1.jpg"], ClassList(("cat", "cow")))
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("image_path,bird,fish\na.jpg,1,0\n", "it has bird, fish; give the truth of these classes"),
+        ("image_path,label\na.jpg,bird\n", "it has bird; give the truth of these classes"),
+        ("image_path,label\na.jpg,\n", "it has no classes at all; give the truth of these"),
+        ("image_path,cat\na.jpg,1\n", "no class 'dog': it has cat; a class that no picture shows"),
+        ("image_path,cat,dog\nx.jpg,1,0\n", "names none of the 1 pictures: it has such as 'x.jpg'"),
+        ("image_path,cat,dog\na.jpg,-1,\n", "knows no class of any of the 1 pictures"),
+    ],
+)
+def test_truth_of_something_else_is_one_line_that_names_the_file(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    file = write(tmp_path / "t.csv", content)
+    with pytest.raises(CdulEdgeError, match=message) as raised:
+        read_truth(file).for_paths(["a.jpg"], TWO)
+    assert str(raised.value).startswith(f"the truth {file} ")
+    assert "\n" not in str(raised.value)
+
+
+def test_classes_that_were_not_asked_for_do_not_matter(tmp_path: Path) -> None:
+    file = write(tmp_path / "t.csv", "image_path,bird,dog,cat\na.jpg,1,0,1\n")
+    assert read_truth(file).for_paths(["a.jpg"], TWO).tolist() == [[1, 0]]
+
+
 def test_a_class_that_a_list_of_names_never_names_is_absent_and_said(tmp_path: Path) -> None:
     file = write(tmp_path / "t.csv", 'image_path,label\na.jpg,"dog,cat"\nb.jpg,hen\n')
     asked = ClassList(("cow", "cat"))
