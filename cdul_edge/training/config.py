@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from cdul_edge_runtime.choices import Resize
@@ -12,8 +12,8 @@ from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.json_record import parse_record
 
 MethodName = Literal[
-    "cdul", "fixed", "an", "ls", "wan", "asl", "partial-bce", "role", "em", "em-apl", "ll-r",
-    "ll-ct", "ll-cp", "vlpl", "plmcl", "g2netpl", "pu-mlc", "ccd",
+    "cdul", "fixed", "distill", "an", "ls", "wan", "asl", "partial-bce", "role", "em", "em-apl",
+    "ll-r", "ll-ct", "ll-cp", "vlpl", "plmcl", "g2netpl", "pu-mlc", "ccd",
 ]  # fmt: skip
 LabelKind = Literal["soft", "hard"]
 LabelsFrom = Literal["observed+pseudo", "observed"]
@@ -51,6 +51,8 @@ _UNTIL_THEN: dict[str, SettingValue] = {
     "freeze_trunk_epochs": 0,
     "freeze_norms": False,
 }
+# Likewise of methods.
+_METHODS_UNTIL_THEN: dict[MethodName, dict[str, SettingValue]] = {"cdul": {"temperature": 1.0}}
 
 # (lowest, highest) allowed value, both included.
 _RANGES: dict[str, tuple[float, float]] = {
@@ -203,7 +205,11 @@ class TrainConfig:
             raise CdulEdgeError(f"training settings of another version: {', '.join(odd)}")
         return parse_record(cls, given, "settings")
 
+    def _with_younger_settings(self) -> TrainConfig:
+        own = {**_METHODS_UNTIL_THEN.get(self.method, {}), **self.method_settings}
+        return replace(self, method_settings=own)
+
     def differences(self, other: TrainConfig) -> list[str]:
         """Each setting that differs, as `name mine (other theirs)`."""
-        mine, theirs = self.to_dict(), other.to_dict()
+        mine, theirs = (one._with_younger_settings().to_dict() for one in (self, other))
         return [f"{k} {mine[k]} (now {theirs[k]})" for k in mine if mine[k] != theirs[k]]

@@ -168,7 +168,7 @@ def test_a_level_without_pseudo_labels_refuses_the_method_that_is_about_them(
     ]
     assert isinstance(fixed, Finished)
     assert isinstance(cdul, Failed)
-    assert "the method cdul revises pseudo-labels" in cdul.reason
+    assert "the method cdul needs pseudo-labels" in cdul.reason
     run = json.loads((study / "runs/default/fixed/only-50%/seed-1/config.json").read_text())
     assert run["labels_from"] == "observed"
 

@@ -16,6 +16,7 @@ __all__ = ["AnyMethod", "Supervision", "find_method", "make_method", "resolve_se
 _HOMES: dict[MethodName, str] = {
     "cdul": "cdul:GradientAlignment",
     "fixed": "fixed:FixedLabels",
+    "distill": "distill:Distillation",
     "an": "assume_negative:AssumeNegative",
     "ls": "label_smoothing:LabelSmoothing",
     "wan": "weak_negative:WeakAssumeNegative",

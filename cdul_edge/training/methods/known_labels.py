@@ -48,7 +48,7 @@ def require_pseudo_labels(supervision: Supervision, method: str) -> None:
     """Refuse a method whose subject is CLIP's labels, where there are none."""
     if supervision.observed_only:
         raise CdulEdgeError(
-            f"the method {method} revises pseudo-labels, and with --labels-from observed there are "
+            f"the method {method} needs pseudo-labels, and with --labels-from observed there are "
             "none: use --method plmcl, which revises its own, or --labels-from observed+pseudo"
         )
 

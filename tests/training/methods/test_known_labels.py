@@ -155,8 +155,9 @@ def test_a_state_from_before_the_first_question_is_taken_up_again(name: MethodNa
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cdul", "the method cdul revises pseudo-labels, and with --labels-from observed"),
-        ("ccd", "the method ccd revises pseudo-labels"),
+        ("cdul", "the method cdul needs pseudo-labels, and with --labels-from observed"),
+        ("distill", "the method distill needs pseudo-labels"),
+        ("ccd", "the method ccd needs pseudo-labels"),
         ("fixed", "of which 0 of 3 are absences: too few"),
         ("partial-bce", "of which 0 of 3 are absences: too few"),
     ],
