@@ -18,20 +18,28 @@ class Row(NamedTuple):
     fields: list[str]
 
 
-def read_rows(source: Path, text: str) -> list[Row]:
+def read_rows(source: Path, text: str, *, delimiter: str = ",", pad: bool = False) -> list[Row]:
     """The rows of a CSV that are not blank, strictly read.
+
+    Args:
+        source: of the text, for messages.
+        text: the whole file.
+        delimiter: what stands between two fields.
+        pad: give a row that is shorter than the header empty fields: spreadsheets may leave them
+            out where the last ones of a row are empty.
 
     Raises:
         CdulEdgeError: a quote without its partner, or a row of another length than the header;
             each with its line.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[Row] = []
     begin = 1
     try:
         for fields in reader:
             if any(fields):
-                rows.append(Row(begin, fields))
+                lacking = len(rows[0].fields) - len(fields) if rows and pad else 0
+                rows.append(Row(begin, fields + [""] * lacking))
             begin = reader.line_num + 1
     except csv.Error as error:
         raise CdulEdgeError(
