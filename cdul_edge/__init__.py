@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from cdul_edge.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from cdul_edge.front.verbs import build, calibrate, export, label, train, verify
+    from cdul_edge.front.verbs import build, calibrate, export, label, sample, train, verify
     from cdul_edge_runtime.bundle.bundle import Bundle
     from cdul_edge_runtime.classifier import Classifier
     from cdul_edge_runtime.prediction import Prediction
@@ -42,6 +42,7 @@ __all__ = [
     "calibrate",
     "export",
     "label",
+    "sample",
     "train",
     "verify",
 ]
@@ -51,7 +52,8 @@ _HOMES = {
     "Classifier": "cdul_edge_runtime.classifier",
     "Prediction": "cdul_edge_runtime.prediction",
     **dict.fromkeys(
-        ("build", "calibrate", "export", "label", "train", "verify"), "cdul_edge.front.verbs"
+        ("build", "calibrate", "export", "label", "sample", "train", "verify"),
+        "cdul_edge.front.verbs",
     ),
 }
 

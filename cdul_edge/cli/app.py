@@ -26,6 +26,7 @@ from cdul_edge.cli.info import info
 from cdul_edge.cli.label import label
 from cdul_edge.cli.output.streams import prepare_streams
 from cdul_edge.cli.predict import predict
+from cdul_edge.cli.sample import sample
 from cdul_edge.cli.study import study
 from cdul_edge.cli.train import train
 from cdul_edge.cli.verify import verify
@@ -75,6 +76,7 @@ app.callback()(main)
 for command in (
     label,
     evaluate,
+    sample,
     train,
     explain,
     study,

@@ -25,6 +25,14 @@ TruthOption = Annotated[
         "recall and F1 are estimated from the scores."
     ),
 ]
+SampledOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="SHEET",
+        help="What people answered: the CSV that `cdul-edge sample` drew from these scores, in "
+        "place of --truth.",
+    ),
+]
 ThresholdOption = Annotated[
     str | None,
     typer.Option(help=f"{THRESHOLD_HELP}. It replaces the thresholds that came with the scores."),
@@ -71,6 +79,7 @@ JsonOption = Annotated[
 def evaluate(
     scores: ScoresArgument,
     truth: TruthOption = None,
+    sampled: SampledOption = None,
     threshold: ThresholdOption = None,
     ap: ApOption = "area",
     difficult: DifficultOption = "negative",
@@ -83,8 +92,11 @@ def evaluate(
 ) -> None:
     """Compare scores with truth: AP by class, mAP, CF1, OF1, Hamming, calibration; in percent.
 
-    Without --truth, estimate what they are worth from the scores themselves.
+    Without --truth, estimate what they are worth from answers to a sample of questions (--sampled),
+    or from the scores themselves.
     """
+    if truth is not None and sampled is not None:
+        raise CdulEdgeError("--truth and --sampled exclude each other: give one of them")
     if truth is None:
         only_with_truth = {
             "--ap": ap != "area",
@@ -93,9 +105,15 @@ def evaluate(
             "--fit-pictures": fit_pictures is not None,
             "--write-thresholds": write_thresholds is not None,
         }
-        _estimate(
-            scores, threshold, [name for name, given in only_with_truth.items() if given], json
-        )
+        refused = [name for name, given in only_with_truth.items() if given]
+        if refused:
+            raise CdulEdgeError(
+                f"{', '.join(refused)} cannot be used without --truth: give the truth"
+            )
+        if sampled is not None:
+            _evaluate_sample(scores, sampled, threshold, json)
+        else:
+            _estimate(scores, threshold, json)
         return
     from cdul_edge.front.evaluation import EvaluateRequest
     from cdul_edge.front.evaluation import evaluate as evaluate_files
@@ -120,12 +138,21 @@ def evaluate(
         write_summary(json, result.to_dict())
 
 
-def _estimate(scores: Path, threshold: str | None, refused: list[str], json: Path | None) -> None:
+def _evaluate_sample(scores: Path, sampled: Path, threshold: str | None, json: Path | None) -> None:
+    from cdul_edge.cli.output.sampled_tables import show_sampled
+    from cdul_edge.front.sampled_evaluation import SampledRequest, evaluate_sample
+
+    chosen = None if threshold is None else parse_threshold(threshold)
+    result = evaluate_sample(SampledRequest(scores, sampled, chosen))
+    show_sampled(result, result_console(to_stderr=str(json) == "-"))
+    if json is not None:
+        write_summary(json, result.to_dict())
+
+
+def _estimate(scores: Path, threshold: str | None, json: Path | None) -> None:
     from cdul_edge.cli.output.estimate_tables import show_estimate
     from cdul_edge.front.estimation import ASSUMPTIONS, EstimateRequest, estimate
 
-    if refused:
-        raise CdulEdgeError(f"{', '.join(refused)} cannot be used without --truth: give the truth")
     chosen = None if threshold is None else parse_threshold(threshold)
     result = estimate(EstimateRequest(scores, chosen), StderrConsole())
     show_estimate(result.report, ASSUMPTIONS, result_console(to_stderr=str(json) == "-"))

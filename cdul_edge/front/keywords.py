@@ -54,6 +54,18 @@ class LabelKeywords(TypedDict, total=False):
     repair: bool
 
 
+class SampleKeywords(TypedDict, total=False):
+    """Of `SampleRequest`."""
+
+    scores: Required[StrPath]
+    out: Required[StrPath]
+    per_class: int
+    class_names: tuple[str, ...]
+    threshold: float | StrPath | None
+    seed: int
+    force: bool
+
+
 class TrainKeywords(TypedDict, total=False):
     """Of `TrainRequest`."""
 

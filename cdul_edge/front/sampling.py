@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +38,7 @@ class SampleRequest:
         scores: a labels folder, a pseudo-label file, or predictions (.jsonl, .csv).
         out: the sheet, a CSV.
         per_class: pictures to ask about for each class.
-        classes: ask about these only; all of them where there is none.
+        class_names: ask about these only; about all classes where there is none.
         threshold: in place of the thresholds that come with the scores, as for `evaluate`.
         seed: of the draw. A class's pictures do not depend on which others are asked about.
         force: replace a sheet, answers included.
@@ -49,7 +50,7 @@ class SampleRequest:
     scores: Path
     out: Path
     per_class: int = PER_CLASS
-    classes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
     threshold: float | Path | None = None
     seed: int = 0
     force: bool = False
@@ -99,8 +100,8 @@ def sample(request: SampleRequest, console: Console | None = None) -> SampleResu
             f"{request.scores} holds scores outside [0, 1]: pictures are drawn by probabilities, "
             "so give what `label` or `predict` wrote"
         )
-    if request.classes:
-        columns = sorted({found.classes.index(name) for name in request.classes})
+    if request.class_names:
+        columns = sorted({found.classes.index(name) for name in request.class_names})
     else:
         columns = list(range(len(found.classes)))
     drawn = {column: population.draw(column, request) for column in columns}
@@ -145,9 +146,9 @@ class Population:
         paths = [written(path) for path in found.paths]
         order = sorted(range(len(paths)), key=paths.__getitem__)
         ranked = tuple(paths[row] for row in order)
-        for first, second in zip(ranked, ranked[1:], strict=False):
-            if first == second:
-                raise CdulEdgeError(f"the scores name {first!r} twice: each picture counts once")
+        twice = next((path for path, count in Counter(ranked).items() if count > 1), None)
+        if twice is not None:
+            raise CdulEdgeError(f"the scores name {twice!r} twice: each picture counts once")
         thresholds = found.thresholds
         if isinstance(threshold, Path):
             thresholds = read_thresholds(threshold, found.classes)

@@ -1,4 +1,4 @@
-"""`from cdul_edge import label, train, export, calibrate, build, verify`.
+"""`from cdul_edge import label, sample, train, export, calibrate, build, verify`.
 
 Each takes its request, or the request's fields as keywords (paths may be strings), and gives its
 result. What a verb needs is imported when it is called: the names can be imported on a device that
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
         CalibrateKeywords,
         ExportKeywords,
         LabelKeywords,
+        SampleKeywords,
         TrainKeywords,
         VerifyKeywords,
     )
+    from cdul_edge.front.sampling import SampleRequest, SampleResult
     from cdul_edge.labelling import ImportRequest, LabelRequest, LabelResult
     from cdul_edge.training import TrainRequest, TrainResult
     from cdul_edge_calibration import CalibrateRequest, CalibrateResult
@@ -38,8 +40,9 @@ Request = TypeVar("Request")
 
 # The fields of the requests that are paths.
 _PATHS = frozenset(
-    ("bundle", "check_images", "classes", "images", "labels", "only", "out", "reference", "run")
-    + ("truth",)
+    (
+        "bundle check_images classes images labels only out reference run scores threshold truth"
+    ).split()
 )
 
 
@@ -71,6 +74,30 @@ def label(
     if isinstance(request, labelling.ImportRequest):
         return labelling.label(request, console)
     return labelling.label(_ask(labelling.LabelRequest, request, keywords), console)
+
+
+@overload
+def sample(request: SampleRequest, /, *, console: Console | None = None) -> SampleResult: ...
+@overload
+def sample(
+    *, console: Console | None = None, **keywords: Unpack[SampleKeywords]
+) -> SampleResult: ...
+def sample(
+    request: SampleRequest | None = None, /, *, console: Console | None = None, **keywords: object
+) -> SampleResult:
+    """Draw pictures for people to answer about, so that they can say how good scores are.
+
+    Args:
+        request: a `cdul_edge.front.sampling.SampleRequest`.
+        console: where to warn; without one, warnings are issued.
+        **keywords: the fields of a `SampleRequest`, in place of `request`.
+
+    Raises:
+        CdulEdgeError: scores that cannot be drawn from, or a sheet that exists already.
+    """
+    from cdul_edge.front import sampling
+
+    return sampling.sample(_ask(sampling.SampleRequest, request, keywords), console)
 
 
 @overload

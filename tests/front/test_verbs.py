@@ -15,7 +15,7 @@ import cdul_edge
 from cdul_edge.front import keywords, verbs
 from cdul_edge_runtime.errors import CdulEdgeError
 
-VERBS = ("build", "calibrate", "export", "label", "train", "verify")
+VERBS = ("build", "calibrate", "export", "label", "sample", "train", "verify")
 
 
 def test_every_name_is_there_and_is_listed() -> None:
@@ -35,7 +35,7 @@ def test_verbs_stay_functions_whatever_was_imported_before() -> None:
         f"print([type(getattr(cdul_edge, name)).__name__ for name in {VERBS!r}])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.stdout.strip() == str(["function"] * 6), result.stderr
+    assert result.stdout.strip() == str(["function"] * len(VERBS)), result.stderr
     assert not set(VERBS) & {path.stem for path in Path(cdul_edge.__path__[0]).iterdir()}
 
 
@@ -43,6 +43,7 @@ def test_verbs_stay_functions_whatever_was_imported_before() -> None:
     ("module", "kind", "names"),
     [
         ("cdul_edge.labelling.request", "LabelRequest", keywords.LabelKeywords),
+        ("cdul_edge.front.sampling", "SampleRequest", keywords.SampleKeywords),
         ("cdul_edge.training.request", "TrainRequest", keywords.TrainKeywords),
         ("cdul_edge.front.export_run", "ExportRunRequest", keywords.ExportKeywords),
         ("cdul_edge_calibration.request", "CalibrateRequest", keywords.CalibrateKeywords),

@@ -85,7 +85,7 @@ class Answers:
             same = np.flatnonzero((self.above == self.above[stratum]) & (self.answered > 0))
             if len(same):
                 home[stratum] = same[np.abs(same - stratum).argmin()]
-        sizes = np.bincount(home, self.sizes, minlength=len(home))
+        sizes = np.bincount(home, self.sizes, minlength=len(home)).astype(np.float64)
         kept = np.unique(home)
         return Answers(self.above[kept], sizes[kept], self.answered[kept], self.positive[:, kept])
 

@@ -1,0 +1,74 @@
+"""`cdul-edge sample`: questions whose answers say how good scores are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cdul_edge.cli.options.thresholds import THRESHOLD_HELP, parse_threshold
+from cdul_edge.cli.output.result_console import message_console
+from cdul_edge_runtime.host.console import StderrConsole
+
+ScoresArgument = Annotated[
+    Path, typer.Argument(help="Labels folder, pseudo-label file, or predictions (.jsonl, .csv).")
+]
+OutOption = Annotated[Path, typer.Option(help="The sheet: a CSV to fill in with a spreadsheet.")]
+PerClassOption = Annotated[
+    int, typer.Option(help="Pictures to ask about for each class, at least 6.")
+]
+ClassOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class",
+        metavar="NAME",
+        help="Ask about this class only; repeat it for several.",
+        show_default="all classes",
+    ),
+]
+ThresholdOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"{THRESHOLD_HELP}. It replaces the thresholds that came with the scores; give the "
+        "same to `evaluate`."
+    ),
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of the draw.", min=0)]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace the sheet, with the answers it may hold.")
+]
+
+
+def sample(
+    scores: ScoresArgument,
+    out: OutOption,
+    per_class: PerClassOption = 50,
+    class_names: ClassOption = None,
+    threshold: ThresholdOption = None,
+    seed: SeedOption = 0,
+    force: ForceOption = False,
+) -> None:
+    """Draw pictures to answer by hand, so that `evaluate --sampled` can say how good scores are."""
+    from cdul_edge.front.sampling import SampleRequest
+    from cdul_edge.front.sampling import sample as draw
+
+    request = SampleRequest(
+        scores=scores,
+        out=out,
+        per_class=per_class,
+        class_names=tuple(class_names or ()),
+        threshold=None if threshold is None else parse_threshold(threshold),
+        seed=seed,
+        force=force,
+    )
+    result = draw(request, StderrConsole())
+    questions, count = sum(result.questions.values()), len(result.questions)
+    console = message_console()
+    console.print(f"{questions} questions about {count} classes, of {result.pictures} pictures")
+    if result.root is not None and result.root != Path():
+        console.print(f"the pictures lie in {result.root}")
+    console.print(
+        f"answer yes, no or ? in {out}, in the order given or not; then run "
+        f"cdul-edge evaluate {scores} --sampled {out}"
+    )
