@@ -105,11 +105,7 @@ def evaluate(
             "--fit-pictures": fit_pictures is not None,
             "--write-thresholds": write_thresholds is not None,
         }
-        refused = [name for name, given in only_with_truth.items() if given]
-        if refused:
-            raise CdulEdgeError(
-                f"{', '.join(refused)} cannot be used without --truth: give the truth"
-            )
+        _refuse_without_truth([name for name, given in only_with_truth.items() if given])
         if sampled is not None:
             _evaluate_sample(scores, sampled, threshold, json)
         else:
@@ -136,6 +132,11 @@ def evaluate(
     say_origin(result.origin, console)
     if json is not None:
         write_summary(json, result.to_dict())
+
+
+def _refuse_without_truth(names: list[str]) -> None:
+    if names:
+        raise CdulEdgeError(f"{', '.join(names)} cannot be used without --truth: give the truth")
 
 
 def _evaluate_sample(scores: Path, sampled: Path, threshold: str | None, json: Path | None) -> None:
