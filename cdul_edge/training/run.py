@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -42,7 +40,8 @@ from cdul_edge.training.summary import (
     keep_metrics,
     read_summary,
 )
-from cdul_edge.training.supervision import expected_prevalence, supervise
+from cdul_edge.training.supervision import supervise
+from cdul_edge.training.thresholds import Expected
 from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.thresholds import prevalence_thresholds, thresholds_to_json
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -240,8 +239,8 @@ def _finish(job: _Job) -> RunSummary:
     labels, targets = task.labels, trainer.method.targets.numpy()
     predict = partial(trainer.predict, exact=True)
     known = trainer.method.supervision
-    logits, prevalence = predict(trainer.pictures), expected_prevalence(labels, known)
-    thresholds = prevalence_thresholds(score(logits), prevalence)
+    logits, expected = predict(trainer.pictures), Expected.of(labels, known)
+    thresholds = expected.thresholds(score(logits))
     scored = yardstick.score_held_out(predict, thresholds)
     started = known.targets.numpy() if known.observed_only else labels.scores
     first, last = yardstick.labels_map(started), yardstick.labels_map(targets)
@@ -268,18 +267,18 @@ def _finish(job: _Job) -> RunSummary:
         train=yardstick.on_training_pictures(logits, thresholds),
         val=yardstick.judge_held_out(scored),
     )
-    run_folder.finish(task.request.out, _refined(job, prevalence), scored, summary)
+    run_folder.finish(task.request.out, _refined(job, expected), scored, summary)
     return summary
 
 
-def _refined(job: _Job, prevalence: npt.NDArray[np.float32]) -> PseudoLabels:
+def _refined(job: _Job, expected: Expected) -> PseudoLabels:
     """The labels as the method left them."""
     task, targets = job.task, job.trainer.method.targets.numpy()
     return replace(
         task.labels,
         root=task.labels.root.resolve(),
         scores=targets,
-        thresholds=prevalence_thresholds(targets, prevalence),
+        thresholds=prevalence_thresholds(targets, expected.prevalence),
         provenance={
             "program": "cdul-edge",
             "version": __version__,

@@ -1,15 +1,13 @@
-"""What a method is told, and how often a class is expected, from labels of either source."""
+"""What a method is told, from labels of either source."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from cdul_edge.training.methods.base import Supervision, keep_observed
-from cdul_edge.training.methods.known_labels import know_observed_only, observed_prevalence
+from cdul_edge.training.methods.base import Supervision
+from cdul_edge.training.methods.known_labels import know_observed_only
 
 if TYPE_CHECKING:
     from cdul_edge.labels.pseudo_labels import PseudoLabels
@@ -38,16 +36,3 @@ def supervise(
         hard=config.labels == "hard",
         epochs=config.epochs,
     )
-
-
-def expected_prevalence(labels: PseudoLabels, known: Supervision) -> npt.NDArray[np.float32]:
-    """(C,) share of pictures that show a class.
-
-    As the labels' own thresholds say, or as often as people saw it; of observed labels alone, as
-    `observed_prevalence` finds it.
-    """
-    if known.observed_only:
-        return observed_prevalence(known.observed).numpy()
-    shown = torch.from_numpy((labels.scores >= labels.thresholds).astype(np.float32))
-    kept = keep_observed(shown, known.observed).numpy()
-    return np.asarray(kept.mean(axis=0))

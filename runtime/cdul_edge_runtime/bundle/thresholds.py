@@ -18,6 +18,8 @@ from cdul_edge_runtime.host.ownership import FileKind
 
 Floats = npt.NDArray[np.floating[Any]]
 
+_LEAST = 1e-7  # a score nearer to 0 or 1 counts as that near: its log odds stay finite
+
 DEFAULT_RULE = "hard-prevalence"
 # Each needs scores only, and their kind of pictures.
 UNLABELED_RULES = (DEFAULT_RULE, "soft-prevalence", "expected-f1", "otsu", "fixed")
@@ -70,6 +72,53 @@ def expected_f1_thresholds(scores: Floats) -> npt.NDArray[np.float32]:
     best = np.where(tied, -1.0, expected).argmax(axis=0)
     chosen = ranked[best, np.arange(ranked.shape[1])]
     return np.where(chosen > 0, chosen, np.inf).astype(np.float32)
+
+
+def thresholds_for_new_pictures(scores: Floats, prevalence: Floats) -> npt.NDArray[np.float32]:
+    """Of a network for pictures that it was not trained on, from its scores of those that it was.
+
+    A network knows its training pictures too well. To predict each class as often as expected
+    (`prevalence_thresholds`) is then too strict for a class that it learns badly: there F1 asks for
+    more positives than there are. The largest F1 to be expected (`expected_f1_thresholds`) asks for
+    them, but takes scores for what they are worth on new pictures, and they are worth less.
+
+    This is halfway between both, in log odds. Before the second, each class's log odds are moved so
+    that its scores add up to what is expected, as those of some methods never do.
+
+    Args:
+        scores: (N, C) in [0, 1], of the training pictures.
+        prevalence: (C,) expected share of positives, in [0, 1].
+
+    Returns:
+        (C,) float32; +inf for a class with prevalence 0.
+    """
+    share = np.asarray(prevalence, np.float64)
+    counted = prevalence_thresholds(scores, share)
+    odds = _log_odds(scores)
+    moved = 1 / (1 + np.exp(-(odds + _find_shift(odds, share))))
+    best = expected_f1_thresholds(moved)
+    # Back to the scores: the lowest that its moved one keeps above the threshold.
+    reached = np.where(moved.astype(np.float32) >= best, scores, np.inf).min(axis=0)
+    never = np.isinf(counted) | np.isinf(reached)
+    halfway = 1 / (1 + np.exp(-(_log_odds(counted) + _log_odds(reached)) / 2))
+    # Where both are the same score, rounding must not push the threshold past it.
+    between = np.clip(halfway, np.minimum(counted, reached), np.maximum(counted, reached))
+    return np.where(never, np.inf, between).astype(np.float32)
+
+
+def _log_odds(scores: Floats) -> npt.NDArray[np.float64]:
+    inside = np.clip(np.asarray(scores, np.float64), _LEAST, 1 - _LEAST)
+    return np.asarray(np.log(inside / (1 - inside)))
+
+
+def _find_shift(odds: Floats, share: Floats) -> npt.NDArray[np.float64]:
+    """(C,) to add to each column of log odds so that the mean of its sigmoids is its share."""
+    low, high = np.full(len(share), -40.0), np.full(len(share), 40.0)
+    for _ in range(50):  # halved to 1e-13
+        middle = (low + high) / 2
+        above = (1 / (1 + np.exp(-(odds + middle)))).mean(axis=0) > share
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return low
 
 
 def otsu_thresholds(scores: Floats) -> npt.NDArray[np.float32]:

@@ -15,6 +15,7 @@ from cdul_edge_runtime.bundle.thresholds import (
     read_shares,
     read_thresholds,
     same_threshold,
+    thresholds_for_new_pictures,
     thresholds_from_json,
     thresholds_to_json,
     unlabeled_thresholds,
@@ -55,6 +56,35 @@ def test_a_monotone_rescaling_of_the_scores_changes_no_decision() -> None:
     stretched = np.exp(3 * scores)
     after = stretched.astype(np.float32) >= prevalence_thresholds(stretched, prevalence)
     np.testing.assert_array_equal(before, after)
+
+
+def test_new_pictures_get_a_threshold_halfway_between_counting_and_the_f1_to_be_expected() -> None:
+    scores = np.array([[0.8], [0.6], [0.4], [0.2]])  # which add up to the two that are expected
+    assert prevalence_thresholds(scores, np.array([0.5]))[0] == np.float32(0.6)
+    # 2 x 0.8 / (1 + 2) = 0.53, 2 x 1.4 / (2 + 2) = 0.70, 2 x 1.8 / (3 + 2) = 0.72, 4 / 6 = 0.67
+    assert expected_f1_thresholds(scores)[0] == np.float32(0.4)
+    found = thresholds_for_new_pictures(scores, np.array([0.5]))
+    np.testing.assert_allclose(found, 0.5)  # log odds 0, between 0.405 and -0.405
+
+
+def test_scores_that_add_up_to_something_else_give_the_same_decisions_on_new_pictures() -> None:
+    odds = np.random.default_rng(3).normal(-1, 2, (80, 3))
+    prevalence = np.array([0.1, 0.3, 0.6])
+    decisions = []
+    for moved in (odds, odds + 3, odds - np.array([1, 2, 4])):
+        scores = (1 / (1 + np.exp(-moved))).astype(np.float32)
+        decisions.append(scores >= thresholds_for_new_pictures(scores, prevalence))
+    np.testing.assert_array_equal(decisions[0], decisions[1])
+    np.testing.assert_array_equal(decisions[0], decisions[2])
+    assert (decisions[0].mean(axis=0) >= prevalence).all()
+
+
+def test_new_pictures_are_never_given_a_class_that_is_never_expected() -> None:
+    scores = np.array([[0.9, 0.0, 1.0], [0.3, 0.0, 1.0]], np.float32)
+    found = thresholds_for_new_pictures(scores, np.array([0.0, 0.5, 1.0]))
+    assert np.isinf(found[0])
+    assert found[1] <= 1e-6  # all alike: all or none
+    assert 0.99 < found[2] <= 1
 
 
 def test_infinity_survives_json() -> None:
