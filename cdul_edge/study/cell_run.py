@@ -34,7 +34,7 @@ class CellRun:
         folder: of the run; `result` the file that says it is finished.
         train_truth: what observations are drawn from.
         judged_truth, val, val_truth: what is reported against; of the `judged` classes, where there
-            are any.
+            are any. There is no `judged_truth` where nothing is known of the training pictures.
         decoded: folder of decoded pictures that all runs share.
         curves: measure after every epoch.
     """
@@ -47,7 +47,7 @@ class CellRun:
     folder: Path
     result: Path
     train_truth: Path
-    judged_truth: Path
+    judged_truth: Path | None
     judged: tuple[str, ...] | None
     val: Path
     val_truth: Path

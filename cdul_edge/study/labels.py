@@ -37,12 +37,14 @@ class Labels:
         file: the pseudo-labels.
         store: the labels folder that they were scored from; it knows its CLIP.
         digest: of what a run learns from, wherever the pictures lie.
+        judged: whether anything is known of its pictures that can be reported.
     """
 
     file: Path
     store: Path
     digest: str = ""
     failure: str | None = None
+    judged: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ class Labeler:
                 found[name] = Labels(file, store, failure=str(error))
                 continue
             labels.write(file)
-            found[name] = Labels(file, store, _digest(labels))
+            judged = bool((_truth_of(dataset.judged_truth, labels) >= 0).any())
+            found[name] = Labels(file, store, _digest(labels), judged=judged)
         return found
 
     def _score(self, dataset: Dataset, chosen: Strategy, store: Path) -> PseudoLabels:
@@ -119,7 +122,7 @@ class Labeler:
     def _part(self, dataset: Dataset, labels: PseudoLabels, subset: str) -> PseudoLabels:
         if subset in self.subsets:
             return choose_pictures(labels, only=self.subsets[subset]).labels
-        known = _truth_of(dataset, labels) >= 0
+        known = _truth_of(dataset.train_truth, labels) >= 0
         rows = {WITH_TRUTH: known.all(axis=1), WITHOUT_TRUTH: ~known.any(axis=1)}[subset]
         if not rows.any():
             raise CdulEdgeError(f"no training picture is {subset}: compare all of them")
@@ -128,10 +131,8 @@ class Labeler:
 
 def _copy_truth(dataset: Dataset) -> PseudoLabels:
     """The truth as labels, of the pictures for which every class is known."""
-    pictures = find_images(dataset.source.images)
-    table = read_truth(dataset.train_truth)
-    truth = table.for_paths(pictures.paths, dataset.classes, pictures.root)
-    rows = np.flatnonzero((truth >= 0).all(axis=1))
+    pictures, table = find_images(dataset.source.images), read_truth(dataset.train_truth)
+    rows = np.flatnonzero((table.labels >= 0).all(axis=1))
     if not len(rows):
         raise CdulEdgeError(
             f"{dataset.source.train_truth} knows every class of no picture: nothing can be learned "
@@ -139,15 +140,19 @@ def _copy_truth(dataset: Dataset) -> PseudoLabels:
         )
     return PseudoLabels(
         root=pictures.root,
-        paths=tuple(pictures.paths[row] for row in rows),
+        paths=tuple(table.paths[row] for row in rows),
         classes=dataset.classes,
-        scores=truth[rows].astype(np.float32),
+        scores=table.labels[rows].astype(np.float32),
         thresholds=np.full(len(dataset.classes), 0.5, np.float32),
     )
 
 
-def _truth_of(dataset: Dataset, labels: PseudoLabels) -> Truth:
-    return read_truth(dataset.train_truth).for_paths(labels.paths, labels.classes, labels.root)
+def _truth_of(copy: Path, labels: PseudoLabels) -> Truth:
+    """(N, C) of the dataset's copy of the truth, which may know none of these pictures."""
+    table = read_truth(copy)
+    unknown = np.full(len(labels.classes), -1, np.int8)
+    rows = dict(zip(table.paths, table.labels, strict=True))
+    return np.array([rows.get(path, unknown) for path in labels.paths], np.int8)
 
 
 def _digest(labels: PseudoLabels) -> str:

@@ -51,6 +51,7 @@ class StudyRequest:
         jobs: runs at once, each in its own process, with `threads` each; None is cores / jobs.
         device: where CLIP and the networks run.
         keep_runs: keep the checkpoints of finished runs.
+        keep_rows: keep those of these strategies, methods and levels.
 
     Raises:
         CdulEdgeError: unknown names, nothing to run, or an option that the study decides.
@@ -75,6 +76,7 @@ class StudyRequest:
     threads: int | None = None
     device: Device = "auto"
     keep_runs: bool = False
+    keep_rows: tuple[Row, ...] = ()
 
     def __post_init__(self) -> None:
         for name, variant in self.variants.items():

@@ -137,14 +137,14 @@ def _plan(request: StudyRequest, cell: Cell, dataset: Dataset, labels: Labels) -
         folder=request.out / "runs" / cell.path,
         result=result,
         train_truth=dataset.train_truth,
-        judged_truth=dataset.judged_truth,
+        judged_truth=dataset.judged_truth if labels.judged else None,
         judged=dataset.judged,
         val=dataset.source.val,
         val_truth=dataset.val_truth,
         decoded=dataset.decoded,
         device=request.device,
         threads=request.threads or max(1, usable_cores() // request.jobs),
-        keep_run=request.keep_runs,
+        keep_run=request.keep_runs or cell.row in request.keep_rows,
         curves=request.curves,
     )
 

@@ -1,0 +1,197 @@
+"""Figures of `benchmarks.real_world`, from the scores that finished runs kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.photographs import REPORTED, reported_columns
+from benchmarks.world_rows import STRATEGIES, Comparison
+from cdul_edge.labelling import ImportRequest, label
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.labels.subset import take_rows
+from cdul_edge.study.cells import Cell, Row
+from cdul_edge.study.outcome import read_finished
+from cdul_edge.study.variants import STRATEGIES as WAYS_TO_LABEL
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.verdict import Estimate
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import SilentConsole
+from cdul_edge_runtime.metrics.bootstrap import estimate_mean, estimate_mean_gain, estimate_mean_map
+from cdul_edge_runtime.metrics.metrics import (
+    MetricsReport,
+    evaluate_scores,
+    mean_average_precision,
+)
+from cdul_edge_runtime.metrics.truth import TruthTable
+
+Scores = npt.NDArray[np.float32]
+Truth = npt.NDArray[np.int8]
+JUDGED = ClassList(REPORTED)
+
+
+class Judged(NamedTuple):
+    """Scores of the reported classes (V, 8), and what they are worth."""
+
+    scores: Scores
+    report: MetricsReport
+    best_f1: float
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRow:
+    """The finished cells of a row.
+
+    Attributes:
+        truth: (V, 8) of the pictures that judge, the same for every row.
+        runs, seconds: by seed; of the steps alone.
+    """
+
+    row: Row
+    truth: Truth
+    runs: Mapping[int, Judged]
+    seconds: Mapping[int, float]
+
+    def to_dict(self) -> dict[str, object]:
+        """Means over the seeds, and the 95 % interval of the mean mAP over pictures."""
+        strategy, method, level = self.row
+        maps = [one.report.map for one in self.runs.values()]
+        interval = estimate_mean_map([one.scores for one in self.runs.values()], self.truth)
+        return {
+            "strategy": strategy,
+            "method": method,
+            "level": level,
+            "seeds": {str(seed): _round(one.report.map) for seed, one in self.runs.items()},
+            "map": _round(fmean(maps)),
+            "map_deviation": _round(stdev(maps)) if len(maps) > 1 else None,
+            "map_interval": ends(interval),
+            "ap": {
+                name: _round(fmean(one.report.ap[name] for one in self.runs.values()))
+                for name in REPORTED
+            },
+            **_mean_quality(list(self.runs.values())),
+            "seconds": _round(fmean(self.seconds.values())),
+        }
+
+
+def read_row(study: Path, row: Row, seeds: Sequence[int], table: TruthTable) -> FinishedRow | None:
+    """The finished cells of a row in a study's folder; None where there is none."""
+    runs: dict[int, Judged] = {}
+    seconds: dict[int, float] = {}
+    truth: Truth | None = None
+    for seed in seeds:
+        cell = Cell(*row, seed)
+        result = study / "cells" / cell.path.with_suffix(".json")
+        if not result.is_file():
+            continue
+        scored = PseudoLabels.read(study / "runs" / cell.path / "heldout_scores.parquet")
+        if truth is None:
+            truth = truth_of(scored, table)
+        runs[seed] = judge(scored, truth)
+        seconds[seed] = read_finished(result).measures["seconds"] or math.nan
+    return None if truth is None else FinishedRow(row, truth, runs, seconds)
+
+
+def truth_of(scored: PseudoLabels, table: TruthTable) -> Truth:
+    """(V, 8) truth of the reported classes."""
+    whole = table.for_paths(scored.paths, scored.classes, scored.root)
+    return np.asarray(whole[:, reported_columns(scored.classes)])
+
+
+def judge(scored: PseudoLabels, truth: Truth) -> Judged:
+    """Scores of the reported classes at their own thresholds, and at the best ones there are."""
+    columns = reported_columns(scored.classes)
+    scores = scored.scores[:, columns]
+    report = evaluate_scores(scores, truth, JUDGED, scored.thresholds[columns])
+    return Judged(scores, report, best_macro_f1(scores, truth))
+
+
+def best_macro_f1(scores: Scores, truth: Truth) -> float:
+    """Macro F1 in percent with each class at the threshold that is best for it in the truth."""
+    best = []
+    for column in range(scores.shape[1]):
+        known = truth[:, column] >= 0
+        positive = truth[known, column] == 1
+        if not positive.any():
+            continue
+        ranked = np.argsort(-scores[known, column], kind="stable")
+        values = scores[known, column][ranked]
+        hits = np.cumsum(positive[ranked])
+        last_of_tie = np.append(np.flatnonzero(np.diff(values)), len(values) - 1)
+        f1 = 2 * hits[last_of_tie] / (last_of_tie + 1 + positive.sum())
+        best.append(float(f1.max()))
+    return 100 * fmean(best) if best else math.nan
+
+
+def compare(comparison: Comparison, rows: Mapping[Row, FinishedRow]) -> dict[str, object] | None:
+    """What one row gains over another, by seed, with both intervals; None unless both were run."""
+    better, worse = rows.get(comparison.better), rows.get(comparison.worse)
+    seeds = sorted(set(better.runs) & set(worse.runs)) if better and worse else []
+    if better is None or worse is None or not seeds:
+        return None
+    gains = {seed: better.runs[seed].report.map - worse.runs[seed].report.map for seed in seeds}
+    pairs = [better.runs[s].scores for s in seeds], [worse.runs[s].scores for s in seeds]
+    over_pictures = estimate_mean_gain(*pairs, better.truth)
+    means = [fmean(one.runs[s].report.map for s in seeds) for one in (better, worse)]
+    return {
+        "comparison": comparison.name,
+        "better": list(comparison.better),
+        "worse": list(comparison.worse),
+        "gains": {str(seed): _round(gain) for seed, gain in gains.items()},
+        "mean": _round(fmean(gains.values())),
+        "ratio": _round(100 * means[0] / means[1]),
+        "over_seeds": ends(estimate_mean(list(gains.values()))),
+        "over_pictures": ends(over_pictures),
+    }
+
+
+def judge_labels(similarities: Path, table: TruthTable, work: Path) -> list[dict[str, object]]:
+    """Labels of every way to label, on the pictures with truth; all rows of the file make them."""
+    found: list[dict[str, object]] = []
+    for name in STRATEGIES:
+        scoring = WAYS_TO_LABEL[name].scoring
+        label(ImportRequest(similarities, work, scoring=scoring), SilentConsole())
+        labels = PseudoLabels.read(work)
+        whole = table.for_paths(labels.paths, labels.classes)
+        known = np.flatnonzero((whole >= 0).all(axis=1))
+        if not len(known):
+            raise CdulEdgeError(f"the truth knows none of the pictures of {similarities}")
+        some, truth = take_rows(labels, known), whole[known]
+        judged = judge(some, truth[:, reported_columns(labels.classes)])
+        found.append(
+            {
+                "labels": name,
+                "pictures": len(known),
+                "map": _round(judged.report.map),
+                "map_all_classes": _round(mean_average_precision(some.scores, truth)),
+                "ap": {name: _round(value) for name, value in judged.report.ap.items()},
+                **_mean_quality([judged]),
+            }
+        )
+    return found
+
+
+def ends(estimate: Estimate) -> list[float | None]:
+    """Both ends of an interval; JSON has no infinity."""
+    return [_round(end) for end in (estimate.low, estimate.high)]
+
+
+def _mean_quality(judged: Sequence[Judged]) -> dict[str, float | None]:
+    f1, best = (fmean(one.report.macro_f1 for one in judged), fmean(one.best_f1 for one in judged))
+    return {
+        "macro_f1": _round(f1),
+        "macro_f1_best": _round(best),
+        "f1_share": _round(100 * f1 / best) if best > 0 else None,
+        "ece": _round(fmean(one.report.ece for one in judged)),
+    }
+
+
+def _round(value: float) -> float | None:
+    return round(value, 2) if math.isfinite(value) else None

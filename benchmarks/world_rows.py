@@ -1,0 +1,175 @@
+"""What `benchmarks.real_world` runs: rows of its parts, recipes to choose from, comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, get_args
+
+from benchmarks.published_settings import PUBLISHED
+from benchmarks.published_settings import VARIANTS as PUBLISHED_VARIANTS
+from cdul_edge.study.cells import Row
+from cdul_edge.study.variants import MethodVariant
+from cdul_edge.training.config import METHODS as EVERY_METHOD
+from cdul_edge.training.presets import ConfigChanges
+
+Part = Literal["labels", "strategies", "methods", "observed", "bounds", "published", "recipes"]
+PARTS: tuple[Part, ...] = get_args(Part)
+Protocol = Literal["final", "tune"]
+
+# What judges on the held-out photographs, and what is judged on those with truth while networks
+# learn from the others: defaults are chosen by the latter.
+PARTS_OF: dict[Protocol, tuple[Part, ...]] = {
+    "final": ("labels", "strategies", "methods", "observed", "bounds", "published"),
+    "tune": ("labels", "recipes", "methods", "strategies"),
+}
+
+EVIDENCE = "default"  # the strategy of `cdul-edge label`
+STRATEGIES = ("global", "cdul", "max", EVIDENCE)
+METHODS = tuple(
+    name for name in EVERY_METHOD if name != "ccd"
+)  # it asks the CLIP, which is not here
+NOTHING = "none"
+LEVEL = "10%"
+HALF = "with-truth"
+# As many steps on the photographs with truth as on all of them.
+LONG = "fixed-as-many-steps"
+
+
+def rows_of(part: Part, protocol: Protocol, recipes: Sequence[str] = ()) -> tuple[Row, ...]:
+    """The study's rows of a part; labels are judged without any."""
+    where = "" if protocol == "final" else "@without-truth"
+    rows: dict[Part, tuple[Row, ...]] = {
+        "labels": (),
+        "strategies": tuple((f"{name}{where}", "fixed", NOTHING) for name in STRATEGIES),
+        "methods": tuple((f"{EVIDENCE}{where}", name, NOTHING) for name in METHODS),
+        "observed": tuple((EVIDENCE, name, LEVEL) for name in METHODS),
+        "bounds": BOUNDS,
+        "published": PUBLISHED,
+        "recipes": tuple((f"{EVIDENCE}{where}", name, NOTHING) for name in recipes),
+    }
+    return rows[part]
+
+
+FREE, FREE_HALF, TRUTH = (
+    (strategy, "fixed", NOTHING) for strategy in (EVIDENCE, f"{EVIDENCE}@{HALF}", "truth")
+)
+FREE_HALF_LONG, TRUTH_LONG = ((row[0], LONG, NOTHING) for row in (FREE_HALF, TRUTH))
+BOUNDS: tuple[Row, ...] = (TRUTH, FREE_HALF, FREE, TRUTH_LONG, FREE_HALF_LONG)
+
+
+class Comparison(NamedTuple):
+    """Two rows whose difference is reported, better minus worse."""
+
+    name: str
+    better: Row
+    worse: Row
+
+
+def comparisons(methods: Sequence[str] = METHODS) -> tuple[Comparison, ...]:
+    """Every difference that is reported of the final protocol."""
+    pairs = (
+        ("evidence", EVIDENCE, "cdul"),
+        ("cdul", "cdul", "global"),
+        ("evidence", EVIDENCE, "max"),
+    )
+    return (
+        Comparison("free labels against the truth of the same photographs", FREE_HALF, TRUTH),
+        Comparison("the same, as many steps as on all", FREE_HALF_LONG, TRUTH_LONG),
+        Comparison("free labels of all photographs against the truth of half", FREE, TRUTH),
+        Comparison("the same, as many steps", FREE, TRUTH_LONG),
+        *(
+            Comparison(
+                f"{name} labels against {worse} labels",
+                (better, "fixed", NOTHING),
+                (worse, "fixed", NOTHING),
+            )
+            for name, better, worse in pairs
+        ),
+        *(
+            Comparison(
+                f"{name} against fixed", (EVIDENCE, name, NOTHING), (EVIDENCE, "fixed", NOTHING)
+            )
+            for name in methods
+            if name != "fixed"
+        ),
+        *(
+            Comparison(
+                f"{name}: {LEVEL} observed against none",
+                (EVIDENCE, name, LEVEL),
+                (EVIDENCE, name, NOTHING),
+            )
+            for name in methods
+        ),
+    )
+
+
+# One thing changed at a time, then a few together; each differs from the product's defaults.
+RECIPES: dict[str, ConfigChanges] = {
+    "base": ConfigChanges(),
+    **{
+        f"rate-{rate:g}": ConfigChanges(learning_rate=rate)
+        for rate in (3e-5, 2e-4, 3e-4, 5e-4, 1e-3)
+    },
+    **{f"head-{by:g}": ConfigChanges(head_rate_multiplier=by) for by in (1.0, 3.0, 30.0)},
+    **{f"epochs-{count}": ConfigChanges(epochs=count) for count in (5, 10, 15, 30)},
+    **{f"batch-{size}": ConfigChanges(batch_size=size) for size in (16, 64)},
+    **{
+        f"side-{side}": ConfigChanges(height_px=side, width_px=side)
+        for side in (160, 192, 256, 288, 320)
+    },
+    "letterbox": ConfigChanges(resize="letterbox"),
+    "center": ConfigChanges(resize="center"),
+    **{f"decay-{decay:g}": ConfigChanges(weight_decay=decay) for decay in (0.0, 0.01, 0.2)},
+    "no-flip": ConfigChanges(flip=False),
+    "shift-0.125": ConfigChanges(shift=0.125),
+    **{f"color-{by:g}": ConfigChanges(color=by) for by in (0.2, 0.4)},
+    **{f"zoom-in-{by:g}": ConfigChanges(zoom_in=by) for by in (0.3, 0.5, 0.7)},
+    **{f"zoom-out-{by:g}": ConfigChanges(zoom_out=by) for by in (0.3, 0.5)},
+    "zoom-both": ConfigChanges(zoom_in=0.5, zoom_out=0.3),
+    **{f"mixup-{by:g}": ConfigChanges(mixup=by) for by in (0.2, 0.5)},
+    **{
+        f"ema-{decay:g}": ConfigChanges(ema_decay=decay, ema_warmup=True)
+        for decay in (0.98, 0.99, 0.995)
+    },
+    "freeze-norms": ConfigChanges(freeze_norms=True),
+    "freeze-trunk-1": ConfigChanges(freeze_trunk_epochs=1),
+    "clip-1": ConfigChanges(gradient_clip=1.0),
+    "hard": ConfigChanges(labels="hard"),
+    "fast": ConfigChanges(learning_rate=3e-4, epochs=10),
+    "fast-ema": ConfigChanges(learning_rate=3e-4, epochs=10, ema_decay=0.99, ema_warmup=True),
+    "fast-zoom": ConfigChanges(learning_rate=3e-4, epochs=10, zoom_in=0.5, color=0.2),
+    "fast-zoom-ema": ConfigChanges(
+        learning_rate=3e-4, epochs=10, zoom_in=0.5, color=0.2, ema_decay=0.99, ema_warmup=True
+    ),
+    "fast-norms": ConfigChanges(learning_rate=3e-4, epochs=10, freeze_norms=True),
+    "fast-mixup": ConfigChanges(learning_rate=3e-4, epochs=10, mixup=0.2),
+    "faster": ConfigChanges(learning_rate=1e-3, epochs=6, head_rate_multiplier=3.0),
+    "long-zoom-ema": ConfigChanges(
+        learning_rate=2e-4, epochs=30, zoom_in=0.5, color=0.2, ema_decay=0.995, ema_warmup=True
+    ),
+    "large-fast": ConfigChanges(learning_rate=3e-4, epochs=10, height_px=288, width_px=288),
+}
+
+
+def variants_of(epochs: int, with_truth: int, pictures: int) -> dict[str, MethodVariant]:
+    """Every way to learn that a study does not know by itself.
+
+    Args:
+        epochs: of every other run.
+        with_truth, pictures: training photographs with truth, and all of them.
+    """
+    longer = max(1, round(epochs * pictures / max(with_truth, 1)))
+    return {
+        **PUBLISHED_VARIANTS,
+        LONG: MethodVariant("fixed", options=ConfigChanges(epochs=longer)),
+        **{
+            name: MethodVariant("fixed", options.get("labels"), options=_without_labels(options))
+            for name, options in RECIPES.items()
+        },
+    }
+
+
+def _without_labels(options: ConfigChanges) -> ConfigChanges:
+    kept = options.copy()
+    kept.pop("labels", None)
+    return kept
