@@ -37,8 +37,8 @@ from cdul_edge_runtime.metrics.bootstrap import Z
 
 Floats = npt.NDArray[np.floating[Any]]
 
-_ENDS = 24  # halvings of [0, 1] for an end of an interval: 6e-8
-_SHARES = 40  # halvings for the shares that make a figure true
+_ENDS = 18  # halvings of [0, 1] for an end of an interval: 4e-6
+_SHARES = 30  # halvings for the shares that make a figure true
 _STEEPEST = 60.0  # the multiplier that they come from is a hyperbolic sine of at most this
 
 
@@ -165,7 +165,8 @@ class _Test:
         self._gain, self._cost = gain * sizes / whole, cost * sizes / whole
         self._constant = constant / whole
         self._shares = answers.positive / np.maximum(answered, 1)
-        self._open = (answered > 0) & (answered < sizes)  # the others are known, or not needed
+        needed = (gain != 0) | (cost != 0)
+        self._open = needed & (answered < sizes)  # the other shares are known
         left = np.maximum(sizes - answered, 1)
         self._trials = (answered * (sizes - 1) / left)[self._open]
         self._hits = self._shares[:, self._open] * self._trials

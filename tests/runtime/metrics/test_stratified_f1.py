@@ -55,14 +55,14 @@ def test_no_positive_at_all_leaves_an_interval_with_a_width() -> None:
     """Wilson's upper end after 0 of n is z^2 / (m + z^2), with m = n (N - 1) / (N - n)."""
     found = estimate_figures(answers((1, 0), (101, 10), (20, 10), (0, 0)))
     trials = 20 * 100 / 81
-    assert plain(found.precision) == pytest.approx((0, 0, Z**2 / (trials + Z**2)), abs=1e-6)
+    assert plain(found.precision) == pytest.approx((0, 0, Z**2 / (trials + Z**2)), abs=1e-5)
 
 
 def test_nothing_is_left_to_doubt_where_everything_was_answered() -> None:
     found = estimate_figures(answers((1, 0, 0), (20, 30, 5), (20, 30, 5), (15, 3, 2)))
-    assert plain(found.precision) == pytest.approx((0.75,) * 3, abs=1e-6)
-    assert plain(found.recall) == pytest.approx((0.75,) * 3, abs=1e-6)
-    assert plain(found.f1) == pytest.approx((30 / 40,) * 3, abs=1e-6)
+    assert plain(found.precision) == pytest.approx((0.75,) * 3, abs=1e-5)
+    assert plain(found.recall) == pytest.approx((0.75,) * 3, abs=1e-5)
+    assert plain(found.f1) == pytest.approx((30 / 40,) * 3, abs=1e-5)
 
 
 def test_no_interval_goes_beyond_what_the_answers_leave_possible() -> None:
@@ -82,8 +82,8 @@ def test_more_answers_of_the_same_kind_make_every_interval_narrower() -> None:
 def test_a_class_that_is_never_predicted_is_never_found() -> None:
     found = estimate_figures(answers((0, 0), (50, 50), (10, 10), (2, 1)))
     assert math.isnan(plain(found.precision)[0])
-    assert plain(found.recall) == pytest.approx((0, 0, 0), abs=1e-6)
-    assert plain(found.f1) == pytest.approx((0, 0, 0), abs=1e-6)
+    assert plain(found.recall) == pytest.approx((0, 0, 0), abs=1e-5)
+    assert plain(found.f1) == pytest.approx((0, 0, 0), abs=1e-5)
 
 
 def test_without_a_positive_recall_is_unknown_and_f1_is_zero_at_least_here() -> None:
@@ -120,7 +120,7 @@ def test_samples_side_by_side_are_estimated_as_each_alone() -> None:
         alone = estimate_figures(Answers(above, sizes, answered, positive[row : row + 1]))
         for one, other in zip(together, alone, strict=True):
             for left, right in zip(one, other, strict=True):
-                np.testing.assert_allclose(left[row], right[0], atol=1e-7)
+                np.testing.assert_allclose(left[row], right[0], atol=1e-5)
 
 
 def test_a_mean_has_the_interval_that_its_uneven_parts_leave_it() -> None:
