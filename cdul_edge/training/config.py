@@ -112,7 +112,8 @@ class TrainConfig:
         ema_decay: Decay of a running mean of the weights, which is then the result; 0 turns it off.
         ema_warmup: Let that decay start low, so that a short run's mean forgets where it began.
         freeze_trunk_epochs: So many first epochs train the new last layer only.
-        freeze_norms: Keep the mean and variance of every batch norm as the weights brought them.
+        freeze_norms: Keep the mean and variance of every batch norm as the pretrained weights
+            brought them; without such weights they are learned all the same.
         precision: Number format of the forward pass; losses, weights and optimizer stay float32.
         flip: Mirror half of the pictures.
         shift: Move pictures by up to this fraction of the side; the gap is filled by reflection.

@@ -95,6 +95,7 @@ def begin_epoch(
     """Training mode, but for what the epoch (counted from 1) keeps still.
 
     A frozen trunk computes as it will on the device, so that its head learns on its own features.
+    Norms that no pretrained weights have filled have no statistics to keep: they always learn.
     """
     heads = _heads(network)
     kept = {id(values) for layer in heads for values in layer.parameters()}
@@ -105,7 +106,7 @@ def begin_epoch(
     network.train(not frozen)
     for layer in heads:
         layer.train()
-    if config.freeze_norms:
+    if config.freeze_norms and config.weights != "none":
         for module in network.modules():
             if isinstance(module, _BatchNorm):
                 module.eval()

@@ -63,6 +63,39 @@ class ConfigChanges(TypedDict, total=False):
     seed: int | None
 
 
+# What a preset takes for granted where its paper says nothing; the defaults, which photographs
+# chose, may change without it.
+_PLAIN: ConfigChanges = {
+    "network": "resnet50",
+    "weights": "default",
+    "local_global": False,
+    "height_px": 224,
+    "width_px": 224,
+    "resize": "squash",
+    "method": "cdul",
+    "labels": "soft",
+    "epochs": 20,
+    "batch_size": 32,
+    "optimizer": "adamw",
+    "learning_rate": 1e-4,
+    "weight_decay": 0.05,
+    "momentum": 0.9,
+    "head_rate_multiplier": 10.0,
+    "schedule": "cosine",
+    "gradient_clip": 0.0,
+    "ema_decay": 0.0,
+    "ema_warmup": False,
+    "freeze_trunk_epochs": 0,
+    "freeze_norms": False,
+    "flip": True,
+    "shift": 0.0,
+    "color": 0.0,
+    "shuffle_colors": 0.0,
+    "zoom_in": 0.0,
+    "zoom_out": 0.0,
+    "mixup": 0.0,
+}
+
 # CDUL as its paper writes it (eq. 7 and 8), without our anchor, freeze and guard.
 # The paper gives neither eta nor sigma: 1 and 1 are those of its public reproduction.
 _CDUL_PAPER: ConfigChanges = {
@@ -83,6 +116,7 @@ _CDUL_PAPER: ConfigChanges = {
 # CDUL section 4.1: ResNet-101 of ImageNet, Adam (AdamW without decay is Adam), rate 1e-5,
 # 20 epochs, whole picture. The input size is that of the method's code family.
 _PAPER: ConfigChanges = {
+    **_PLAIN,
     **_CDUL_PAPER,
     "network": "resnet101",
     "weights": "IMAGENET1K_V1",
@@ -90,18 +124,11 @@ _PAPER: ConfigChanges = {
     "width_px": 448,
     "resize": "squash",
     "epochs": 20,
-    "optimizer": "adamw",
     "learning_rate": 1e-5,
     "weight_decay": 0.0,
     "head_rate_multiplier": 1.0,
     "schedule": "constant",
     "rate_warmup_steps": 0,
-    "gradient_clip": 0.0,
-    "ema_decay": 0.0,
-    "flip": True,
-    "shift": 0.0,
-    "color": 0.0,
-    "shuffle_colors": 0.0,
 }
 
 # PU-MLC as its authors' code trains it with a tenth of the labels known; a batch is that of its two
@@ -111,8 +138,8 @@ _PAPER: ConfigChanges = {
 # weights instead. Their network is a ResNet-101 with `local_global`, semantic decoupling and a
 # gated graph; only the first two are available, by --network and --local-global.
 _PU_MLC: ConfigChanges = {
+    **_PLAIN,
     "method": "pu-mlc",
-    "optimizer": "adamw",
     "weight_decay": 1e-4,
     "head_rate_multiplier": 1.0,
 }
@@ -138,6 +165,7 @@ PRESETS: dict[Preset, ConfigChanges] = {
         "method_settings": {"gamma": 0.55, "alpha": 1.0},
     },
     "demo": {
+        **_PLAIN,
         "network": "clip:demo",
         "height_px": 96,
         "width_px": 96,

@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.presets import ConfigChanges, Preset, make_config
+from cdul_edge.training.presets import PRESETS, ConfigChanges, Preset, make_config
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
@@ -127,6 +127,30 @@ def test_the_presets_of_pu_mlc_hold_its_codes_numbers(
     assert (config.learning_rate, config.head_rate_multiplier) == (rate, 1.0)
     assert config.ema_decay == ema
     assert config.method_settings == {"gamma": gamma, "alpha": alpha}
+
+
+def test_the_drawn_world_trains_as_it_always_did() -> None:
+    """What the demo's figures in docs/ were measured with; defaults may change, this may not."""
+    config = make_config("demo")
+    assert (config.network, config.weights, config.method) == ("clip:demo", "default", "cdul")
+    assert (config.height_px, config.epochs, config.batch_size) == (96, 10, 32)
+    assert (config.learning_rate, config.head_rate_multiplier) == (2e-3, 1.0)
+    assert (config.weight_decay, config.schedule, config.rate_warmup_steps) == (
+        0.05,
+        "cosine",
+        None,
+    )
+    assert (config.flip, config.shift, config.color, config.shuffle_colors) == (
+        True, 0.125, 0.4, 0.5,
+    )  # fmt: skip
+    assert (config.zoom_in, config.zoom_out, config.mixup) == (0.0, 0.0, 0.0)
+    assert (config.ema_decay, config.freeze_trunk_epochs, config.freeze_norms) == (0.0, 0, False)
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "cdul-paper"])
+def test_a_preset_leaves_nothing_but_chance_and_the_method_to_the_defaults(preset: Preset) -> None:
+    open_settings = {one.name for one in fields(TrainConfig)} - set(PRESETS[preset])
+    assert open_settings <= {"method_settings", "rate_warmup_steps", "precision", "seed"}
 
 
 def test_an_option_goes_before_the_preset_and_the_preset_before_the_default() -> None:

@@ -181,3 +181,9 @@ def test_frozen_norms_keep_their_statistics_and_learn_their_weights() -> None:
     norm = network[1]
     assert norm.state_dict()["running_mean"].tolist() == [0.0] * 4
     assert all(values.grad is not None for values in norm.parameters())
+
+
+def test_norms_without_pretrained_weights_learn_their_statistics_whatever_is_asked() -> None:
+    network, config = small_network(), TrainConfig(freeze_norms=True, weights="none")
+    begin_epoch(network, make_optimizer(network, config), config, epoch=1)
+    assert network[1].training
