@@ -17,7 +17,9 @@ from cdul_edge_runtime.pictures.preprocess import Preprocess
 class Deploy(nn.Module):
     """A trained network with its normalization before it and the sigmoid after it.
 
-    Takes (N, H, W, 3) uint8 RGB, gives (N, C) float32 scores. The given network is copied.
+    Takes (N, H, W, 3) uint8 RGB, gives (N, C) float32 scores. The given network is copied, and of
+    timm's networks the branches that only training needs (RepVGG's, MobileOne's, FastViT's) are
+    merged into one convolution each.
     """
 
     scale: torch.Tensor
@@ -25,7 +27,7 @@ class Deploy(nn.Module):
 
     def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
         super().__init__()
-        self.network = copy.deepcopy(network)
+        self.network = _merge_branches(copy.deepcopy(network))
         mean = torch.tensor(preprocess.mean, dtype=torch.float64)
         std = torch.tensor(preprocess.std, dtype=torch.float64)
         self.register_buffer("scale", (1 / (255 * std)).float().reshape(1, 3, 1, 1))
@@ -37,6 +39,15 @@ class Deploy(nn.Module):
         pixels = images.to(torch.float32).permute(0, 3, 1, 2)
         logits = self.network(pixels * self.scale + self.shift)
         return torch.sigmoid(logits)
+
+
+def _merge_branches(network: nn.Module) -> nn.Module:
+    if not type(network).__module__.startswith("timm."):
+        return network
+    from timm.utils import reparameterize_model
+
+    merged: nn.Module = reparameterize_model(network.eval(), inplace=True)
+    return merged
 
 
 def torch_scores(

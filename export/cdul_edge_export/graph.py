@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import defs, helper, numpy_helper, shape_inference
@@ -18,6 +19,8 @@ Shape = tuple[int | None, ...]
 Shapes = dict[str, Shape]
 
 _GLOBAL_POOLING = {"ReduceMean": "GlobalAveragePool", "ReduceMax": "GlobalMaxPool"}
+# What Resize of opset 18 can do beside that of opset 13, and how it says that it does not.
+_RESIZE_18 = {"antialias": 0, "keep_aspect_ratio_policy": b"stretch"}
 _REDUCTIONS = {
     f"Reduce{name}"
     for name in "L1 L2 LogSum LogSumExp Max Mean Min Prod SumSquare".split()  # ReduceSum: since 13
@@ -29,7 +32,8 @@ def lower_opset(model: onnx.ModelProto) -> tuple[str, ...]:
 
     Pooling over height and width becomes GlobalAveragePool or GlobalMaxPool (and a Reshape after
     it Flatten), which int8 and TensorRT handle best; other reductions take their axes as an
-    attribute again; Split loses `num_outputs`. Every other operator must mean the same in both.
+    attribute again; Split loses `num_outputs`; Resize to a known size gets constant scales. Every
+    other operator must mean the same in both.
 
     Returns:
         Operators that have no equal in opset 17, sorted; the model is then left at its opset.
@@ -97,6 +101,8 @@ def _replace_nodes(graph: onnx.GraphProto, constants: Constants, shapes: Shapes)
             nodes += _lower_reduction(node, constants, shapes)
         elif node.op_type == "Split":
             nodes.append(_lower_split(node, shapes))
+        elif node.op_type == "Resize":
+            nodes.append(_lower_resize(node, graph, shapes))
         elif _flattens(node, constants, shapes):
             nodes.append(
                 helper.make_node("Flatten", node.input[:1], node.output, node.name, axis=1)
@@ -153,6 +159,38 @@ def _lower_split(node: onnx.NodeProto, shapes: Shapes) -> onnx.NodeProto:
     return helper.make_node("Split", node.input, node.output, node.name, axis=axis)
 
 
+def _lower_resize(node: onnx.NodeProto, graph: onnx.GraphProto, shapes: Shapes) -> onnx.NodeProto:
+    """The same without what opset 18 added, where it is not used.
+
+    With constant scales the target size is not computed from the picture's at run time.
+    """
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    used = any(attributes.get(name, none) != none for name, none in _RESIZE_18.items())
+    if used or "axes" in attributes:
+        return node
+    inputs = list(node.input)
+    scales = _whole_scales(shapes.get(inputs[0], ()), shapes.get(node.output[0], ()))
+    if len(inputs) == 4 and inputs[3] and scales:
+        inputs = [inputs[0], "", f"{node.name}_scales"]
+        values = np.array([1, 1, *scales], np.float32)
+        graph.initializer.append(numpy_helper.from_array(values, inputs[2]))
+    kept = {name: value for name, value in attributes.items() if name not in _RESIZE_18}
+    return helper.make_node("Resize", inputs, node.output, node.name, **kept)
+
+
+def _whole_scales(before: Shape, after: Shape) -> list[int]:
+    """How often height and width go into the new ones; empty where not a whole number of times.
+
+    Of others a float32 scale would not say the size: 3 x 2.3333333 is less than 7.
+    """
+    if len(before) != 4 or len(after) != 4:
+        return []
+    sides = [(a, b) for a, b in zip(before[2:], after[2:], strict=True) if a and b]
+    return (
+        [b // a for a, b in sides] if len(sides) == 2 and not any(b % a for a, b in sides) else []
+    )
+
+
 def _constants(graph: onnx.GraphProto) -> Constants:
     found = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
@@ -174,10 +212,15 @@ def _shapes(model: onnx.ModelProto) -> Shapes:
 
 
 def _drop_unused(graph: onnx.GraphProto) -> None:
-    used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
-    kept_nodes = [n for n in graph.node if n.op_type != "Constant" or n.output[0] in used]
+    nodes = [onnx.NodeProto.FromString(n.SerializeToString()) for n in graph.node]
+    outputs = {output.name for output in graph.output}
+    while True:
+        used = {name for node in nodes for name in node.input} | outputs
+        kept_nodes = [node for node in nodes if used & set(node.output)]
+        if len(kept_nodes) == len(nodes):
+            break
+        nodes = kept_nodes
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    nodes = [onnx.NodeProto.FromString(n.SerializeToString()) for n in kept_nodes]
     tensors = [onnx.TensorProto.FromString(t.SerializeToString()) for t in kept]
     del graph.node[:]
     del graph.initializer[:]
@@ -193,6 +236,8 @@ def _same_in_17(node: onnx.NodeProto, opset: int) -> bool:
         return len(node.input) == 1
     if node.op_type == "Split":
         return "num_outputs" not in attributes
+    if node.op_type == "Resize":
+        return not attributes.keys() & {*_RESIZE_18, "axes"}
     if node.op_type == "Pad":
         return len(node.input) <= 3  # the fourth, axes, came with 18
     if node.op_type in ("ScatterND", "ScatterElements"):

@@ -117,6 +117,39 @@ def test_pad_without_axes_means_the_same() -> None:
     assert_lowered(model_of([node], {"pads": [0, 0, 1, 1, 0, 0, 1, 1]}), ["Pad"])
 
 
+def resize(**options: Any) -> list[onnx.NodeProto]:
+    """Nearest upsampling of (N, 3, 4, 4) to 8 x 12, as torch's exporter writes it."""
+    settings: dict[str, Any] = {
+        "mode": "nearest",
+        "coordinate_transformation_mode": "asymmetric",
+        "nearest_mode": "floor",
+        "antialias": 0,
+        "keep_aspect_ratio_policy": "stretch",
+    }
+    return [
+        helper.make_node("Shape", ["x"], ["leading"], start=0, end=2),
+        helper.make_node("Concat", ["leading", "sides"], ["size"], axis=0),
+        helper.make_node("Resize", ["x", "", "", "size"], ["y"], "up", **(settings | options)),
+    ]
+
+
+def test_a_resize_to_a_known_size_takes_constant_scales() -> None:
+    model = model_of(resize(), {"sides": [8, 12]}, shape=(2, 3, 4, 4))
+    assert_lowered(model, ["Resize"])
+    scales = {t.name: numpy_helper.to_array(t).tolist() for t in model.graph.initializer}
+    assert scales == {"up_scales": [1.0, 1.0, 2.0, 3.0]}
+
+
+def test_a_resize_by_no_whole_number_keeps_its_size() -> None:
+    model = model_of(resize(), {"sides": [7, 12]}, shape=(2, 3, 4, 4))
+    assert_lowered(model, ["Shape", "Concat", "Resize"])
+
+
+def test_a_resize_that_smooths_keeps_the_graph_at_its_opset() -> None:
+    model = model_of(resize(mode="linear", antialias=1), {"sides": [2, 2]}, shape=(2, 3, 4, 4))
+    assert lower_opset(model) == ("Resize",)
+
+
 def test_an_operator_of_opset_18_keeps_the_whole_graph_there_and_valid() -> None:
     nodes = [
         helper.make_node("ReduceMean", ["x", "axes"], ["m"]),

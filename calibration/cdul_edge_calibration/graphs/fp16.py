@@ -26,9 +26,13 @@ _KNOWN = frozenset(
     "Abs Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv Div "
     "Einsum Equal Erf Exp Expand Flatten Gather GatherND Gemm GlobalAveragePool GlobalMaxPool "
     "HardSigmoid HardSwish Identity LayerNormalization LeakyRelu MatMul MaxPool Mul Neg Not Pad "
-    "Pow ReduceMean ReduceSum Relu Reshape ScatterND Shape Sigmoid Slice Softmax Split Sqrt "
+    "Pow ReduceMean ReduceSum Relu Reshape Resize ScatterND Shape Sigmoid Slice Softmax Split Sqrt "
     "Squeeze Sub Tanh Transpose Unsqueeze Where".split()
 )
+# Sums of squares: over a feature map they leave FP16's range where no single value comes near it.
+_STAY_FP32 = frozenset({"InstanceNormalization", "ReduceL2", "ReduceSumSquare"})
+# Inputs that are FP32 whatever the others are: a Resize's region and scales.
+_ALWAYS_FP32 = {"Resize": (1, 2)}
 # Inputs that multiply: one that becomes 0 wipes out a channel.
 _SCALES = {
     "Mul": (0, 1),
@@ -44,7 +48,7 @@ def to_fp16(model: onnx.ModelProto, keep_fp32: Collection[str] = ()) -> onnx.Mod
     Args:
         model: FP32; it is not changed.
         keep_fp32: names of nodes that stay FP32, with casts around them. The node that makes the
-            scores always does: in FP16 a sigmoid near 1 has steps of 0.0005.
+            scores always does: in FP16 a sigmoid near 1 has steps of 0.0005. So do sums of squares.
 
     Raises:
         CdulEdgeError: an operator of which nobody has checked that it may become FP16.
@@ -53,15 +57,16 @@ def to_fp16(model: onnx.ModelProto, keep_fp32: Collection[str] = ()) -> onnx.Mod
     half.CopyFrom(model)
     name_nodes(half)
     graph = half.graph
-    unknown = sorted({node.op_type for node in graph.node} - _KNOWN)
+    unknown = sorted({node.op_type for node in graph.node} - _KNOWN - _STAY_FP32)
     if unknown:
         raise CdulEdgeError(
             f"the graph has {', '.join(unknown)}, which the FP16 converter does not know: "
             "leave FP16 out with --precision int8 --precision int8-cpu"
         )
     last = {node.name for node in graph.node if set(node.output) & {o.name for o in graph.output}}
+    squares = {node.name for node in graph.node if node.op_type in _STAY_FP32}
     floats = _float_tensors(half)
-    _Converter(graph, floats, set(keep_fp32) | last).run()
+    _Converter(graph, floats, set(keep_fp32) | last | squares).run()
     drop_unused(graph)
     del graph.value_info[:]
     onnx.checker.check_model(half, full_check=True)
@@ -137,7 +142,8 @@ class _Converter:
             self.made_half |= set(node.output) & self.floats
         # A Cast takes what comes; its own `to` says what it gives.
         for position, name in enumerate(node.input if node.op_type != "Cast" else ()):
-            if name in self.floats and half != (name in self.made_half):
+            half_input = half and position not in _ALWAYS_FP32.get(node.op_type, ())
+            if name in self.floats and half_input != (name in self.made_half):
                 node.input[position] = self._twin(name)
         self.nodes.append(node)
 

@@ -27,12 +27,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cdul_edge.training.networks.heads import find_head
+from cdul_edge.training.networks.heads import find_heads
 from cdul_edge_runtime.errors import CdulEdgeError
 
 _HAVE_MAPS = (
-    "torchvision's ResNet, ResNeXt, RegNet, DenseNet, MobileNetV2, EfficientNet, ShuffleNet, "
-    "ConvNeXt and Swin, and clip:NAME"
+    "ResNet, ResNeXt, RegNet, DenseNet, MobileNetV2, EfficientNet, ShuffleNet, ConvNeXt and Swin "
+    "(of torchvision or timm), and clip:NAME"
 )
 
 
@@ -114,7 +114,7 @@ def find_activation_maps(
     wide = [plan for plan, places in found if places > 1]
     if wide:
         return wide[-1]  # the one that is nearest to the head
-    if found:
+    if found and not seen.pooled_early:
         raise CdulEdgeError(
             f"the last feature map of {name} is a single place at {height_px}x{width_px} px, which "
             "tells nothing of where: train with a larger --image-size"
@@ -134,16 +134,29 @@ class _Seen:
         given: (1, D) what the head was given; the network's own answer where it is no linear layer.
         maps: outputs (1, D, h, w) of the modules.
         norms: input and output of the layer norms.
+        whole: whether the head's answer is the network's: not where two heads are averaged.
     """
 
     head: str | None
     given: Tensor
     maps: list[tuple[str, Tensor]]
     norms: list[tuple[str, Tensor, Tensor]]
+    whole: bool = True
+
+    @property
+    def pooled_early(self) -> bool:
+        """Whether the last maps are of one place because the pooling comes before them.
+
+        A stride alone takes 2 x 2 places to one, so one after 3 x 3 places or more was pooled.
+        """
+        places = [values.shape[2] * values.shape[3] for _, values in self.maps]
+        return next((count for count in reversed(places) if count > 1), 0) >= 9
 
 
 def _matches(seen: _Seen) -> Iterator[tuple[ActivationMaps, int]]:
     """Every way to read the maps, with the number of places."""
+    if not seen.whole:
+        return
     norm, pooled = None, seen.given
     for name, before, after in seen.norms:
         if _same(after, seen.given):
@@ -158,9 +171,10 @@ def _matches(seen: _Seen) -> Iterator[tuple[ActivationMaps, int]]:
 
 def _watch(network: nn.Module, height_px: int, width_px: int) -> _Seen:
     """Send one picture of noise through."""
-    name = find_head(network)
+    *others, name = find_heads(network)
     linear = isinstance(network.get_submodule(name), nn.Linear)
     seen = _Seen(name if linear else None, torch.empty(0), [], [])
+    answered: list[Tensor] = []
 
     def watch(module_name: str) -> Any:
         def note(module: nn.Module, given: tuple[Any, ...], answer: Any) -> None:
@@ -170,6 +184,7 @@ def _watch(network: nn.Module, height_px: int, width_px: int) -> _Seen:
                 seen.norms.append((module_name, given[0].flatten(1), answer.flatten(1)))
             if module_name == name:
                 seen.given = given[0]
+                answered.append(answer)
 
         return note
 
@@ -183,6 +198,8 @@ def _watch(network: nn.Module, height_px: int, width_px: int) -> _Seen:
         answer = network(noise)
     if not linear:
         seen.given = answer
+    else:
+        seen.whole = not others and _same(answered[-1], answer)
     return seen
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from cdul_edge_calibration.data.ranges import Ranges, measure_ranges
 from cdul_edge_calibration.graphs.fp16 import LARGEST, find_fp16_hazards, to_fp16
@@ -278,6 +279,33 @@ def test_constants_in_attributes_and_casts_to_float_become_fp16() -> None:
     assert types["three"] == HALF
     kept = tensor_types(to_fp16(model, ["Mul_3"]))  # a node without a name is named by its place
     assert kept["thrice"] == FLOAT
+
+
+def test_sums_of_squares_stay_fp32_as_they_leave_its_range() -> None:
+    """Of 4 pixels of 200: sqrt(4 * 200 ** 2) = 400, and 160,000 on the way, beyond 65,504."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], "cast", to=FLOAT),
+        helper.make_node("ReduceL2", ["floats"], ["norm"], "norm", axes=[1, 2], keepdims=1),
+        helper.make_node("Mul", ["norm", "ones"], ["scores"], "scale"),
+    ]
+    model = small_graph(nodes, ones=np.ones((1, 2, 2, 3), np.float32))
+    half = to_fp16(model)
+    types = tensor_types(half)
+    assert types[node(half, "norm").input[0]] == types["norm"] == FLOAT
+    bright = np.full((1, 2, 2, 3), 200, np.uint8)
+    scores = np.asarray(ReferenceEvaluator(half).run(["scores"], {"images": bright}))
+    assert scores.ravel().tolist() == [400.0] * 12
+
+
+def test_the_scales_of_a_resize_stay_fp32() -> None:
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], "cast", to=FLOAT),
+        helper.make_node("Resize", ["floats", "", "scales"], ["large"], "up", mode="nearest"),
+        helper.make_node("MaxPool", ["large"], ["scores"], "last", kernel_shape=[1, 1]),
+    ]
+    half = to_fp16(small_graph(nodes, scales=np.ones(4, np.float32)))
+    types = tensor_types(half)
+    assert [types[name] for name in node(half, "up").input if name] == [HALF, FLOAT]
 
 
 @pytest.mark.parametrize("value", [None, 2.5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 from torchvision import models
@@ -117,6 +118,28 @@ def test_a_hidden_layer_or_a_class_token_is_refused_with_what_works() -> None:
     for name, network in (("mobilenet_v3_small", hidden), ("vit", token)):
         with pytest.raises(CdulEdgeError, match=f"^{name} has no class activation maps: .*ResNet"):
             find_activation_maps(network, name, 64, 64)
+
+
+def test_timms_convnext_normalizes_after_pooling_and_gives_its_logits_back() -> None:
+    torch.manual_seed(0)
+    network = timm.create_model("test_convnext", num_classes=4).eval()
+    network.get_classifier().weight.data.normal_()
+    maps = find_activation_maps(network, "test_convnext", 64, 64)
+    logits, found = maps.read(network, noise(64))
+    assert found.shape == (3, 4, 2, 2)
+    torch.testing.assert_close(found.mean(dim=(2, 3)) + network.get_classifier().bias, logits)
+
+
+def test_the_mean_of_two_heads_has_no_maps() -> None:
+    network = timm.create_model("repvit_m0_9", num_classes=4).eval()
+    with pytest.raises(CdulEdgeError, match=r"^repvit has no class activation maps"):
+        find_activation_maps(network, "repvit", 64, 64)
+
+
+def test_layers_after_the_pooling_are_not_blamed_on_the_size() -> None:
+    network = timm.create_model("mobilenetv3_small_050", num_classes=4).eval()
+    with pytest.raises(CdulEdgeError, match=r"^v3 has no class activation maps"):
+        find_activation_maps(network, "v3", 96, 96)
 
 
 def test_a_feature_map_of_one_place_is_refused() -> None:
