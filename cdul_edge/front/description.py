@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,7 +164,25 @@ def _describe_lines(file: Path) -> Description:
     return Description(kind, {"lines": len(lines), "last": last})
 
 
+def _describe_table(file: Path) -> Description:
+    from cdul_edge.front.sheet import holds_sheet, read_sheet
+
+    with file.open("rb") as opened:
+        if not holds_sheet(opened.read(4096)):
+            raise _unknown(file)
+    questions = read_sheet(file)
+    asked = Counter(one.name for one in questions)
+    answered = Counter(one.name for one in questions if one.answer is not None)
+    facts = {
+        "pictures": questions[0].pictures,
+        "answers": f"{answered.total()} of {asked.total()} questions",
+        "classes": {name: f"{answered[name]} of {count}" for name, count in asked.items()},
+    }
+    return Description("sheet of questions, for `evaluate --sampled`", facts)
+
+
 _READERS: dict[str, Callable[[Path], Description]] = {
+    ".csv": _describe_table,
     ".json": _describe_json,
     ".jsonl": _describe_lines,
     ".npz": _describe_npz,

@@ -8,6 +8,7 @@ the row: it tells where a cell was changed, or one column sorted without the oth
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import math
@@ -174,7 +175,8 @@ def _decode(file: Path) -> str:
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
-        if holds_sheet(content):  # Excel's plain "CSV"; each row's digest tells what it lost
+        # Excel's plain "CSV"; each row's digest tells what it lost
+        if holds_sheet(content) and not content.startswith(codecs.BOM_UTF8):
             return content.decode("cp1252", "replace")
     return read_text(file)
 

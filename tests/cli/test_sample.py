@@ -296,6 +296,16 @@ def test_options_of_evaluate_that_do_not_fit_are_one_line(labels: Path, sheet: P
     assert "all rows of a stratum are gone" in complaint("evaluate", labels, "--sampled", sheet)
 
 
+def test_info_knows_a_sheet_and_how_far_it_is(sheet: Path) -> None:
+    fill(sheet, most=20)
+    found = json.loads(run("info", sheet, "--json", "-").stdout)
+    assert found["kind"] == "sheet of questions, for `evaluate --sampled`"
+    assert found["answers"] == "40 of 100 questions"
+    assert found["classes"] == {"cat": "20 of 50", "dog": "20 of 50"}
+    sheet.write_text("image_path,label\na.jpg,cat\n")
+    assert "is nothing that cdul-edge made" in complaint("info", sheet)
+
+
 def test_the_verb_takes_strings_and_gives_a_result(tmp_path: Path, labels: Path) -> None:
     result = sample_verb(scores=str(labels), out=str(tmp_path / "s.csv"), per_class=10)
     assert (result.questions, result.pictures) == ({"cat": 10, "dog": 10}, 400)

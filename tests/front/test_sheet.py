@@ -8,10 +8,12 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cdul_edge.front.sheet import COLUMNS, Answer, Question, guard, read_sheet, unguard, write_sheet
 from cdul_edge_runtime.errors import CdulEdgeError
+from tests.fakes.damage import damage_bytes
 
 ONE = Question(
     path="a/1.jpg",
@@ -199,3 +201,21 @@ def test_what_is_no_sheet_is_one_line(tmp_path: Path, content: bytes, what: str)
     (tmp_path / "sheet.csv").write_bytes(content)
     assert what in fault(tmp_path / "sheet.csv")
     assert "cannot be read" in fault(tmp_path / "none.csv")
+
+
+def test_bytes_that_are_no_text_are_named_and_taken_for_no_other_alphabet(sheet: Path) -> None:
+    sheet.write_bytes(sheet.read_bytes() + b"\xff")
+    assert "is not UTF-8 (byte " in fault(sheet)
+
+
+def test_a_sheet_that_was_damaged_is_read_or_one_of_our_errors(tmp_path: Path) -> None:
+    file, refused = tmp_path / "sheet.csv", 0
+    write_sheet(file, [replace(ONE, path=path) for path in PATHS])
+    sound = file.read_bytes()
+    for seed in range(100):
+        file.write_bytes(damage_bytes(sound, np.random.default_rng(seed)))
+        try:
+            read_sheet(file)
+        except CdulEdgeError as error:
+            refused += len(str(error).splitlines()) == 1
+    assert refused > 50
