@@ -15,6 +15,7 @@ A folder that was worked on goes on; `--report-only` writes the figures of what 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -115,6 +116,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=1, help="of each job")
     parser.add_argument("--keep", nargs="*", default=[KEPT], metavar="STRATEGY/METHOD/LEVEL",
                         help="rows whose checkpoints stay")  # fmt: skip
+    parser.add_argument("--minutes", type=float, help="end the runs after so long, then report")
     parser.add_argument("--report-only", action="store_true", help="run nothing")
     parser.add_argument("--results", help="name of the file in benchmarks/results")
     return parser
@@ -141,10 +143,31 @@ def run(options: argparse.Namespace) -> None:
     study = options.work / "study"
     asked = tuple(dict.fromkeys(row for some in rows.values() for row in some))
     if asked and not options.report_only:
-        run_cells(ask(options, world, asked, extra), StderrConsole())
+        run_for(options.minutes, ask(options, world, asked, extra))
     figures = report(options, world, study, rows)
     name = options.results or RESULTS[world.protocol]
     record(name, figures, threads=options.threads)
+
+
+class TimeIsUpError(Exception):
+    """The minutes that were given are over."""
+
+
+def run_for(minutes: float | None, request: StudyRequest) -> None:
+    """Run the cells until they are finished or time is up; those in the middle begin again."""
+
+    def stop(number: int, frame: object) -> None:
+        raise TimeIsUpError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 60 * (minutes or 0.0))
+    try:
+        run_cells(request, StderrConsole())
+    except TimeIsUpError:
+        print("real_world: time is up; the same command goes on", file=sys.stderr)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def choose_parts(asked: Sequence[str], protocol: Protocol) -> tuple[Part, ...]:

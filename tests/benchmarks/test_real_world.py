@@ -184,6 +184,12 @@ def test_defaults_are_chosen_without_the_held_out_photographs(
     assert (len(learned), len(judged), learned & judged) == (12, 12, set())
 
 
+def test_when_time_is_up_what_is_finished_is_reported(benchmark_run: Run, tmp_path: Path) -> None:
+    found = benchmark_run(tmp_path / "work", "--part", "bounds", "--minutes", "1e-5")
+    assert "bounds" not in found
+    assert len(found["labels"]) == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
