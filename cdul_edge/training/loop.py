@@ -209,7 +209,7 @@ class Trainer:
 
     def _augment(self, images: Tensor) -> Tensor:
         """(B, H, W, 3) uint8 to what the network is shown, (B, 3, H, W) on the device."""
-        moved = move_pixels(images, self.config, self.draws).to(self.device, non_blocking=True)
+        moved = move_pixels(images.to(self.device, non_blocking=True), self.config, self.draws)
         colored = recolor(moved, self.preprocess, self.config, self.draws)
         return zoom(colored, self.config, self.draws)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +23,7 @@ def move_pixels(images: Tensor, config: TrainConfig, draws: Generator) -> Tensor
     at least (1 - shift)^2 of every picture stays, so that its labels stay true.
 
     Args:
-        images: (B, H, W, 3) uint8.
+        images: (B, H, W, 3) uint8, on any device.
         draws: CPU generator.
     """
     if config.shift == 0 and not config.flip:
@@ -34,7 +35,9 @@ def move_pixels(images: Tensor, config: TrainConfig, draws: Generator) -> Tensor
     columns = _shifted(width, (offsets[:, 1] * width).round().long())
     if config.flip:
         columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    return images[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    which = torch.arange(count, device=images.device)
+    rows, columns = _bring(rows, images), _bring(columns, images)
+    return images[which[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 def to_network(images: Tensor, preprocess: Preprocess) -> Tensor:
@@ -66,7 +69,7 @@ def recolor(
     matrix = (1 + contrast) * (saturate @ swap)
     shift = 255 * 0.5 * (brightness - contrast).expand(count, 1, 3)
     pixels = images.to(torch.float32).flatten(1, 2)  # (B, H W, 3)
-    changed = torch.baddbmm(shift.to(pixels.device), pixels, matrix.mT.to(pixels.device))
+    changed = torch.baddbmm(_bring(shift, pixels), pixels, _bring(matrix.mT, pixels))
     return _normalize(changed.clamp_(0, 255).view(images.shape), preprocess)
 
 
@@ -90,7 +93,7 @@ def zoom(images: Tensor, config: TrainConfig, draws: Generator) -> Tensor:
     # affine_grid's coordinates run from -1 to 1 across the picture, x first.
     places = (1 - sides) * (2 * torch.rand(count, 2, generator=draws) - 1)
     windows = torch.cat([torch.diag_embed(sides), places[..., None]], dim=2)
-    grid = F.affine_grid(windows.to(images.device), list(images.shape), align_corners=False)
+    grid = F.affine_grid(_bring(windows, images), list(images.shape), align_corners=False)
     shown = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
     return shown.contiguous(memory_format=torch.channels_last)
 
@@ -103,6 +106,16 @@ def _shifted(side: int, offsets: Tensor) -> Tensor:
 
 def _normalize(pixels: Tensor, preprocess: Preprocess) -> Tensor:
     """(B, H, W, 3) float32 values of 0 to 255, changed in place."""
-    mean = torch.tensor(preprocess.mean, device=pixels.device)
-    std = torch.tensor(preprocess.std, device=pixels.device)
+    mean, std = _constants(preprocess, pixels.device)
     return pixels.mul_(1 / (255 * std)).sub_(mean / std).permute(0, 3, 1, 2)
+
+
+@lru_cache
+def _constants(preprocess: Preprocess, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, (3,) each: made anew, they would stop a GPU at every batch."""
+    return torch.tensor(preprocess.mean, device=device), torch.tensor(preprocess.std, device=device)
+
+
+def _bring(values: Tensor, where: Tensor) -> Tensor:
+    """`values` on the device of `where`; nobody waits until they are there."""
+    return values.to(where.device, non_blocking=True)
