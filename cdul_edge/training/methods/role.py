@@ -2,8 +2,8 @@
 
 Cole et al., CVPR 2021 (CDUL, table 1).
 
-An estimator e = sg(v) holds one latent per picture and class. With the positives P as the paper's
-observed ones, the expected number k of positives per picture, and sgrad stopping gradients:
+An estimator e = sg(v) holds one latent per picture and class. With the positives P that people
+saw, the expected number k of positives per picture, and sgrad stopping gradients:
 
     R(a)    = ((1 / B) sum_{b,c} a - k)^2 / C^2
     L'(a|b) = mean 1[P] (-log a)  +  mean (-b log a - (1 - b) log(1 - a))  +  R(a)
@@ -17,8 +17,9 @@ of the batch's:
 
     v <- v - r ((e - p) - 1[P] (1 - e) + (2 / C) (sum_c e - k) e (1 - e))
 
-Pseudo-labels are the first estimates. Without any, the paper draws an unknown estimate uniformly
-from [0.4, 0.6]; here it starts at their mean, 1/2, as the network's answers tell entries apart.
+Pseudo-labels are the first estimates, and no part of P: counted again as certain, they drowned what
+people saw, and cost accuracy. Without any, the paper draws an unknown estimate uniformly from
+[0.4, 0.6]; here it starts at their mean, 1/2, as the network's answers tell entries apart.
 """
 
 from __future__ import annotations
@@ -38,7 +39,6 @@ from cdul_edge.training.methods.base import (
     Step,
     Supervision,
     keep_observed,
-    require_positives,
 )
 from cdul_edge.training.methods.known_labels import asks_both_ways, observed_prevalence
 from cdul_edge.training.methods.settings import MethodSettings, number
@@ -115,7 +115,7 @@ class OnlineLabelEstimation(Method[RoleSettings]):
 
     def __init__(self, supervision: Supervision, settings: RoleSettings) -> None:
         super().__init__(supervision, settings)
-        self.positives = require_positives(supervision, "role").to(torch.float32)
+        self.positives = (supervision.observed > 0).to(torch.float32)
         given = settings.k_bar
         self.k_bar = expect_positives(supervision) if given is None else given
         if supervision.observed_only:

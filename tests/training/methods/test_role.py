@@ -52,7 +52,8 @@ def test_the_count_penalty_is_of_the_batches_mean_row_sum() -> None:
 
 def test_the_networks_gradient_is_half_of_what_the_equation_says() -> None:
     scores, logits = torch.sigmoid(draw(4, 3)), draw(4, 3, seed=1).requires_grad_()
-    method = make(scores, k_bar=1.2)
+    method = make(scores, draw(4, 3, seed=2).sign(), k_bar=1.2)
+    assert method.positives.any()
     (found,) = torch.autograd.grad(method.loss(take(logits)), logits)
     p = torch.sigmoid(logits.detach())
     seen = -method.positives * (1 - p) / 12
@@ -128,11 +129,20 @@ def test_observed_labels_are_never_revised() -> None:
     observed = torch.tensor([[1, -1, 0], [0, 0, 0]])
     method = make(torch.tensor([[0.2, 0.7, 0.5], [0.9, 0.1, 0.1]]), observed, rate=1.0)
     assert method.targets[0].tolist() == [1.0, 0.0, 0.5]
-    assert method.positives[0].tolist() == [1.0, 0.0, 1.0]
+    assert method.positives.tolist() == [[1.0, 0.0, 0.0], [0.0] * 3]
     for _ in range(3):
         show(method, torch.tensor([[-3.0, 3.0, 3.0], [0.0, 0.0, 0.0]]), [0, 1])
     assert method.targets[0, :2].tolist() == [1.0, 0.0]
     assert float(method.targets[0, 2]) > 0.6
+
+
+def test_a_pseudo_label_is_an_estimate_and_does_not_count_as_seen() -> None:
+    # Alike but for the first entry, which people saw in the second: -log p of one entry in four
+    # more, half of it, and no other difference.
+    scores, logits = torch.tensor([[1.0, 0.2], [0.1, 0.9]]), torch.zeros(2, 2)
+    plain, seen = make(scores, k_bar=1.0), make(scores, torch.tensor([[1, 0], [0, 0]]), k_bar=1.0)
+    gap = seen.loss(take(logits)) - plain.loss(take(logits))
+    assert float(gap) == pytest.approx(0.5 * math.log(2) / 4, abs=1e-6)
 
 
 def test_a_known_negative_costs_what_cross_entropy_says() -> None:
@@ -140,8 +150,7 @@ def test_a_known_negative_costs_what_cross_entropy_says() -> None:
     method = make(torch.tensor([[0.9, 0.8]]), observed)
     logits = torch.tensor([[2.0, 1.0]])
     expected = (
-        F.softplus(-logits[0, 1]) / 2
-        + (F.softplus(logits[0, 0]) + method.targets[0, 1] * F.softplus(-logits[0, 1])) / 2
+        (F.softplus(logits[0, 0]) + method.targets[0, 1] * F.softplus(-logits[0, 1])) / 2
         + (1 - method.targets[0, 1]) * F.softplus(logits[0, 1]) / 2
         + count_penalty(torch.sigmoid(logits), method.k_bar)
     )
