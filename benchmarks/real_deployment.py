@@ -13,11 +13,11 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,8 @@ import torch
 
 from benchmarks.photographs import DATA, REPORTED, Photographs, reported_columns
 from benchmarks.precision_latency import take_turns
-from benchmarks.record import median_ratio, record
+from benchmarks.record import record
+from benchmarks.world_figures import best_macro_f1
 from cdul_edge.front.export_run import ExportRunRequest, export_run
 from cdul_edge.training.run_folder import load_run
 from cdul_edge.training.summary import read_summary
@@ -44,10 +45,10 @@ from cdul_edge_runtime.bundle.verdict import Estimate
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.metrics.bootstrap import (
     estimate_flip_rate,
-    estimate_map,
-    estimate_map_drop,
+    estimate_mean_gain,
+    estimate_mean_map,
 )
-from cdul_edge_runtime.metrics.metrics import evaluate_scores, mean_average_precision
+from cdul_edge_runtime.metrics.metrics import MetricsReport, evaluate_scores
 from cdul_edge_runtime.verify import VerifyRequest, verify
 from cdul_edge_runtime.verify.pictures import find_flips
 
@@ -82,6 +83,31 @@ class HeldOut:
         return cls(inputs, truth[:, columns], columns)
 
 
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One precision of one run: (N, 8) scores, decisions that clearly flip, and its file."""
+
+    scores: Floats
+    flipped: npt.NDArray[np.bool_]
+    report: MetricsReport
+    best_f1: float
+    size_mib: float
+    float_layers: int = 0
+    calibration: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class DeployedRun:
+    """One run on its way to a device."""
+
+    network: str
+    truth: npt.NDArray[np.int8]
+    sides: Mapping[Precision, Side]
+    layers: int
+    p50_ms: Mapping[str, float]
+    about: Mapping[str, object]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, action="append", required=True)
@@ -94,133 +120,153 @@ def main() -> None:
         runs = [deploy_run(run, photographs, options.threads) for run in options.run]
     except CdulEdgeError as error:
         sys.exit(str(error))
-    record("real_deployment", {"classes": list(REPORTED), "runs": runs}, threads=options.threads)
+    record("real_deployment", summarize(runs, options.threads), threads=options.threads)
 
 
-def deploy_run(run: Path, photographs: Photographs, threads: int) -> dict[str, object]:
+def deploy_run(run: Path, photographs: Photographs, threads: int) -> DeployedRun:
     """Export, calibrate, verify, and judge one run."""
     with tempfile.TemporaryDirectory(prefix="cdul-edge-") as folder:
         work = Path(folder)
-        network = deployed_network(run)
+        trained = load_run(run)
         export_run(ExportRunRequest(run, work / "bundle"))
         made = calibrate(CalibrateRequest(work / "bundle", photographs.train, force=True)).outcomes
         bundle = Bundle.load(work / "bundle")
         held = HeldOut.of(bundle, photographs, work)
-        scores = {
-            precision: score_batches(
-                bundle.model_path(precision), held.inputs.batches(), precision
-            )[0]
+        outcomes = {outcome.precision: outcome for outcome in made}
+        fp32, _ = score_batches(bundle.model_path(), held.inputs.batches())
+        sides = {
+            precision: judge(bundle, held, fp32, precision, outcomes.get(precision))
             for precision in bundle.precisions()
         }
-        fp32 = scores[Precision.FP32]
-        rows = {
-            precision.value: {
-                "size_mib": round(bundle.model_path(precision).stat().st_size / 2**20, 1),
-                **judge(each, fp32, bundle, held),
-            }
-            for precision, each in scores.items()
-        }
-        for outcome in made:
-            rows[outcome.precision.value].update(describe_calibration(outcome, bundle))
-        shape = bundle.manifest.preprocess
-        return {
-            "run": read_summary(run).network,
-            "heldout": len(held.truth),
-            "size_px": [shape.height_px, shape.width_px],
-            "parity_max_error": bundle.manifest.parity.max_error,
-            "precisions": rows,
-            "latency": measure_speed(network, bundle, held, threads),
-            "verify": verify_held_out(bundle, photographs, threads),
-        }
+        network = Deploy(trained.network, trained.preprocess).eval()
+        return DeployedRun(
+            network=read_summary(run).network,
+            truth=held.truth,
+            sides=sides,
+            layers=sum(one.kind == "Conv" for one in list_layers(onnx.load(bundle.model_path()))),
+            p50_ms=measure_speed(network, bundle, held, threads),
+            about={
+                "parity_max_error": bundle.manifest.parity.max_error,
+                "verify": verify_held_out(bundle, photographs, threads),
+                "calibration": {p.value: side.calibration for p, side in sides.items()},
+                "float_layers": {p.value: list(one.float_layers) for p, one in outcomes.items()},
+            },
+        )
 
 
-def deployed_network(run: Path) -> Deploy:
-    """The run's PyTorch network, pixels in and scores out."""
-    trained = load_run(run)
-    return Deploy(trained.network, trained.preprocess).eval()
-
-
-def judge(scores: Floats, fp32: Floats, bundle: Bundle, held: HeldOut) -> dict[str, object]:
-    """mAP and loss of the reported classes, and flips, with their 95 % intervals."""
-    columns, truth = held.columns, held.truth
+def judge(
+    bundle: Bundle,
+    held: HeldOut,
+    fp32: Floats,
+    precision: Precision,
+    outcome: PrecisionOutcome | None,
+) -> Side:
+    """One precision on the held-out photographs; `outcome` is what its calibration said."""
+    path, columns = bundle.model_path(precision), held.columns
+    scores = fp32
+    if precision is not Precision.FP32:
+        scores, _ = score_batches(path, held.inputs.batches(), precision)
     thresholds, near = bundle.manifest.thresholds[columns], bundle.manifest.parity.limit
     mine, theirs = scores[:, columns], fp32[:, columns]
-    value = mean_average_precision(theirs, truth) - mean_average_precision(mine, truth)
-    flipped, _ = find_flips(mine, theirs, thresholds, near)
-    report = evaluate_scores(mine, truth, ClassList(REPORTED), thresholds)
-    return {
-        "map": estimate(estimate_map(mine, truth)),
-        "map_drop": estimate(estimate_map_drop(theirs, mine, truth, value)),
-        "flips_percent": estimate(estimate_flip_rate(flipped), scale=100),
-        "ap": {name: round(ap, 1) for name, ap in report.ap.items()},
-        "macro_f1": round(report.macro_f1, 2),
-        "best_macro_f1": round(best_macro_f1(mine, truth), 2),
-        "ece": round(report.ece, 2),
-    }
+    return Side(
+        scores=mine,
+        flipped=find_flips(mine, theirs, thresholds, near)[0],
+        report=evaluate_scores(mine, held.truth, ClassList(REPORTED), thresholds),
+        best_f1=best_macro_f1(mine, held.truth),
+        size_mib=path.stat().st_size / 2**20,
+        float_layers=0 if outcome is None else len(outcome.float_layers),
+        calibration=None if outcome is None else describe_calibration(outcome),
+    )
 
 
-def best_macro_f1(scores: Floats, truth: npt.NDArray[np.int8]) -> float:
-    """Mean over the classes of the best F1 that any threshold gives, in percent: a bound."""
-    best = []
-    for column in range(scores.shape[1]):
-        known = truth[:, column] >= 0
-        positive = truth[known, column][np.argsort(-scores[known, column], kind="stable")] == 1
-        hits, predicted = np.cumsum(positive), np.arange(1, len(positive) + 1)
-        best.append(float((2 * hits / (predicted + positive.sum())).max()))
-    return 100 * float(np.mean(best))
-
-
-def describe_calibration(outcome: PrecisionOutcome, bundle: Bundle) -> dict[str, object]:
-    """What the calibration itself said of a precision, without truth, on training photographs."""
+def describe_calibration(outcome: PrecisionOutcome) -> dict[str, object]:
+    """What a calibration itself said, without truth, on training photographs."""
     loss, flips = outcome.accuracy.map_loss, outcome.accuracy.flips
-    layers = sum(layer.kind == "Conv" for layer in list_layers(onnx.load(bundle.model_path())))
     return {
-        "calibration": {
-            "verdict": outcome.verdict,
-            "pictures": loss.pictures,
-            "map_drop": estimate(loss),
-            "flips_percent": estimate(flips, scale=100),
-        },
-        "float_layers": list(outcome.float_layers),
-        "layers": layers,
+        "verdict": outcome.verdict,
+        "pictures": loss.pictures,
+        "map_drop": estimate(loss),
+        "flips_percent": estimate(flips, scale=100),
     }
 
 
-def measure_speed(
-    network: Deploy, bundle: Bundle, held: HeldOut, threads: int
-) -> dict[str, object]:
+def summarize(runs: Sequence[DeployedRun], threads: int) -> dict[str, object]:
+    """Means over the runs, with 95 % intervals over photographs, and each run's own figures."""
+    return {
+        "classes": list(REPORTED),
+        "networks": [run.network for run in runs],
+        "heldout": len(runs[0].truth),
+        "precisions": {
+            precision.value: summarize_precision(runs, precision) for precision in runs[0].sides
+        },
+        "torch_ms": round(fmean(run.p50_ms["torch"] for run in runs), 2),
+        "threads": threads,
+        "runs": [
+            {
+                "network": run.network,
+                "map": {p.value: round(side.report.map, 2) for p, side in run.sides.items()},
+                "p50_ms": run.p50_ms,
+                **run.about,
+            }
+            for run in runs
+        ],
+    }
+
+
+def summarize_precision(runs: Sequence[DeployedRun], precision: Precision) -> dict[str, object]:
+    """One row of the table; a photograph's decisions in all runs are drawn together."""
+    truth = runs[0].truth
+    sides = [run.sides[precision] for run in runs]
+    mine, fp32 = [side.scores for side in sides], [run.sides[Precision.FP32].scores for run in runs]
+    flipped = np.concatenate([side.flipped for side in sides], axis=1)
+    f1, best = fmean(s.report.macro_f1 for s in sides), fmean(s.best_f1 for s in sides)
+    speeds = [run.p50_ms.get(precision.value) for run in runs]
+    return {
+        "map": estimate(estimate_mean_map(mine, truth)),
+        "map_drop": estimate(estimate_mean_gain(fp32, mine, truth)),
+        "flips_percent": estimate(estimate_flip_rate(flipped), scale=100),
+        "macro_f1": round(f1, 2),
+        "f1_share": round(100 * f1 / best, 1),
+        "ece": round(fmean(side.report.ece for side in sides), 2),
+        "size_mib": round(fmean(side.size_mib for side in sides), 1),
+        "float_layers": [side.float_layers for side in sides],
+        "layers": runs[0].layers,
+        "p50_ms": None if None in speeds else round(fmean(s for s in speeds if s), 2),
+    }
+
+
+def measure_speed(network: Deploy, bundle: Bundle, held: HeldOut, threads: int) -> dict[str, float]:
     """Median milliseconds a photograph at batch 1, the sides taking turns."""
     one = next(held.inputs.batches())[:1]
     tensor = torch.from_numpy(one)
     sides = {
-        p.value: OrtBackend(bundle.model_path(p), precision=p, threads=threads) for p in ON_CPU
+        p.value: OrtBackend(bundle.model_path(p), precision=p, threads=threads)
+        for p in ON_CPU
+        if p in bundle.precisions()
     }
     calls: dict[str, Callable[[], object]] = {"torch": lambda: network(tensor)}
     calls |= {name: partial(backend.infer, one) for name, backend in sides.items()}
     with torch.inference_mode():
         seconds = take_turns(calls, turns=TURNS)
-    int8, fp32 = seconds[Precision.INT8_CPU.value], seconds[Precision.FP32.value]
-    return {
-        "p50_ms": {name: round(1000 * median(taken), 2) for name, taken in seconds.items()},
-        "int8_cpu_over_fp32": round(median_ratio(fp32, int8), 2),
-        "turns": TURNS,
-    }
+    return {name: round(1000 * median(taken), 2) for name, taken in seconds.items()}
 
 
 def verify_held_out(bundle: Bundle, photographs: Photographs, threads: int) -> dict[str, object]:
-    """What `cdul-edge verify` says of all 20 classes on the held-out photographs."""
+    """What `cdul-edge verify --precision int8-cpu` says of all 20 classes on these photographs."""
     report = verify(
         VerifyRequest(
             bundle.folder,
             device="cpu",
-            precision="all",
+            precision="int8-cpu",
             images=photographs.heldout,
             truth=photographs.heldout_table,
             threads=threads,
+            batches=(1,),
+            repeats=20,
         )
     )
-    rows = {row.precision: row.verdict for row in report.rows}
-    return {"verdict": report.verdict, "rows": rows}
+    (row,) = report.rows
+    return {"verdict": report.verdict, "pictures": row.pictures.to_dict() if row.pictures else None}
 
 
 def estimate(found: Estimate, *, scale: float = 1) -> dict[str, float]:

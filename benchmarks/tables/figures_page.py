@@ -7,6 +7,7 @@ import re
 
 from benchmarks.tables.costs import draw_costs
 from benchmarks.tables.markdown import RESULTS, figures, percent, section, table
+from benchmarks.tables.photographs import draw_all
 from benchmarks.tables.published import draw_published
 from benchmarks.tables.sampling import draw_sampling
 from benchmarks.tables.study import draw_study
@@ -25,7 +26,7 @@ def draw_page() -> str:
     """The whole of benchmarks/README.md."""
     labels = (draw_real(), draw_sampling(), draw_grids(), draw_demo())
     learned = (*draw_study(), *draw_published())
-    return "\n".join((INTRO, draw_files(), *labels, *learned, *draw_costs()))
+    return "\n".join((INTRO, draw_files(), *draw_all(), *labels, *learned, *draw_costs()))
 
 
 def draw_files() -> str:

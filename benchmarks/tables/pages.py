@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.tables.figures_page import draw_page
 from benchmarks.tables.markdown import ROOT
+from benchmarks.tables.photographs import draw_main
 from benchmarks.tables.readme_page import draw_summary
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -32,6 +33,7 @@ class Page:
 PAGES = (
     Page(ROOT / "benchmarks" / "README.md", draw_page, marked=False),
     Page(ROOT / "README.md", draw_summary),
+    Page(ROOT / "docs" / "reproduce.md", draw_main),
 )
 
 
