@@ -50,6 +50,7 @@ _UNTIL_THEN: dict[str, SettingValue] = {
     "ema_warmup": False,
     "freeze_trunk_epochs": 0,
     "freeze_norms": False,
+    "freeze_depth": 0.0,
 }
 # Likewise of methods.
 _METHODS_UNTIL_THEN: dict[MethodName, dict[str, SettingValue]] = {"cdul": {"temperature": 1.0}}
@@ -68,6 +69,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "gradient_clip": (0, 1e12),
     "ema_decay": (0, 0.999999),
     "freeze_trunk_epochs": (0, 100_000),
+    "freeze_depth": (0, 1),
     "shift": (0, 0.25),
     "color": (0, 1),
     "shuffle_colors": (0, 1),
@@ -114,6 +116,8 @@ class TrainConfig:
         freeze_trunk_epochs: So many first epochs train the new last layer only.
         freeze_norms: Keep the mean and variance of every batch norm as the pretrained weights
             brought them; without such weights they are learned all the same.
+        freeze_depth: Share of the trunk's layers, from the input on, that stay as they are; without
+            pretrained weights none does.
         precision: Number format of the forward pass; losses, weights and optimizer stay float32.
         flip: Mirror half of the pictures.
         shift: Move pictures by up to this fraction of the side; the gap is filled by reflection.
@@ -152,6 +156,7 @@ class TrainConfig:
     ema_warmup: bool = False
     freeze_trunk_epochs: int = 0
     freeze_norms: bool = False
+    freeze_depth: float = 0.0
     precision: Precision = "auto"
     flip: bool = True
     shift: float = 0.0

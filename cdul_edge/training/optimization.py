@@ -97,21 +97,35 @@ def begin_epoch(
     """Training mode, but for what the epoch (counted from 1) keeps still.
 
     A frozen trunk computes as it will on the device, so that its head learns on its own features.
-    Norms that no pretrained weights have filled have no statistics to keep: they always learn.
+    What no pretrained weights have filled is not worth keeping: it always learns.
     """
-    heads = _heads(network)
-    kept = {id(values) for layer in heads for values in layer.parameters()}
-    frozen = epoch <= config.freeze_trunk_epochs
+    frozen = _frozen(network, config, epoch)
     for group in optimizer.param_groups:
         for values in group["params"]:
-            values.requires_grad_(not frozen or id(values) in kept)
-    network.train(not frozen)
-    for layer in heads:
-        layer.train()
-    if config.freeze_norms and config.weights != "none":
-        for module in network.modules():
-            if isinstance(module, _BatchNorm):
-                module.eval()
+            values.requires_grad_(id(values) not in frozen)
+    alone = epoch <= config.freeze_trunk_epochs
+    network.train(not alone)
+    for head in _heads(network):
+        head.train()
+    keep_norms = config.freeze_norms and config.weights != "none"
+    for module in network.modules():
+        own = [id(values) for values in module.parameters(recurse=False)]
+        still = bool(own) and frozen.issuperset(own)
+        if still or (keep_norms and isinstance(module, _BatchNorm)):
+            module.eval()
+
+
+def _frozen(network: nn.Module, config: TrainConfig, epoch: int) -> set[int]:
+    """Identities of the parameters that an epoch keeps, a trunk's first layers or all of them."""
+    in_head = {id(values) for head in _heads(network) for values in head.parameters()}
+    trunk = [values for values in network.parameters() if id(values) not in in_head]
+    if epoch <= config.freeze_trunk_epochs:
+        return {id(values) for values in trunk}
+    # Networks list their layers in the order of their work, each with its biases and norm behind.
+    layers = [place for place, values in enumerate(trunk) if values.ndim > 1]
+    count = math.floor(config.freeze_depth * len(layers)) if config.weights != "none" else 0
+    first = layers[count] if count < len(layers) else len(trunk)
+    return {id(values) for values in trunk[:first]} if count else set()
 
 
 def choose_device(name: str) -> torch.device:

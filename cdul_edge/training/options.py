@@ -199,6 +199,14 @@ FreezeNorms = Annotated[
         "--freeze-norms/--no-freeze-norms",
     ),
 ]
+FreezeDepth = Annotated[
+    float | None,
+    _training(
+        "freeze_depth",
+        "Keep this share of the pretrained layers, from the input on, as they are, 0 to 1. "
+        "Training is then faster, and small sets overfit less.",
+    ),
+]
 PrecisionOption = Annotated[
     Precision | None,
     _training(

@@ -52,6 +52,7 @@ class ConfigChanges(TypedDict, total=False):
     ema_warmup: bool | None
     freeze_trunk_epochs: int | None
     freeze_norms: bool | None
+    freeze_depth: float | None
     precision: Precision | None
     flip: bool | None
     shift: float | None
@@ -87,6 +88,7 @@ _PLAIN: ConfigChanges = {
     "ema_warmup": False,
     "freeze_trunk_epochs": 0,
     "freeze_norms": False,
+    "freeze_depth": 0.0,
     "flip": True,
     "shift": 0.0,
     "color": 0.0,

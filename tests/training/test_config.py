@@ -47,7 +47,7 @@ def test_a_run_that_is_older_than_a_setting_means_what_it_meant() -> None:
     values = TrainConfig(ema_decay=0.99).to_dict()
     younger = {
         "zoom_in": 0.0, "zoom_out": 0.0, "mixup": 0.0, "ema_warmup": False,
-        "freeze_trunk_epochs": 0, "freeze_norms": False,
+        "freeze_trunk_epochs": 0, "freeze_norms": False, "freeze_depth": 0.0,
     }  # fmt: skip
     for name in younger:
         del values[name]

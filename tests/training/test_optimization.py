@@ -187,3 +187,27 @@ def test_norms_without_pretrained_weights_learn_their_statistics_whatever_is_ask
     network, config = small_network(), TrainConfig(freeze_norms=True, weights="none")
     begin_epoch(network, make_optimizer(network, config), config, epoch=1)
     assert network[1].training
+
+
+def two_layers() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.Flatten(),
+        nn.Linear(4, 2),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.0, 0), (0.4, 0), (0.5, 1), (0.99, 1), (1.0, 2)])
+def test_the_first_share_of_a_trunks_layers_is_kept_with_its_norms(share: float, kept: int) -> None:
+    network, config = two_layers(), TrainConfig(freeze_depth=share)
+    begin_epoch(network, make_optimizer(network, config), config, epoch=1)
+    learning = [values.requires_grad for values in network.parameters()]
+    assert learning == [False] * (4 * kept) + [True] * (10 - 4 * kept)
+    modes = [layer.training for layer in network][:4]
+    assert modes == [False] * (2 * kept) + [True] * (4 - 2 * kept)
+
+
+def test_layers_without_pretrained_weights_are_never_kept() -> None:
+    network, config = two_layers(), TrainConfig(freeze_depth=1.0, weights="none")
+    begin_epoch(network, make_optimizer(network, config), config, epoch=1)
+    assert all(values.requires_grad for values in network.parameters())
+    assert all(layer.training for layer in network)

@@ -138,6 +138,7 @@ def test_truth_changes_nothing_but_the_report(train: Train, squares: Any, tmp_pa
         {  # the second epoch is the last with a frozen trunk
             "freeze_trunk_epochs": 2,
             "freeze_norms": True,
+            "freeze_depth": 0.3,
             "weights": "default",
             "ema_decay": 0.9,
             "ema_warmup": True,
