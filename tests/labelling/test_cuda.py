@@ -42,4 +42,5 @@ def test_patches_give_the_labels_of_the_cpu(label: Any, tiny_vit: Path, tmp_path
             views=WholePicture(), device=device, precision="fp32",
         )  # fmt: skip
         scores.append(PseudoLabels.read(tmp_path / device).scores)
-    assert np.abs(scores[0] - scores[1]).max() <= 1e-3
+    # The softmax multiplies what cosines differ by, 1e-4 at most as above, by a hundred.
+    assert np.abs(scores[0] - scores[1]).max() <= 1e-2
