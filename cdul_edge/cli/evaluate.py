@@ -33,6 +33,10 @@ SampledOption = Annotated[
         "place of --truth.",
     ),
 ]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(help="With --sampled: the folder or list that `sample` got as --images."),
+]
 ThresholdOption = Annotated[
     str | None,
     typer.Option(help=f"{THRESHOLD_HELP}. It replaces the thresholds that came with the scores."),
@@ -80,6 +84,7 @@ def evaluate(
     scores: ScoresArgument,
     truth: TruthOption = None,
     sampled: SampledOption = None,
+    images: ImagesOption = None,
     threshold: ThresholdOption = None,
     ap: ApOption = "area",
     difficult: DifficultOption = "negative",
@@ -95,21 +100,21 @@ def evaluate(
     Without --truth, estimate what they are worth from answers to a sample of questions (--sampled),
     or from the scores themselves.
     """
-    if truth is not None and sampled is not None:
-        raise CdulEdgeError("--truth and --sampled exclude each other: give one of them")
+    _refuse_beside_sampled(truth, sampled, images)
     if truth is None:
-        only_with_truth = {
-            "--ap": ap != "area",
-            "--difficult": difficult != "negative",
-            "--fit-thresholds": fit_thresholds is not None,
-            "--fit-pictures": fit_pictures is not None,
-            "--write-thresholds": write_thresholds is not None,
-        }
-        _refuse_without_truth([name for name, given in only_with_truth.items() if given])
-        if sampled is not None:
-            _evaluate_sample(scores, sampled, threshold, json)
-        else:
+        _refuse_without_truth(
+            {
+                "--ap": ap != "area",
+                "--difficult": difficult != "negative",
+                "--fit-thresholds": fit_thresholds is not None,
+                "--fit-pictures": fit_pictures is not None,
+                "--write-thresholds": write_thresholds is not None,
+            }
+        )
+        if sampled is None:
             _estimate(scores, threshold, json)
+        else:
+            _evaluate_sample(scores, sampled, images, threshold, json)
         return
     from cdul_edge.front.evaluation import EvaluateRequest
     from cdul_edge.front.evaluation import evaluate as evaluate_files
@@ -134,17 +139,27 @@ def evaluate(
         write_summary(json, result.to_dict())
 
 
-def _refuse_without_truth(names: list[str]) -> None:
-    if names:
-        raise CdulEdgeError(f"{', '.join(names)} cannot be used without --truth: give the truth")
+def _refuse_beside_sampled(truth: Path | None, sampled: Path | None, images: Path | None) -> None:
+    if truth is not None and sampled is not None:
+        raise CdulEdgeError("--truth and --sampled exclude each other: give one of them")
+    if images is not None and sampled is None:
+        raise CdulEdgeError("--images goes with --sampled: the scores name their pictures")
 
 
-def _evaluate_sample(scores: Path, sampled: Path, threshold: str | None, json: Path | None) -> None:
+def _refuse_without_truth(options: dict[str, bool]) -> None:
+    given = [name for name, is_given in options.items() if is_given]
+    if given:
+        raise CdulEdgeError(f"{', '.join(given)} cannot be used without --truth: give the truth")
+
+
+def _evaluate_sample(
+    scores: Path, sampled: Path, images: Path | None, threshold: str | None, json: Path | None
+) -> None:
     from cdul_edge.cli.output.sampled_tables import show_sampled
     from cdul_edge.front.sampled_evaluation import SampledRequest, evaluate_sample
 
     chosen = None if threshold is None else parse_threshold(threshold)
-    result = evaluate_sample(SampledRequest(scores, sampled, chosen))
+    result = evaluate_sample(SampledRequest(scores, sampled, chosen, images))
     show_sampled(result, result_console(to_stderr=str(json) == "-"))
     if json is not None:
         write_summary(json, result.to_dict())

@@ -34,6 +34,13 @@ ThresholdOption = Annotated[
         "same to `evaluate`."
     ),
 ]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder or list of the pictures as they lie now: only those that are there are asked "
+        "about, found by path, file name or stem; give the same to `evaluate`."
+    ),
+]
 SeedOption = Annotated[int, typer.Option(help="Seed of the draw.", min=0)]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Replace the sheet, with the answers it may hold.")
@@ -46,6 +53,7 @@ def sample(
     per_class: PerClassOption = 50,
     class_names: ClassOption = None,
     threshold: ThresholdOption = None,
+    images: ImagesOption = None,
     seed: SeedOption = 0,
     force: ForceOption = False,
 ) -> None:
@@ -59,6 +67,7 @@ def sample(
         per_class=per_class,
         class_names=tuple(class_names or ()),
         threshold=None if threshold is None else parse_threshold(threshold),
+        images=images,
         seed=seed,
         force=force,
     )

@@ -62,6 +62,7 @@ class SampleKeywords(TypedDict, total=False):
     per_class: int
     class_names: tuple[str, ...]
     threshold: float | StrPath | None
+    images: StrPath | None
     seed: int
     force: bool
 

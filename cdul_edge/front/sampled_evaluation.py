@@ -31,12 +31,13 @@ class SampledRequest:
     Attributes:
         scores: what the sheet was drawn from: a labels folder, a pseudo-label file, or predictions.
         sheet: what `sample` wrote, with answers.
-        threshold: the one that was given to `sample`, if one was.
+        threshold, images: what was given to `sample`, if anything was.
     """
 
     scores: Path
     sheet: Path
     threshold: float | Path | None = None
+    images: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ def evaluate_sample(request: SampledRequest) -> SampledResult:
         CdulEdgeError: files that cannot be read, a sheet of other scores, or no answer at all.
     """
     questions = read_sheet(request.sheet)
-    population = Population.of(read_scored_pictures(request.scores), request.threshold)
+    scored = read_scored_pictures(request.scores)
+    population = Population.of(scored, request.threshold, request.images)
     _refuse_other_scores(request, questions, population)
     if all(one.answer is None for one in questions):
         raise CdulEdgeError(
@@ -232,5 +234,5 @@ def _refuse_other_scores(
 def _differs(request: SampledRequest, what: str) -> CdulEdgeError:
     return CdulEdgeError(
         f"{request.sheet} was drawn from other scores than {request.scores}: {what}; give the "
-        "scores it was drawn from"
+        "scores it was drawn from, and --threshold and --images as `sample` got them"
     )

@@ -25,7 +25,9 @@ from cdul_edge_runtime.bundle.thresholds import read_thresholds, same_threshold
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import refuse_existing
+from cdul_edge_runtime.metrics.matching import find_rows
 from cdul_edge_runtime.metrics.score_strata import SMALLEST, draw_pictures
+from cdul_edge_runtime.pictures.images import find_images
 
 PER_CLASS = 50
 
@@ -40,6 +42,8 @@ class SampleRequest:
         per_class: pictures to ask about for each class.
         class_names: ask about these only; about all classes where there is none.
         threshold: in place of the thresholds that come with the scores, as for `evaluate`.
+        images: a folder or a list of the pictures as they lie now: only pictures that are there
+            are drawn from; they are found by path, file name or stem. None draws from all.
         seed: of the draw. A class's pictures do not depend on which others are asked about.
         force: replace a sheet, answers included.
 
@@ -52,6 +56,7 @@ class SampleRequest:
     per_class: int = PER_CLASS
     class_names: tuple[str, ...] = ()
     threshold: float | Path | None = None
+    images: Path | None = None
     seed: int = 0
     force: bool = False
 
@@ -71,7 +76,7 @@ class SampleResult:
         out: the sheet.
         questions: how many, by class.
         pictures: that they were drawn from.
-        root: the folder that the sheet's paths lie in; None where the scores do not say.
+        root: the folder that the sheet's paths lie in; None where nothing says so.
     """
 
     out: Path
@@ -94,7 +99,12 @@ def sample(request: SampleRequest, console: Console | None = None) -> SampleResu
     console = console or LibraryConsole()
     _refuse_existing(request)
     found = read_scored_pictures(request.scores)
-    population = Population.of(found, request.threshold)
+    population = Population.of(found, request.threshold, request.images)
+    if len(population.paths) < len(found.paths):
+        console.say(
+            f"{len(population.paths)} of {len(found.paths)} scored pictures are in "
+            f"{request.images}: only these are drawn from"
+        )
     if ((population.scores < 0) | (population.scores > 1)).any():
         raise CdulEdgeError(
             f"{request.scores} holds scores outside [0, 1]: pictures are drawn by probabilities, "
@@ -112,12 +122,13 @@ def sample(request: SampleRequest, console: Console | None = None) -> SampleResu
             f"no score reaches the threshold of {names}: of what is never predicted, answers can "
             "tell only that it is missed"
         )
+    _warn_of_missing(population, {one.path for some in drawn.values() for one in some}, console)
     write_sheet(request.out, (one for column in columns for one in drawn[column]))
     return SampleResult(
         out=request.out,
         questions={found.classes.names[c]: len(some) for c, some in drawn.items()},
         pictures=len(population.paths),
-        root=found.root,
+        root=population.root,
     )
 
 
@@ -129,20 +140,31 @@ class Population:
         paths: as a sheet writes them, sorted.
         scores: (N, C) in that order.
         thresholds: (C,) that decide.
+        root: the folder that the paths lie in; None where nothing says so.
     """
 
     paths: tuple[str, ...]
     classes: ClassList
     scores: npt.NDArray[np.float32]
     thresholds: npt.NDArray[np.float32]
+    root: Path | None
 
     @classmethod
-    def of(cls, found: ScoredPictures, threshold: float | Path | None) -> Population:
+    def of(
+        cls, found: ScoredPictures, threshold: float | Path | None, images: Path | None
+    ) -> Population:
         """Sort the pictures, so that a draw does not depend on the order of a file.
 
+        Args:
+            found: all scores.
+            threshold: one for all classes or a file of them; None leaves those of the scores.
+            images: only the pictures that are there, under their paths there; None is all.
+
         Raises:
-            CdulEdgeError: a picture that is named twice, or a threshold that does not fit.
+            CdulEdgeError: a picture that is named twice, no picture in `images`, or a threshold
+                that does not fit.
         """
+        found = found if images is None else _find_present(found, images)
         paths = [written(path) for path in found.paths]
         order = sorted(range(len(paths)), key=paths.__getitem__)
         ranked = tuple(paths[row] for row in order)
@@ -154,7 +176,7 @@ class Population:
             thresholds = read_thresholds(threshold, found.classes)
         elif threshold is not None:
             thresholds = same_threshold(threshold, found.classes)
-        return cls(ranked, found.classes, found.scores[order], thresholds)
+        return cls(ranked, found.classes, found.scores[order], thresholds, found.root)
 
     def predicted(self, column: int) -> npt.NDArray[np.bool_]:
         """(N,) whether a class's score reaches its threshold."""
@@ -199,6 +221,36 @@ class Population:
             )
             for picture, stratum in zip(found.pictures, found.strata, strict=True)
         ]
+
+
+def _find_present(found: ScoredPictures, images: Path) -> ScoredPictures:
+    """The scores of the pictures that are in a folder or a list, under their paths there."""
+    there = find_images(images)
+    matches = find_rows(there.paths, found.paths, whose=f"{images}")
+    rows = np.flatnonzero(matches.found)
+    if not len(rows):
+        raise CdulEdgeError(
+            f"none of the {len(found.paths)} scored pictures is in {images}: the scores name "
+            f"{found.paths[0]!r}, and there is {there.paths[0]!r}; give the folder they lie in"
+        )
+    return replace(
+        found,
+        paths=tuple(there.paths[matches.rows[row]] for row in rows),
+        scores=found.scores[rows],
+        root=there.root,
+    )
+
+
+def _warn_of_missing(population: Population, drawn: set[str], console: Console) -> None:
+    """Name pictures that nobody can look at; the answers may be given on another machine."""
+    root = population.root
+    missing = [] if root is None else sorted(p for p in drawn if not (root / p).is_file())
+    if missing:
+        console.warn(
+            f"{len(missing)} of the {len(drawn)} pictures drawn are not in {root}, such as "
+            f"{missing[0]!r}: give the folder they lie in now as --images, and only pictures that "
+            "are there are asked about"
+        )
 
 
 def _short(value: np.float32) -> float:

@@ -15,7 +15,7 @@ from cdul_edge import sample as sample_verb
 from cdul_edge.cli import app
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 
 Scores = npt.NDArray[np.float32]
 
@@ -103,7 +103,7 @@ def test_the_command_says_what_to_do_next_and_where_the_pictures_lie(
     tmp_path: Path, labels: Path
 ) -> None:
     said = run("sample", labels, "--out", tmp_path / "s.csv", "--class", "dog").stderr
-    assert said.splitlines()[:2] == [
+    assert said.splitlines()[1:3] == [
         "50 questions about 1 classes, of 400 pictures",
         "the pictures lie in photos",
     ]
@@ -247,6 +247,46 @@ def test_the_threshold_of_the_draw_is_the_threshold_of_the_figures(
     assert found["dog"]["predicted"] == int((SCORES[:, 1] >= np.float32(0.85)).sum()) > 0
 
 
+def test_pictures_that_are_not_there_are_counted_and_named(tmp_path: Path, labels: Path) -> None:
+    said = run("sample", labels, "--out", tmp_path / "s.csv", "--per-class", "400").stderr
+    assert "400 of the 400 pictures drawn are not in photos, such as '000.jpg': give" in said
+    assert "as --images" in said
+
+
+def test_only_pictures_that_are_there_are_asked_about_when_told_where(
+    tmp_path: Path, labels: Path
+) -> None:
+    sheet, folder = tmp_path / "there.csv", tmp_path / "moved"
+    (folder / "deep").mkdir(parents=True)
+    for path in PATHS[:100]:
+        (folder / "deep" / path).touch()
+    result = run("sample", labels, "--out", sheet, "--images", folder, "--per-class", "100")
+    assert f"100 of 400 scored pictures are in {folder}: only these" in result.stderr
+    assert "warning" not in result.stderr
+    assert {row["image_path"] for row in rows_of(sheet)} == {f"deep/{n}" for n in PATHS[:100]}
+    rows = rows_of(sheet)
+    for row in rows:
+        place = PATHS.index(row["image_path"].removeprefix("deep/"))
+        row["answer"] = "yes" if TRUTH[place, CLASSES.index(row["class"])] else "no"
+    save(sheet, rows)
+    found = report(labels, sheet, "--images", str(folder))
+    assert isinstance(found["classes"], dict)
+    assert found["pictures"] == 100
+    assert found["classes"]["cat"]["precision"]["low"] == pytest.approx(100 * 15 / 25)
+    line = complaint("evaluate", labels, "--sampled", sheet)
+    assert "100 of its pictures are not there, such as 'deep/" in line
+    assert "--images as `sample` got them" in line
+
+
+def test_a_folder_without_any_of_the_pictures_is_one_line(tmp_path: Path, labels: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "x.jpg").touch()
+    line = complaint("sample", labels, "--out", tmp_path / "s", "--images", tmp_path / "other")
+    assert "none of the 400 scored pictures is in" in line
+    assert "the scores name '000.jpg', and there is 'x.jpg'" in line
+    assert "--images goes with --sampled" in complaint("evaluate", labels, "--images", tmp_path)
+
+
 def test_a_class_that_is_never_predicted_is_warned_of(tmp_path: Path) -> None:
     labels = write_labels(tmp_path / "l.parquet", cut=np.inf)
     result = run("sample", labels, "--out", tmp_path / "s.csv")
@@ -307,7 +347,8 @@ def test_info_knows_a_sheet_and_how_far_it_is(sheet: Path) -> None:
 
 
 def test_the_verb_takes_strings_and_gives_a_result(tmp_path: Path, labels: Path) -> None:
-    result = sample_verb(scores=str(labels), out=str(tmp_path / "s.csv"), per_class=10)
+    with pytest.warns(CdulEdgeWarning, match="20 of the 20 pictures drawn are not in photos"):
+        result = sample_verb(scores=str(labels), out=str(tmp_path / "s.csv"), per_class=10)
     assert (result.questions, result.pictures) == ({"cat": 10, "dog": 10}, 400)
     with pytest.raises(CdulEdgeError, match="exists: choose another"):
         sample_verb(scores=str(labels), out=str(tmp_path / "s.csv"))
