@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cdul_edge.study.cell_run import CellRun
-from cdul_edge.training.decode_ahead import decode_pictures
+from cdul_edge.training.decode_ahead import decode_pictures, find_preprocess
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 
@@ -16,14 +16,17 @@ def decode_once(runs: Sequence[CellRun], console: Console) -> None:
 
     What cannot be decoded is left to its runs, which fail with the reason.
     """
-    distinct = {}
+    sights: dict[tuple[object, ...], dict[object, CellRun]] = {}
     for run in runs:
         config = run.config
         sight = (config.network, config.weights, config.height_px, config.width_px, config.resize)
-        distinct[run.labels, sight] = run
-    for run in distinct.values():
-        data = replace(run.request.data, workers=0)
+        sights.setdefault(sight, {})[run.labels, run.decoded] = run
+    for similar in sights.values():
+        first = next(iter(similar.values()))
         try:
-            decode_pictures(replace(run.request, data=data), console)
+            preprocess = find_preprocess(first.config)
+            for run in similar.values():
+                data = replace(run.request.data, workers=0)
+                decode_pictures(replace(run.request, data=data), preprocess, console)
         except CdulEdgeError:
             continue

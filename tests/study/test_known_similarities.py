@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from cdul_edge.cli import app
 from cdul_edge.labels.pseudo_labels import PseudoLabels
-from cdul_edge.study import KnownSimilarities, StudyRequest
-from cdul_edge.study.outcome import Failed, Finished, read_finished
+from cdul_edge.study import KnownSimilarities, StudyRequest, run
+from cdul_edge.study.cell_run import CellRun
+from cdul_edge.study.outcome import Failed, Finished, Outcome, read_finished
 from cdul_edge.study.run import run_cells
 from cdul_edge.study.run_options import parse_subsets, parse_variants
 from cdul_edge.study.variants import MethodVariant
@@ -88,8 +89,8 @@ def test_figures_are_of_the_classes_asked_for_and_all_are_trained(finished: Path
     assert set(cell.ap) == {"red", "blue"}
     values = [value for value in cell.ap.values() if value is not None]
     assert cell.measures["heldout_map"] == pytest.approx(sum(values) / 2)
-    run = finished / "runs/default/fixed/none/seed-0"
-    scored = PseudoLabels.read(run / "heldout_scores.parquet")
+    kept = finished / "runs/default/fixed/none/seed-0"
+    scored = PseudoLabels.read(kept / "heldout_scores.parquet")
     assert tuple(scored.classes) == ("red", "green", "blue")
     assert scored.paths == tuple(f"heldout/heldout{n:02}.png" for n in range(12))
 
@@ -187,3 +188,58 @@ def test_ways_to_learn_are_read_from_text_and_settings_go_where_they_belong(tmp_
         parse_variants(["a=fixed", "a=cdul"])
     with pytest.raises(CdulEdgeError, match="there is no such file"):
         parse_subsets([f"few={tmp_path / 'gone.txt'}"])
+
+
+def test_pictures_are_decoded_once_for_runs_that_start_together(
+    request_for: Callable[..., StudyRequest],
+    pictures: SimilarPictures,
+    folder: Path,
+    quiet: Console,
+    in_this_process: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both rows' runs, of two sizes, find every picture decoded; they would fail otherwise."""
+    request = request_for(
+        jobs=2,
+        rows=(("default", "fixed", "none"), ("truth", "larger", "none")),
+        variants={"larger": MethodVariant("fixed", options={"height_px": 40, "width_px": 40})},
+    )
+    decoded: list[str] = []
+
+    def run_without_decoding(
+        function: Callable[[CellRun], Outcome], jobs: Iterable[CellRun], *, workers: int
+    ) -> Generator[tuple[CellRun, Outcome]]:
+        decoded.extend(path.name for path in (folder / "data" / "decoded").iterdir())
+        monkeypatch.setattr("cdul_edge.training.data.dataset.open_image", pytest.fail)
+        for job in jobs:
+            yield job, function(job)
+
+    monkeypatch.setattr(run, "run_in_workers", run_without_decoding)
+    found = run_cells(request, quiet)
+    assert [type(one) for one in found] == [Finished] * 2
+    assert len(decoded) == 4  # training and held-out pictures, in two sizes
+    assert len(list((folder / "data" / "decoded").iterdir())) == 4
+
+
+def test_a_run_whose_pictures_cannot_be_decoded_fails_alone(
+    request_for: Callable[..., StudyRequest], quiet: Console, in_this_process: list[str]
+) -> None:
+    request = request_for(
+        jobs=2,
+        rows=(("default", "odd", "none"), ("default", "fixed", "none")),
+        variants={"odd": MethodVariant("fixed", options={"network": "resnet18x"})},
+    )
+    odd, fixed = run_cells(request, quiet)
+    assert isinstance(odd, Failed)
+    assert "resnet18x" in odd.reason
+    assert isinstance(fixed, Finished)
+
+
+def test_checkpoints_of_chosen_rows_stay(
+    request_for: Callable[..., StudyRequest], folder: Path, quiet: Console,
+    in_this_process: list[str],
+) -> None:  # fmt: skip
+    rows = (("default", "fixed", "none"), ("truth", "fixed", "none"))
+    run_cells(request_for(rows=rows, keep_rows=rows[1:]), quiet)
+    kept = [path.relative_to(folder / "runs").parts[0] for path in folder.rglob("checkpoint.pt")]
+    assert kept == ["truth"]

@@ -16,6 +16,7 @@ from cdul_edge_runtime.metrics.bootstrap import (
     estimate_map_drop,
     estimate_mean,
     estimate_mean_gain,
+    estimate_mean_map,
 )
 from cdul_edge_runtime.metrics.metrics import mean_average_precision
 
@@ -106,6 +107,17 @@ def test_a_map_of_a_picture_says_nothing_and_without_a_positive_there_is_none() 
     none = estimate_map(np.full((9, 1), 0.3), np.zeros((9, 1), np.int8))
     assert np.isnan(none.value)
     assert (none.low, none.high) == (0.0, 100.0)
+
+
+def test_the_mean_of_runs_has_one_interval_from_the_same_draws() -> None:
+    truth, scores, others = equal_models(np.random.default_rng(4), 200, 3)
+    one, two = estimate_map(scores, truth), estimate_map(others, truth)
+    both = estimate_mean_map([scores, others], truth)
+    assert both.value == pytest.approx((one.value + two.value) / 2)
+    assert estimate_mean_map([scores, scores], truth) == one
+    assert both.high - both.low < max(one.high - one.low, two.high - two.low) * 1.05
+    with pytest.raises(ValueError, match="at least one run"):
+        estimate_mean_map([], truth)
 
 
 def test_sixteen_times_the_pictures_leave_a_quarter_of_the_interval_of_a_map() -> None:

@@ -182,6 +182,22 @@ def test_a_class_that_is_nowhere_is_counted_apart_and_not_as_zero() -> None:
     assert report.to_dict()["ap"] == {"a": 100.0, "b": None}
 
 
+def test_a_class_of_which_nothing_is_known_changes_no_figure() -> None:
+    scores = np.array([[0.9, 0.1, 0.8], [0.2, 0.7, 0.1], [0.6, 0.4, 0.3]])
+    truth = np.array([[1, -1, 1], [0, -1, 0], [0, -1, 1]], np.int8)
+    halves = np.full(3, 0.5)
+    report = evaluate_scores(scores, truth, ClassList(("cat", "dog", "cow")), halves)
+    judged = evaluate_scores(
+        scores[:, ::2], truth[:, ::2], ClassList(("cat", "cow")), halves[:2]
+    ).to_dict()
+    found = report.to_dict()
+    assert found.pop("ap") == {"cat": 100.0, "dog": None, "cow": 100.0}
+    assert judged.pop("ap") == {"cat": 100.0, "cow": 100.0}
+    assert (found.pop("classes_without_positive"), judged.pop("classes_without_positive")) == (1, 0)
+    for name in ("cp", "cr", "cf1", "op", "or_", "of1", "macro_f1", "map", "ece", "brier"):
+        assert found[name] == pytest.approx(judged[name]), name
+
+
 def test_broken_scores_and_foreign_shapes_are_refused() -> None:
     classes = ClassList(("a", "b"))
     truth = np.array([[1, 0]], np.int8)
