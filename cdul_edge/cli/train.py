@@ -49,6 +49,7 @@ def train(
     color: augmentation.Color = None, shuffle_colors: augmentation.ShuffleColors = None,
     zoom_in: augmentation.ZoomIn = None, zoom_out: augmentation.ZoomOut = None,
     mixup: augmentation.Mixup = None, seed: options.Seed = None,
+    set_aside: options.SetAside = None,
     method: options.MethodOption = None,
     hard: options.Hard = None,
     settings: options.MethodSettings = None,
@@ -77,7 +78,7 @@ def train(
         freeze_trunk_epochs=freeze_trunk_epochs, freeze_norms=freeze_norms,
         freeze_depth=freeze_depth, precision=precision,
         flip=flip, shift=shift, color=color, shuffle_colors=shuffle_colors, zoom_in=zoom_in,
-        zoom_out=zoom_out, mixup=mixup, seed=seed,
+        zoom_out=zoom_out, mixup=mixup, seed=seed, set_aside=set_aside,
     )  # fmt: skip
     data = DataOptions(images, cache, cache_budget, workers)
     evaluation = EvaluationOptions(val, truth, train_truth, difficult)

@@ -51,6 +51,7 @@ _UNTIL_THEN: dict[str, SettingValue] = {
     "freeze_trunk_epochs": 0,
     "freeze_norms": False,
     "freeze_depth": 0.0,
+    "set_aside": 0,
 }
 # Likewise of methods.
 _METHODS_UNTIL_THEN: dict[MethodName, dict[str, SettingValue]] = {"cdul": {"temperature": 1.0}}
@@ -76,6 +77,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "zoom_in": (0, 0.75),
     "zoom_out": (0, 0.75),
     "mixup": (0, 1),
+    "set_aside": (0, 1_000_000),
     "seed": (0, 2**31 - 1),
 }
 
@@ -127,6 +129,8 @@ class TrainConfig:
         zoom_out: Show pictures smaller, on at least 1 - zoom_out of the input's area, with their
             reflection around them.
         mixup: Shape of the beta distribution of the shares of two mixed pictures; 0 mixes none.
+        set_aside: So many pictures, a sixteenth of all at most, are not trained on: their labels
+            tell how sure the scores may be. Where that is below 16, all are trained on.
         seed: Of every random choice.
 
     Raises:
@@ -165,6 +169,7 @@ class TrainConfig:
     zoom_in: float = 0.0
     zoom_out: float = 0.0
     mixup: float = 0.0
+    set_aside: int = 64
     seed: int = 0
 
     def __post_init__(self) -> None:

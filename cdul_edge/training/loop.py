@@ -27,6 +27,12 @@ from cdul_edge.training.optimization import (
     make_schedule,
     rate_factor,
 )
+from cdul_edge.training.probabilities import (
+    ScoreScale,
+    apply_scale,
+    choose_set_aside,
+    fit_scale,
+)
 from cdul_edge.training.summary import EpochLine
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Advance
@@ -52,6 +58,9 @@ class Trainer:
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.method, self.pictures = method, pictures
         self.preprocess, self.config, self.device = preprocess, config, device
+        self.set_aside = choose_set_aside(config, method.supervision, network)
+        everything = torch.arange(len(pictures))
+        self.shown = everything[~torch.isin(everything, self.set_aside)]
         self.optimizer = make_optimizer(self.network, config)
         self.schedule = make_schedule(self.optimizer, config, self._all_steps)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
@@ -64,7 +73,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Batches of `batch_size` or one less; never of one picture, which batch norm refuses."""
-        count = len(self.pictures)
+        count = len(self.shown)
         steps = math.ceil(count / self.config.batch_size)
         return steps if count // steps >= 2 else max(1, count // 2)
 
@@ -74,14 +83,14 @@ class Trainer:
         return self.ema.module if self.ema is not None else self.network
 
     def train_epoch(self, tick: Advance = lambda count: None) -> EpochLine:
-        """Show every picture once; `tick` is called with the size of each batch.
+        """Show every picture once, but those set aside; `tick` is called with each batch's size.
 
         Raises:
             CdulEdgeError: the loss or a weight is not finite any more.
         """
         started, config = perf_counter(), self.config
         begin_epoch(self.network, self.optimizer, config, epoch=self.epoch + 1)
-        order = torch.randperm(len(self.pictures), generator=self.draws)
+        order = self.shown[torch.randperm(len(self.shown), generator=self.draws)]
         batches = order.tensor_split(self.steps_per_epoch)
         sums = torch.zeros(2, dtype=torch.float64)
         unseen: list[Tensor] = []
@@ -100,7 +109,7 @@ class Trainer:
             epoch=self.epoch,
             loss=loss,
             bce=bce,
-            kl=bce - float(binary_entropy(self.method.targets).mean(dtype=torch.float64)),
+            kl=bce - float(binary_entropy(self.method.targets[order]).mean(dtype=torch.float64)),
             rate=config.learning_rate * rate_factor(self.step - 1, self._all_steps, config),
             seconds=seconds,
             images_per_second=len(order) / seconds,
@@ -116,6 +125,24 @@ class Trainer:
             device=self.device,
             precision="fp32" if exact else self.config.precision,
         )
+
+    def scale_scores(self, logits: Tensor) -> ScoreScale | None:
+        """Make the result's scores probabilities, as the pictures set aside tell how.
+
+        Done again, it changes nothing any more.
+
+        Args:
+            logits: (N, C) that the result gives of the training pictures.
+
+        Returns:
+            What was done to the logits; None where nothing was set aside, or it tells nothing.
+        """
+        if not len(self.set_aside):
+            return None
+        scale = fit_scale(logits, self.method.supervision, self.set_aside)
+        if scale is not None:
+            apply_scale(self.result, scale)
+        return scale
 
     def checkpoint(
         self,

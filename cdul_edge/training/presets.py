@@ -61,6 +61,7 @@ class ConfigChanges(TypedDict, total=False):
     zoom_in: float | None
     zoom_out: float | None
     mixup: float | None
+    set_aside: int | None
     seed: int | None
 
 
@@ -96,6 +97,7 @@ _PLAIN: ConfigChanges = {
     "zoom_in": 0.0,
     "zoom_out": 0.0,
     "mixup": 0.0,
+    "set_aside": 0,
 }
 
 # CDUL as its paper writes it (eq. 7 and 8), without our anchor, freeze and guard.

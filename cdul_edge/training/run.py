@@ -32,6 +32,7 @@ from cdul_edge.training.networks.network import (
     settle_size,
 )
 from cdul_edge.training.optimization import choose_device, resolve_precision
+from cdul_edge.training.probabilities import UNTOLD, settle_set_aside
 from cdul_edge.training.request import TrainRequest, TrainResult
 from cdul_edge.training.summary import (
     METRICS,
@@ -116,6 +117,7 @@ def _open_task(request: TrainRequest, console: Console) -> _Task:
     labels, count = chosen.labels, len(chosen.rows)
     if count < 2:
         raise CdulEdgeError(f"{request.labels} labels {count} picture(s), expected 2 or more")
+    config = replace(config, set_aside=settle_set_aside(config.set_aside, count))
     file = request.labels / LABELS_FILE if request.labels.is_dir() else request.labels
     observed = open_observed(request.observed, every, seed=config.seed)
     if observed is not None:
@@ -204,7 +206,7 @@ def _train_epoch(job: _Job) -> None:
     task, trainer = job.task, job.trainer
     console, out = task.console, task.request.out
     epoch, epochs = trainer.epoch + 1, task.config.epochs
-    with console.progress(f"epoch {epoch}/{epochs}", len(task.labels.paths)) as tick:
+    with console.progress(f"epoch {epoch}/{epochs}", len(trainer.shown)) as tick:
         line = trainer.train_epoch(tick)
     ended = EndedEpoch(trainer, job.second_look, console)
     line = replace(line, revision=trainer.method.after_epoch(epoch, ended))
@@ -240,6 +242,11 @@ def _finish(job: _Job) -> RunSummary:
     predict = partial(trainer.predict, exact=True)
     known = trainer.method.supervision
     logits, expected = predict(trainer.pictures), Expected.of(labels, known)
+    if (scale := trainer.scale_scores(logits)) is not None:
+        logits = scale.logits(logits)
+        _checkpoint(job).write(task.request.out)
+    elif len(trainer.set_aside):
+        task.console.warn(UNTOLD)
     thresholds = expected.thresholds(score(logits))
     scored = yardstick.score_held_out(predict, thresholds)
     started = known.targets.numpy() if known.observed_only else labels.scores
@@ -262,6 +269,7 @@ def _finish(job: _Job) -> RunSummary:
         last_epoch=lines[-1],
         label_guard=next((line.label_guard for line in lines if line.label_guard), None),
         thresholds=tuple(thresholds_to_json(thresholds)),
+        score_slope=None if scale is None else scale.slope,
         labels_from=task.about.labels_from,
         labels_map=None if first is None or last is None else (first, last),
         train=yardstick.on_training_pictures(logits, thresholds),

@@ -122,17 +122,15 @@ class RunSummary:
         network: Its name.
         method: How it learned.
         classes: Names of the columns.
-        pictures: Number of labeled pictures.
-        epochs: Number of epochs.
-        seconds: Of all steps together.
-        images_per_second: Median over the epochs.
+        pictures, epochs: How many; pictures that were set aside count.
+        seconds, images_per_second: Of all steps together; median over the epochs.
         last_epoch: The last line of metrics.jsonl.
         label_guard: Why the method took its first labels back, if it did.
         thresholds: Per class, on scores; None for a class that is never predicted.
+        score_slope: What the log-odds were multiplied with; None where nothing was set aside.
         labels_from: Whether pseudo-labels said what was not observed.
         labels_map: mAP in percent of the first and of the last labels; None without truth.
-        train: Metrics on the training pictures; None without truth.
-        val: Metrics on the held-out pictures; None without truth.
+        train, val: Metrics on the training and the held-out pictures; None without truth.
         version: Of the program that made the run.
     """
 
@@ -147,6 +145,7 @@ class RunSummary:
     last_epoch: EpochLine
     label_guard: str | None
     thresholds: tuple[float | None, ...]
+    score_slope: float | None = None
     labels_from: LabelsFrom = "observed+pseudo"
     labels_map: tuple[float, float] | None = None
     train: MetricsReport | None = None
@@ -177,6 +176,7 @@ class RunSummary:
             "last_epoch": self.last_epoch.to_dict(),
             "label_guard": self.label_guard,
             "thresholds": list(self.thresholds),
+            "score_slope": self.score_slope,
             "labels_from": self.labels_from,
         }
         if self.labels_map is not None:
@@ -207,6 +207,7 @@ class RunSummary:
             last_epoch=EpochLine.from_dict(stored.last_epoch),
             label_guard=stored.label_guard,
             thresholds=stored.thresholds,
+            score_slope=stored.score_slope,
             labels_from=stored.labels_from,
             labels_map=None if labels is None else (labels.map_first, labels.map_last),
             train=None if train is None else MetricsReport.from_dict(train),
@@ -237,7 +238,8 @@ class _StoredSummary:
     label_guard: str | None
     thresholds: tuple[float | None, ...]
     version: str
-    labels_from: LabelsFrom = "observed+pseudo"  # younger than the format
+    score_slope: float | None = None  # this and the next are younger than the format
+    labels_from: LabelsFrom = "observed+pseudo"
     pseudo_labels: _StoredMaps | None = None
     train: dict[str, Any] | None = None
     val: dict[str, Any] | None = None

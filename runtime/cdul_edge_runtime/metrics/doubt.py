@@ -11,7 +11,7 @@ import numpy.typing as npt
 from cdul_edge_runtime.errors import CdulEdgeError
 
 Doubles = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.integer[Any]]
+Floats = npt.NDArray[np.floating[Any] | np.integer[Any]]
 
 _FARTHEST = 40.0  # a shift of the log-odds beyond which every score is 0 or 1
 _HALVINGS = 22  # of that range: to 1e-5
@@ -45,7 +45,7 @@ class Doubt:
         self,
         scores: Doubles,
         logits: Doubles,
-        counts: Counts,
+        counts: Floats,
         draws: int,
         generator: np.random.Generator,
     ) -> Doubles:
@@ -66,7 +66,8 @@ class Doubt:
         bends, shifts = generator.standard_normal((2, draws))
         logarithms = self.slope_spread * bends
         nodes = np.linspace(logarithms.min(), logarithms.max(), _NODES)
-        levels = _keep_positives(scores, self.slope * np.exp(nodes)[:, None] * logits, counts)
+        steep = self.slope * np.exp(nodes)[:, None] * logits
+        levels = find_shifts(steep, counts, counts @ scores)
         shift = np.interp(logarithms, nodes, levels) + self.shift_spread * shifts
         slopes = self.slope * np.exp(logarithms)
         return _sigmoid(slopes[:, None] * logits + shift[:, None])
@@ -79,13 +80,18 @@ LABELS_DOUBT = Doubt(slope=0.72, slope_spread=0.2, shift_spread=1.2)
 PREDICTIONS_DOUBT = Doubt(slope=1.0, slope_spread=0.2, shift_spread=0.7)
 
 
-def _keep_positives(scores: Doubles, steep: Doubles, counts: Counts) -> Doubles:
-    """(K,) shifts of (K, G) log-odds that leave the sum of the scores as it is, by bisection."""
-    promised = float(counts @ scores)
-    low, high = np.full(len(steep), -_FARTHEST), np.full(len(steep), _FARTHEST)
+def find_shifts(logits: Doubles, counts: Floats, wanted: Floats) -> Doubles:
+    """(K,) shifts of (K, G) log-odds that make their probabilities sum up as wanted; bisection.
+
+    Args:
+        logits: K rows of G groups of pictures.
+        counts: (G,) pictures of each group.
+        wanted: (K,) sums, or one for all; each between 0 and the number of pictures.
+    """
+    low, high = np.full(len(logits), -_FARTHEST), np.full(len(logits), _FARTHEST)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        enough = _sigmoid(steep + middle[:, None]) @ counts >= promised
+        enough = _sigmoid(logits + middle[:, None]) @ counts >= wanted
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return high
 
