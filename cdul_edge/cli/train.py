@@ -49,7 +49,7 @@ def train(
     color: augmentation.Color = None, shuffle_colors: augmentation.ShuffleColors = None,
     zoom_in: augmentation.ZoomIn = None, zoom_out: augmentation.ZoomOut = None,
     mixup: augmentation.Mixup = None, seed: options.Seed = None,
-    set_aside: options.SetAside = None,
+    set_aside: observed_options.SetAside = None,
     method: options.MethodOption = None,
     hard: options.Hard = None,
     settings: options.MethodSettings = None,

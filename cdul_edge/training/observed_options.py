@@ -1,4 +1,4 @@
-"""The command line's options for `ObservedOptions`, one type each, with its defaults."""
+"""The command line's options for whose labels a run learns from, and which it sets aside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cdul_edge.training import config
-from cdul_edge.training.options import request_option
+from cdul_edge.training.options import request_option, setting
 
 _supervision = partial(request_option, "Pseudo-labels")
 Observed = Annotated[
@@ -31,5 +31,14 @@ Simulate = Annotated[
         "Draw such labels from --train-truth instead, to study how many are needed: "
         "single-positive (one present class per image), known=10% (present and absent alike), "
         "positives=30%, pictures=10%, or single-positive=50% (of half of the images).",
+    ),
+]
+SetAside = Annotated[
+    int | None,
+    setting(
+        "Pseudo-labels",
+        "set_aside",
+        "Do not train on so many pictures, at most a sixteenth of them: their labels tell how sure "
+        "the scores may be. 0 trains on all.",
     ),
 ]

@@ -220,15 +220,6 @@ Seed = Annotated[
     _training("seed", "Seed of every random choice; equal seeds and settings give equal runs."),
 ]
 
-SetAside = Annotated[
-    int | None,
-    _training(
-        "set_aside",
-        "Do not train on so many pictures, at most a sixteenth of them: their labels tell how sure "
-        "the scores may be. 0 trains on all.",
-    ),
-]
-
 _labels = partial(setting, "Pseudo-labels")
 _supervision = partial(request_option, "Pseudo-labels")
 MethodOption = Annotated[

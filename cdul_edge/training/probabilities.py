@@ -28,6 +28,8 @@ UNTOLD = (
     "the labels of the pictures set aside cannot be told from the network's scores, so these are "
     "no probabilities: train longer, or look at the labels"
 )
+_EDGE = 1e-7  # thresholds of 0 and 1 have no log-odds
+_ROUNDING = 1e-6  # of a score in float32, as a share of it
 _SHARE = 16  # at most one picture in so many is set aside
 _FEWEST = 16  # fewer tell little, and their set is small enough to need them all
 _SLOPES = np.geomspace(1 / 8, 8, 49)
@@ -49,6 +51,15 @@ class ScoreScale:
     def logits(self, logits: Tensor) -> Tensor:
         """(N, C) logits on the new scale."""
         return logits * self.slope + torch.from_numpy(self.shifts).to(logits)
+
+    def thresholds(self, thresholds: Floats) -> npt.NDArray[np.float32]:
+        """(C,) thresholds on the new scale: they decide as before; +inf, never, stays."""
+        never = ~np.isfinite(thresholds)
+        inside = np.clip(np.where(never, 0.5, thresholds).astype(np.float64), _EDGE, 1 - _EDGE)
+        moved = self.slope * np.log(inside / (1 - inside)) + self.shifts
+        # A threshold is often a picture's own score, which rounding must not push below it.
+        kept = (1 - _ROUNDING) / (1 + np.exp(-moved))
+        return np.where(never, np.inf, kept).astype(np.float32)
 
 
 def settle_set_aside(wanted: int, pictures: int) -> int:

@@ -242,12 +242,13 @@ def _finish(job: _Job) -> RunSummary:
     predict = partial(trainer.predict, exact=True)
     known = trainer.method.supervision
     logits, expected = predict(trainer.pictures), Expected.of(labels, known)
+    thresholds = expected.thresholds(score(logits))
     if (scale := trainer.scale_scores(logits)) is not None:
+        thresholds = scale.thresholds(thresholds)
         logits = scale.logits(logits)
         _checkpoint(job).write(task.request.out)
     elif len(trainer.set_aside):
         task.console.warn(UNTOLD)
-    thresholds = expected.thresholds(score(logits))
     scored = yardstick.score_held_out(predict, thresholds)
     started = known.targets.numpy() if known.observed_only else labels.scores
     first, last = yardstick.labels_map(started), yardstick.labels_map(targets)

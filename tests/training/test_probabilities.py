@@ -62,6 +62,18 @@ def test_the_scale_that_labels_were_made_with_is_found(slope: float) -> None:
     assert np.abs(again.shifts).max() < 1e-3
 
 
+def test_thresholds_on_the_new_scale_decide_as_before() -> None:
+    logits = draw_logits(1000)
+    scale = ScoreScale(1.8, np.array([1.5, -2.0, 0.0]))
+    before = torch.sigmoid(logits).numpy()
+    after = torch.sigmoid(scale.logits(logits)).numpy()
+    for picture in range(20):  # thresholds are scores of pictures
+        old = np.append(before[picture, :2], np.inf).astype(np.float32)
+        new = scale.thresholds(old)
+        assert new[2] == np.inf
+        assert ((after >= new) == (before >= old)).all()
+
+
 def test_only_the_pictures_set_aside_tell_the_slope() -> None:
     """On what it learned by heart a network is right to be sure, elsewhere it is not."""
     logits, unseen = draw_logits(1200), torch.arange(600, 700)
