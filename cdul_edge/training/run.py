@@ -244,8 +244,7 @@ def _finish(job: _Job) -> RunSummary:
     logits, expected = predict(trainer.pictures), Expected.of(labels, known)
     thresholds = expected.thresholds(score(logits))
     if (scale := trainer.scale_scores(logits)) is not None:
-        thresholds = scale.thresholds(thresholds)
-        logits = scale.logits(logits)
+        thresholds, logits = scale.thresholds(thresholds), scale.logits(logits)
         _checkpoint(job).write(task.request.out)
     elif len(trainer.set_aside):
         task.console.warn(UNTOLD)
