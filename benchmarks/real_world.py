@@ -26,12 +26,12 @@ from typing import Any, cast
 from benchmarks.lite0 import NETWORK, write_weights
 from benchmarks.paired import judge_published
 from benchmarks.photographs import DATA, REPORTED, Photographs
+from benchmarks.recipes import RECIPES
 from benchmarks.record import record
 from benchmarks.world_figures import FinishedRow, compare, judge_labels, read_row
 from benchmarks.world_rows import (
     PARTS,
     PARTS_OF,
-    RECIPES,
     Part,
     Protocol,
     comparisons,

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, get_args
 
 from benchmarks.published_settings import PUBLISHED
 from benchmarks.published_settings import VARIANTS as PUBLISHED_VARIANTS
+from benchmarks.recipes import RECIPES
 from cdul_edge.study.cells import Row
 from cdul_edge.study.variants import MethodVariant
 from cdul_edge.training.config import METHODS as EVERY_METHOD
@@ -103,54 +104,6 @@ def comparisons(methods: Sequence[str] = METHODS) -> tuple[Comparison, ...]:
     )
 
 
-# One thing changed at a time, then a few together; each differs from the product's defaults.
-RECIPES: dict[str, ConfigChanges] = {
-    "base": ConfigChanges(),
-    **{
-        f"rate-{rate:g}": ConfigChanges(learning_rate=rate)
-        for rate in (3e-5, 2e-4, 3e-4, 5e-4, 1e-3)
-    },
-    **{f"head-{by:g}": ConfigChanges(head_rate_multiplier=by) for by in (1.0, 3.0, 30.0)},
-    **{f"epochs-{count}": ConfigChanges(epochs=count) for count in (5, 10, 15, 30)},
-    **{f"batch-{size}": ConfigChanges(batch_size=size) for size in (16, 64)},
-    **{
-        f"side-{side}": ConfigChanges(height_px=side, width_px=side)
-        for side in (160, 192, 256, 288, 320)
-    },
-    "letterbox": ConfigChanges(resize="letterbox"),
-    "center": ConfigChanges(resize="center"),
-    **{f"decay-{decay:g}": ConfigChanges(weight_decay=decay) for decay in (0.0, 0.01, 0.2)},
-    "no-flip": ConfigChanges(flip=False),
-    "shift-0.125": ConfigChanges(shift=0.125),
-    **{f"color-{by:g}": ConfigChanges(color=by) for by in (0.2, 0.4)},
-    **{f"zoom-in-{by:g}": ConfigChanges(zoom_in=by) for by in (0.3, 0.5, 0.7)},
-    **{f"zoom-out-{by:g}": ConfigChanges(zoom_out=by) for by in (0.3, 0.5)},
-    "zoom-both": ConfigChanges(zoom_in=0.5, zoom_out=0.3),
-    **{f"mixup-{by:g}": ConfigChanges(mixup=by) for by in (0.2, 0.5)},
-    **{
-        f"ema-{decay:g}": ConfigChanges(ema_decay=decay, ema_warmup=True)
-        for decay in (0.98, 0.99, 0.995)
-    },
-    "freeze-norms": ConfigChanges(freeze_norms=True),
-    "freeze-trunk-1": ConfigChanges(freeze_trunk_epochs=1),
-    "clip-1": ConfigChanges(gradient_clip=1.0),
-    "hard": ConfigChanges(labels="hard"),
-    "fast": ConfigChanges(learning_rate=3e-4, epochs=10),
-    "fast-ema": ConfigChanges(learning_rate=3e-4, epochs=10, ema_decay=0.99, ema_warmup=True),
-    "fast-zoom": ConfigChanges(learning_rate=3e-4, epochs=10, zoom_in=0.5, color=0.2),
-    "fast-zoom-ema": ConfigChanges(
-        learning_rate=3e-4, epochs=10, zoom_in=0.5, color=0.2, ema_decay=0.99, ema_warmup=True
-    ),
-    "fast-norms": ConfigChanges(learning_rate=3e-4, epochs=10, freeze_norms=True),
-    "fast-mixup": ConfigChanges(learning_rate=3e-4, epochs=10, mixup=0.2),
-    "faster": ConfigChanges(learning_rate=1e-3, epochs=6, head_rate_multiplier=3.0),
-    "long-zoom-ema": ConfigChanges(
-        learning_rate=2e-4, epochs=30, zoom_in=0.5, color=0.2, ema_decay=0.995, ema_warmup=True
-    ),
-    "large-fast": ConfigChanges(learning_rate=3e-4, epochs=10, height_px=288, width_px=288),
-}
-
-
 def variants_of(epochs: int, with_truth: int, pictures: int) -> dict[str, MethodVariant]:
     """Every way to learn that a study does not know by itself.
 
@@ -163,13 +116,19 @@ def variants_of(epochs: int, with_truth: int, pictures: int) -> dict[str, Method
         **PUBLISHED_VARIANTS,
         LONG: MethodVariant("fixed", options=ConfigChanges(epochs=longer)),
         **{
-            name: MethodVariant("fixed", options.get("labels"), options=_without_labels(options))
+            name: MethodVariant(
+                options.get("method") or "fixed",
+                options.get("labels"),
+                options=_of_the_run(options),
+            )
             for name, options in RECIPES.items()
         },
     }
 
 
-def _without_labels(options: ConfigChanges) -> ConfigChanges:
+def _of_the_run(options: ConfigChanges) -> ConfigChanges:
+    """What a variant does not say in fields of its own."""
     kept = options.copy()
     kept.pop("labels", None)
+    kept.pop("method", None)
     return kept

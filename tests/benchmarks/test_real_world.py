@@ -16,11 +16,11 @@ pytest.importorskip("timm", reason="the benchmark trains timm's networks")
 from benchmarks import record as record_module
 from benchmarks.photographs import DATA, REPORTED
 from benchmarks.real_world import main
+from benchmarks.recipes import RECIPES
 from benchmarks.world_figures import best_macro_f1
 from benchmarks.world_rows import (
     METHODS,
     PARTS_OF,
-    RECIPES,
     comparisons,
     rows_of,
     variants_of,
@@ -169,10 +169,10 @@ def test_defaults_are_chosen_without_the_held_out_photographs(
     (data / "heldout").mkdir()
     found = benchmark_run(
         tmp_path / "tune", "--protocol", "tune", "--part", "recipes", "--recipes", "base",
-        "mixup-0.2", "--variant", "steady=cdul,anchor=1,learning_rate=1e-3", "--seeds", "0",
+        "mix2", "--variant", "steady=cdul,anchor=1,learning_rate=1e-3", "--seeds", "0",
         data=data,
     )  # fmt: skip
-    assert [row["method"] for row in found["recipes"]] == ["base", "mixup-0.2", "steady"]
+    assert [row["method"] for row in found["recipes"]] == ["base", "mix2", "steady"]
     assert found["judged_on"] == found["with_truth"] == 12
     runs = tmp_path / "tune/study/runs/default@without-truth"
     config = json.loads((runs / "steady/none/seed-0/config.json").read_text())["settings"]
