@@ -10,10 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.training.data.dataset import locate_pictures, open_pictures
+from cdul_edge.training.loop import Trainer
+from cdul_edge.training.methods import make_method
+from cdul_edge.training.networks.network import create_network
 from cdul_edge.training.request import DataOptions, EvaluationOptions, ObservedOptions
 from cdul_edge_runtime.errors import CdulEdgeError
+from tests.fakes.method_inputs import know
 from tests.training.conftest import Train
 
 
@@ -63,3 +69,22 @@ def test_a_run_that_is_not_resumable_measures_and_keeps_its_state_at_the_end(
     assert scored.thresholds.tolist() == pytest.approx(
         [math.inf if value is None else value for value in quick.thresholds]
     )
+
+
+def test_a_weight_that_is_not_finite_is_named_after_the_epoch(squares: Any, small: Any) -> None:
+    """A variance that overflows gives finite losses: only the weights themselves show it."""
+    config = small(epochs=1)
+    network, plan = create_network(config, 3)
+    name = next(n for n, _ in network.named_buffers() if n.endswith("running_var"))
+    labels = PseudoLabels.read(squares.labels)
+    pictures = open_pictures(
+        locate_pictures(labels.root, labels.paths),
+        plan.preprocess, DataOptions(), scratch=squares.root, remedy="",
+    )  # fmt: skip
+    trainer = Trainer(
+        network, make_method(config, know(torch.tensor(labels.scores))), pictures,
+        preprocess=plan.preprocess, config=config, device=torch.device("cpu"),
+    )  # fmt: skip
+    network.get_buffer(name).fill_(math.inf)
+    with pytest.raises(CdulEdgeError, match=rf"weights are not finite since epoch 1 \({name}\)"):
+        trainer.train_epoch()
