@@ -45,23 +45,25 @@ def test_every_claim_is_about_two_cells_that_are_run() -> None:
 
 
 def test_an_ablation_differs_from_its_method_in_one_setting_or_in_what_hangs_on_it() -> None:
-    plain = vars(resolve_settings(TrainConfig(method="plmcl")))
+    def settings(name: str) -> dict[str, object]:
+        variant = VARIANTS[name]
+        config = TrainConfig(method=variant.method, method_settings=dict(variant.settings))
+        return vars(resolve_settings(config))
+
     changed = {
-        name: {
-            key
-            for key, value in vars(
-                resolve_settings(
-                    TrainConfig(method="plmcl", method_settings=dict(VARIANTS[name].settings))
-                )
-            ).items()
-            if value != plain[key]
-        }
-        for name in ("plmcl-no-momentum", "plmcl-no-velocity", "plmcl-all-at-once")
+        name: {key for key, value in settings(name).items() if value != settings(plain)[key]}
+        for plain, name in (
+            ("plmcl-early", "plmcl-no-momentum"),
+            ("plmcl-early", "plmcl-no-velocity"),
+            ("plmcl-early", "plmcl-all-at-once"),
+            ("g2netpl-early", "g2netpl-no-kl"),
+        )
     }
     assert changed == {
         "plmcl-no-momentum": {"momentum", "damping"},
         "plmcl-no-velocity": {"damping"},
         "plmcl-all-at-once": {"easy_first"},
+        "g2netpl-no-kl": {"eta", "unstable"},
     }
 
 

@@ -18,8 +18,10 @@ of the batch's:
     v <- v - r ((e - p) - 1[P] (1 - e) + (2 / C) (sum_c e - k) e (1 - e))
 
 Pseudo-labels are the first estimates, and no part of P: counted again as certain, they drowned what
-people saw, and cost accuracy. Without any, the paper draws an unknown estimate uniformly from
-[0.4, 0.6]; here it starts at their mean, 1/2, as the network's answers tell entries apart.
+people saw, and cost accuracy. Without any, the paper draws unknown estimates from [0.4, 0.6], which
+its optimizer carries off. Steps as small as these would leave them there, and teach the network
+that half of the classes are present: here, what k leaves of a picture is spread over its unknown
+entries.
 """
 
 from __future__ import annotations
@@ -92,6 +94,16 @@ def expect_positives(supervision: Supervision) -> float:
     return float(observed_prevalence(supervision.observed).sum())
 
 
+def spread_rest(observed: Tensor, k_bar: float) -> Tensor:
+    """(N, C) first estimates: a picture's unknown entries share k less what was seen of it.
+
+    No share is beyond [0.001, 0.5].
+    """
+    rest = k_bar - (observed > 0).sum(dim=1, keepdim=True)
+    shares = rest / (observed == 0).sum(dim=1, keepdim=True).clamp(min=1)
+    return keep_observed(shares.clamp(_FLOOR, 0.5).expand(observed.shape), observed)
+
+
 @dataclass(frozen=True)
 class RoleSettings(MethodSettings):
     """The rate is ours, as its step is; the paper's k is the truth's, which nobody has here.
@@ -119,7 +131,7 @@ class OnlineLabelEstimation(Method[RoleSettings]):
         given = settings.k_bar
         self.k_bar = expect_positives(supervision) if given is None else given
         if supervision.observed_only:
-            self.targets = keep_observed(torch.full_like(self.targets, 0.5), supervision.observed)
+            self.targets = spread_rest(supervision.observed, self.k_bar)
         self.first = torch.logit(self.targets.clamp(_FLOOR, 1.0 - _FLOOR))
         self.latents = self.first
         self._shown: list[tuple[Tensor, Tensor]] = []

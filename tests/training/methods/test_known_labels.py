@@ -107,14 +107,18 @@ def test_vlpl_adds_clips_own_positives_to_one_positive_a_picture() -> None:
         make("vlpl", SEEN)
 
 
-def test_role_starts_undecided_and_takes_the_number_of_classes_from_the_answers() -> None:
+def test_role_takes_the_number_of_classes_from_the_answers_and_spreads_what_is_left() -> None:
     method = make("role", BOTH_WAYS)
     assert vars(method)["k_bar"] == pytest.approx(1 / 2 + 1 / 3)
-    torch.testing.assert_close(method.targets[BOTH_WAYS == 0], torch.full((6,), 0.5))
-    assert torch.equal(method.targets[BOTH_WAYS != 0], (BOTH_WAYS[BOTH_WAYS != 0] > 0).float())
+    # One class is more than 5/6: nothing is left. The third picture has one unknown entry for 5/6,
+    # of which at most a half is believed, and the last three of 5/18.
+    least = 0.001
+    expected = [[1, 0, least], [0, 1, least], [0.5, 0, 0], [5 / 18] * 3]
+    torch.testing.assert_close(method.targets, torch.tensor(expected))
     with pytest.raises(CdulEdgeError, match=r"such as --set k_bar=1\.5"):
         make("role", SEEN)
-    assert vars(make("role", SEEN, k_bar=1.4))["k_bar"] == 1.4
+    given = make("role", SEEN, k_bar=1.4)
+    torch.testing.assert_close(given.targets[0], torch.tensor([1, 0.2, 0.2]))
 
 
 def test_pu_mlc_learns_from_seen_positives_and_forces_none() -> None:
