@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -73,11 +74,14 @@ def sample(
     )
     result = draw(request, StderrConsole())
     questions, count = sum(result.questions.values()), len(result.questions)
+    classes = "1 class" if count == 1 else f"{count} classes"
     console = message_console()
-    console.print(f"{questions} questions about {count} classes, of {result.pictures} pictures")
+    console.print(f"{questions} questions about {classes}, of {result.pictures} pictures")
     if result.root is not None and result.root != Path():
         console.print(f"the pictures lie in {result.root}")
+    words = ["cdul-edge", "evaluate", str(scores), "--sampled", str(out)]
+    words += [] if threshold is None else ["--threshold", threshold]
+    words += [] if images is None else ["--images", str(images)]
     console.print(
-        f"answer yes, no or ? in {out}, in the order given or not; then run "
-        f"cdul-edge evaluate {scores} --sampled {out}"
+        f"answer yes, no or ? in {out}, in the order given or not; then run {shlex.join(words)}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -104,10 +105,13 @@ def test_the_command_says_what_to_do_next_and_where_the_pictures_lie(
 ) -> None:
     said = run("sample", labels, "--out", tmp_path / "s.csv", "--class", "dog").stderr
     assert said.splitlines()[1:3] == [
-        "50 questions about 1 classes, of 400 pictures",
+        "50 questions about 1 class, of 400 pictures",
         "the pictures lie in photos",
     ]
-    assert f"cdul-edge evaluate {labels} --sampled {tmp_path / 's.csv'}" in said
+    command = shlex.join(
+        ["cdul-edge", "evaluate", f"{labels}", "--sampled", f"{tmp_path / 's.csv'}"]
+    )
+    assert f"then run {command}" in said.splitlines()[-1]
 
 
 def test_all_answers_together_are_the_truth(tmp_path: Path, labels: Path) -> None:
@@ -319,6 +323,26 @@ def test_scores_that_cannot_be_drawn_from_are_one_line(tmp_path: Path) -> None:
     twice.write_text("image_path,cat,dog\na.jpg,1,0\na.jpg,1,0\n")
     assert "holds scores outside [0, 1]" in complaint("sample", logits, "--out", tmp_path / "s.csv")
     assert "name 'a.jpg' twice" in complaint("sample", twice, "--out", tmp_path / "s.csv")
+
+
+def test_more_than_sixty_classes_are_shown_by_the_best_and_the_worst(tmp_path: Path) -> None:
+    """Of 70 classes the first 35 are all right, and of the others nothing is."""
+    names, count = tuple(f"c_{n:02}" for n in range(70)), 12
+    scores = np.tile(np.linspace(0, 1, count, dtype=np.float32)[:, None], (1, 70))
+    labels, sheet = tmp_path / "l.parquet", tmp_path / "s.csv"
+    paths, halves = PATHS[:count], np.full(70, 0.5, np.float32)
+    PseudoLabels(Path(), paths, ClassList(names), scores, halves).write(labels)
+    run("sample", labels, "--out", sheet)
+    rows = rows_of(sheet)
+    for row in rows:
+        first = 6 if row["class"] < "c_35" else 0
+        last = 12 if row["class"] < "c_35" else 1
+        row["answer"] = "yes" if first <= PATHS.index(row["image_path"]) < last else "no"
+    save(sheet, rows)
+    shown = run("evaluate", labels, "--sampled", sheet).stdout
+    assert "40 more classes, all in --json" in shown
+    assert ("c_00" in shown, "c_69" in shown, "c_34" in shown) == (True, True, False)
+    assert "macro F1  50.0 (50.0-50.0)" in shown
 
 
 def test_options_of_evaluate_that_do_not_fit_are_one_line(labels: Path, sheet: Path) -> None:

@@ -9,8 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cdul_edge.cli.output.evaluate_tables import ENDS, MOST_CLASSES
+
 if TYPE_CHECKING:
-    from cdul_edge.front.sampled_evaluation import Sampled, SampledResult
+    from cdul_edge.front.sampled_evaluation import Sampled, SampledClass, SampledResult
 
 _HEADINGS = ("class", "predicted", "answered", "precision, %", "recall, %", "F1, %")
 _SOME = 20
@@ -21,10 +23,15 @@ def show_sampled(result: SampledResult, console: Console) -> None:
     table = Table(title="Estimate from answers (95 % intervals)", title_justify="left")
     for number, heading in enumerate(_HEADINGS):
         table.add_column(heading, justify="right" if number else "left")
-    for name, one in result.classes.items():
-        figures = map(_show, (one.precision, one.recall, one.f1))
-        answered = f"{one.answered} of {one.asked}"
-        table.add_row(Text(name), f"{one.predicted:,}", answered, *figures)
+    rows = list(result.classes.items())
+    if len(rows) <= MOST_CLASSES:
+        _add_classes(table, rows)
+    else:
+        ranked = sorted(rows, key=lambda row: _rank(row[1]))
+        _add_classes(table, ranked[:ENDS])
+        hidden = f"... {len(rows) - 2 * ENDS} more classes, all in --json ..."
+        table.add_row(hidden, *[""] * (len(_HEADINGS) - 1), style="dim")
+        _add_classes(table, ranked[-ENDS:])
     console.print(table)
     console.print(f"macro F1  {_show(result.macro_f1)}", style="bold")
     asked, answered = (
@@ -35,7 +42,16 @@ def show_sampled(result: SampledResult, console: Console) -> None:
         console.print(line, style="yellow")
 
 
+def _add_classes(table: Table, rows: list[tuple[str, SampledClass]]) -> None:
+    for name, one in rows:
+        figures = map(_show, (one.precision, one.recall, one.f1))
+        answered = f"{one.answered} of {one.asked}"
+        table.add_row(Text(name), f"{one.predicted:,}", answered, *figures)
+
+
 def _open_points(result: SampledResult) -> list[str]:
+    from cdul_edge_runtime.bundle.classes import name_some
+
     classes = result.classes
     unsure = sum(one.unsure for one in classes.values())
     remaining = {name: one.remaining for name, one in classes.items() if one.remaining}
@@ -54,9 +70,14 @@ def _open_points(result: SampledResult) -> list[str]:
         )
     if unknown:
         lines.append(
-            f"left out of macro F1, for want of answers or of a positive: {', '.join(unknown)}"
+            f"left out of macro F1, for want of answers or of a positive: {name_some(unknown)}"
         )
     return lines
+
+
+def _rank(one: SampledClass) -> float:
+    """Best F1 first, unknown ones last."""
+    return math.inf if math.isnan(one.f1.value) else -one.f1.value
 
 
 def _some(counts: dict[str, int]) -> str:

@@ -39,6 +39,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 _ENDS = 18  # halvings of [0, 1] for an end of an interval: 4e-6
 _SHARES = 30  # halvings for the shares that make a figure true
+_NOTHING = (np.nan, 0.0, 1.0)  # a figure of which nothing is known, and its interval
 _STEEPEST = 60.0  # the multiplier that they come from is a hyperbolic sine of at most this
 
 
@@ -93,7 +94,8 @@ class Answers:
 def estimate_figures(answers: Answers) -> Figures:
     """Estimate precision, recall and F1, as the module says.
 
-    Nothing predicted leaves the precision unknown; no positive found leaves the recall unknown. A
+    Nothing predicted leaves the precision unknown; no positive found leaves the recall unknown,
+    and where all was answered the F1, too, as in `MetricsReport`. A
     side of the threshold without answers leaves unknown what depends on it, with the interval
     [0, 1].
     """
@@ -101,10 +103,14 @@ def estimate_figures(answers: Answers) -> Figures:
     above = answers.above.astype(np.float64)
     every = np.ones_like(above)
     predicted = float(answers.sizes[answers.above].sum())
+    f1 = _estimate_ratio(answers, 2 * above, every, predicted)
+    if (answers.answered == answers.sizes).all():  # a class that nothing shows has no F1
+        absent = ~answers.positive.any(axis=1)
+        f1 = Range(*(np.where(absent, end, own) for end, own in zip(_NOTHING, f1, strict=True)))
     return Figures(
         precision=_estimate_ratio(answers, above, 0 * above, predicted),
         recall=_estimate_ratio(answers, above, every, 0.0),
-        f1=_estimate_ratio(answers, 2 * above, every, predicted),
+        f1=f1,
     )
 
 
@@ -134,7 +140,7 @@ def _estimate_ratio(answers: Answers, gain: Floats, cost: Floats, constant: floa
     """One ratio; `gain`, `cost` and `constant` are b, d and c of the module."""
     repeats = len(answers.positive)
     if (answers.answered[(gain != 0) | (cost != 0)] == 0).any():
-        return Range(np.full(repeats, np.nan), np.zeros(repeats), np.ones(repeats))
+        return Range(*(np.full(repeats, end) for end in _NOTHING))
     shares = answers.positive / np.maximum(answers.answered, 1)
     value = _ratio(answers.sizes * shares, gain, cost, constant)
     test = _Test(answers, gain, cost, constant)

@@ -86,12 +86,19 @@ def test_a_class_that_is_never_predicted_is_never_found() -> None:
     assert plain(found.f1) == pytest.approx((0, 0, 0), abs=1e-5)
 
 
-def test_without_a_positive_recall_is_unknown_and_f1_is_zero_at_least_here() -> None:
+def test_without_a_positive_recall_is_unknown_and_f1_is_zero_as_far_as_one_sees() -> None:
     found = estimate_figures(answers((1, 0), (50, 50), (10, 10), (0, 0)))
     assert math.isnan(plain(found.recall)[0])
     assert plain(found.recall)[1:] == (0, 1)
     assert plain(found.f1)[:2] == (0, 0)
     assert plain(found.f1)[2] > 0.1
+
+
+def test_a_class_that_is_known_to_be_nowhere_has_no_f1() -> None:
+    """As in a report against truth, which leaves it out of the mean."""
+    found = estimate_figures(answers((1, 0), (5, 20), (5, 20), (0, 0)))
+    assert math.isnan(plain(found.f1)[0])
+    assert plain(found.precision) == pytest.approx((0, 0, 0), abs=1e-5)
 
 
 def test_a_side_without_answers_says_nothing() -> None:
