@@ -88,6 +88,12 @@ def export_run(request: ExportRunRequest, console: Console | None = None) -> Exp
     refuse_existing(request.out, BUNDLE_FOLDER, force=request.force, inputs=inputs)
     trained = load_run(request.run)
     pictures = find_images(request.reference) if request.reference else trained.pictures
+    reference = choose_reference(pictures, trained.preprocess, request.reference_count)
+    if reference.skipped:
+        console.warn(
+            f"{len(reference.skipped)} picture(s) cannot be read, such as {reference.skipped[0]}: "
+            "others are the bundle's reference; name pictures that are there with --reference"
+        )
     chosen = choose_run_thresholds(request, trained, console)
     return export(
         ExportRequest(
@@ -96,7 +102,7 @@ def export_run(request: ExportRunRequest, console: Console | None = None) -> Exp
             classes=trained.classes,
             preprocess=trained.preprocess,
             thresholds=chosen.values,
-            reference=choose_reference(pictures, trained.preprocess, request.reference_count),
+            reference=reference,
             provenance={"run": trained.provenance, "thresholds": chosen.origin},
             parity_limit=request.parity_limit,
             force=request.force,

@@ -24,10 +24,12 @@ class ReferencePictures:
     Attributes:
         inputs: (K, H, W, 3) uint8 RGB, K >= 1.
         names: what the K pictures are called.
+        skipped: why each picture that was tried in vain cannot be read; others took their places.
     """
 
     inputs: npt.NDArray[np.uint8]
     names: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
 
 
 def choose_reference(
@@ -45,12 +47,12 @@ def choose_reference(
     order = [*spread, *(i for i in range(len(pictures)) if i not in spread)]
     inputs: list[npt.NDArray[np.uint8]] = []
     names: list[str] = []
-    fault = f"there are {len(pictures)}"
+    faults: list[str] = []
     for index in islice(order, _TRIES_PER_PICTURE * count):
         try:
             image = open_image(pictures.absolute(index))
         except ImageError as error:
-            fault = str(error)
+            faults.append(str(error))
             continue
         inputs.append(preprocess.apply(image))
         path = Path(pictures.paths[index])
@@ -59,8 +61,9 @@ def choose_reference(
         if len(inputs) == count:
             break
     if not inputs:
+        tried = f"tried {len(faults)} of {len(pictures)}; {faults[0]}" if faults else "there are 0"
         raise CdulEdgeError(
-            f"no reference picture can be read ({fault}): the pictures of the run are not where "
+            f"no reference picture can be read ({tried}): the pictures of the run are not where "
             "they were; name a folder of pictures of the same kind with --reference"
         )
-    return ReferencePictures(np.stack(inputs), tuple(names))
+    return ReferencePictures(np.stack(inputs), tuple(names), tuple(faults))

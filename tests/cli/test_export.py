@@ -106,6 +106,7 @@ def test_thresholds_chosen_on_labelled_pictures_and_another_reference(
     other.mkdir()
     for name in ("x.png", "y.png", "z.png"):
         Image.new("RGB", (8, 8), (9, 9, 9)).save(other / name)
+    (other / "a.png").write_bytes(b"")
     labelled = ["--images", pictures, "--truth", pictures.parent / "truth.csv"]
     reference = ["--reference", other, "--reference-count", 2]
     options = ["--thresholds", "f1", *labelled, *reference]
@@ -115,7 +116,9 @@ def test_thresholds_chosen_on_labelled_pictures_and_another_reference(
     origin = bundle.manifest.provenance["thresholds"]
     assert origin["rule"] == "f1"
     assert origin["pictures"] == 6
-    assert bundle.reference().names == ("x.png", "z.png")
+    assert bundle.reference().names == ("z.png", "x.png")  # a.png was to be the first
+    assert "1 picture(s) cannot be read, such as " in result.stderr
+    assert "a.png is empty (0 bytes): others are the bundle's reference" in result.stderr
 
 
 def test_a_rate_needs_pictures_and_no_truth(run: Path, pictures: Path) -> None:
