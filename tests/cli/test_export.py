@@ -118,7 +118,7 @@ def test_thresholds_chosen_on_labelled_pictures_and_another_reference(
     assert origin["pictures"] == 6
     assert bundle.reference().names == ("z.png", "x.png")  # a.png was to be the first
     assert "1 picture(s) cannot be read, such as " in result.stderr
-    assert "a.png is empty (0 bytes): others are the bundle's reference" in result.stderr
+    assert "a.png: is empty (0 bytes): others are the bundle's reference" in result.stderr
 
 
 def test_a_rate_needs_pictures_and_no_truth(run: Path, pictures: Path) -> None:

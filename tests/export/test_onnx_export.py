@@ -295,12 +295,12 @@ def test_reference_pictures_are_spread_over_the_list_and_skip_faults(tmp_path: P
     assert reference.names == ("0.png", "8.png", "1.png")
     assert reference.inputs[:, 0, 0, 0].tolist() == [0, 8, 1]
     (fault,) = reference.skipped
-    assert "4.png is empty" in fault
+    assert "4.png: is empty" in fault
     assert len(choose_reference(pictures, Preprocess(8, 8), count=50).names) == 8
 
 
 def test_lost_reference_pictures_are_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(CdulEdgeError, match=r"tried 2 of 2; .*a.png cannot be .*--reference"):
+    with pytest.raises(CdulEdgeError, match=r"tried 2 of 2; .*a.png: cannot be .*--reference"):
         choose_reference(PictureList(tmp_path, ("a.png", "b.png")), Preprocess(8, 8))
 
 
