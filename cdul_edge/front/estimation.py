@@ -19,7 +19,7 @@ from cdul_edge_runtime.bundle.thresholds import (
     thresholds_to_json,
 )
 from cdul_edge_runtime.host.console import Console, LibraryConsole
-from cdul_edge_runtime.metrics.doubt import LABELS_DOUBT, PREDICTIONS_DOUBT
+from cdul_edge_runtime.metrics.doubt import LABELS_DOUBT, PREDICTIONS_DOUBT, Doubt
 from cdul_edge_runtime.metrics.expected import ExpectedReport, expect_metrics
 
 CALIBRATED_STRATEGY = "evidence"
@@ -81,8 +81,7 @@ def estimate(request: EstimateRequest, console: Console | None = None) -> Estima
     console = console or LibraryConsole()
     found = read_scored_pictures(request.scores)
     thresholds = _decide(request.threshold, found)
-    doubt = PREDICTIONS_DOUBT if found.labelled_by is None else LABELS_DOUBT
-    report = expect_metrics(found.scores, found.classes, thresholds, doubt)
+    report = expect_metrics(found.scores, found.classes, thresholds, doubt_of(found))
     if found.labelled_by not in (None, UNKNOWN, CALIBRATED_STRATEGY):
         console.warn(
             f"these labels were made by --strategy {found.labelled_by}, whose scores are no "
@@ -90,6 +89,11 @@ def estimate(request: EstimateRequest, console: Console | None = None) -> Estima
             f"{CALIBRATED_STRATEGY}, or give --truth"
         )
     return EstimateResult(request.scores, report, thresholds)
+
+
+def doubt_of(found: ScoredPictures) -> Doubt:
+    """How far such scores are from probabilities on photographs: a network's, or pseudo-labels."""
+    return PREDICTIONS_DOUBT if found.labelled_by is None else LABELS_DOUBT
 
 
 def _decide(threshold: float | Path | None, found: ScoredPictures) -> npt.NDArray[np.float32]:

@@ -22,6 +22,8 @@ from cdul_edge_runtime.host.json_record import parse_record
 
 FORMAT = 1
 FILE_NAME = "pseudo_labels.parquet"
+# `scores_of` in the provenance of a file that holds predictions in the form of labels.
+SCORES_OF_NETWORK = "network"
 _KEY = b"cdul_edge"  # pandas, DuckDB and Spark carry unknown schema metadata along
 
 

@@ -76,17 +76,18 @@ def read_scored_pictures(path: Path) -> ScoredPictures:
 
 def _read_pseudo_labels(path: Path) -> ScoredPictures:
     with extra_imports("train", "reading pseudo-labels"):
-        from cdul_edge.labels.pseudo_labels import PseudoLabels
+        from cdul_edge.labels.pseudo_labels import SCORES_OF_NETWORK, PseudoLabels
     labels = PseudoLabels.read(path)
     aggregation = labels.provenance.get("aggregation")
     strategy = aggregation.get("strategy") if isinstance(aggregation, dict) else None
+    predicted = labels.provenance.get("scores_of") == SCORES_OF_NETWORK
     return ScoredPictures(
         paths=labels.paths,
         classes=labels.classes,
         scores=labels.scores,
         thresholds=labels.thresholds,
         root=labels.root,
-        labelled_by=strategy if isinstance(strategy, str) else UNKNOWN,
+        labelled_by=None if predicted else strategy if isinstance(strategy, str) else UNKNOWN,
     )
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.labels.pseudo_labels import SCORES_OF_NETWORK, PseudoLabels
 from cdul_edge.training.config import Precision
 from cdul_edge.training.data.augmentation import to_network
 from cdul_edge.training.data.dataset import Pictures, open_pictures
@@ -66,7 +66,8 @@ class Yardstick:
         if self.held_out is None or self.listed is None:
             return None
         scores = score(predict(self.held_out))
-        return PseudoLabels(self.listed.root, self.listed.paths, self.classes, scores, thresholds)
+        listed, about = self.listed, {"stage": "train", "scores_of": SCORES_OF_NETWORK}
+        return PseudoLabels(listed.root, listed.paths, self.classes, scores, thresholds, about)
 
     def judge_held_out(self, scored: PseudoLabels | None) -> MetricsReport | None:
         """Metrics of what `score_held_out` gave, at its thresholds."""

@@ -33,9 +33,9 @@ def count_predicted(report: dict[str, Any]) -> list[int]:
     return [one["predicted"] for one in report["classes"].values()]
 
 
-def write_labels(path: Path, strategy: str = "evidence") -> Path:
+def write_labels(path: Path, strategy: str = "evidence", **about: object) -> Path:
     thresholds = np.array([0.75, 0.5], np.float32)
-    about = {"aggregation": {"strategy": strategy}}
+    about = about or {"aggregation": {"strategy": strategy}}
     labels = PseudoLabels(Path(), PATHS, ClassList(("cat", "dog")), SCORES, thresholds, about)
     labels.write(path)
     return path
@@ -66,6 +66,8 @@ def test_every_kind_of_scores_is_judged_at_its_own_thresholds(tmp_path: Path) ->
     assert count_predicted(table) == [3, 2]  # a table decides at one half
     # a network's scores are taken at their word on average, those of labels for too sure
     assert lines["doubt"]["slope"] == 1 > labels["doubt"]["slope"]
+    held_out = estimate(write_labels(tmp_path / "heldout.parquet", scores_of="network"))
+    assert held_out["classes"] == lines["classes"]
     given = estimate(tmp_path / "p.csv", "--threshold", "0.75")
     assert given["thresholds"] == {"cat": 0.75, "dog": 0.75}
     assert given["classes"] == lines["classes"]

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.labels.scored_pictures import read_scored_pictures
 from cdul_edge.training.data.dataset import locate_pictures, open_pictures
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods import make_method
@@ -66,6 +67,7 @@ def test_a_run_that_is_not_resumable_measures_and_keeps_its_state_at_the_end(
     assert quick.val == whole.val
     scored = PseudoLabels.read(tmp_path / "quick" / "heldout_scores.parquet")
     assert len(scored.paths) == 8
+    assert read_scored_pictures(tmp_path / "quick" / "heldout_scores.parquet").labelled_by is None
     assert scored.thresholds.tolist() == pytest.approx(
         [math.inf if value is None else value for value in quick.thresholds]
     )

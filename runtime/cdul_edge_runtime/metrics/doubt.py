@@ -77,7 +77,7 @@ CALIBRATED = Doubt()
 # Measured on photographs (`python -m benchmarks.expected`): labels of `--strategy evidence` are
 # surer than they should be, a network that learned from them is not.
 LABELS_DOUBT = Doubt(slope=0.72, slope_spread=0.2, shift_spread=1.2)
-PREDICTIONS_DOUBT = Doubt(slope=1.0, slope_spread=0.2, shift_spread=0.7)
+PREDICTIONS_DOUBT = Doubt(slope=1.0, slope_spread=0.25, shift_spread=0.8)
 
 
 def find_shifts(logits: Doubles, counts: Floats, wanted: Floats) -> Doubles:
