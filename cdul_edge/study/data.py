@@ -106,7 +106,7 @@ Source = Photographs | KnownSimilarities
 
 
 def _require(*paths: Path) -> None:
-    missing = [str(path) for path in paths if not path.exists()]
+    missing = list(dict.fromkeys(str(path) for path in paths if not path.exists()))
     if missing:
         raise CdulEdgeError(f"{', '.join(missing)} does not exist: check the path")
 

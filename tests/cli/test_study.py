@@ -22,6 +22,7 @@ from cdul_edge.study.outcome import Failed
 from cdul_edge_runtime.host.console import Console
 
 WORLD = ("--drawn-world", "24,16")
+PHOTOGRAPHS = ("images", "classes", "clip", "train-truth", "val", "truth")
 
 
 def invoke(out: Path, *arguments: str | Path) -> Result:
@@ -87,6 +88,23 @@ def test_all_is_every_variant(tmp_path: Path, asked: list[StudyRequest]) -> None
         ((), "a study needs pictures with truth: give --images, --classes, --clip"),
         (("--images", "x", "--clip", "demo"), "give --classes, --train-truth, --val, --truth"),
         ((*WORLD, "--images", "x"), "--drawn-world paints its own pictures: drop --images"),
+        ((*WORLD, "--from-similarities", "x"), "paints its own pictures: drop --from-similarities"),
+        (("--from-similarities", "x", "--clip", "demo"), "brings its own: drop --clip"),
+        (
+            ("--from-similarities", "x", "--images", "x", "--val", "x"),
+            "give --train-truth, --truth; or --drawn-world",
+        ),
+        (
+            tuple("--from-similarities x --images x --val x --train-truth x --truth x".split()),
+            "x does not exist: check the path",
+        ),
+        (
+            ("--made-with-temperature", "1", *(f"--{name}=x" for name in PHOTOGRAPHS)),
+            "drop --made-with-temperature: it is for --from-similarities",
+        ),
+        ((*WORLD, "--variant", "slow=magic"), "--variant 'slow=magic': expected NAME=METHOD"),
+        ((*WORLD, "--subset", "few=gone.txt"), "--subset few=gone.txt: there is no such file"),
+        ((*WORLD, "--strategies", "global@few"), "no subset few: there are with-truth"),
         (("--drawn-world", "24"), "expected TRAIN,HELDOUT"),
         (("--drawn-world", "many,16"), "expected whole numbers"),
         ((*WORLD, "--methods", "magic"), "no method magic"),
