@@ -33,9 +33,12 @@ from cdul_edge.training.run_folder import load_run
 from cdul_edge.training.summary import read_summary
 from cdul_edge_calibration import CalibrateRequest, calibrate
 from cdul_edge_calibration.accuracy import score_batches
+from cdul_edge_calibration.data.calibration_record import CalibrationRecord
 from cdul_edge_calibration.data.pictures import PreparedPictures, prepare_pictures
-from cdul_edge_calibration.graphs.layers import list_layers
+from cdul_edge_calibration.graphs.layers import list_layers, name_nodes
+from cdul_edge_calibration.graphs.quantize import quantize_for_cpu
 from cdul_edge_calibration.precisions import PrecisionOutcome
+from cdul_edge_export.bundle_export import PARITY_LIMIT
 from cdul_edge_export.deploy import Deploy
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.bundle import Bundle
@@ -55,6 +58,7 @@ from cdul_edge_runtime.verify.pictures import find_flips
 Floats = npt.NDArray[np.float32]
 ON_CPU = (Precision.FP32, Precision.INT8_CPU)
 TURNS = 6  # of ten calls of each side
+PLAIN = "int8-cpu, biases of FP32"  # what correcting them is worth
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +89,10 @@ class HeldOut:
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One precision of one run: (N, 8) scores, decisions that clearly flip, and its file."""
+    """One file of one run, its (N, 8) scores, and its (8,) thresholds."""
 
     scores: Floats
-    flipped: npt.NDArray[np.bool_]
+    thresholds: Floats
     report: MetricsReport
     best_f1: float
     size_mib: float
@@ -102,7 +106,7 @@ class DeployedRun:
 
     network: str
     truth: npt.NDArray[np.int8]
-    sides: Mapping[Precision, Side]
+    sides: Mapping[str, Side]
     layers: int
     p50_ms: Mapping[str, float]
     about: Mapping[str, object]
@@ -133,11 +137,14 @@ def deploy_run(run: Path, photographs: Photographs, threads: int) -> DeployedRun
         bundle = Bundle.load(work / "bundle")
         held = HeldOut.of(bundle, photographs, work)
         outcomes = {outcome.precision: outcome for outcome in made}
-        fp32, _ = score_batches(bundle.model_path(), held.inputs.batches())
         sides = {
-            precision: judge(bundle, held, fp32, precision, outcomes.get(precision))
+            precision.value: judge(
+                bundle, held, bundle.model_path(precision), precision, outcomes.get(precision)
+            )
             for precision in bundle.precisions()
         }
+        plain = without_correction(bundle, work)
+        sides[PLAIN] = judge(bundle, held, plain, Precision.INT8_CPU, outcomes[Precision.INT8_CPU])
         network = Deploy(trained.network, trained.preprocess).eval()
         return DeployedRun(
             network=read_summary(run).network,
@@ -148,29 +155,36 @@ def deploy_run(run: Path, photographs: Photographs, threads: int) -> DeployedRun
             about={
                 "parity_max_error": bundle.manifest.parity.max_error,
                 "verify": verify_held_out(bundle, photographs, threads),
-                "calibration": {p.value: side.calibration for p, side in sides.items()},
+                "calibration": {name: side.calibration for name, side in sides.items()},
                 "float_layers": {p.value: list(one.float_layers) for p, one in outcomes.items()},
             },
         )
 
 
+def without_correction(bundle: Bundle, work: Path) -> Path:
+    """`int8-cpu` of the same ranges and float layers with the biases of FP32."""
+    made = CalibrationRecord.read(bundle.folder)
+    assert made is not None  # it was written a moment ago
+    model = onnx.load(bundle.model_path())
+    name_nodes(model)
+    kept = bundle.record(Precision.INT8_CPU).float_layers
+    onnx.save(quantize_for_cpu(model, made.ranges, kept), work / "plain.onnx")
+    return work / "plain.onnx"
+
+
 def judge(
     bundle: Bundle,
     held: HeldOut,
-    fp32: Floats,
+    path: Path,
     precision: Precision,
     outcome: PrecisionOutcome | None,
 ) -> Side:
-    """One precision on the held-out photographs; `outcome` is what its calibration said."""
-    path, columns = bundle.model_path(precision), held.columns
-    scores = fp32
-    if precision is not Precision.FP32:
-        scores, _ = score_batches(path, held.inputs.batches(), precision)
-    thresholds, near = bundle.manifest.thresholds[columns], bundle.manifest.parity.limit
-    mine, theirs = scores[:, columns], fp32[:, columns]
+    """One file on the held-out photographs; `outcome` is what its calibration said."""
+    scores, _ = score_batches(path, held.inputs.batches(), precision)
+    mine, thresholds = scores[:, held.columns], bundle.manifest.thresholds[held.columns]
     return Side(
         scores=mine,
-        flipped=find_flips(mine, theirs, thresholds, near)[0],
+        thresholds=thresholds,
         report=evaluate_scores(mine, held.truth, ClassList(REPORTED), thresholds),
         best_f1=best_macro_f1(mine, held.truth),
         size_mib=path.stat().st_size / 2**20,
@@ -196,15 +210,13 @@ def summarize(runs: Sequence[DeployedRun], threads: int) -> dict[str, object]:
         "classes": list(REPORTED),
         "networks": [run.network for run in runs],
         "heldout": len(runs[0].truth),
-        "precisions": {
-            precision.value: summarize_precision(runs, precision) for precision in runs[0].sides
-        },
+        "precisions": {name: summarize_side(runs, name) for name in runs[0].sides},
         "torch_ms": round(fmean(run.p50_ms["torch"] for run in runs), 2),
         "threads": threads,
         "runs": [
             {
                 "network": run.network,
-                "map": {p.value: round(side.report.map, 2) for p, side in run.sides.items()},
+                "map": {name: round(side.report.map, 2) for name, side in run.sides.items()},
                 "p50_ms": run.p50_ms,
                 **run.about,
             }
@@ -213,14 +225,18 @@ def summarize(runs: Sequence[DeployedRun], threads: int) -> dict[str, object]:
     }
 
 
-def summarize_precision(runs: Sequence[DeployedRun], precision: Precision) -> dict[str, object]:
+def summarize_side(runs: Sequence[DeployedRun], name: str) -> dict[str, object]:
     """One row of the table; a photograph's decisions in all runs are drawn together."""
     truth = runs[0].truth
-    sides = [run.sides[precision] for run in runs]
-    mine, fp32 = [side.scores for side in sides], [run.sides[Precision.FP32].scores for run in runs]
-    flipped = np.concatenate([side.flipped for side in sides], axis=1)
+    sides = [run.sides[name] for run in runs]
+    mine, fp32 = [side.scores for side in sides], [run.sides["fp32"].scores for run in runs]
+    flips = [
+        find_flips(side.scores, before, side.thresholds, PARITY_LIMIT)[0]
+        for side, before in zip(sides, fp32, strict=True)
+    ]
+    flipped = np.concatenate(flips, axis=1)
     f1, best = fmean(s.report.macro_f1 for s in sides), fmean(s.best_f1 for s in sides)
-    speeds = [run.p50_ms.get(precision.value) for run in runs]
+    speeds = [run.p50_ms.get(name) for run in runs]
     return {
         "map": estimate(estimate_mean_map(mine, truth)),
         "map_drop": estimate(estimate_mean_gain(fp32, mine, truth)),

@@ -37,7 +37,7 @@ AGAINST = (
     "free labels of all photographs against the truth of half",
     "the same, as many steps",
 )
-PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu")
+PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu", "int8-cpu, biases of FP32")
 
 
 def draw_main() -> str:

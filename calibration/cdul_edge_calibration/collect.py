@@ -32,6 +32,7 @@ from cdul_edge_calibration.data.representative import (
     same_labels,
     share_beyond,
 )
+from cdul_edge_calibration.graphs.means import measure_means
 from cdul_edge_calibration.request import CalibrateRequest
 from cdul_edge_runtime.bundle.bundle import Bundle, Reference
 from cdul_edge_runtime.classifier import Classifier
@@ -139,6 +140,7 @@ def _calibrate(
     if key.method == "percentile":
         with console.progress("ranges, percentiles", len(calibration)) as advance:
             ranges = clip_ranges(model, lambda: calibration.batches(advance), extremes)
+    means = measure_means(model, calibration.batches())
     separate = choice.check_is_separate
     record = CalibrationRecord(
         key=key,
@@ -148,6 +150,7 @@ def _calibrate(
         predicted=choice.predicted,
         extremes=extremes,
         ranges=ranges,
+        means=means,
     )
     return record, choice.check
 

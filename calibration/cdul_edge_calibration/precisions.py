@@ -105,11 +105,12 @@ class Maker:
         return Fit(graph, self._measure(graph, Precision.FP16), tuple(hazards)), reason
 
     def _fit_int8(self, precision: Precision) -> tuple[Fit, str]:
+        known = self.collected.record
         quantize = quantize_for_cpu if precision is Precision.INT8_CPU else quantize_for_tensorrt
         full, best = fit_budget(
             [row.layer for row in self.ranked],
             self._limits,
-            lambda layers: quantize(self.model, self.collected.record.ranges, layers),
+            lambda layers: quantize(self.model, known.ranges, layers, known.means),
             lambda graph: self._measure(graph, precision),
         )
         fit = best or full

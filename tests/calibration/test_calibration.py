@@ -328,7 +328,7 @@ def test_given_pictures_and_truth_check_the_accuracy(
     assert outcome.accuracy.truth == "truth.csv"
     assert any("skipped" in line and "03.png" in line for line in console.said)
     truth.write_text("\n".join(["image_path,Dog,hen", *(row[:-2] for row in rows)]))
-    with pytest.raises(CdulEdgeError, match="the truth has no class 'cat'"):
+    with pytest.raises(CdulEdgeError, match="has no class 'cat'"):
         calibrate(precisions=(INT8,), check_images=given, truth=truth)
     assert CLASSES.names == ("cat", "dog", "hen")
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 
-from cdul_edge_calibration.data.ranges import Ranges
+from cdul_edge_calibration.data.ranges import Means, Ranges
 from cdul_edge_runtime.bundle.manifest import PROGRAM, program_version
 from cdul_edge_runtime.choices import RangeMethod
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -53,6 +53,7 @@ class CalibrationRecord:
         predicted: calibration pictures in which each class is predicted.
         extremes: lowest and highest value of each tensor.
         ranges: what is quantized: the extremes, or percentiles.
+        means: of each layer's input by channel; empty in records of versions that did not use it.
         version: of the program that made it.
     """
 
@@ -63,6 +64,7 @@ class CalibrationRecord:
     predicted: dict[str, int]
     extremes: Ranges
     ranges: Ranges
+    means: Means = field(default_factory=dict)
     version: str = field(default_factory=program_version)
 
     @property
@@ -88,7 +90,7 @@ class CalibrationRecord:
 
     def fits(self, key: CalibrationKey, pool: PictureList) -> bool:
         """Whether the key is the same and every picture's file is still what it was."""
-        if self.key != key:
+        if self.key != key or not self.means:
             return False
         paths = paths_by_name(pool)
         return all(

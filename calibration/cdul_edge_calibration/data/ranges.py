@@ -28,6 +28,7 @@ import numpy.typing as npt
 from cdul_edge_runtime.errors import CdulEdgeError
 
 Ranges = dict[str, tuple[float, float]]  # by tensor: lowest and highest value
+Means = dict[str, list[float]]  # by tensor: one number a channel
 Inputs = npt.NDArray[np.uint8]
 Batches = Callable[[], Iterator[Inputs]]
 

@@ -16,7 +16,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from cdul_edge_calibration.data.ranges import Ranges
+from cdul_edge_calibration.data.ranges import Means, Ranges
+from cdul_edge_calibration.graphs.bias import correct_biases
 from cdul_edge_calibration.graphs.layers import (
     drop_unused,
     list_layers,
@@ -36,7 +37,10 @@ _SMALLEST_SCALE = 2.0**-24  # FP16's smallest number above 0; steps this small l
 
 
 def quantize_for_tensorrt(
-    model: onnx.ModelProto, ranges: Ranges, float_layers: Collection[str] = ()
+    model: onnx.ModelProto,
+    ranges: Ranges,
+    float_layers: Collection[str] = (),
+    means: Means | None = None,
 ) -> onnx.ModelProto:
     """Q/DQ INT8 as TensorRT 8.6 to 11 fuse it; `tensorrt_rules` says what that means.
 
@@ -48,10 +52,13 @@ def quantize_for_tensorrt(
         model: FP32, from our exporter.
         ranges: of every activation.
         float_layers: names of layers (`Layer.name`) that stay in floating point.
+        means: of every layer's input, to correct biases with; None leaves them as they are.
     """
     source = _copy(model)
     adds = residual_adds(source)
     convolutions = [layer for layer in list_layers(source) if layer.kind == "Conv"]
+    kept = {layer.node for layer in convolutions if layer.name in float_layers}
+    correct_biases(source, means or {}, {layer.node for layer in convolutions} - kept)
     quantized = _insert_pairs(
         source,
         ranges,
@@ -67,7 +74,6 @@ def quantize_for_tensorrt(
         OpTypesToExcludeOutputQuantization=sorted({n.op_type for n in source.graph.node}),
         QDQOpTypePerChannelSupportToAxis={"Conv": 0},
     )
-    kept = {layer.node for layer in convolutions if layer.name in float_layers}
     swallowed = _free_main_path(quantized, adds, kept)
     _raise_vanishing_scales(quantized)
     restore_float(quantized, kept | {add for add, by in swallowed.items() if by in kept})
@@ -75,7 +81,10 @@ def quantize_for_tensorrt(
 
 
 def quantize_for_cpu(
-    model: onnx.ModelProto, ranges: Ranges, float_layers: Collection[str] = ()
+    model: onnx.ModelProto,
+    ranges: Ranges,
+    float_layers: Collection[str] = (),
+    means: Means | None = None,
 ) -> onnx.ModelProto:
     """U8S8 INT8 for ONNX Runtime on x86: unsigned activations, signed weights per channel.
 
@@ -93,6 +102,7 @@ def quantize_for_cpu(
         and node.name not in (*kept, NORMALISATION)
         and (node.op_type != "Add" or node.name in adds)
     ]
+    correct_biases(source, means or {}, nodes)
     quantized = _insert_pairs(
         source,
         ranges,

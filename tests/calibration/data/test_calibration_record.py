@@ -38,6 +38,7 @@ def record(pool: PictureList) -> CalibrationRecord:
         predicted={"cat": 2, "dog": 0},
         extremes={"conv1": (-1.5, 2.25)},
         ranges={"conv1": (-1.0, 2.0)},
+        means={"conv1": [0.25, -0.5]},
         version="1.2.3",
     )
 
@@ -86,6 +87,19 @@ def test_a_record_fits_unchanged_pictures_with_the_same_key(
     record: CalibrationRecord, pool: PictureList
 ) -> None:
     assert record.fits(replace(record.key), pool)
+
+
+def test_a_record_without_means_of_an_earlier_version_is_read_but_taken_again(
+    record: CalibrationRecord, pool: PictureList, tmp_path: Path
+) -> None:
+    record.write(tmp_path)
+    content = json.loads((tmp_path / CALIBRATION).read_text())
+    del content["means"]
+    (tmp_path / CALIBRATION).write_text(json.dumps(content))
+    earlier = CalibrationRecord.read(tmp_path)
+    assert earlier is not None
+    assert earlier.ranges == record.ranges
+    assert not earlier.fits(record.key, pool)
 
 
 @pytest.mark.parametrize(
