@@ -5,6 +5,7 @@ The population is the 855 real photographs of which the truth is known, with the
 of the eight reported classes 500 samples are drawn, as `cdul-edge sample` draws them, answered by
 the truth, and judged. A share of 95 % is known to 1 point (standard error) from 500 samples.
 
+`samples_cdul` is the same with the scores of `--strategy cdul`, which are no probabilities.
 `example` is what the two commands themselves say of one sample with 100 pictures per class.
 """
 
@@ -25,7 +26,8 @@ from benchmarks.record import record
 from cdul_edge.front.sampled_evaluation import SampledRequest, evaluate_sample
 from cdul_edge.front.sampling import SampleRequest, sample
 from cdul_edge.front.sheet import read_sheet, write_sheet
-from cdul_edge.labelling import ImportRequest, label
+from cdul_edge.labelling import ImportRequest, Scoring, label
+from cdul_edge.labelling.score.choices import Strategy
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.host.console import SilentConsole
@@ -61,10 +63,13 @@ class Known:
     truth: npt.NDArray[np.bool_]
 
 
-def read_known() -> Known:
+def read_known(strategy: Strategy = "evidence") -> Known:
     """The real photographs with their labels' scores, reported classes only."""
     with tempfile.TemporaryDirectory() as folder:
-        label(ImportRequest(SIMILARITIES, Path(folder, "labels")), SilentConsole())
+        request = ImportRequest(
+            SIMILARITIES, Path(folder, "labels"), scoring=Scoring(strategy=strategy)
+        )
+        label(request, SilentConsole())
         labels = PseudoLabels.read(Path(folder, "labels"))
     classes = ClassList(REPORTED)
     truth = read_truth(TRUTH).for_paths(labels.paths, classes, None)
@@ -154,6 +159,8 @@ def main() -> None:
         "pictures": len(known.paths),
         "repeats": REPEATS,
         "samples": [measure(known, count) for count in PER_CLASS],
+        # scores that are far from probabilities
+        "samples_cdul": [measure(read_known("cdul"), count) for count in (20, 100)],
         "example": show_example(known, 100),
     }
     record("sampling", figures, threads=threads)

@@ -52,10 +52,15 @@ def test_one_large_stratum_gives_wilsons_interval() -> None:
 
 
 def test_no_positive_at_all_leaves_an_interval_with_a_width() -> None:
-    """Wilson's upper end after 0 of n is z^2 / (m + z^2), with m = n (N - 1) / (N - n)."""
+    """Wilson's upper end q after 0 of 20 among 101, half a picture further.
+
+    It is the larger root of (q - 0.5 / N)^2 = z^2 q (1 - q) / m, with m = n (N - 1) / (N - n).
+    """
     found = estimate_figures(answers((1, 0), (101, 10), (20, 10), (0, 0)))
-    trials = 20 * 100 / 81
-    assert plain(found.precision) == pytest.approx((0, 0, Z**2 / (trials + Z**2)), abs=1e-5)
+    wide, half = Z**2 / (20 * 100 / 81), 0.5 / 101
+    about = 2 * half + wide
+    upper = (about + math.sqrt(about**2 - 4 * (1 + wide) * half**2)) / (2 * (1 + wide))
+    assert plain(found.precision) == pytest.approx((0, 0, upper), abs=1e-5)
 
 
 def test_nothing_is_left_to_doubt_where_everything_was_answered() -> None:
