@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from benchmarks.lite0 import NETWORK, write_weights
 from benchmarks.paired import judge_published
@@ -190,7 +190,7 @@ def ask(
 ) -> StudyRequest:
     """The study of these rows."""
     base = parse_run_options(options.settings)
-    settings: dict[str, Any] = {"network": f"timm:{NETWORK}", **base}
+    settings: dict[str, object] = {"network": f"timm:{NETWORK}", **base}
     if "weights" not in base and settings["network"] == f"timm:{NETWORK}":
         settings["weights"] = str(find_weights(options))
     known, count = len(read_list(world.truth)), len(find_images(world.photographs.train))
@@ -221,7 +221,7 @@ def find_weights(options: argparse.Namespace) -> Path:
 
 def report(
     options: argparse.Namespace, world: World, study: Path, rows: dict[Part, tuple[Row, ...]]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Figures of everything that the folder has finished, whichever call it was of."""
     parts = PARTS_OF[world.protocol]
     every = {part: (*rows_of(part, world.protocol, tuple(RECIPES)), *rows.get(part, ()))
@@ -231,7 +231,7 @@ def report(
     for row in dict.fromkeys(row for some in every.values() for row in some):
         if (one := read_row(study, row, options.seeds, table)) is not None:
             found[row] = one
-    figures: dict[str, Any] = {
+    figures: dict[str, object] = {
         "protocol": world.protocol,
         "photographs": len(find_images(world.photographs.train)),
         "with_truth": len(read_list(world.truth)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from cdul_edge.study import run as study_run
 from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES, split_strategy
 from cdul_edge.training.presets import make_config
 from tests.fakes.similar_pictures import SimilarPictures, paint_similar_pictures
+from tests.fakes.study_cells import run_cells_here
 
 TINY = (
     "--set network=timm:test_efficientnet --set weights=none --set height_px=32 "
@@ -48,16 +49,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> SimilarPictures:
 def in_this_process() -> Generator[list[str]]:
     """Cells run here; gives the titles of those that were."""
     titles: list[str] = []
-
-    def run_here(
-        function: Callable[[Any], Any], jobs: Iterable[Any], *, workers: int
-    ) -> Generator[tuple[Any, Any]]:
-        for job in jobs:
-            titles.append(job.cell.title)
-            yield job, function(job)
-
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(study_run, "run_in_workers", run_here)
+        patched.setattr(study_run, "run_in_workers", run_cells_here(titles))
         yield titles
 
 

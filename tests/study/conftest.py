@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from cdul_edge.study.cells import Cell
 from cdul_edge.study.outcome import MEASURES, Finished, Measure
 from cdul_edge.training.config import TrainConfig
 from cdul_edge_runtime.host.console import SilentConsole
+from tests.fakes.study_cells import run_cells_here
 
 TINY: dict[str, Any] = {
     "data": DrawnWorld(24, 16),
@@ -38,15 +39,7 @@ def tiny() -> Callable[..., StudyRequest]:
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Cells run here, one after another; returns the titles of those that were."""
     titles: list[str] = []
-
-    def run_here(
-        function: Callable[[Any], Any], jobs: Iterable[Any], *, workers: int
-    ) -> Generator[tuple[Any, Any]]:
-        for job in jobs:
-            titles.append(job.cell.title)
-            yield job, function(job)
-
-    monkeypatch.setattr(run, "run_in_workers", run_here)
+    monkeypatch.setattr(run, "run_in_workers", run_cells_here(titles))
     return titles
 
 

@@ -22,8 +22,15 @@ from cdul_edge.training.summary import read_metrics
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 from tests.fakes.similar_pictures import SimilarPictures, paint_similar_pictures
+from tests.fakes.study_cells import run_cells_here
 
-OPTIONS = {"network": "resnet18", "weights": "none", "height_px": 32, "width_px": 32, "epochs": 1}
+OPTIONS = {
+    "network": "timm:test_efficientnet",
+    "weights": "none",
+    "height_px": 32,
+    "width_px": 32,
+    "epochs": 1,
+}
 STRATEGIES = ("default", "global", "average", "overlap", "truth", "default@without-truth")
 
 
@@ -37,17 +44,19 @@ def finished(pictures: SimilarPictures, tmp_path_factory: pytest.TempPathFactory
     """Made by the command: six strategies, one of which needs every snippet."""
     out = tmp_path_factory.mktemp("study") / "out"
     settings = [f"--train={name}={value}" for name, value in OPTIONS.items()]
-    result = CliRunner().invoke(
-        app,
-        [
-            "study", "--out", str(out), "--json", "-",
-            "--from-similarities", str(pictures.similarities), "--images", str(pictures.train),
-            "--train-truth", str(pictures.known), "--val", str(pictures.truth),
-            "--truth", str(pictures.truth), "--strategies", ",".join(STRATEGIES),
-            "--methods", "fixed", "--seeds", "0", "--report-classes", "red,blue", "--no-curves",
-            "--device", "cpu", "--threads", "1", *settings,
-        ],
-    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(run, "run_in_workers", run_cells_here([]))
+        result = CliRunner().invoke(
+            app,
+            [
+                "study", "--out", str(out), "--json", "-",
+                "--from-similarities", str(pictures.similarities), "--images", str(pictures.train),
+                "--train-truth", str(pictures.known), "--val", str(pictures.truth),
+                "--truth", str(pictures.truth), "--strategies", ",".join(STRATEGIES),
+                "--methods", "fixed", "--seeds", "0", "--report-classes", "red,blue", "--no-curves",
+                "--device", "cpu", "--threads", "1", *settings,
+            ],
+        )  # fmt: skip
     assert result.exit_code == 1, result.output  # `average` and `overlap` cannot be had
     assert [cell["status"] for cell in json.loads(result.stdout)["cells"]].count("failed") == 2
     return out
@@ -227,11 +236,11 @@ def test_a_run_whose_pictures_cannot_be_decoded_fails_alone(
     request = request_for(
         jobs=2,
         rows=(("default", "odd", "none"), ("default", "fixed", "none")),
-        variants={"odd": MethodVariant("fixed", options={"network": "resnet18x"})},
+        variants={"odd": MethodVariant("fixed", options={"network": "timm:test_efficientnets"})},
     )
     odd, fixed = run_cells(request, quiet)
     assert isinstance(odd, Failed)
-    assert "resnet18x" in odd.reason
+    assert "did you mean timm:test_efficientnet" in odd.reason
     assert isinstance(fixed, Finished)
 
 
