@@ -103,12 +103,14 @@ def _open(folder: Path, source: Source, judged: Sequence[str] | None) -> Dataset
         dataset.judged_truth: (source.images, source.train_truth, dataset.judged),
         dataset.val_truth: (source.val, source.truth, dataset.judged),
     }
-    for copy, (images, truth, shown) in wanted.items():
+    found = {}
+    for copy, (images, truth, _) in wanted.items():
         if not copy.is_file():
-            pictures = find_images(images)
-            table = read_truth(truth, difficult=source.difficult)
-            labels = table.for_paths(pictures.paths, classes, pictures.root)
-            _write_truth(copy, labels, pictures, classes, shown)
+            pictures, table = find_images(images), read_truth(truth, difficult=source.difficult)
+            found[copy] = table.for_paths(pictures.paths, classes, pictures.root), pictures
+    # Nothing is written before all can be read: a wrong file can be replaced by another.
+    for copy, (labels, pictures) in found.items():
+        _write_truth(copy, labels, pictures, classes, wanted[copy][2])
     return dataset
 
 

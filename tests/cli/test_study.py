@@ -139,12 +139,14 @@ def test_truth_of_something_else_is_one_line_and_can_be_replaced(
     pictures.mkdir()
     Image.new("RGB", (40, 40)).save(pictures / "0.png")
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    right = tmp_path / "right.csv"
+    right.write_text("image_path,cat,dog\n0.png,1,0\n")
     for name, text in (("wrong.csv", content), ("other.csv", "image_path,hen\n0.png,1\n")):
         (tmp_path / name).write_text(text)
         result = invoke(
             tmp_path / "study",
             *("--images", pictures, "--classes", tmp_path / "classes.txt", "--clip", "demo"),
-            *("--train-truth", tmp_path / name, "--val", pictures, "--truth", tmp_path / name),
+            *("--train-truth", right, "--val", pictures, "--truth", tmp_path / name),
         )
         assert result.exit_code == 2, result.output
         assert f"cdul-edge: the truth {tmp_path / name} " in result.stderr
