@@ -43,6 +43,7 @@ _NOTE = re.compile(
 )
 _BOOLEANS = ("true", "false", "wahr", "falsch", "vrai", "faux")
 _NEVER = "never"
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods, which are archives; .xls
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,8 @@ def _check(path: str, name: str, note: str) -> str:
 
 def _decode(file: Path) -> str:
     content = read_bytes(file, limit_bytes=MAX_TEXT_BYTES)
+    if content.startswith(_WORKBOOKS):
+        raise CdulEdgeError(f"{file} is a workbook of a spreadsheet: save the sheet as CSV UTF-8")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):  # Excel's "Unicode text"
         try:
             return content.decode("utf-16")

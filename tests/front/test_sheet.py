@@ -193,7 +193,8 @@ def test_a_row_twice_is_refused(sheet: Path) -> None:
         (b"", "has no column 'image_path': it is not a sheet of `cdul-edge sample`"),
         (b"image_path,label\na.jpg,cat\n", "has no column 'class'"),
         (",".join(COLUMNS).encode(), "holds no question"),
-        (b"PK\x03\x04\x00 a workbook", "is a ZIP archive"),
+        (b"PK\x03\x04\x00 .xlsx", "is a workbook of a spreadsheet: save the sheet as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1 .xls", "is a workbook of a spreadsheet"),
         (b"\xff\xfe\x00", "UTF-16"),
     ],
 )
