@@ -215,7 +215,7 @@ def make_config(name: MethodName, *, epochs: int) -> TrainConfig:
     return TrainConfig(
         network="clip:demo", weights="none", height_px=SIZE_PX, width_px=SIZE_PX, method=name,
         method_settings={"relabel": False} if name == "ccd" else {}, epochs=epochs,
-        batch_size=BATCH, learning_rate=1e-6, precision="fp32", shift=0.125, color=0.4,
+        batch_size=BATCH, learning_rate=1e-6, precision="fp32", shift=0.125, color=0.4, zoom_in=0.0,
     )  # fmt: skip
 
 

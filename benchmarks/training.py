@@ -35,6 +35,7 @@ from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods import Supervision, make_method
 from cdul_edge.training.networks.network import create_network
 from cdul_edge.training.optimization import autocast, resolve_precision
+from cdul_edge.training.presets import PLAIN, ConfigChanges, make_config
 from cdul_edge.training.request import DataOptions
 from cdul_edge_runtime.pictures.images import PictureList, find_images, open_image
 
@@ -77,10 +78,11 @@ def write_pictures(folder: Path, count: int) -> PictureList:
 
 def measure(pictures: PictureList, precision: Any, threads: int, repeats: int) -> dict[str, Any]:
     """Pictures a second of each side, and how each compares with the bare side in the same turn."""
-    config = TrainConfig(
-        network="resnet18", weights="none", precision=precision, batch_size=BATCH, epochs=1000,
-        learning_rate=1e-5, shift=0.125, color=0.4,
-    )  # fmt: skip
+    changes: ConfigChanges = {
+        **PLAIN, "network": "resnet18", "weights": "none", "precision": precision,
+        "batch_size": BATCH, "epochs": 1000, "learning_rate": 1e-5, "shift": 0.125, "color": 0.4,
+    }  # fmt: skip
+    config = make_config(**changes)
     trainer, open_anew = make_trainer(pictures, config, threads)
     cached, uncached = open_anew("memory"), open_anew("none")
 

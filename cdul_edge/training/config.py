@@ -82,7 +82,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 # None leaves these to the run.
-_OPEN = ("height_px", "width_px", "rate_warmup_steps")
+_OPEN = ("height_px", "width_px", "rate_warmup_steps", "freeze_trunk_epochs")
 
 
 def current_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,11 +115,11 @@ class TrainConfig:
         gradient_clip: Largest norm of the whole gradient; 0 turns clipping off.
         ema_decay: Decay of a running mean of the weights, which is then the result; 0 turns it off.
         ema_warmup: Let that decay start low, so that a short run's mean forgets where it began.
-        freeze_trunk_epochs: So many first epochs train the new last layer only.
+        freeze_trunk_epochs: So many first epochs train the new last layer only; None is a quarter
+            of all epochs. Without pretrained weights nothing is frozen, here and below.
         freeze_norms: Keep the mean and variance of every batch norm as the pretrained weights
-            brought them; without such weights they are learned all the same.
-        freeze_depth: Share of the trunk's layers, from the input on, that stay as they are; without
-            pretrained weights none does.
+            brought them.
+        freeze_depth: Share of the trunk's layers, from the input on, that stay as they are.
         precision: Number format of the forward pass; losses, weights and optimizer stay float32.
         flip: Mirror half of the pictures.
         shift: Move pictures by up to this fraction of the side; the gap is filled by reflection.
@@ -137,7 +137,7 @@ class TrainConfig:
         CdulEdgeError: a value outside its range; all faults are named together.
     """
 
-    network: str = "resnet50"
+    network: str = "timm:tf_efficientnet_lite0"
     weights: str = "default"
     local_global: bool = False
     height_px: int | None = None
@@ -146,27 +146,27 @@ class TrainConfig:
     method: MethodName = "cdul"
     method_settings: Mapping[str, SettingValue] = field(default_factory=dict)
     labels: LabelKind = "soft"
-    epochs: int = 20
+    epochs: int = 8
     batch_size: int = 32
     optimizer: OptimizerName = "adamw"
-    learning_rate: float = 1e-4
+    learning_rate: float = 2e-4
     weight_decay: float = 0.05
     momentum: float = 0.9
-    head_rate_multiplier: float = 10.0
+    head_rate_multiplier: float = 25.0
     schedule: Schedule = "cosine"
     rate_warmup_steps: int | None = None
     gradient_clip: float = 0.0
     ema_decay: float = 0.0
     ema_warmup: bool = False
-    freeze_trunk_epochs: int = 0
-    freeze_norms: bool = False
+    freeze_trunk_epochs: int | None = None
+    freeze_norms: bool = True
     freeze_depth: float = 0.0
     precision: Precision = "auto"
     flip: bool = True
     shift: float = 0.0
     color: float = 0.0
     shuffle_colors: float = 0.0
-    zoom_in: float = 0.0
+    zoom_in: float = 0.3
     zoom_out: float = 0.0
     mixup: float = 0.0
     set_aside: int = 64

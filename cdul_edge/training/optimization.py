@@ -103,8 +103,7 @@ def begin_epoch(
     for group in optimizer.param_groups:
         for values in group["params"]:
             values.requires_grad_(id(values) not in frozen)
-    alone = epoch <= config.freeze_trunk_epochs
-    network.train(not alone)
+    network.train(not _trains_head_alone(config, epoch))
     for head in _heads(network):
         head.train()
     keep_norms = config.freeze_norms and config.weights != "none"
@@ -119,13 +118,20 @@ def _frozen(network: nn.Module, config: TrainConfig, epoch: int) -> set[int]:
     """Identities of the parameters that an epoch keeps, a trunk's first layers or all of them."""
     in_head = {id(values) for head in _heads(network) for values in head.parameters()}
     trunk = [values for values in network.parameters() if id(values) not in in_head]
-    if epoch <= config.freeze_trunk_epochs:
+    if _trains_head_alone(config, epoch):
         return {id(values) for values in trunk}
     # Networks list their layers in the order of their work, each with its biases and norm behind.
     layers = [place for place, values in enumerate(trunk) if values.ndim > 1]
     count = math.floor(config.freeze_depth * len(layers)) if config.weights != "none" else 0
     first = layers[count] if count < len(layers) else len(trunk)
     return {id(values) for values in trunk[:first]} if count else set()
+
+
+def _trains_head_alone(config: TrainConfig, epoch: int) -> bool:
+    first = config.freeze_trunk_epochs
+    if first is None:
+        first = config.epochs // 4
+    return epoch <= first and config.weights != "none"
 
 
 def choose_device(name: str) -> torch.device:

@@ -188,6 +188,7 @@ FreezeTrunkEpochs = Annotated[
     _training(
         "freeze_trunk_epochs",
         "Train only the new last layer in so many first epochs; the pretrained trunk stays still.",
+        shown="a quarter of all epochs",
     ),
 ]
 FreezeNorms = Annotated[

@@ -67,7 +67,7 @@ class ConfigChanges(TypedDict, total=False):
 
 # What a preset takes for granted where its paper says nothing; the defaults, which photographs
 # chose, may change without it.
-_PLAIN: ConfigChanges = {
+PLAIN: ConfigChanges = {
     "network": "resnet50",
     "weights": "default",
     "local_global": False,
@@ -120,7 +120,7 @@ _CDUL_PAPER: ConfigChanges = {
 # CDUL section 4.1: ResNet-101 of ImageNet, Adam (AdamW without decay is Adam), rate 1e-5,
 # 20 epochs, whole picture. The input size is that of the method's code family.
 _PAPER: ConfigChanges = {
-    **_PLAIN,
+    **PLAIN,
     **_CDUL_PAPER,
     "network": "resnet101",
     "weights": "IMAGENET1K_V1",
@@ -142,7 +142,7 @@ _PAPER: ConfigChanges = {
 # weights instead. Their network is a ResNet-101 with `local_global`, semantic decoupling and a
 # gated graph; only the first two are available, by --network and --local-global.
 _PU_MLC: ConfigChanges = {
-    **_PLAIN,
+    **PLAIN,
     "method": "pu-mlc",
     "weight_decay": 1e-4,
     "head_rate_multiplier": 1.0,
@@ -169,7 +169,7 @@ PRESETS: dict[Preset, ConfigChanges] = {
         "method_settings": {"gamma": 0.55, "alpha": 1.0},
     },
     "demo": {
-        **_PLAIN,
+        **PLAIN,
         "network": "clip:demo",
         "height_px": 96,
         "width_px": 96,

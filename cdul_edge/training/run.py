@@ -24,6 +24,7 @@ from cdul_edge.training.data.observed import ObservedLabels, open_observed
 from cdul_edge.training.evaluation import Yardstick, open_yardstick, score
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods import make_method, resolve_settings
+from cdul_edge.training.moved_defaults import as_begun
 from cdul_edge.training.networks.heads import start_undecided
 from cdul_edge.training.networks.network import (
     NetworkPlan,
@@ -107,10 +108,12 @@ def train(request: TrainRequest, console: Console | None = None) -> TrainResult:
 
 def _open_task(request: TrainRequest, console: Console) -> _Task:
     device = choose_device(request.device)
+    begun = request.out / run_folder.CONFIG
+    wanted = request.config if request.force else as_begun(request.config, begun)
     config = replace(
-        settle_size(request.config),
-        precision=resolve_precision(request.config.precision, device),
-        method_settings=asdict(resolve_settings(request.config)),
+        settle_size(wanted),
+        precision=resolve_precision(wanted.precision, device),
+        method_settings=asdict(resolve_settings(wanted)),
     )
     every = PseudoLabels.read(request.labels)
     chosen = choose_pictures(every, images=request.data.images, only=request.only)

@@ -279,7 +279,9 @@ def test_every_setting_of_a_run_is_an_option_that_shows_the_requests_default() -
         "method_settings",  # --set
     }  # fmt: skip
     switches = {name for name in plain if isinstance(getattr(config, name), bool)}
-    for name in plain - switches - {"rate_warmup_steps"}:
+    in_words = {"rate_warmup_steps": "a tenth of all steps",
+                "freeze_trunk_epochs": "a quarter of all epochs"}  # fmt: skip
+    for name in plain - switches - set(in_words):
         default = getattr(config, name)
         assert type(default)(shown[name]) == default, name
     assert (config.height_px, config.width_px) == (None, None)
@@ -288,7 +290,8 @@ def test_every_setting_of_a_run_is_an_option_that_shows_the_requests_default() -
     for name in switches:
         word = name.replace("_", "-")
         assert shown[name] == (word if getattr(config, name) else f"no-{word}")
-    assert (config.rate_warmup_steps, shown["rate_warmup_steps"]) == (None, "a tenth of all steps")
+    for name, words in in_words.items():
+        assert (getattr(config, name), shown[name]) == (None, words)
     assert shown["hard"] == config.labels
     given = {name: one.default for name, one in signature(train).parameters.items()}
     assert {given[name] for name in plain} == {None}  # a preset, or else the request, decides

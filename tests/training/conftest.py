@@ -15,6 +15,7 @@ from PIL import Image
 
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training import TrainConfig, TrainRequest, train
+from cdul_edge.training.presets import PLAIN
 from cdul_edge.training.summary import RunSummary
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.host.console import SilentConsole
@@ -90,6 +91,7 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Squares:
 
 
 SMALL: dict[str, Any] = {
+    **PLAIN,
     "network": "clip:demo",
     "weights": "none",
     "height_px": SIDE,

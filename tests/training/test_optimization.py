@@ -57,7 +57,9 @@ def small_optimizer(config: TrainConfig) -> torch.optim.Optimizer:
 
 
 def test_every_group_follows_the_schedule_at_its_own_rate_and_resumes_where_it_was() -> None:
-    config = TrainConfig(optimizer="sgd", learning_rate=0.1, rate_warmup_steps=2)
+    config = TrainConfig(
+        optimizer="sgd", learning_rate=0.1, rate_warmup_steps=2, head_rate_multiplier=10.0
+    )
     optimizer = small_optimizer(config)
     schedule = make_schedule(optimizer, config, 6)
     expected = [[rate, rate, 10 * rate, 10 * rate] for rate in SIX_STEPS]
@@ -73,7 +75,9 @@ def test_every_group_follows_the_schedule_at_its_own_rate_and_resumes_where_it_w
 
 
 def test_the_optimizer_of_an_earlier_version_resumes_at_its_rates() -> None:
-    config = TrainConfig(optimizer="sgd", learning_rate=0.1, rate_warmup_steps=2)
+    config = TrainConfig(
+        optimizer="sgd", learning_rate=0.1, rate_warmup_steps=2, head_rate_multiplier=10.0
+    )
     optimizer = small_optimizer(config)
     saved = optimizer.state_dict()
     for group in saved["param_groups"]:  # what it held after four steps
@@ -157,7 +161,10 @@ def small_network() -> nn.Sequential:
 
 
 def test_a_frozen_trunk_trains_its_head_only_and_then_everything() -> None:
-    network, config = small_network(), TrainConfig(freeze_trunk_epochs=2)
+    network, config = (
+        small_network(),
+        TrainConfig(freeze_trunk_epochs=2, freeze_norms=False, freeze_depth=0.0),
+    )
     optimizer = make_optimizer(network, config)
     for epoch, frozen in ((1, True), (2, True), (3, False)):
         begin_epoch(network, optimizer, config, epoch=epoch)
@@ -166,15 +173,33 @@ def test_a_frozen_trunk_trains_its_head_only_and_then_everything() -> None:
         assert [layer.training for layer in network] == [not frozen] * 4 + [True]
 
 
+def test_unless_told_a_quarter_of_the_epochs_trains_the_head_only() -> None:
+    def frozen(epochs: int, weights: str = "default") -> list[bool]:
+        network = small_network()
+        config = TrainConfig(epochs=epochs, weights=weights, freeze_depth=0.0)
+        optimizer, found = make_optimizer(network, config), []
+        for epoch in range(1, epochs + 1):
+            begin_epoch(network, optimizer, config, epoch=epoch)
+            found.append(not network[0].weight.requires_grad)
+        return found
+
+    assert frozen(8) == [True, True, *[False] * 6]
+    assert frozen(3) == [False] * 3
+    assert frozen(8, weights="none") == [False] * 8  # there is nothing to keep
+
+
 def test_what_was_never_to_learn_is_not_thawed() -> None:
-    network, config = small_network(), TrainConfig()
+    network, config = small_network(), TrainConfig(freeze_trunk_epochs=0)
     network[0].weight.requires_grad_(False)
     begin_epoch(network, make_optimizer(network, config), config, epoch=1)
     assert not network[0].weight.requires_grad
 
 
 def test_frozen_norms_keep_their_statistics_and_learn_their_weights() -> None:
-    network, config = small_network(), TrainConfig(freeze_norms=True)
+    network, config = (
+        small_network(),
+        TrainConfig(freeze_norms=True, freeze_depth=0.0, freeze_trunk_epochs=0),
+    )
     begin_epoch(network, make_optimizer(network, config), config, epoch=1)
     assert [layer.training for layer in network] == [True, False, True, True, True]
     network(torch.randn(8, 3, 1, 1)).sum().backward()
@@ -198,7 +223,10 @@ def two_layers() -> nn.Sequential:
 
 @pytest.mark.parametrize(("share", "kept"), [(0.0, 0), (0.4, 0), (0.5, 1), (0.99, 1), (1.0, 2)])
 def test_the_first_share_of_a_trunks_layers_is_kept_with_its_norms(share: float, kept: int) -> None:
-    network, config = two_layers(), TrainConfig(freeze_depth=share)
+    network, config = (
+        two_layers(),
+        TrainConfig(freeze_depth=share, freeze_norms=False, freeze_trunk_epochs=0),
+    )
     begin_epoch(network, make_optimizer(network, config), config, epoch=1)
     learning = [values.requires_grad for values in network.parameters()]
     assert learning == [False] * (4 * kept) + [True] * (10 - 4 * kept)

@@ -142,7 +142,7 @@ def test_a_last_layer_that_nothing_can_be_added_to_is_left_alone() -> None:
 
 
 def test_training_never_shows_what_was_set_aside() -> None:
-    config = TrainConfig(**{**SMALL, "method": "fixed", "method_settings": {}, "batch_size": 64})
+    config = TrainConfig(**{**SMALL, "method": "fixed", "method_settings": {}, "set_aside": 64})
     network = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 3))
     method = make_method(config, know(torch.rand(260, 3)))
     pictures = WatchedPictures(torch.zeros(260, 8, 8, 3, dtype=torch.uint8))
