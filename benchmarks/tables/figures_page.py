@@ -9,7 +9,7 @@ from benchmarks.tables.costs import draw_costs
 from benchmarks.tables.expected import draw_expected
 from benchmarks.tables.markdown import RESULTS, figures, percent, section, table
 from benchmarks.tables.photographs import draw_all
-from benchmarks.tables.published import draw_published
+from benchmarks.tables.published import draw_observed_gain, draw_published
 from benchmarks.tables.sampling import draw_sampling
 from benchmarks.tables.study import draw_study
 
@@ -26,7 +26,7 @@ error) are percentages.
 def draw_page() -> str:
     """The whole of benchmarks/README.md."""
     labels = (draw_real(), draw_expected(), draw_sampling(), draw_grids(), draw_demo())
-    learned = (*draw_study(), *draw_published())
+    learned = (*draw_study(), draw_observed_gain(), *draw_published())
     return "\n".join((INTRO, draw_files(), *draw_all(), *labels, *learned, *draw_costs()))
 
 
