@@ -14,6 +14,7 @@ import onnx
 from cdul_edge_calibration.accuracy import SOFT_TRUTH, Cost, measure_accuracy, score_batches
 from cdul_edge_calibration.collect import Collected
 from cdul_edge_calibration.graphs.fp16 import find_fp16_hazards, to_fp16
+from cdul_edge_calibration.graphs.layers import work_share
 from cdul_edge_calibration.graphs.quantize import quantize_for_cpu, quantize_for_tensorrt
 from cdul_edge_calibration.graphs.tensorrt_rules import OPSET, find_violations
 from cdul_edge_calibration.request import CalibrateRequest
@@ -30,6 +31,11 @@ from cdul_edge_runtime.host.files import atomic_write
 # A device rounds otherwise than the CPU that measured: `verify` allows twice the largest error
 # seen here, and at least this.
 _SMALLEST_ERROR_LIMIT = 0.01
+
+# What runs in INT8 in either file.
+_IN_INT8 = {Precision.INT8: ("Conv",), Precision.INT8_CPU: ("Conv", "Gemm")}
+_SAID = {"Conv": "convolutions", "Gemm": "linear layers on vectors"}
+_LITTLE_INT8 = 0.5  # share of the work below which it is hardly an INT8 model
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,7 @@ class Maker:
         if self.collected.foreign:  # then no figure shows that the budget holds
             verdict, reasons = "broken", (self.collected.foreign, *reasons)
         self._explain(precision, fit, reason, verdict, reasons)
+        self._warn_of_little_int8(precision)
         refused = verdict == "broken" and not self.request.force
         record = None if refused else self._write(precision, fit, verdict)
         return PrecisionOutcome(precision, fit.cost, fit.float_layers, verdict, reasons, record)
@@ -158,7 +165,8 @@ class Maker:
         picture = next(self.collected.check.batches())[:1]
         made = self.bundle.folder / precision.file_name
         speed_up = measure_speed_up(self.bundle.model_path(), made, picture)
-        self.console.say(f"{precision.value}: {speed_up:.2f}x as fast as FP32 on this CPU")
+        advice = ": FP32 is the better file here" if speed_up < 1 else ""
+        self.console.say(f"{precision.value}: {speed_up:.2f}x as fast as FP32 on this CPU{advice}")
         return round(speed_up, 2)
 
     def _explain(
@@ -183,6 +191,17 @@ class Maker:
             half = ", with half of the layers in FP32 too" if tried else ""
             fate = "written anyway" if self.request.force else "not written"
             self.console.warn(f"{precision.value}: {'; '.join(reasons)}{half}: {fate}")
+
+    def _warn_of_little_int8(self, precision: Precision) -> None:
+        """Transformers do most of their work where neither file is INT8."""
+        kinds = _IN_INT8.get(precision)
+        share = 1.0 if kinds is None else work_share(self.model, kinds)
+        if share < _LITTLE_INT8:
+            self.console.warn(
+                f"{precision.value}: {' and '.join(_SAID[kind] for kind in kinds or ())} do "
+                f"{100 * share:.0f} % of this network's work, and nothing else runs in INT8: "
+                "expect little of it"
+            )
 
     def _write(self, precision: Precision, fit: Fit, verdict: Verdict) -> PrecisionRecord:
         """The record goes first and comes last: without it the file beside it does not count."""

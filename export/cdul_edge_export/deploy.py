@@ -27,7 +27,7 @@ class Deploy(nn.Module):
 
     def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
         super().__init__()
-        self.network = _merge_branches(copy.deepcopy(network))
+        self.network = _prepare_timm(copy.deepcopy(network))
         mean = torch.tensor(preprocess.mean, dtype=torch.float64)
         std = torch.tensor(preprocess.std, dtype=torch.float64)
         self.register_buffer("scale", (1 / (255 * std)).float().reshape(1, 3, 1, 1))
@@ -41,11 +41,15 @@ class Deploy(nn.Module):
         return torch.sigmoid(logits)
 
 
-def _merge_branches(network: nn.Module) -> nn.Module:
+def _prepare_timm(network: nn.Module) -> nn.Module:
+    """Merge branches, and write attention out, in place; networks of others stay as they are."""
     if not type(network).__module__.startswith("timm."):
         return network
     from timm.utils import reparameterize_model
 
+    for module in network.modules():
+        if hasattr(module, "fused_attn"):  # torch takes the fused one apart with other strides
+            vars(module)["fused_attn"] = False
     merged: nn.Module = reparameterize_model(network.eval(), inplace=True)
     return merged
 

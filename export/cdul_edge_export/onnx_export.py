@@ -73,8 +73,11 @@ def _trace(network: nn.Module, preprocess: Preprocess) -> torch.export.ExportedP
 
 
 def _cannot_export(error: Exception) -> CdulEdgeError:
-    lines = str(error).strip().splitlines()
-    reason = lines[0] if lines else type(error).__name__
+    first: BaseException = error
+    while first.__cause__ is not None:  # torch's own summary only says in which step it was
+        first = first.__cause__
+    lines = str(first).strip().splitlines()
+    reason = lines[0] if lines else type(first).__name__
     return CdulEdgeError(
         f"torch cannot export this network to ONNX ({reason}): its forward may not branch on the "
         "values it sees"

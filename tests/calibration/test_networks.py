@@ -1,4 +1,4 @@
-"""Every network that docs/bundle-format.md names, through export, the INT8 rules and FP16."""
+"""Networks of torchvision, CLIP and timm, through export, the INT8 rules and FP16."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("torch", reason="the networks are exported from PyTorch")
 
+import timm
 import torch
 import torchvision
 from torch import nn
@@ -26,12 +27,18 @@ from cdul_edge_export.onnx_export import to_onnx
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
-SIZES = {"maxvit_t": 224, "vit_b_32": 224, "vgg11_bn": 224}  # others: 64 px
+SIZES = {"maxvit_t": 224, "vit_b_32": 224, "vgg11_bn": 224, "timm:vit_tiny_patch16_224": 224,
+         "timm:test_maxvit": 160}  # fmt: skip  # others: 64 px
 FAMILIES = [
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "clip", "mobilenet_v3_small"),
     *("mobilenet_v3_large", "efficientnet_b0", "efficientnet_v2_s", "convnext_tiny"),
     *("swin_t", "maxvit_t", "regnet_y_400mf", "regnet_x_400mf", "squeezenet1_1"),
     *("shufflenet_v2_x1_0", "mnasnet0_5", "vgg11_bn", "densenet121", "vit_b_32"),
+    *("timm:mobilenetv4_conv_small", "timm:tf_efficientnet_lite0", "timm:efficientnet_b0"),
+    *("timm:mobilenetv3_small_100", "timm:resnet18d", "timm:resnet50d", "timm:regnety_004"),
+    *("timm:convnextv2_atto", "timm:fastvit_t8", "timm:mobileone_s0", "timm:ghostnetv2_100"),
+    *("timm:vit_tiny_patch16_224", "timm:repvit_m0_9", "timm:edgenext_xx_small"),
+    "timm:test_maxvit",
 ]
 
 
@@ -41,6 +48,8 @@ def build(name: str, size_px: int) -> nn.Module:
     network: nn.Module
     if name == "clip":
         network = ClipTrunk.from_shape([1, 1, 1, 1], 16, 5)
+    elif name.startswith("timm:"):
+        network = timm.create_model(name.removeprefix("timm:"), num_classes=5)
     else:
         network = torchvision.models.get_model(name, weights=None, num_classes=5)
     network.train()

@@ -7,14 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import pytest
-import timm
 import torch
 from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
 from torch import nn
 
-from cdul_edge_calibration.graphs.fp16 import to_fp16
-from cdul_edge_calibration.graphs.tensorrt_rules import find_violations
 from cdul_edge_export.bundle_export import ExportRequest, export
 from cdul_edge_export.reference import ReferencePictures
 from cdul_edge_runtime.bundle.bundle import Bundle
@@ -60,31 +56,3 @@ def test_branches_that_only_training_needs_become_one_convolution(tmp_path: Path
     assert bundle.manifest.parity.max_error < 1e-5
     # what was given to export still has them
     assert sum(isinstance(layer, nn.Conv2d) for layer in network.modules()) == branches
-
-
-@pytest.mark.slow
-def test_a_vision_transformer_of_timm_exports_at_opset_17(tmp_path: Path) -> None:
-    check_family("test_vit", tmp_path / "b", 160)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    (
-        "mobilenetv4_conv_small tf_efficientnet_lite0 efficientnet_b0 mobilenetv3_small_100 "
-        "resnet18d regnety_004 convnextv2_atto fastvit_t8 mobileone_s0 ghostnetv2_100 "
-        "vit_tiny_patch16_224 repvit_m0_9"
-    ).split(),
-)
-def test_every_edge_family_exports_at_opset_17(name: str, tmp_path: Path) -> None:
-    check_family(name, tmp_path / "b", 224 if name.startswith("vit") else 64)
-
-
-def check_family(name: str, out: Path, size_px: int) -> None:
-    """Opset 17, PyTorch's scores, TensorRT's rules, and an FP16 graph."""
-    bundle = bundle_of(timm.create_model(name, num_classes=3), out, size_px)
-    model = onnx.load(bundle.model_path())
-    assert bundle.manifest.graph.opset == 17
-    assert bundle.manifest.parity.max_error < 1e-5
-    assert find_violations(model) == []
-    to_fp16(model)

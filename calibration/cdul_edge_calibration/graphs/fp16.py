@@ -26,11 +26,12 @@ _KNOWN = frozenset(
     "Abs Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv Div "
     "Einsum Equal Erf Exp Expand Flatten Gather GatherND Gemm GlobalAveragePool GlobalMaxPool "
     "HardSigmoid HardSwish Identity LayerNormalization LeakyRelu MatMul MaxPool Mul Neg Not Pad "
-    "Pow ReduceMean ReduceSum Relu Reshape Resize ScatterND Shape Sigmoid Slice Softmax Split Sqrt "
-    "Squeeze Sub Tanh Transpose Unsqueeze Where".split()
+    "Pow Reciprocal ReduceMean ReduceSum Relu Reshape Resize ScatterND Shape Sigmoid Slice "
+    "Softmax Split Sqrt Squeeze Sub Tanh Tile Transpose Unsqueeze Where".split()
 )
-# Sums of squares: over a feature map they leave FP16's range where no single value comes near it.
-_STAY_FP32 = frozenset({"InstanceNormalization", "ReduceL2", "ReduceSumSquare"})
+# Sums of squares leave FP16's range over a feature map where no single value comes near it, and
+# angles of position encodings have no digits left there.
+_STAY_FP32 = frozenset("Cos CumSum InstanceNormalization ReduceL2 ReduceSumSquare Sin".split())
 # Inputs that are FP32 whatever the others are: a Resize's region and scales.
 _ALWAYS_FP32 = {"Resize": (1, 2)}
 # Inputs that multiply: one that becomes 0 wipes out a channel.
@@ -48,7 +49,8 @@ def to_fp16(model: onnx.ModelProto, keep_fp32: Collection[str] = ()) -> onnx.Mod
     Args:
         model: FP32; it is not changed.
         keep_fp32: names of nodes that stay FP32, with casts around them. The node that makes the
-            scores always does: in FP16 a sigmoid near 1 has steps of 0.0005. So do sums of squares.
+            scores always does: in FP16 a sigmoid near 1 has steps of 0.0005. So do sums of
+            squares and angles.
 
     Raises:
         CdulEdgeError: an operator of which nobody has checked that it may become FP16.
@@ -64,9 +66,9 @@ def to_fp16(model: onnx.ModelProto, keep_fp32: Collection[str] = ()) -> onnx.Mod
             "leave FP16 out with --precision int8 --precision int8-cpu"
         )
     last = {node.name for node in graph.node if set(node.output) & {o.name for o in graph.output}}
-    squares = {node.name for node in graph.node if node.op_type in _STAY_FP32}
+    fragile = {node.name for node in graph.node if node.op_type in _STAY_FP32}
     floats = _float_tensors(half)
-    _Converter(graph, floats, set(keep_fp32) | last | squares).run()
+    _Converter(graph, floats, set(keep_fp32) | last | fragile).run()
     drop_unused(graph)
     del graph.value_info[:]
     onnx.checker.check_model(half, full_check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import onnx
@@ -36,6 +37,25 @@ def list_layers(model: onnx.ModelProto) -> tuple[Layer, ...]:
     )
 
 
+def work_share(model: onnx.ModelProto, kinds: Collection[str]) -> float:
+    """Share of the multiplications of one picture that are in nodes of these kinds, in [0, 1].
+
+    Counted in Conv, Gemm and MatMul, from the shapes that the graph tells; a side that it does not
+    tell, such as the batch, counts as 1.
+    """
+    work: Counter[str] = Counter()
+    shapes = _shapes(model)
+    for node in model.graph.node:
+        if node.op_type in ("Conv", "Gemm", "MatMul"):
+            outputs, weights = (shapes.get(name, ()) for name in (node.output[0], node.input[1]))
+            if node.op_type == "Conv":  # each output is made of the weights of one filter
+                terms = math.prod(weights[1:])
+            else:
+                terms = (shapes.get(node.input[0]) or (1,))[-1]
+            work[node.op_type] += math.prod(outputs) * terms
+    return sum(work[kind] for kind in kinds) / max(1, work.total())
+
+
 def residual_adds(model: onnx.ModelProto) -> tuple[str, ...]:
     """Names of the Add nodes that a convolution can swallow: Conv + skip.
 
@@ -56,6 +76,16 @@ def residual_adds(model: onnx.ModelProto) -> tuple[str, ...]:
         and not set(node.input) & constants
         and any(map(swallows, node.input))
     )
+
+
+def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """Of every tensor whose shape is known; 1 for a side that is not."""
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    found = {
+        value.name: tuple(max(1, dim.dim_value) for dim in value.type.tensor_type.shape.dim)
+        for value in (*inferred.value_info, *inferred.output)
+    }
+    return found | {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
 
 
 def producers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import onnx
+import pytest
 from onnx import helper
 
 from cdul_edge_calibration.graphs.layers import (
@@ -10,6 +11,7 @@ from cdul_edge_calibration.graphs.layers import (
     name_nodes,
     producers,
     residual_adds,
+    work_share,
 )
 from tests.fakes.residual_network import LAYERS, node
 
@@ -73,3 +75,13 @@ def test_a_producer_is_found_by_its_tensor(residual: onnx.ModelProto) -> None:
     makers = producers(residual.graph)
     assert makers["layer1.0"].name == "node_layer1.0.relu"
     assert "images" not in makers
+
+
+def test_the_share_of_the_work_counts_multiplications(residual: onnx.ModelProto) -> None:
+    # Places x filters x weights of a filter; 8 x 8 px at first, then 4 x 4, then 2 x 2.
+    work = [64 * 8 * 27, 16 * 8 * 72, 16 * 8 * 72, 4 * 16 * 72, 4 * 16 * 144, 4 * 16 * 8]
+    linear = 3 * 16
+    total = sum(work) + linear
+    assert work_share(residual, ["Gemm"]) == pytest.approx(linear / total)
+    assert work_share(residual, ["Conv"]) == pytest.approx(sum(work) / total)
+    assert work_share(residual, ["Conv", "Gemm"]) == 1
