@@ -132,7 +132,7 @@ def create_network(
     console = console or LibraryConsole()
     name, weights = settings.network, settings.weights
     preprocess = Preprocess(*input_size(settings), settings.resize)
-    head = ""
+    head, own_size = "", None
     if name.startswith(_CLIP):
         trunk = load_clip_trunk(name.removeprefix(_CLIP), weights)
         build = NetworkBuild("clip_resnet", layers=trunk.layers, width=trunk.width)
@@ -141,7 +141,7 @@ def create_network(
     elif name.startswith(TIMM):
         network, cfg = _create_timm(settings, classes, preprocess)
         build = NetworkBuild("timm", str(cfg.architecture))
-        preprocess = own_preprocess(cfg, preprocess)
+        preprocess, own_size = own_preprocess(cfg, preprocess), cfg.input_size[1:]
     else:
         build = NetworkBuild("torchvision", name)
         network = build_torchvision(name, preprocess.height_px, preprocess.width_px)
@@ -153,7 +153,7 @@ def create_network(
         load_trunk_weights(network, name, weights, head)
     elif build.family == "timm" and names_file(weights):
         console.say(load_file(network, name, weights))
-    _probe(network, name, classes, preprocess)
+    _probe(network, name, classes, preprocess, own_size=own_size)
     return network, NetworkPlan(build, preprocess)
 
 
@@ -184,7 +184,14 @@ def _create_timm(
     return download_timm(cfg, classes, *size), cfg
 
 
-def _probe(network: nn.Module, name: str, classes: int, preprocess: Preprocess) -> None:
+def _probe(
+    network: nn.Module,
+    name: str,
+    classes: int,
+    preprocess: Preprocess,
+    *,
+    own_size: tuple[int, ...] | None,
+) -> None:
     """One picture through: a size that the network cannot take shows now, not after decoding."""
     height, width = preprocess.height_px, preprocess.width_px
     network.eval()
@@ -193,9 +200,10 @@ def _probe(network: nn.Module, name: str, classes: int, preprocess: Preprocess) 
             answer = network(torch.zeros(1, 3, height, width))
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).strip() or type(error).__name__
+        made = "" if own_size is None else f", such as its own {own_size[0]}x{own_size[1]}"
         raise CdulEdgeError(
             f"{name} cannot take pictures of {height}x{width} px ({reason.splitlines()[0]}): "
-            "choose another --image-size"
+            f"choose another --image-size{made}"
         ) from error
     if not isinstance(answer, torch.Tensor):
         raise CdulEdgeError(
