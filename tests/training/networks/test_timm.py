@@ -9,6 +9,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
+from timm.models.resnet import ResNet
 
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.networks.heads import find_heads
@@ -171,6 +172,35 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path: Path) -> None:
 def test_what_does_not_exist_or_fit_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(CdulEdgeError, match=message):
         create_network(config(**settings), 3)
+
+
+def test_a_network_that_pools_nothing_is_refused() -> None:
+    with (
+        torch.device("meta"),  # shapes alone: it has 300 million weights
+        pytest.raises(CdulEdgeError, match=r"timm:mobilenetv5_300m_enc .* pools nothing"),
+    ):
+        create_network(config("timm:mobilenetv5_300m_enc"), 3)
+
+
+def test_a_network_of_several_outputs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer_twice(self: torch.nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return images, images
+
+    monkeypatch.setattr(ResNet, "forward", answer_twice)
+    with pytest.raises(CdulEdgeError, match="timm:test_resnet has several outputs"):
+        create_network(config(), 3)
+
+
+def test_a_distilled_network_answers_with_the_mean_of_its_heads_while_it_trains() -> None:
+    network, _ = create_network(config("timm:repvit_m0_9", height_px=64, width_px=64), 3)
+    assert find_heads(network) == ("head.head.l", "head.head_dist.l")
+    assert network.train()(torch.rand(2, 3, 64, 64)).shape == (2, 3)
+
+
+def test_a_network_of_one_size_names_it() -> None:
+    given = config("timm:efficientformer_l1", height_px=96, width_px=96)
+    with torch.device("meta"), pytest.raises(CdulEdgeError, match="such as its own 224x224"):
+        create_network(given, 3)
 
 
 def test_a_download_that_fails_is_one_line_with_the_way_round(
