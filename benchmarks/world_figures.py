@@ -20,6 +20,7 @@ from cdul_edge.labels.subset import take_rows
 from cdul_edge.study.cells import Cell, Row
 from cdul_edge.study.outcome import read_finished
 from cdul_edge.study.variants import STRATEGIES as WAYS_TO_LABEL
+from cdul_edge.training.run_folder import HELD_OUT
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.verdict import Estimate
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -89,9 +90,10 @@ def read_row(study: Path, row: Row, seeds: Sequence[int], table: TruthTable) -> 
     for seed in seeds:
         cell = Cell(*row, seed)
         result = study / "cells" / cell.path.with_suffix(".json")
-        if not result.is_file():
+        scores = study / "runs" / cell.path / HELD_OUT
+        if not (result.is_file() and scores.is_file()):
             continue
-        scored = PseudoLabels.read(study / "runs" / cell.path / "heldout_scores.parquet")
+        scored = PseudoLabels.read(scores)
         if truth is None:
             truth = truth_of(scored, table)
         runs[seed] = judge(scored, truth)
