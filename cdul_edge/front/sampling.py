@@ -141,6 +141,7 @@ class Population:
         scores: (N, C) in that order.
         thresholds: (C,) that decide.
         root: the folder that the paths lie in; None where nothing says so.
+        paths_digest: SHA-256 of all paths.
     """
 
     paths: tuple[str, ...]
@@ -148,6 +149,7 @@ class Population:
     scores: npt.NDArray[np.float32]
     thresholds: npt.NDArray[np.float32]
     root: Path | None
+    paths_digest: bytes
 
     @classmethod
     def of(
@@ -176,7 +178,8 @@ class Population:
             thresholds = read_thresholds(threshold, found.classes)
         elif threshold is not None:
             thresholds = same_threshold(threshold, found.classes)
-        return cls(ranked, found.classes, found.scores[order], thresholds, found.root)
+        digest = hashlib.sha256("\0".join(ranked).encode()).digest()
+        return cls(ranked, found.classes, found.scores[order], thresholds, found.root, digest)
 
     def predicted(self, column: int) -> npt.NDArray[np.bool_]:
         """(N,) whether a class's score reaches its threshold."""
@@ -184,7 +187,7 @@ class Population:
 
     def digest(self, column: int) -> str:
         """Of all that the sample of a class depends on, but for its size and seed."""
-        digest = hashlib.sha256("\0".join((self.classes.names[column], *self.paths)).encode())
+        digest = hashlib.sha256(self.paths_digest + self.classes.names[column].encode())
         values = np.append(self.scores[:, column], self.thresholds[column])
         digest.update(values.astype("<f4").tobytes())
         return digest.hexdigest()[:12]
