@@ -30,6 +30,8 @@ def show_run(summary: RunSummary, console: StderrConsole) -> None:
     table.add_row("training", f"{summary.seconds:.0f} s")
     table.add_row("speed", f"{summary.images_per_second:.0f} pictures/s")
     table.add_row("bce, kl at the end", f"{last.bce:.4f}, {last.kl:.4f}")
+    if summary.score_slope is not None:
+        table.add_row("log-odds multiplied by", f"{summary.score_slope:.2f}")
     for name, value in _accuracy(summary):
         table.add_row(name, "-" if math.isnan(value) else f"{value:.1f} %")
     console.say(summary.run)  # a title of the table's would be wrapped
