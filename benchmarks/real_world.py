@@ -23,11 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import torch
+
 from benchmarks.lite0 import NETWORK, write_weights
 from benchmarks.paired import judge_published
 from benchmarks.photographs import DATA, REPORTED, Photographs
 from benchmarks.recipes import RECIPES
-from benchmarks.record import record
+from benchmarks.record import PACKAGES, record
 from benchmarks.world_figures import FinishedRow, compare, judge_labels, read_row
 from benchmarks.world_rows import (
     PARTS,
@@ -43,16 +45,19 @@ from cdul_edge.study.cells import Row
 from cdul_edge.study.run import run_cells
 from cdul_edge.study.run_options import parse_run_options, parse_variants
 from cdul_edge.study.variants import MethodVariant
+from cdul_edge.training.optimization import choose_device
 from cdul_edge.training.presets import ConfigChanges, make_config
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import StderrConsole
-from cdul_edge_runtime.host.machine import usable_cores
+from cdul_edge_runtime.host.files import read_json, write_json
+from cdul_edge_runtime.host.machine import describe_machine, installed_versions, usable_cores
 from cdul_edge_runtime.metrics.truth import read_truth
 from cdul_edge_runtime.pictures.images import find_images
 from cdul_edge_runtime.pictures.list_files import read_list
 
 SIMILARITIES = Path("voc2012-clip-rn50x64/similarities.npz")  # beside the photographs' folder
 RESULTS = {"final": "real_world", "tune": "real_world_tuning"}
+MACHINE = "machine.json"
 KEPT = "default/fixed/none"  # whose checkpoints `benchmarks.real_deployment` exports
 
 
@@ -143,10 +148,25 @@ def run(options: argparse.Namespace) -> None:
     study = options.work / "study"
     asked = tuple(dict.fromkeys(row for some in rows.values() for row in some))
     if asked and not options.report_only:
-        run_for(options.minutes, ask(options, world, asked, extra))
+        request = ask(options, world, asked, extra)
+        write_json(options.work / MACHINE, describe_trainer(options))
+        run_for(options.minutes, request)
     figures = report(options, world, study, rows)
     name = options.results or RESULTS[world.protocol]
     record(name, figures, threads=options.threads)
+
+
+def describe_trainer(options: argparse.Namespace) -> dict[str, object]:
+    """The machine that trains, which may be another than the one that writes the report."""
+    device = choose_device(options.device)
+    on_gpu = device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if on_gpu else "CPU",
+        "jobs": options.jobs,
+        "threads": options.threads,
+        **describe_machine(),
+        "versions": installed_versions(*PACKAGES),
+    }
 
 
 class TimeIsUpError(Exception):
@@ -239,6 +259,9 @@ def report(
         "classes": list(REPORTED),
         "settings": options.settings,
         "variants": options.variant,
+        "trained_on": read_json(options.work / MACHINE)
+        if (options.work / MACHINE).is_file()
+        else None,
     }
     with tempfile.TemporaryDirectory() as scratch:
         known = read_truth(world.truth)

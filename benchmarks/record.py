@@ -16,7 +16,7 @@ from cdul_edge_runtime.host.machine import describe_machine, installed_versions
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
-    "cdul-edge numpy pillow onnxruntime onnxruntime-gpu onnx onnxscript torch torchvision "
+    "cdul-edge numpy pillow onnxruntime onnxruntime-gpu onnx onnxscript torch torchvision timm "
     "open_clip_torch pyarrow"
 ).split()
 

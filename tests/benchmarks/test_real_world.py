@@ -94,6 +94,7 @@ def test_every_row_has_its_figures_and_they_are_of_the_reported_classes(
 ) -> None:
     assert [row["strategy"] for row in final["strategies"]] == ["global", "cdul", "max", "default"]
     assert (final["photographs"], final["with_truth"], final["judged_on"]) == (24, 12, 12)
+    assert (final["trained_on"]["device"], final["trained_on"]["jobs"]) == ("CPU", 1)
     for row in (*final["strategies"], *final["bounds"]):
         assert list(row["ap"]) == list(REPORTED)
         assert row["map"] == pytest.approx(sum(row["seeds"].values()) / 2, abs=0.01)
