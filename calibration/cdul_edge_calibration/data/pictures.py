@@ -134,7 +134,8 @@ def choose_pictures(
     if not len(sorting.calibration):
         raise CdulEdgeError(
             f"none of the {len(pool)} pictures under {pool.root} can be read (the first: "
-            f"{unreadable[0]}): nothing was written"
+            f"{unreadable[0]}): nothing was written; give `cdul-edge calibrate` a folder of "
+            "pictures that are there as --images"
         )
     return sorting.choice(tuple(unreadable))
 
