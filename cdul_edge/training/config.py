@@ -143,7 +143,7 @@ class TrainConfig:
     height_px: int | None = None
     width_px: int | None = None
     resize: Resize = "squash"
-    method: MethodName = "cdul"
+    method: MethodName = "distill"
     method_settings: Mapping[str, SettingValue] = field(default_factory=dict)
     labels: LabelKind = "soft"
     epochs: int = 8
@@ -160,7 +160,7 @@ class TrainConfig:
     ema_warmup: bool = False
     freeze_trunk_epochs: int | None = None
     freeze_norms: bool = True
-    freeze_depth: float = 0.0
+    freeze_depth: float = 0.5
     precision: Precision = "auto"
     flip: bool = True
     shift: float = 0.0
