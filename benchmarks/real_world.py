@@ -32,6 +32,8 @@ from benchmarks.recipes import RECIPES
 from benchmarks.record import PACKAGES, record
 from benchmarks.world_figures import FinishedRow, compare, judge_labels, read_row
 from benchmarks.world_rows import (
+    DEFAULT_METHOD,
+    EVIDENCE,
     PARTS,
     PARTS_OF,
     Part,
@@ -58,7 +60,7 @@ from cdul_edge_runtime.pictures.list_files import read_list
 SIMILARITIES = Path("voc2012-clip-rn50x64/similarities.npz")  # beside the photographs' folder
 RESULTS = {"final": "real_world", "tune": "real_world_tuning"}
 MACHINE = "machine.json"
-KEPT = "default/fixed/none"  # whose checkpoints `benchmarks.real_deployment` exports
+KEPT = f"{EVIDENCE}/{DEFAULT_METHOD}/none"  # whose checkpoints `benchmarks.real_deployment` exports
 
 
 @dataclass(frozen=True)

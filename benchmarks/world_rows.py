@@ -11,6 +11,7 @@ from benchmarks.recipes import RECIPES
 from cdul_edge.study.cells import Row
 from cdul_edge.study.variants import MethodVariant
 from cdul_edge.training.config import METHODS as EVERY_METHOD
+from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.presets import ConfigChanges
 
 Part = Literal["labels", "strategies", "methods", "observed", "bounds", "published", "recipes"]
@@ -29,6 +30,7 @@ STRATEGIES = ("global", "cdul", "max", EVIDENCE)
 METHODS = tuple(
     name for name in EVERY_METHOD if name != "ccd"
 )  # it asks the CLIP, which is not here
+DEFAULT_METHOD = TrainConfig().method
 NOTHING = "none"
 LEVEL = "10%"
 HALF = "with-truth"
@@ -55,7 +57,14 @@ FREE, FREE_HALF, TRUTH = (
     (strategy, "fixed", NOTHING) for strategy in (EVIDENCE, f"{EVIDENCE}@{HALF}", "truth")
 )
 FREE_HALF_LONG, TRUTH_LONG = ((row[0], LONG, NOTHING) for row in (FREE_HALF, TRUTH))
-BOUNDS: tuple[Row, ...] = (TRUTH, FREE_HALF, FREE, TRUTH_LONG, FREE_HALF_LONG)
+# The same with the method that training uses unasked.
+OWN_FREE, OWN_FREE_HALF, OWN_TRUTH = (
+    (row[0], DEFAULT_METHOD, NOTHING) for row in (FREE, FREE_HALF, TRUTH)
+)
+BOUNDS: tuple[Row, ...] = (
+    *(TRUTH, FREE_HALF, FREE, TRUTH_LONG, FREE_HALF_LONG),
+    *(OWN_TRUTH, OWN_FREE_HALF, OWN_FREE),
+)
 
 
 class Comparison(NamedTuple):
@@ -78,6 +87,9 @@ def comparisons(methods: Sequence[str] = METHODS) -> tuple[Comparison, ...]:
         Comparison("the same, as many steps as on all", FREE_HALF_LONG, TRUTH_LONG),
         Comparison("free labels of all photographs against the truth of half", FREE, TRUTH),
         Comparison("the same, as many steps", FREE, TRUTH_LONG),
+        Comparison("default method: free labels against truth", OWN_FREE_HALF, OWN_TRUTH),
+        Comparison("default method: free labels of all against truth of half", OWN_FREE, OWN_TRUTH),
+        Comparison("free labels of all, default method, against truth, fixed", OWN_FREE, TRUTH),
         *(
             Comparison(
                 f"{name} labels against {worse} labels",

@@ -19,6 +19,7 @@ from benchmarks.real_world import main
 from benchmarks.recipes import RECIPES
 from benchmarks.world_figures import best_macro_f1
 from benchmarks.world_rows import (
+    DEFAULT_METHOD,
     METHODS,
     PARTS_OF,
     comparisons,
@@ -115,6 +116,7 @@ def test_the_bounds_learn_from_the_same_pictures_in_as_many_steps(
     assert rows == [
         ("truth", "fixed"), ("default@with-truth", "fixed"), ("default", "fixed"),
         ("truth", "fixed-as-many-steps"), ("default@with-truth", "fixed-as-many-steps"),
+        *((name, DEFAULT_METHOD) for name in ("truth", "default@with-truth", "default")),
     ]  # fmt: skip
     runs = work / "study" / "runs"
     paths = {
@@ -150,7 +152,7 @@ def test_a_folder_goes_on_and_a_report_needs_no_run(
 
 def test_checkpoints_stay_of_the_rows_that_are_kept(final: dict[str, Any], work: Path) -> None:
     kept = sorted(p.parent.relative_to(work / "study/runs") for p in work.rglob("checkpoint.pt"))
-    assert {str(path.parent) for path in kept} == {"default/fixed/none"}
+    assert {str(path.parent) for path in kept} == {f"default/{DEFAULT_METHOD}/none"}
 
 
 def test_defaults_are_chosen_without_the_held_out_photographs(
