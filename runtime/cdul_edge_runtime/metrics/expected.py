@@ -125,7 +125,8 @@ def expect_metrics(
         draws = _CELLS // max(sum(len(column.count) for column in columns), 1)
         draws = min(max(draws, _FEWEST_DRAWS), _MOST_DRAWS)
     generator = np.random.default_rng(_SEED)
-    drawn = [_draw(column, doubt, draws, generator) for column in columns]
+    common = generator.standard_normal(draws)
+    drawn = [_draw(column, doubt, common, generator) for column in columns]
     return ExpectedReport(
         pictures=len(scores),
         classes={name: one.summarize() for name, one in zip(classes, drawn, strict=True)},
@@ -200,8 +201,8 @@ class _Drawn:
         )
 
 
-def _draw(column: _Column, doubt: Doubt, draws: int, generator: np.random.Generator) -> _Drawn:
-    likely = doubt.draw_probabilities(column.score, column.logit, column.count, draws, generator)
+def _draw(column: _Column, doubt: Doubt, common: Doubles, generator: np.random.Generator) -> _Drawn:
+    likely = doubt.draw_probabilities(column.score, column.logit, column.count, common, generator)
     hits = generator.binomial(column.count, likely).astype(np.float64)
     total, top = float(column.count.sum()), slice(column.predicted)
     named = float(column.count[top].sum())
@@ -212,7 +213,7 @@ def _draw(column: _Column, doubt: Doubt, draws: int, generator: np.random.Genera
     return _Drawn(
         predicted=int(named),
         prevalence=positive / total,
-        precision=right / named if named else np.full(draws, np.nan),
+        precision=right / named if named else np.full(len(common), np.nan),
         recall=right / seen,
         f1=2 * right / (named + seen),
         ap=(hits * reached).sum(axis=1) / seen,

@@ -116,6 +116,21 @@ def test_a_slope_keeps_the_positives_that_the_scores_promise() -> None:
         assert one.precision.value < 100 * scores[scores[:, column] >= 0.5, column].mean()
 
 
+def test_a_common_doubt_does_not_average_out_over_the_classes() -> None:
+    classes = ClassList(tuple("abcdefghij"))
+    scores = draw_scores(np.random.default_rng(5), 400, 10)
+    own, common = (
+        expect_metrics(scores, classes, np.full(10, 0.5), doubt, draws=400)
+        for doubt in (Doubt(slope_spread=0.4), Doubt(common_spread=0.4))
+    )
+    widths = [report.macro_f1.high - report.macro_f1.low for report in (own, common)]
+    assert widths[1] > 1.5 * widths[0]
+    of_class = [report.classes["a"].f1 for report in (own, common)]
+    assert of_class[0].high - of_class[0].low == pytest.approx(
+        of_class[1].high - of_class[1].low, rel=0.3
+    )
+
+
 def test_many_pictures_are_grouped_without_a_trace() -> None:
     scores = draw_scores(np.random.default_rng(4), 20_000, 2)
     report = expect_metrics(scores, PAIR, np.array([0.5, 0.2]))
