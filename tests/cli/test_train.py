@@ -29,7 +29,7 @@ from cdul_edge_runtime.bundle.classes import ClassList
 
 TINY = (
     "--network clip:demo --weights none --image-size 32 --batch-size 4 --precision fp32 "
-    "--set label_warmup=1 --shift 0.1 --color 0.2"
+    "--method cdul --set label_warmup=1 --shift 0.1 --color 0.2"
 ).split()
 
 

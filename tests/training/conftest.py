@@ -102,6 +102,7 @@ SMALL: dict[str, Any] = {
     "precision": "fp32",
     "shift": 0.1,
     "color": 0.2,
+    "method": "cdul",
     "method_settings": {"label_warmup": 1, "freeze_after": 1.0},
 }
 
