@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from cdul_edge_runtime.choices import Resize
@@ -53,9 +53,6 @@ _UNTIL_THEN: dict[str, SettingValue] = {
     "freeze_depth": 0.0,
     "set_aside": 0,
 }
-# Likewise of methods.
-_METHODS_UNTIL_THEN: dict[MethodName, dict[str, SettingValue]] = {"cdul": {"temperature": 1.0}}
-
 # (lowest, highest) allowed value, both included.
 _RANGES: dict[str, tuple[float, float]] = {
     "height_px": (8, 8192),
@@ -216,11 +213,7 @@ class TrainConfig:
             raise CdulEdgeError(f"training settings of another version: {', '.join(odd)}")
         return parse_record(cls, given, "settings")
 
-    def _with_younger_settings(self) -> TrainConfig:
-        own = {**_METHODS_UNTIL_THEN.get(self.method, {}), **self.method_settings}
-        return replace(self, method_settings=own)
-
     def differences(self, other: TrainConfig) -> list[str]:
         """Each setting that differs, as `name mine (other theirs)`."""
-        mine, theirs = (one._with_younger_settings().to_dict() for one in (self, other))
+        mine, theirs = self.to_dict(), other.to_dict()
         return [f"{k} {mine[k]} (now {theirs[k]})" for k in mine if mine[k] != theirs[k]]

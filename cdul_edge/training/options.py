@@ -242,7 +242,7 @@ Hard = Annotated[
 MethodSettings = Annotated[
     list[str] | None,
     _supervision(
-        "Change a setting of the method, given as NAME=VALUE, such as anchor=0.3. May be repeated.",
+        "Change a setting of the method: NAME=VALUE, such as temperature=4. May be repeated.",
         "--set",
     ),
 ]

@@ -56,14 +56,6 @@ def test_a_run_that_is_older_than_a_setting_means_what_it_meant() -> None:
     assert config.ema_decay == 0.99
 
 
-def test_a_run_that_is_older_than_a_setting_of_its_method_can_go_on() -> None:
-    old = TrainConfig(method="cdul", method_settings={"eta": 0.1})
-    now = TrainConfig(method="cdul", method_settings={"eta": 0.1, "temperature": 1.0})
-    warm = TrainConfig(method="cdul", method_settings={"eta": 0.1, "temperature": 4.0})
-    assert old.differences(now) == []
-    assert len(old.differences(warm)) == 1
-
-
 def test_no_other_setting_may_be_missing() -> None:
     values = TrainConfig().to_dict()
     del values["shift"]

@@ -31,7 +31,7 @@ from cdul_edge.training.summary import read_metrics, read_summary
 
 OLD = Path(__file__).parent / "old_run"
 SAME = (
-    "--method cdul --network clip:clip --weights none --image-size 32 --epochs 2 --batch-size 4 --optimizer sgd "
+    "--network clip:clip --weights none --image-size 32 --epochs 2 --batch-size 4 --optimizer sgd "
     "--lr 0.01 --color 0.2 --shuffle-colors 0.5 --set label_warmup=1 --set freeze_after=1 "
     "--precision fp32"
 ).split()

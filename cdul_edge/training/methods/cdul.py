@@ -8,8 +8,6 @@ lets uncertain labels move most. Without a division anywhere:
 
     kappa = min(eta psi(y), 1)         u <- u - kappa (u - (1 - a) z - a u0)
 
-With a `temperature` the network step is that of distill.py, whose minimum is the same.
-
 The anchor a holds the labels near CLIP's (a = 0 is the paper): with a = 0 every state in which
 labels and network agree is a fixed point, whatever the pictures show.
 """
@@ -33,7 +31,6 @@ from cdul_edge.training.methods.base import (
     binary_entropy,
     keep_observed,
 )
-from cdul_edge.training.methods.distill import distill
 from cdul_edge.training.methods.known_labels import require_pseudo_labels
 from cdul_edge.training.methods.settings import RefinementSettings, choice, number
 
@@ -91,7 +88,6 @@ class CdulSettings(RefinementSettings):
         label_floor: labels start within [floor, 1 - floor], and stay there.
         match: "histogram": a class keeps its values, and pictures change places.
         guard: take the first labels back on drift.
-        temperature: of the network's loss; 1 is the paper.
     """
 
     eta: float = number(0.1, 0, 1e6)
@@ -101,7 +97,6 @@ class CdulSettings(RefinementSettings):
     label_floor: float = number(1e-3, 1e-6, 0.1)
     match: str = choice("none", "histogram")
     guard: bool = True
-    temperature: float = number(1.0, 1, 100)
 
 
 class GradientAlignment(Method[CdulSettings]):
@@ -121,12 +116,8 @@ class GradientAlignment(Method[CdulSettings]):
         self._settle()
 
     def loss(self, step: Step) -> Tensor:
-        labels, chosen = step.rows(self.targets), self.settings
-        if chosen.temperature > 1:
-            within = labels.clamp(chosen.label_floor, 1.0 - chosen.label_floor)
-            return distill(step.logits, within, chosen.temperature)
         # KL(y || p) is this minus the labels' entropy, which no weight can change.
-        return F.binary_cross_entropy_with_logits(step.logits, labels)
+        return F.binary_cross_entropy_with_logits(step.logits, step.rows(self.targets))
 
     def after_epoch(self, epoch: int, context: EpochEnd) -> Log:
         due = self.settings.due(epoch, self.supervision.epochs)

@@ -20,19 +20,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cdul_edge.training.methods.base import Method, Step, Supervision, binary_entropy
-from cdul_edge.training.methods.confidence import margins
 from cdul_edge.training.methods.known_labels import require_pseudo_labels
 from cdul_edge.training.methods.settings import MethodSettings, number
 
 
-def distill(
-    logits: Tensor, labels: Tensor, temperature: float, weights: Tensor | None = None
-) -> Tensor:
-    """L of labels (B, C) within (0, 1), a scalar; `weights` (B, C) multiply its entries."""
+def distill(logits: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """L of labels (B, C) within (0, 1), a scalar."""
     softer = torch.sigmoid(torch.logit(labels) / temperature)
-    crossed = F.binary_cross_entropy_with_logits(logits / temperature, softer, reduction="none")
-    divergence = crossed - binary_entropy(softer)
-    return temperature**2 * (divergence if weights is None else weights * divergence).mean()
+    crossed = F.binary_cross_entropy_with_logits(logits / temperature, softer)
+    return temperature**2 * (crossed - binary_entropy(softer).mean())
 
 
 @dataclass(frozen=True)
@@ -44,12 +40,10 @@ class DistillSettings(MethodSettings):
         label_floor: f. The surer a label may be, the more a large T makes of it: with 0.001,
             networks that learn from nothing do worse than with T = 1. It is also what the scores of
             absent classes tend to.
-        unsure_weight: of an entry whose label is 1/2; it rises to 1 with |2y - 1|. 1 is off.
     """
 
-    temperature: float = number(4.0, 1, 100)
+    temperature: float = number(2.0, 1, 100)
     label_floor: float = number(0.02, 1e-6, 0.1)
-    unsure_weight: float = number(1.0, 0, 1)
 
 
 class Distillation(Method[DistillSettings]):
@@ -67,6 +61,4 @@ class Distillation(Method[DistillSettings]):
         chosen = self.settings
         labels = step.rows(self.targets)
         within = labels.clamp(chosen.label_floor, 1.0 - chosen.label_floor)
-        unsure = chosen.unsure_weight
-        weights = unsure + (1.0 - unsure) * margins(labels) if unsure < 1 else None
-        return distill(step.logits, within, chosen.temperature, weights)
+        return distill(step.logits, within, chosen.temperature)

@@ -10,18 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cdul_edge.training.config import MethodName, TrainConfig
+from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.methods import AnyMethod, make_method
 from cdul_edge.training.methods.base import binary_entropy
 from cdul_edge.training.methods.distill import distill
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.fakes.method_inputs import Ended, asking_epochs, know, take
+from tests.fakes.method_inputs import asking_epochs, know, take
 
 
-def make(
-    scores: Tensor, observed: Tensor | None = None, *, name: MethodName = "distill", **given: Any
-) -> AnyMethod:
-    return make_method(TrainConfig(method=name, method_settings=given), know(scores, observed))
+def make(scores: Tensor, observed: Tensor | None = None, **given: Any) -> AnyMethod:
+    return make_method(TrainConfig(method="distill", method_settings=given), know(scores, observed))
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -66,21 +64,6 @@ def test_scores_that_are_the_labels_cost_nothing(temperature: float) -> None:
     assert float(distill(u, torch.sigmoid(u), temperature)) == pytest.approx(0, abs=1e-9)
 
 
-def test_weights_multiply_the_entries() -> None:
-    z, y = draw(1, 2), torch.tensor([[0.2, 0.9]], dtype=torch.float64)
-    first, second = (float(distill(z[:, k : k + 1], y[:, k : k + 1], 4.0)) for k in (0, 1))
-    weighted = distill(z, y, 4.0, torch.tensor([[0.5, 3.0]], dtype=torch.float64))
-    assert float(weighted) == pytest.approx((0.5 * first + 3 * second) / 2)
-
-
-def test_an_unsure_label_weighs_what_is_set_and_a_sure_one_all() -> None:
-    scores = torch.tensor([[0.5, 0.75, 1.0]])
-    logits = torch.full((1, 3), 2.0)
-    full, less = (make(scores, unsure_weight=weight) for weight in (1.0, 0.2))
-    ratio = slope(less, logits) / slope(full, logits)
-    torch.testing.assert_close(ratio, torch.tensor([[0.2, 0.6, 1.0]]))
-
-
 def test_labels_count_as_no_surer_than_the_floor_and_are_kept_as_they_are() -> None:
     scores = torch.tensor([[0.0, 1.0, 0.004]])
     method = make(scores, label_floor=0.01)
@@ -97,17 +80,6 @@ def test_an_observed_label_counts_as_one_at_the_floor() -> None:
     limit = math.log(0.99 / 0.01)
     assert slope(method, torch.tensor([[limit, -limit]])).abs().max() < 1e-6
     assert torch.equal(method.targets, torch.tensor([[1.0, 0.0]]))
-
-
-def test_alignment_at_a_temperature_learns_its_moved_labels_as_distillation_would() -> None:
-    scores, logits = torch.sigmoid(draw(6, 3)).float(), draw(6, 3, seed=1).float()
-    plain, warm = (make(scores, name="cdul", label_warmup=1, temperature=t) for t in (1, 4))
-    for method in (plain, warm):
-        method.after_epoch(1, Ended(logits))
-    assert torch.equal(warm.targets, plain.targets)
-    assert not torch.allclose(warm.targets, scores, atol=1e-3)
-    expected = slope(make(warm.targets, label_floor=1e-3), logits)
-    torch.testing.assert_close(slope(warm, logits), expected)
 
 
 def test_a_temperature_below_one_is_refused() -> None:
