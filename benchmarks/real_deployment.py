@@ -132,7 +132,8 @@ def deploy_run(run: Path, photographs: Photographs, threads: int) -> DeployedRun
     with tempfile.TemporaryDirectory(prefix="cdul-edge-") as folder:
         work = Path(folder)
         trained = load_run(run)
-        export_run(ExportRunRequest(run, work / "bundle"))
+        # The run may come from another machine, whose pictures lie elsewhere.
+        export_run(ExportRunRequest(run, work / "bundle", reference=photographs.train))
         made = calibrate(CalibrateRequest(work / "bundle", photographs.train, force=True)).outcomes
         bundle = Bundle.load(work / "bundle")
         held = HeldOut.of(bundle, photographs, work)
