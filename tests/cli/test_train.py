@@ -124,6 +124,8 @@ def test_observed_labels_come_from_a_file_or_are_drawn_with_the_runs_seed(
             ["--set", "pace=2"],
             "the method cdul has no setting pace: its settings are label_warmup,",
         ),
+        (["--method", "distill", "--set", "sigma=1"], "has no setting label_warmup, sigma: "),
+        (["--method", "distill", "--set", "sigma=1"], "; --method cdul or plmcl has"),
         (["--set", "anchor=2"], "anchor 2, expected 0 to 1"),
         (["--image-size", "big"], "--image-size 'big': expected px such as 224"),
         (["--image-size", "4"], "height_px 4"),

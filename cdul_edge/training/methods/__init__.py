@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from importlib import import_module
 from typing import cast
 
@@ -44,7 +45,18 @@ def find_method(name: MethodName) -> type[AnyMethod]:
 
 def resolve_settings(config: TrainConfig) -> MethodSettings:
     """Every setting of the configured method; wrong or unknown ones are a `CdulEdgeError`."""
-    return find_method(config.method).Settings.read(config.method, config.method_settings)
+    given = set(config.method_settings)
+    try:
+        return find_method(config.method).Settings.read(config.method, config.method_settings)
+    except CdulEdgeError as error:
+        owners = [name for name in _HOMES if given <= _settings_of(name)]
+        if not owners or config.method in owners:
+            raise
+        raise CdulEdgeError(f"{error}; --method {' or '.join(owners)} has") from error
+
+
+def _settings_of(method: MethodName) -> set[str]:
+    return {one.name for one in fields(find_method(method).Settings)}
 
 
 def make_method(config: TrainConfig, supervision: Supervision) -> AnyMethod:
