@@ -11,6 +11,7 @@ labels nothing to add.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ from cdul_edge.training.config import MethodName, TrainConfig
 from cdul_edge.training.data.observed import simulate
 from cdul_edge.training.methods import make_method
 from cdul_edge.training.methods.base import Step, Supervision
+from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.metrics.bootstrap import estimate_mean
 from cdul_edge_runtime.metrics.metrics import mean_average_precision
@@ -212,7 +214,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.work.mkdir(parents=True, exist_ok=True)
-    world = open_world(options)
+    try:
+        world = open_world(options)
+    except CdulEdgeError as error:
+        print(f"observed_gain: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
     figures = {"evidence labels": measure(world), "biased labels": measure(world.biased())}
     record("observed_gain", figures, threads=options.threads)
 
