@@ -48,6 +48,7 @@ class Gain:
     """A difference of two ways to learn, in points of mAP, with 95 % intervals."""
 
     comparison: str
+    better: tuple[str, ...]
     mean: float
     ratio: float | None
     over_seeds: Ends
@@ -73,6 +74,12 @@ class RealWorld:
         rows = (*self.strategies, *self.methods, *self.observed, *self.bounds)
         wanted = (strategy, method, level)
         return next((r for r in rows if (r.strategy, r.method, r.level) == wanted), None)
+
+    @property
+    def default_method(self) -> str:
+        """The method that training used unasked when the file was written."""
+        own = self.gain("free labels of all, default method, against truth, fixed")
+        return "fixed" if own is None else own.better[1]
 
     def gain(self, comparison: str) -> Gain | None:
         """That comparison."""

@@ -29,7 +29,8 @@ def labels(name: str, map_: float) -> object:
 
 def gain(name: str, mean: float) -> object:
     return {
-        "comparison": name, "better": [], "worse": [], "gains": {}, "mean": mean, "ratio": 99.5,
+        "comparison": name, "better": ["default", "distill", "none"], "worse": [],
+        "gains": {}, "mean": mean, "ratio": 99.5,
         "over_seeds": [None, None], "over_pictures": [mean - 1, mean + 1],
     }  # fmt: skip
 
@@ -91,6 +92,17 @@ def test_the_readme_begins_with_photographs_and_leaves_no_empty_row(results: Pat
 def test_the_readme_shows_only_the_rows_that_were_run(results: Path) -> None:
     write(results, "real_world", {**WORLD, "strategies": [], "methods": [], "bounds": []})
     assert "EfficientNet" not in readme_page.draw_summary()
+
+
+def test_the_default_is_what_training_does_unasked(results: Path) -> None:
+    own = gain("free labels of all, default method, against truth, fixed", 3.0)
+    bounds = [learned("truth"), learned("default", "distill", map_=81.0)]
+    write(results, "real_world", {**WORLD, "bounds": bounds, "comparisons": [own]})
+    assert "|  | 77.0 ± 0.4 | **81.0 ± 0.4** |" in readme_page.draw_summary()
+    page = photographs.draw_main()
+    assert "| free labels of all | 81.0 ± 0.4 |" in page
+    assert "| free labels of all, `fixed` | 80.3 ± 0.4 |" in page
+    assert "| free labels of all, default method, against truth, fixed | +3.0 |" in page
 
 
 def test_methods_stand_by_map_with_what_they_gain_over_fixed(results: Path) -> None:
