@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cdul_edge.training.config import Precision, TrainConfig
 from cdul_edge.training.networks.heads import find_heads
+from cdul_edge.training.networks.local_global import BRANCH
 from cdul_edge_runtime.errors import CdulEdgeError
 
 _Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -107,7 +108,10 @@ def begin_epoch(
     for head in _heads(network):
         head.train()
     keep_norms = config.freeze_norms and config.weights != "none"
-    for module in network.modules():
+    for name, module in network.named_modules():
+        if BRANCH in f"{name}.":
+            module.train()
+            continue
         own = [id(values) for values in module.parameters(recurse=False)]
         still = bool(own) and frozen.issuperset(own)
         if still or (keep_norms and isinstance(module, _BatchNorm)):
@@ -117,7 +121,11 @@ def begin_epoch(
 def _frozen(network: nn.Module, config: TrainConfig, epoch: int) -> set[int]:
     """Identities of the parameters that an epoch keeps, a trunk's first layers or all of them."""
     in_head = {id(values) for head in _heads(network) for values in head.parameters()}
-    trunk = [values for values in network.parameters() if id(values) not in in_head]
+    trunk = [
+        values
+        for name, values in network.named_parameters()
+        if id(values) not in in_head and BRANCH not in name
+    ]
     if _trains_head_alone(config, epoch):
         return {id(values) for values in trunk}
     # Networks list their layers in the order of their work, each with its biases and norm behind.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.networks.local_global import BRANCH, add_global_context
 from cdul_edge.training.optimization import (
     begin_epoch,
     choose_device,
@@ -239,3 +241,17 @@ def test_layers_without_pretrained_weights_are_never_kept() -> None:
     begin_epoch(network, make_optimizer(network, config), config, epoch=1)
     assert all(values.requires_grad for values in network.parameters())
     assert all(layer.training for layer in network)
+
+
+def test_branches_that_no_weights_have_filled_learn_in_a_frozen_trunk() -> None:
+    network = torchvision.models.resnet18(num_classes=2)
+    add_global_context(network, "resnet18")
+    config = TrainConfig(freeze_trunk_epochs=1, freeze_norms=True, freeze_depth=1.0)
+    for epoch in (1, 2):
+        begin_epoch(network, make_optimizer(network, config), config, epoch=epoch)
+        for name, values in network.named_parameters():
+            assert values.requires_grad == (BRANCH in name or name.startswith("fc.")), name
+        norms = {name: one for name, one in network.named_modules() if "norm" in name}
+        assert norms
+        assert all(norm.training for norm in norms.values())  # the trunk's own are called bn
+        assert not network.bn1.training
