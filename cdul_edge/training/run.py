@@ -124,7 +124,7 @@ def _open_task(request: TrainRequest, console: Console) -> _Task:
     file = request.labels / LABELS_FILE if request.labels.is_dir() else request.labels
     observed = open_observed(request.observed, every, seed=config.seed)
     if observed is not None:
-        observed = replace(observed, values=observed.values[chosen.rows])
+        observed = observed.take(chosen.rows)
         console.say(f"observed labels: {observed.source}")
     digest = None if observed is None else hashlib.sha256(observed.values.tobytes()).hexdigest()
     about = run_folder.RunConfig(

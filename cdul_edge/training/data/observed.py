@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -35,13 +35,35 @@ class ObservedLabels:
 
     Attributes:
         values: (N, C) 1 present, -1 absent, 0 unknown, in the order of the pseudo-labels.
-        source: Where they come from and how many they are, in words.
+        origin: Where they come from, in words.
         alone: No pseudo-label stands beside them.
     """
 
     values: Observed
-    source: str
+    origin: str
     alone: bool = False
+
+    @property
+    def source(self) -> str:
+        """Where they come from, and how many they are."""
+        present, absent = int((self.values > 0).sum()), int((self.values < 0).sum())
+        rest = ", without pseudo-labels" if self.alone else ""
+        counts = f"{present} present, {absent} absent, of {self.values.size} labels"
+        return f"{self.origin}: {counts}{rest}"
+
+    def take(self, rows: npt.NDArray[np.intp]) -> ObservedLabels:
+        """Those of some of the pictures.
+
+        Raises:
+            CdulEdgeError: nothing is known of them.
+        """
+        values = self.values[rows]
+        if not values.any():
+            raise CdulEdgeError(
+                f"{self.origin}: nothing is known of the {len(rows)} picture(s) that are learned "
+                "from: give labels of these, or other pictures"
+            )
+        return replace(self, values=values)
 
 
 def open_observed(
@@ -54,19 +76,15 @@ def open_observed(
     """
     if options.file is not None:
         observed = read_observed(options.file, labels.paths, labels.classes)
-        source = str(options.file)
+        origin = str(options.file)
     elif options.simulate is not None and options.truth is not None:
         table = read_truth(options.truth, difficult=options.difficult)
         truth = table.for_paths(labels.paths, labels.classes, labels.root)
         observed = simulate(truth, options.simulate, seed=seed, paths=labels.paths)
-        source = f"{options.simulate} of {options.truth}, simulated with seed {seed}"
+        origin = f"{options.simulate} of {options.truth}, simulated with seed {seed}"
     else:
         return None
-    present, absent = int((observed > 0).sum()), int((observed < 0).sum())
-    counts = f"{present} present, {absent} absent, of {observed.size} labels"
-    alone = options.labels_from == "observed"
-    rest = ", without pseudo-labels" if alone else ""
-    return ObservedLabels(observed, f"{source}: {counts}{rest}", alone)
+    return ObservedLabels(observed, origin, alone=options.labels_from == "observed")
 
 
 def read_observed(file: Path, labels_paths: Sequence[str], classes: ClassList) -> Observed:

@@ -12,6 +12,7 @@ import pytest
 
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.data.observed import (
+    ObservedLabels,
     Simulation,
     open_observed,
     parse_simulation,
@@ -265,6 +266,15 @@ def test_other_kinds_are_refused(text: str) -> None:
 def test_a_truth_that_reveals_nothing_is_refused() -> None:
     with pytest.raises(CdulEdgeError, match="reveals nothing of this truth"):
         simulate(np.zeros((2, 3), np.int8), "single-positive", seed=0, paths=("a", "b"))
+
+
+def test_labels_of_some_pictures_are_counted_among_those_and_refused_where_there_are_none() -> None:
+    every = ObservedLabels(np.array([[1, 0], [0, -1], [0, 0]], np.int8), "seen.csv", alone=True)
+    some = every.take(np.array([2, 0]))
+    assert some.values.tolist() == [[0, 0], [1, 0]]
+    assert some.source == "seen.csv: 1 present, 0 absent, of 4 labels, without pseudo-labels"
+    with pytest.raises(CdulEdgeError, match=r"seen\.csv: nothing is known of the 1 picture\(s\)"):
+        every.take(np.array([2]))
 
 
 def test_two_sources_or_no_truth_are_refused() -> None:
