@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,20 +25,21 @@ MOST = 20
 OUT = Path(__file__).parents[1] / "build" / "real_contact_sheet.png"  # git ignores that folder
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--count", type=int, default=MOST, choices=range(1, MOST + 1))
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
         photographs = Photographs(options.data)
         with Classifier.load(options.bundle) as classifier:
             samples = draw_samples(classifier, photographs, options.count, options.seed)
     except CdulEdgeError as error:
-        sys.exit(str(error))
+        print(f"real_contact_sheet: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
     options.out.parent.mkdir(parents=True, exist_ok=True)
     draw_contact_sheet(samples, options.out)
     print(options.out)

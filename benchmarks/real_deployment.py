@@ -112,18 +112,19 @@ class DeployedRun:
     about: Mapping[str, object]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, action="append", required=True)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     try:
         photographs = Photographs(options.data)
         runs = [deploy_run(run, photographs, options.threads) for run in options.run]
     except CdulEdgeError as error:
-        sys.exit(str(error))
+        print(f"real_deployment: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
     record("real_deployment", summarize(runs, options.threads), threads=options.threads)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 pytest.importorskip("torch", reason="the benchmark runs PyTorch beside the bundle")
 
+from benchmarks import real_contact_sheet, real_deployment
 from benchmarks.photographs import REPORTED
 from benchmarks.real_contact_sheet import choose_rows
 from benchmarks.real_deployment import DeployedRun, Side, summarize
@@ -60,3 +64,24 @@ def test_a_contact_sheet_shows_each_class_in_turn_and_no_photograph_twice() -> N
     assert TRUTH[rows[:8]].sum(axis=0).tolist() == [1] * 8
     assert rows != choose_rows(TRUTH, 20, seed=1)
     assert sorted(choose_rows(TRUTH, 30, seed=0)) == list(range(24))  # there are no more
+
+
+@pytest.mark.parametrize(
+    ("script", "option"), [(real_deployment, "--run"), (real_contact_sheet, "--bundle")]
+)
+@pytest.mark.parametrize("there", [False, True])
+def test_without_photographs_a_run_or_a_bundle_one_line_says_what_to_give(
+    script: ModuleType,
+    option: str,
+    there: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if there:  # then it is the run or the bundle that is missing
+        for name in ("train", "heldout"):
+            (tmp_path / name).mkdir()
+    with pytest.raises(SystemExit) as end:
+        script.main([option, str(tmp_path / "nothing"), "--data", str(tmp_path)])
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ("nothing" if there else "--data") in line
