@@ -43,7 +43,10 @@ class SmoothingSettings(MethodSettings):
 
 
 class LabelSmoothing(Method[SmoothingSettings]):
-    """Assumed labels are smoothed; observed ones are known, and are not."""
+    """Assumed labels are smoothed; observed ones are known, and are not.
+
+    Of observed labels alone all are smoothed, as in the single-positive papers.
+    """
 
     Settings = SmoothingSettings
     mixes = True
@@ -53,7 +56,8 @@ class LabelSmoothing(Method[SmoothingSettings]):
         super().__init__(supervision, settings)
         positives = require_positives(supervision, "ls").to(torch.float32)
         smoothed = smooth(positives, settings.flip_mass)
-        self.targets = keep_observed(smoothed, supervision.observed)
+        alone = supervision.observed_only
+        self.targets = smoothed if alone else keep_observed(smoothed, supervision.observed)
 
     def loss(self, step: Step) -> Tensor:
         return F.binary_cross_entropy_with_logits(step.logits, step.rows(self.targets))
