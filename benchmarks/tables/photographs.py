@@ -61,8 +61,8 @@ def draw_all() -> tuple[str, ...]:
         return ()
     told = (
         f"{world.judged_on} held-out photographs of an animal-heavy subset of VOC 2012, eight "
-        "classes: not VOC results. EfficientNet-Lite0, three seeds; ± is their deviation, and "
-        "intervals of 95 % are over photographs."
+        f"classes: not VOC results. EfficientNet-Lite0, {count(world.most_seeds, 'seed')}; ± is "
+        "their deviation, and intervals of 95 % are over photographs."
     )
     sections = (
         ("Photographs: labels and networks", (_labels(world), _students(world), _bounds(world))),
@@ -94,8 +94,9 @@ def draw_deployment() -> str:
             )
     heads = ("precision", "mAP", "points lost", "flips, %", "in FP", "ms", "MiB")
     told = (
-        f"Means of {len(found.networks)} runs, {found.heldout} photographs, 95 % intervals in "
-        f"parentheses. Batch 1, {found.threads} threads; PyTorch takes {found.torch_ms:.1f} ms.\n"
+        f"Means of {count(len(found.networks), 'run')}, {found.heldout} photographs, 95 % "
+        f"intervals in parentheses. Batch 1, {count(found.threads, 'thread')}; PyTorch takes "
+        f"{found.torch_ms:.1f} ms.\n"
     )
     return f"{table(heads, rows)}\n{told}"
 
@@ -186,6 +187,11 @@ def layers(one: Deployed) -> str:
         return ""
     counts: Sequence[int] = sorted(set(one.float_layers))
     return f"{' to '.join(str(n) for n in (counts[0], counts[-1])[: len(counts)])} of {one.layers}"
+
+
+def count(number: int, what: str) -> str:
+    """Of 1, no plural."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def ends(interval: Ends | None) -> str:

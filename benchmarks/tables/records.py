@@ -76,6 +76,12 @@ class RealWorld:
         return next((r for r in rows if (r.strategy, r.method, r.level) == wanted), None)
 
     @property
+    def most_seeds(self) -> int:
+        """Of any row."""
+        rows = (*self.strategies, *self.methods, *self.observed, *self.bounds)
+        return max((len(row.seeds) for row in rows), default=0)
+
+    @property
     def default_method(self) -> str:
         """The method that training used unasked when the file was written."""
         own = self.gain("free labels of all, default method, against truth, fixed")
@@ -93,6 +99,11 @@ class Measured:
     value: float
     low: float
     high: float
+
+    @property
+    def negative(self) -> Measured:
+        """The change that a loss is."""
+        return Measured(0.0 - self.value, 0.0 - self.high, 0.0 - self.low)
 
 
 @dataclass(frozen=True)
