@@ -53,7 +53,8 @@ def main() -> None:
         device="cpu",
     )
     report = study(request, StderrConsole()).report
-    record("drawn_rules", report.to_dict(), threads=options.threads)
+    rows = [summary.to_dict() for summary in report.summaries]
+    record("drawn_rules", {"rows": rows}, threads=options.threads)
 
 
 if __name__ == "__main__":
