@@ -14,6 +14,8 @@ from typing import Literal
 
 import torch
 from open_clip.modified_resnet import Bottleneck as ClipBottleneck
+from timm.models.resnet import BasicBlock as TimmBasicBlock
+from timm.models.resnet import Bottleneck as TimmBottleneck
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
@@ -27,7 +29,7 @@ REDUCTION = 4
 # Of the norm's first weights: the paper says "scale 0.0001", the code draws with this deviation.
 _FIRST_SCALE = 1e-4
 
-_BLOCKS = (BasicBlock, Bottleneck, ClipBottleneck)
+_BLOCKS = (BasicBlock, Bottleneck, TimmBasicBlock, TimmBottleneck, ClipBottleneck)
 
 
 class ChannelScale(nn.Module):
@@ -122,7 +124,8 @@ def add_global_context(network: nn.Module, name: str, norm: Norm = "batch") -> i
     if not count:
         raise CdulEdgeError(
             f"--local-global changes the 3x3 convolutions of residual blocks, and {name} has none "
-            f"whose channels divide by {HEADS}: choose a ResNet, such as resnet50 or clip:RN50"
+            f"whose channels divide by {HEADS}: choose a ResNet, such as resnet50, timm:resnet50d "
+            "or clip:RN50"
         )
     return count
 

@@ -145,7 +145,8 @@ def load_file(network: nn.Module, name: str, weights: str) -> str:
         trunk = [key for key in trunk if BRANCH not in key]
     state = _best_fit(network, given, trunk)
     missing = [key for key in trunk if not _fits(key, state, wanted)]
-    deeper = [key for key in state if key not in wanted and _goes_deeper(key, network)]
+    odd = [key for key in state if key not in wanted]
+    deeper = [key for key in odd if BRANCH in key or _goes_deeper(key, network)]
     if missing or deeper:
         shown = (missing or deeper)[0]
         what = "are missing or of another shape" if missing else "of the file have no place in it"

@@ -155,7 +155,9 @@ def config(**settings: Any) -> TrainConfig:
     return TrainConfig(**{**given, **settings})
 
 
-@pytest.mark.parametrize(("name", "modules"), [("resnet18", 16), ("clip:demo", 6)])
+@pytest.mark.parametrize(
+    ("name", "modules"), [("resnet18", 16), ("timm:test_resnet", 7), ("clip:demo", 6)]
+)
 def test_the_plan_of_a_network_rebuilds_it(name: str, modules: int) -> None:
     network, plan = create_network(config(network=name), 3)
     assert sum(isinstance(m, LocalGlobalConv) for m in network.modules()) == modules
@@ -180,19 +182,18 @@ def test_weights_of_a_network_with_or_without_it_are_loaded(
             assert torch.equal(state[name], value), name
 
 
+@pytest.mark.parametrize("name", ["resnet18", "timm:test_resnet"])
 @pytest.mark.parametrize("plain", [False, True])
 def test_weights_with_half_a_branch_or_for_a_plain_network_are_refused(
-    tmp_path: Path, plain: bool
+    tmp_path: Path, plain: bool, name: str
 ) -> None:
-    source, _ = create_network(config(network="resnet18"), 3)
+    source, _ = create_network(config(network=name), 3)
     state = source.state_dict()
     if not plain:
-        del state["layer1.0.conv1.context.reduce.bias"]
+        del state[next(key for key in state if key.endswith(".context.reduce.bias"))]
     torch.save(state, tmp_path / "weights.pt")
-    settings = config(
-        network="resnet18", weights=str(tmp_path / "weights.pt"), local_global=not plain
-    )
-    with pytest.raises(CdulEdgeError, match=r"do not fit resnet18 .* such as layer1.*\.context\."):
+    settings = config(network=name, weights=str(tmp_path / "weights.pt"), local_global=not plain)
+    with pytest.raises(CdulEdgeError, match=rf"do not fit {name}.* such as layer1.*\.context\."):
         create_network(settings, 3)
 
 
