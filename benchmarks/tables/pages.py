@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.tables.edge import draw_edge
 from benchmarks.tables.figures_page import draw_page
 from benchmarks.tables.markdown import ROOT
 from benchmarks.tables.photographs import draw_main
@@ -34,6 +35,7 @@ PAGES = (
     Page(ROOT / "benchmarks" / "README.md", draw_page, marked=False),
     Page(ROOT / "README.md", draw_summary),
     Page(ROOT / "docs" / "reproduce.md", draw_main),
+    Page(ROOT / "docs" / "networks.md", draw_edge),
 )
 
 
