@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -132,15 +132,17 @@ class _Seen:
     Attributes:
         head: name of the linear layer, if that is the head.
         given: (1, D) what the head was given; the network's own answer where it is no linear layer.
-        maps: outputs (1, D, h, w) of the modules.
+        maps: outputs (1, D, h, w) of the modules, with how many layers had run by then.
         norms: input and output of the layer norms.
+        layers: names of the layers that learn, in the order in which they ran.
         whole: whether the head's answer is the network's: not where two heads are averaged.
     """
 
     head: str | None
     given: Tensor
-    maps: list[tuple[str, Tensor]]
-    norms: list[tuple[str, Tensor, Tensor]]
+    maps: list[tuple[str, Tensor, int]] = field(default_factory=list)
+    norms: list[tuple[str, Tensor, Tensor]] = field(default_factory=list)
+    layers: list[str] = field(default_factory=list)
     whole: bool = True
 
     @property
@@ -149,7 +151,7 @@ class _Seen:
 
         A stride alone takes 2 x 2 places to one, so one after 3 x 3 places or more was pooled.
         """
-        places = [values.shape[2] * values.shape[3] for _, values in self.maps]
+        places = [values.shape[2] * values.shape[3] for _, values, _ in self.maps]
         return next((count for count in reversed(places) if count > 1), 0) >= 9
 
 
@@ -161,7 +163,10 @@ def _matches(seen: _Seen) -> Iterator[tuple[ActivationMaps, int]]:
     for name, before, after in seen.norms:
         if _same(after, seen.given):
             norm, pooled = name, before
-    for features, values in seen.maps:
+    for features, values, done in seen.maps:
+        # Blocks that start near the identity leave the mean as it was, and yet learn to change it.
+        if set(seen.layers[done:]) - {seen.head, norm}:
+            continue
         mean, places = values.mean(dim=(2, 3)), values.shape[2] * values.shape[3]
         if _same(mean, pooled):
             yield ActivationMaps(features, seen.head, norm, with_maximum=False), places
@@ -173,13 +178,15 @@ def _watch(network: nn.Module, height_px: int, width_px: int) -> _Seen:
     """Send one picture of noise through."""
     *others, name = find_heads(network)
     linear = isinstance(network.get_submodule(name), nn.Linear)
-    seen = _Seen(name if linear else None, torch.empty(0), [], [])
+    seen = _Seen(name if linear else None, torch.empty(0))
     answered: list[Tensor] = []
 
     def watch(module_name: str) -> Any:
         def note(module: nn.Module, given: tuple[Any, ...], answer: Any) -> None:
+            if not list(module.children()) and list(module.parameters()):
+                seen.layers.append(module_name)
             if isinstance(answer, Tensor) and answer.ndim == 4:
-                seen.maps.append((module_name, answer))
+                seen.maps.append((module_name, answer, len(seen.layers)))
             if isinstance(module, nn.LayerNorm):
                 seen.norms.append((module_name, given[0].flatten(1), answer.flatten(1)))
             if module_name == name:
