@@ -84,10 +84,12 @@ def warmed(name: str, pictures: PictureList) -> Subject:
     mean, std = (torch.tensor(each).reshape(3, 1, 1) for each in (preprocess.mean, preprocess.std))
     shown = choose_reference(pictures, preprocess, count=REFERENCES).inputs
     images = (torch.from_numpy(shown).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    for norm in (layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)):
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean: otherwise values shrink from layer to layer to nothing
     network.train()
     with torch.no_grad():
-        for _ in range(3):
-            network(images)
+        network(images)
         for head in map(network.get_submodule, find_heads(network)):
             assert isinstance(head.weight, torch.Tensor)  # logits of about 1, not of a fresh head
             head.weight.normal_(std=head.weight[0].numel() ** -0.5)
@@ -171,7 +173,7 @@ def measure_speed(folder: Path, *, threads: int, turns: int) -> dict[str, Any]:
     """FP32 and int8-cpu in turns."""
     fp32, int8 = folder / "bundle" / Precision.FP32.file_name, folder / "int8-cpu.onnx"
     sides = [OrtBackend(path, threads=threads) for path in (fp32, int8)]
-    one = np.zeros((1, *sides[0].input_shape, 3), np.uint8)
+    one = Bundle.load(folder / "bundle").reference().inputs[:1]
     found = take_turns(
         {"fp32": lambda: sides[0].infer(one), "int8": lambda: sides[1].infer(one)}, turns=turns
     )

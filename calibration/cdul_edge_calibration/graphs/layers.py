@@ -88,6 +88,17 @@ def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     return found | {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
 
 
+def gate_nodes(model: onnx.ModelProto) -> set[str]:
+    """Names of each Mul that takes a gate between 0 and 1, and of each Sigmoid that is one."""
+    makers = producers(model.graph)
+    found = set()
+    for node in model.graph.node:
+        for name in node.input if node.op_type == "Mul" else ():
+            if name in makers and makers[name].op_type in ("Sigmoid", "HardSigmoid"):
+                found |= {node.name, makers[name].name}
+    return found
+
+
 def producers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
     """The node that makes each tensor."""
     return {output: node for node in graph.node for output in node.output}

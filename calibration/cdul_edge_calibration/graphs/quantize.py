@@ -20,6 +20,7 @@ from cdul_edge_calibration.data.ranges import Means, Ranges
 from cdul_edge_calibration.graphs.bias import correct_biases
 from cdul_edge_calibration.graphs.layers import (
     drop_unused,
+    gate_nodes,
     list_layers,
     name_nodes,
     producers,
@@ -28,10 +29,11 @@ from cdul_edge_calibration.graphs.layers import (
 from cdul_edge_calibration.graphs.normalization import NODE as NORMALISATION
 from cdul_edge_calibration.graphs.normalization import fuse_normalization
 
-# Operators that ONNX Runtime's CPU kernels run in 8 bits without leaving them.
+# Operators that ONNX Runtime's CPU kernels run in 8 bits without leaving them. Of Mul and Sigmoid
+# only gates: squeeze-and-excitation, and x sigmoid(x).
 _CPU_OPERATORS = (
-    "Conv Relu Clip Add MaxPool AveragePool GlobalAveragePool Flatten Gemm Concat".split()
-)
+    "Conv Relu Clip Add MaxPool AveragePool GlobalAveragePool Flatten Gemm Concat Mul Sigmoid"
+).split()
 
 _SMALLEST_SCALE = 2.0**-24  # FP16's smallest number above 0; steps this small lose nothing
 
@@ -95,12 +97,13 @@ def quantize_for_cpu(
     fuse_normalization(source)
     adds = set(residual_adds(source))
     kept = _with_their_adds(source, float_layers, adds)
+    chosen = adds | gate_nodes(source)
     nodes = [
         node.name
         for node in source.graph.node
         if node.op_type in _CPU_OPERATORS
         and node.name not in (*kept, NORMALISATION)
-        and (node.op_type != "Add" or node.name in adds)
+        and (node.op_type not in ("Add", "Mul", "Sigmoid") or node.name in chosen)
     ]
     correct_biases(source, means or {}, nodes)
     quantized = _insert_pairs(
