@@ -124,6 +124,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--keep", nargs="*", default=[KEPT], metavar="STRATEGY/METHOD/LEVEL",
                         help="rows whose checkpoints stay")  # fmt: skip
     parser.add_argument("--minutes", type=float, help="end the runs after so long, then report")
+    parser.add_argument("--join", action="append", type=Path, default=[], metavar="WORK",
+                        help="report the runs of this folder too")  # fmt: skip
     parser.add_argument("--report-only", action="store_true", help="run nothing")
     parser.add_argument("--results", help="name of the file in benchmarks/results")
     return parser
@@ -147,13 +149,12 @@ def run(options: argparse.Namespace) -> None:
     rows = {part: rows_of(part, world.protocol, (*recipes, *extra)) for part in parts}
     if world.protocol == "final" and extra:
         rows["methods"] = (*rows.get("methods", ()), *rows_of("recipes", "final", tuple(extra)))
-    study = options.work / "study"
     asked = tuple(dict.fromkeys(row for some in rows.values() for row in some))
     if asked and not options.report_only:
         request = ask(options, world, asked, extra)
         write_json(options.work / MACHINE, describe_trainer(options))
         run_for(options.minutes, request)
-    figures = report(options, world, study, rows)
+    figures = report(options, world, rows)
     name = options.results or RESULTS[world.protocol]
     record(name, figures, threads=options.threads)
 
@@ -242,16 +243,18 @@ def find_weights(options: argparse.Namespace) -> Path:
 
 
 def report(
-    options: argparse.Namespace, world: World, study: Path, rows: dict[Part, tuple[Row, ...]]
+    options: argparse.Namespace, world: World, rows: dict[Part, tuple[Row, ...]]
 ) -> dict[str, object]:
-    """Figures of everything that the folder has finished, whichever call it was of."""
+    """Figures of everything that the folders have finished, whichever call it was of."""
+    folders = [options.work, *options.join]
+    studies = [folder / "study" for folder in folders]
     parts = PARTS_OF[world.protocol]
     every = {part: (*rows_of(part, world.protocol, tuple(RECIPES)), *rows.get(part, ()))
              for part in parts}  # fmt: skip
     table = read_truth(world.judges_truth)
     found: dict[Row, FinishedRow] = {}
     for row in dict.fromkeys(row for some in every.values() for row in some):
-        if (one := read_row(study, row, options.seeds, table)) is not None:
+        if (one := read_row(studies, row, options.seeds, table)) is not None:
             found[row] = one
     figures: dict[str, object] = {
         "protocol": world.protocol,
@@ -261,9 +264,9 @@ def report(
         "classes": list(REPORTED),
         "settings": options.settings,
         "variants": options.variant,
-        "trained_on": read_json(options.work / MACHINE)
-        if (options.work / MACHINE).is_file()
-        else None,
+        "trained_on": [
+            read_json(folder / MACHINE) for folder in folders if (folder / MACHINE).is_file()
+        ],
     }
     with tempfile.TemporaryDirectory() as scratch:
         known = read_truth(world.truth)
@@ -277,7 +280,7 @@ def report(
         gains = [compare(one, found) for one in comparisons()]
         figures["comparisons"] = [gain for gain in gains if gain is not None]
         if any(row in found for row in every["published"]):
-            figures["published"] = judge_published(study, world.photographs, options.seeds)
+            figures["published"] = judge_published(studies, world.photographs, options.seeds)
     return figures
 
 

@@ -18,7 +18,7 @@ from cdul_edge.labelling import ImportRequest, label
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.labels.subset import take_rows
 from cdul_edge.study.cells import Cell, Row
-from cdul_edge.study.outcome import read_finished
+from cdul_edge.study.outcome import Finished, read_finished
 from cdul_edge.study.variants import STRATEGIES as WAYS_TO_LABEL
 from cdul_edge.training.run_folder import HELD_OUT
 from cdul_edge_runtime.bundle.classes import ClassList
@@ -27,7 +27,6 @@ from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.metrics.bootstrap import estimate_mean, estimate_mean_gain, estimate_mean_map
 from cdul_edge_runtime.metrics.metrics import (
-    MetricsReport,
     evaluate_scores,
     mean_average_precision,
 )
@@ -39,10 +38,18 @@ JUDGED = ClassList(REPORTED)
 
 
 class Judged(NamedTuple):
-    """Scores of the reported classes (V, 8), and what they are worth."""
+    """What scores of the reported classes are worth, percent.
 
-    scores: Scores
-    report: MetricsReport
+    Attributes:
+        scores: (V, 8); None where a run's were not kept, and its figures are those of its cell.
+        best_f1: macro F1 at the best thresholds; NaN without scores.
+    """
+
+    scores: Scores | None
+    map: float
+    ap: Mapping[str, float]
+    macro_f1: float
+    ece: float
     best_f1: float
 
 
@@ -51,54 +58,77 @@ class FinishedRow:
     """The finished cells of a row.
 
     Attributes:
-        truth: (V, 8) of the pictures that judge, the same for every row.
+        truth: (V, 8) of the pictures that judge, the same for every row; None without scores.
         runs, seconds: by seed; of the steps alone.
     """
 
     row: Row
-    truth: Truth
+    truth: Truth | None
     runs: Mapping[int, Judged]
     seconds: Mapping[int, float]
 
     def to_dict(self) -> dict[str, object]:
         """Means over the seeds, and the 95 % interval of the mean mAP over pictures."""
         strategy, method, level = self.row
-        maps = [one.report.map for one in self.runs.values()]
-        interval = estimate_mean_map([one.scores for one in self.runs.values()], self.truth)
+        maps = [one.map for one in self.runs.values()]
         return {
             "strategy": strategy,
             "method": method,
             "level": level,
-            "seeds": {str(seed): _round(one.report.map) for seed, one in self.runs.items()},
+            "seeds": {str(seed): _round(one.map) for seed, one in self.runs.items()},
             "map": _round(fmean(maps)),
             "map_deviation": _round(stdev(maps)) if len(maps) > 1 else None,
-            "map_interval": ends(interval),
+            **self._interval(),
             "ap": {
-                name: _round(fmean(one.report.ap[name] for one in self.runs.values()))
-                for name in REPORTED
+                name: _round(fmean(one.ap[name] for one in self.runs.values())) for name in REPORTED
             },
             **_mean_quality(list(self.runs.values())),
             "seconds": _round(fmean(self.seconds.values())),
         }
 
+    def _interval(self) -> dict[str, object]:
+        """Of the mean over those seeds whose scores were kept."""
+        scores = {seed: one.scores for seed, one in self.runs.items() if one.scores is not None}
+        if self.truth is None or not scores:
+            return {"map_interval": [None, None]}
+        interval = ends(estimate_mean_map(list(scores.values()), self.truth))
+        if len(scores) == len(self.runs):
+            return {"map_interval": interval}
+        return {"map_interval": interval, "map_interval_seeds": list(scores)}
 
-def read_row(study: Path, row: Row, seeds: Sequence[int], table: TruthTable) -> FinishedRow | None:
-    """The finished cells of a row in a study's folder; None where there is none."""
+
+def read_row(
+    studies: Sequence[Path], row: Row, seeds: Sequence[int], table: TruthTable
+) -> FinishedRow | None:
+    """The finished cells of a row, each from the first folder that has it; None without any."""
     runs: dict[int, Judged] = {}
     seconds: dict[int, float] = {}
     truth: Truth | None = None
     for seed in seeds:
         cell = Cell(*row, seed)
-        result = study / "cells" / cell.path.with_suffix(".json")
+        name = cell.path.with_suffix(".json")
+        study = next((one for one in studies if (one / "cells" / name).is_file()), None)
+        if study is None:
+            continue
+        outcome = read_finished(study / "cells" / name)
+        seconds[seed] = outcome.measures["seconds"] or math.nan
         scores = study / "runs" / cell.path / HELD_OUT
-        if not (result.is_file() and scores.is_file()):
+        if not scores.is_file():
+            runs[seed] = _judged_before(outcome)
             continue
         scored = PseudoLabels.read(scores)
-        if truth is None:
-            truth = truth_of(scored, table)
+        truth = truth_of(scored, table) if truth is None else truth
         runs[seed] = judge(scored, truth)
-        seconds[seed] = read_finished(result).measures["seconds"] or math.nan
-    return None if truth is None else FinishedRow(row, truth, runs, seconds)
+    return FinishedRow(row, truth, runs, seconds) if runs else None
+
+
+def _judged_before(outcome: Finished) -> Judged:
+    """What a cell says of itself."""
+    found = outcome.measures
+    values = found["heldout_map"], found["heldout_macro_f1"], found["heldout_ece"]
+    score, f1, ece = (math.nan if value is None else value for value in values)
+    ap = {name: math.nan if value is None else value for name, value in outcome.ap.items()}
+    return Judged(None, score, ap, f1, ece, math.nan)
 
 
 def truth_of(scored: PseudoLabels, table: TruthTable) -> Truth:
@@ -112,7 +142,8 @@ def judge(scored: PseudoLabels, truth: Truth) -> Judged:
     columns = reported_columns(scored.classes)
     scores = scored.scores[:, columns]
     report = evaluate_scores(scores, truth, JUDGED, scored.thresholds[columns])
-    return Judged(scores, report, best_macro_f1(scores, truth))
+    best = best_macro_f1(scores, truth)
+    return Judged(scores, report.map, report.ap, report.macro_f1, report.ece, best)
 
 
 def best_macro_f1(scores: Scores, truth: Truth) -> float:
@@ -138,10 +169,8 @@ def compare(comparison: Comparison, rows: Mapping[Row, FinishedRow]) -> dict[str
     seeds = sorted(set(better.runs) & set(worse.runs)) if better and worse else []
     if better is None or worse is None or not seeds:
         return None
-    gains = {seed: better.runs[seed].report.map - worse.runs[seed].report.map for seed in seeds}
-    pairs = [better.runs[s].scores for s in seeds], [worse.runs[s].scores for s in seeds]
-    over_pictures = estimate_mean_gain(*pairs, better.truth)
-    means = [fmean(one.runs[s].report.map for s in seeds) for one in (better, worse)]
+    gains = {seed: better.runs[seed].map - worse.runs[seed].map for seed in seeds}
+    means = [fmean(one.runs[s].map for s in seeds) for one in (better, worse)]
     return {
         "comparison": comparison.name,
         "better": list(comparison.better),
@@ -150,8 +179,27 @@ def compare(comparison: Comparison, rows: Mapping[Row, FinishedRow]) -> dict[str
         "mean": _round(fmean(gains.values())),
         "ratio": _round(100 * means[0] / means[1]),
         "over_seeds": ends(estimate_mean(list(gains.values()))),
-        "over_pictures": ends(over_pictures),
+        **_over_pictures(better, worse, seeds),
     }
+
+
+def _over_pictures(
+    better: FinishedRow, worse: FinishedRow, seeds: Sequence[int]
+) -> dict[str, object]:
+    """The gain's interval over pictures, of those seeds of which both sides have scores."""
+    pairs = {
+        seed: (one, other)
+        for seed in seeds
+        if (one := better.runs[seed].scores) is not None
+        and (other := worse.runs[seed].scores) is not None
+    }
+    if not pairs or better.truth is None:
+        return {"over_pictures": [None, None]}
+    first, second = zip(*pairs.values(), strict=True)
+    found: dict[str, object] = {
+        "over_pictures": ends(estimate_mean_gain(first, second, better.truth))
+    }
+    return found if len(pairs) == len(seeds) else {**found, "over_pictures_seeds": list(pairs)}
 
 
 def judge_labels(similarities: Path, table: TruthTable, work: Path) -> list[dict[str, object]]:
@@ -171,9 +219,9 @@ def judge_labels(similarities: Path, table: TruthTable, work: Path) -> list[dict
             {
                 "labels": name,
                 "pictures": len(known),
-                "map": _round(judged.report.map),
+                "map": _round(judged.map),
                 "map_all_classes": _round(mean_average_precision(some.scores, truth)),
-                "ap": {name: _round(value) for name, value in judged.report.ap.items()},
+                "ap": {name: _round(value) for name, value in judged.ap.items()},
                 **_mean_quality([judged]),
             }
         )
@@ -186,12 +234,15 @@ def ends(estimate: Estimate) -> list[float | None]:
 
 
 def _mean_quality(judged: Sequence[Judged]) -> dict[str, float | None]:
-    f1, best = (fmean(one.report.macro_f1 for one in judged), fmean(one.best_f1 for one in judged))
+    """Means over the runs; what the best thresholds give is of those whose scores were kept."""
+    kept = [one for one in judged if math.isfinite(one.best_f1)]
+    best = fmean(one.best_f1 for one in kept) if kept else math.nan
+    share = 100 * fmean(one.macro_f1 for one in kept) / best if best > 0 else math.nan
     return {
-        "macro_f1": _round(f1),
+        "macro_f1": _round(fmean(one.macro_f1 for one in judged)),
         "macro_f1_best": _round(best),
-        "f1_share": _round(100 * f1 / best) if best > 0 else None,
-        "ece": _round(fmean(one.report.ece for one in judged)),
+        "f1_share": _round(share),
+        "ece": _round(fmean(one.ece for one in judged)),
     }
 
 

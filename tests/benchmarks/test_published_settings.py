@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.paired import Finding, describe_cells, judge_claim, read_scores
+from benchmarks.paired import Finding, describe_cells, judge_claim, maps_of, read_scores
 from benchmarks.published_settings import CLAIMS, PUBLISHED, STRATEGY, VARIANTS, Claim, Side
 from benchmarks.tables.published import compared, draw_claims, draw_levels, interval
 from cdul_edge.labels.pseudo_labels import PseudoLabels
@@ -89,6 +89,9 @@ def test_only_seeds_that_both_sides_ran_are_paired_and_one_tells_nothing() -> No
     assert found.verdict == "cannot tell"  # another seed may bring anything
     assert found.to_dict()["over_seeds"] == [None, None]
     assert judge_claim(CLAIM, {GOOD: runs[GOOD]}, TRUTH).verdict == "not run"
+    unkept = judge_claim(CLAIM, {}, TRUTH, {GOOD: {0: 90.0, 1: 92.0}, BAD: {0: 80.0, 1: 82.0}})
+    assert (unkept.gains, unkept.over_pictures) == ({0: 10.0, 1: 10.0}, None)
+    assert unkept.verdict == "cannot tell"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ def test_scores_of_finished_runs_are_found_where_a_study_leaves_them(tmp_path: P
     found = read_scores(tmp_path, [(STRATEGY, "an", "only-10%")], (0, 1, 2))
     assert {side: set(by_seed) for side, by_seed in found.items()} == {Side("an", "only-10%"): {0}}
     plain = {side: {s: one.scores for s, one in runs.items()} for side, runs in found.items()}
-    assert describe_cells(plain, TRUTH) == [
+    assert describe_cells(maps_of(plain, TRUTH)) == [
         {"method": "an", "level": "only-10%", "map": {"0": 100.0}}
     ]
 
@@ -144,7 +147,7 @@ def test_cells_and_claims_are_drawn_as_they_were_found() -> None:
         BAD: {seed: scores(4.0, seed + 9) for seed in range(3)},
         Side("good", "only-50%"): {0: scores(0.5, 0)},
     }
-    drawn = draw_levels(describe_cells(runs, TRUTH))
+    drawn = draw_levels(describe_cells(maps_of(runs, TRUTH)))
     assert "| method | `only-10%` | `only-50%` |" in drawn
     assert "| `good` | 100.0 | 100.0 |" in drawn
     found = [judge_claim(CLAIM, part, TRUTH).to_dict() for part in (runs, {})]

@@ -95,7 +95,7 @@ def test_every_row_has_its_figures_and_they_are_of_the_reported_classes(
 ) -> None:
     assert [row["strategy"] for row in final["strategies"]] == ["global", "cdul", "max", "default"]
     assert (final["photographs"], final["with_truth"], final["judged_on"]) == (24, 12, 12)
-    assert (final["trained_on"]["device"], final["trained_on"]["jobs"]) == ("CPU", 1)
+    assert [(one["device"], one["jobs"]) for one in final["trained_on"]] == [("CPU", 1)]
     for row in (*final["strategies"], *final["bounds"]):
         assert list(row["ap"]) == list(REPORTED)
         assert row["map"] == pytest.approx(sum(row["seeds"].values()) / 2, abs=0.01)
@@ -148,6 +148,30 @@ def test_a_folder_goes_on_and_a_report_needs_no_run(
     ]
     assert set(more["strategies"][0]["seeds"]) == {"0", "1", "2"}
     assert more["bounds"] != []  # what an earlier call finished stays in the figures
+
+
+def test_runs_of_several_folders_are_reported_together_with_their_scores_or_without(
+    final: dict[str, Any], work: Path, benchmark_run: Run, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        shutil.copytree(work, folder)
+    moved = Path("study/cells/truth/fixed/none/seed-1.json")
+    (first / moved).unlink()
+    lost = [folder / "study/runs/default/fixed/none" for folder in (first, second)]
+    for folder in lost:
+        (folder / "seed-0/heldout_scores.parquet").unlink()
+    report = ("--report-only", "--seeds", "0", "1", "--join", str(second))
+    found = benchmark_run(first, *report)
+    assert len(found["trained_on"]) == 2
+    assert found["bounds"][0] == final["bounds"][0]  # seed 1 is the second folder's
+    free, before = (figures["bounds"][2] for figures in (found, final))
+    assert (free["strategy"], free["map"], free["ap"]) == ("default", before["map"], before["ap"])
+    assert free["map_interval_seeds"] == [1]
+    assert free["macro_f1"] == before["macro_f1"]
+    gains = {one["comparison"]: one for one in found["comparisons"]}
+    gain = next(one for one in gains.values() if one["better"] == ["default", "fixed", "none"])
+    assert gain["over_pictures_seeds"] == [1]
 
 
 def test_checkpoints_stay_of_the_rows_that_are_kept(final: dict[str, Any], work: Path) -> None:
