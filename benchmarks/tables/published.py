@@ -80,7 +80,7 @@ def compared(claim: dict[str, Any]) -> str:
     return f"`{better}`, `{level}` - `{worse}`, `{other}`"
 
 
-def interval(ends: list[float | None]) -> str:
-    """Both ends; nothing where one run has none."""
-    low, high = ends
+def interval(ends: list[float | None] | None) -> str:
+    """Both ends; nothing where one run has none, or kept no scores."""
+    low, high = ends or (None, None)
     return "" if low is None or high is None else f"{low:+.1f} to {high:+.1f}"

@@ -138,7 +138,7 @@ def test_a_row_of_the_table_names_a_common_level_once() -> None:
     claim["worse"] = ["em", "only-50%"]
     assert compared(claim) == "`vlpl`, `only-10%` - `em`, `only-50%`"
     assert interval([0.25, 1.04]) == "+0.2 to +1.0"
-    assert interval([None, None]) == ""
+    assert interval([None, None]) == interval(None) == ""
 
 
 def test_cells_and_claims_are_drawn_as_they_were_found() -> None:
