@@ -52,6 +52,9 @@ def build(name: str, size_px: int) -> nn.Module:
         network = timm.create_model(name.removeprefix("timm:"), num_classes=5)
     else:
         network = torchvision.models.get_model(name, weights=None, num_classes=5)
+    if name == "timm:mobileone_s0":  # so many layers that values grow beyond FP16 otherwise
+        for norm in (layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)):
+            norm.momentum = None
     network.train()
     with torch.no_grad():
         for _ in range(2):

@@ -108,6 +108,8 @@ def _check_scale(node: onnx.NodeProto, graph: _Graph) -> Iterator[str]:
         yield f"{node.name}: scale is {scale.dtype}, expected float32"
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         yield f"{node.name}: a scale is not above 0"
+    elif (scale > np.finfo(np.float16).max).any():
+        yield f"{node.name}: a scale of {scale.max():.3g} is beyond FP16"
     elif (scale.astype(np.float16) == 0).any():
         yield f"{node.name}: a scale vanishes in FP16"
     if zero.shape != scale.shape:

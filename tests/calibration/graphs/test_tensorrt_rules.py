@@ -250,6 +250,7 @@ RULES: list[tuple[Callable[[onnx.ModelProto], str], str]] = [
     (scale_of(-0.1), "a scale is not above 0"),
     (scale_of(np.nan), "a scale is not above 0"),
     (scale_of(1e-9), "a scale vanishes in FP16"),
+    (scale_of(1e5), "a scale of 1e+05 is beyond FP16"),
     (one_zero_point_for_eight_scales, "1 zero points for 8 scales"),
     (weights_of_int8, "dequantizes INT8, which no QuantizeLinear made"),
     (bias_of_int32, "dequantizes INT32, which no QuantizeLinear made"),
