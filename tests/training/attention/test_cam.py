@@ -132,9 +132,9 @@ def test_timms_convnext_normalizes_after_pooling_and_gives_its_logits_back() -> 
 
 def test_blocks_that_start_near_the_identity_are_not_taken_for_nothing() -> None:
     """At first this transformer hands on its patches almost as they are; it will not for long."""
-    network = timm.create_model("test_vit_relpos", num_classes=4).eval()
+    network = timm.create_model("vit_relpos_small_patch16_224", num_classes=4).eval()
     with pytest.raises(CdulEdgeError, match=r"^relpos has no class activation maps"):
-        find_activation_maps(network, "relpos", 160, 160)
+        find_activation_maps(network, "relpos", 224, 224)
 
 
 def test_the_mean_of_two_heads_has_no_maps() -> None:
