@@ -35,6 +35,7 @@ CENTER: ConfigChanges = {
 }
 # The new layer first, and statistics as ImageNet left them: batches of 32 have none to speak of.
 STILL: ConfigChanges = {**CENTER, "freeze_trunk_epochs": 2, "freeze_norms": True}
+CHOSEN: ConfigChanges = {**STILL, "freeze_depth": 0.5, "method": "distill"}
 
 # One thing changed at a time, then a few together; `base` is what training does unasked, and
 # `before` what it did before.
@@ -259,5 +260,19 @@ RECIPES: dict[str, ConfigChanges] = {
         "head_rate_multiplier": 5.0,
         "freeze_depth": 0.7,
     },
-    "chosen": {**STILL, "freeze_depth": 0.5, "method": "distill"},
+    # what became the defaults, and one thing changed at a time
+    "chosen": CHOSEN,
+    "chosen-fixed": {**CHOSEN, "method": "fixed"},
+    "chosen-cdul": {**CHOSEN, "method": "cdul"},
+    "chosen-288": {**CHOSEN, "height_px": 288, "width_px": 288},
+    "chosen-d0": {**CHOSEN, "freeze_depth": 0.0},
+    "chosen-ema": {**CHOSEN, "ema_decay": 0.99, "ema_warmup": True},
+    "chosen-mix2": {**CHOSEN, "mixup": 0.2},
+    "chosen-ep12": {**CHOSEN, "epochs": 12, "freeze_trunk_epochs": 3},
+    "chosen-ep5": {**CHOSEN, "epochs": 5, "freeze_trunk_epochs": 1},
+    "chosen-1e-4": {**CHOSEN, "learning_rate": 1e-4, "head_rate_multiplier": 50.0},
+    "chosen-zoom0": {**CHOSEN, "zoom_in": 0.0},
+    "chosen-no-lpft": {**CHOSEN, "freeze_trunk_epochs": 0},
+    "chosen-moving-norms": {**CHOSEN, "freeze_norms": False},
+    "chosen-all-trained": {**CHOSEN, "set_aside": 0},
 }
