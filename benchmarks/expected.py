@@ -29,8 +29,9 @@ from cdul_edge.front.estimation import doubt_of
 from cdul_edge.labelling import ImportRequest, Scoring, label
 from cdul_edge.labels.scored_pictures import ScoredPictures, read_scored_pictures
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.log_odds import find_shifts
 from cdul_edge_runtime.host.console import SilentConsole
-from cdul_edge_runtime.metrics.doubt import CALIBRATED, find_shifts
+from cdul_edge_runtime.metrics.doubt import CALIBRATED
 from cdul_edge_runtime.metrics.expected import Expectation, expect_metrics
 from cdul_edge_runtime.metrics.metrics import evaluate_scores
 from cdul_edge_runtime.metrics.truth import read_truth

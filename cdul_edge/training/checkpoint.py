@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class Checkpoint:
         plan: network family, shape and preprocessing, to rebuild the network.
         settings: the run's settings.
         labels_sha256: digest of the pseudo-labels.
+        scaled_head: the last layer of a finished run whose scores were made probabilities, by name;
+            beside the trained one, so that a run that was stopped right then ends alike.
     """
 
     epoch: int
@@ -53,11 +55,12 @@ class Checkpoint:
     plan: Mapping[str, Any]
     settings: Mapping[str, object]
     labels_sha256: str
+    scaled_head: dict[str, Tensor] = field(default_factory=dict)  # younger than the format
 
     @property
     def result(self) -> dict[str, Tensor]:
-        """The weights that count: the running mean where there is one."""
-        return self.ema if self.ema is not None else self.network
+        """The weights that count: the running mean where there is one, with the scaled head."""
+        return {**(self.network if self.ema is None else self.ema), **self.scaled_head}
 
     def write(self, folder: Path) -> None:
         """Write `checkpoint.pt` atomically; the same state gives the same bytes."""

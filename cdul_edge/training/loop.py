@@ -29,9 +29,9 @@ from cdul_edge.training.optimization import (
 )
 from cdul_edge.training.probabilities import (
     ScoreScale,
-    apply_scale,
     choose_set_aside,
     fit_scale,
+    scale_head,
 )
 from cdul_edge.training.summary import EpochLine
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -126,23 +126,18 @@ class Trainer:
             precision="fp32" if exact else self.config.precision,
         )
 
-    def scale_scores(self, logits: Tensor) -> ScoreScale | None:
-        """Make the result's scores probabilities, as the pictures set aside tell how.
-
-        Done again, it changes nothing any more.
+    def find_scale(self, logits: Tensor) -> ScoreScale | None:
+        """What makes the result's scores probabilities, as the pictures set aside tell.
 
         Args:
             logits: (N, C) that the result gives of the training pictures.
 
         Returns:
-            What was done to the logits; None where nothing was set aside, or it tells nothing.
+            None where nothing was set aside, or it tells nothing.
         """
         if not len(self.set_aside):
             return None
-        scale = fit_scale(logits, self.method.supervision, self.set_aside)
-        if scale is not None:
-            apply_scale(self.result, scale)
-        return scale
+        return fit_scale(logits, self.method.supervision, self.set_aside)
 
     def checkpoint(
         self,
@@ -151,8 +146,13 @@ class Trainer:
         plan: Mapping[str, object],
         settings: Mapping[str, object],
         labels_sha256: str,
+        scale: ScoreScale | None = None,
     ) -> Checkpoint:
-        """The state after the last epoch, with what the run is told of itself."""
+        """The state after the last epoch, with what the run is told of itself.
+
+        Args:
+            scale: of a finished run, which `self.result` has not taken up yet.
+        """
         rng = {"torch": torch.get_rng_state(), "draws": self.draws.get_state()}
         if self.device.type == "cuda":
             rng["cuda"] = torch.cuda.get_rng_state(self.device)
@@ -169,6 +169,7 @@ class Trainer:
             plan=plan,
             settings=settings,
             labels_sha256=labels_sha256,
+            scaled_head={} if scale is None else scale_head(self.result, scale),
         )
 
     def load_state(self, saved: Checkpoint) -> None:

@@ -112,8 +112,9 @@ def begin_epoch(
         if BRANCH in f"{name}.":
             module.train()
             continue
-        own = [id(values) for values in module.parameters(recurse=False)]
-        still = bool(own) and frozen.issuperset(own)
+        # With what is in it: random depth in a block that is kept would change it all the same.
+        held = [id(values) for values in module.parameters()]
+        still = bool(held) and frozen.issuperset(held)
         if still or (keep_norms and isinstance(module, _BatchNorm)):
             module.eval()
 

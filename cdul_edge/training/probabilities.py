@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.methods.base import Supervision, keep_observed
 from cdul_edge.training.networks.heads import find_heads
-from cdul_edge_runtime.metrics.doubt import find_shifts
+from cdul_edge_runtime.bundle.log_odds import find_shifts, sigmoid
 
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
@@ -28,7 +28,8 @@ UNTOLD = (
     "the labels of the pictures set aside cannot be told from the network's scores, so these are "
     "no probabilities: train longer, or look at the labels"
 )
-_EDGE = 1e-7  # thresholds of 0 and 1 have no log-odds
+# Thresholds of 0 and 1 have no log-odds: the nearest to them that a float32 can be.
+_LOWEST, _HIGHEST = float(np.finfo(np.float32).tiny), 1 - 2.0**-24
 _ROUNDING = 1e-6  # of a score in float32, as a share of it
 _SHARE = 16  # at most one picture in so many is set aside
 _FEWEST = 16  # fewer tell little, and their set is small enough to need them all
@@ -55,10 +56,10 @@ class ScoreScale:
     def thresholds(self, thresholds: Floats) -> npt.NDArray[np.float32]:
         """(C,) thresholds on the new scale: they decide as before; +inf, never, stays."""
         never = ~np.isfinite(thresholds)
-        inside = np.clip(np.where(never, 0.5, thresholds).astype(np.float64), _EDGE, 1 - _EDGE)
+        inside = np.clip(np.where(never, 0.5, thresholds).astype(np.float64), _LOWEST, _HIGHEST)
         moved = self.slope * np.log(inside / (1 - inside)) + self.shifts
         # A threshold is often a picture's own score, which rounding must not push below it.
-        kept = (1 - _ROUNDING) / (1 + np.exp(-moved))
+        kept = (1 - _ROUNDING) * sigmoid(moved)
         return np.where(never, np.inf, kept).astype(np.float32)
 
 
@@ -117,14 +118,21 @@ def fit_scale(logits: Tensor, known: Supervision, set_aside: Tensor) -> ScoreSca
     return ScoreScale(slope, _shifts(slope * values[seen], labels[seen]))
 
 
+def scale_head(network: nn.Module, scale: ScoreScale) -> dict[str, Tensor]:
+    """The last layer's weights on the new scale, by name; the network keeps its own."""
+    scaled = {}
+    for name in find_heads(network):
+        layer = network.get_submodule(name)
+        assert isinstance(layer, nn.Linear)
+        shifts = torch.from_numpy(scale.shifts).to(layer.bias)
+        scaled[f"{name}.weight"] = layer.weight.detach() * scale.slope
+        scaled[f"{name}.bias"] = layer.bias.detach() * scale.slope + shifts
+    return scaled
+
+
 def apply_scale(network: nn.Module, scale: ScoreScale) -> None:
     """Put the scale into the last layer, where it costs nothing and survives every export."""
-    with torch.no_grad():
-        for name in find_heads(network):
-            layer = network.get_submodule(name)
-            assert isinstance(layer, nn.Linear)
-            layer.weight.mul_(scale.slope)
-            layer.bias.mul_(scale.slope).add_(torch.from_numpy(scale.shifts).to(layer.bias))
+    network.load_state_dict(scale_head(network, scale), strict=False)
 
 
 def _shifts(logits: Doubles, labels: Doubles) -> Doubles:

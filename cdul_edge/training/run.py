@@ -33,7 +33,7 @@ from cdul_edge.training.networks.network import (
     settle_size,
 )
 from cdul_edge.training.optimization import choose_device, resolve_precision
-from cdul_edge.training.probabilities import UNTOLD, settle_set_aside
+from cdul_edge.training.probabilities import UNTOLD, ScoreScale, apply_scale, settle_set_aside
 from cdul_edge.training.request import TrainRequest, TrainResult
 from cdul_edge.training.summary import (
     METRICS,
@@ -229,8 +229,9 @@ def _train_epoch(job: _Job) -> None:
         console.warn(line.label_guard)
 
 
-def _checkpoint(job: _Job) -> Checkpoint:
+def _checkpoint(job: _Job, scale: ScoreScale | None = None) -> Checkpoint:
     return job.trainer.checkpoint(
+        scale=scale,
         classes=list(job.task.labels.classes),
         plan=job.plan.to_dict(),
         settings=job.task.config.to_dict(),
@@ -246,9 +247,10 @@ def _finish(job: _Job) -> RunSummary:
     known = trainer.method.supervision
     logits, expected = predict(trainer.pictures), Expected.of(labels, known)
     thresholds = expected.thresholds(score(logits))
-    if (scale := trainer.scale_scores(logits)) is not None:
+    if (scale := trainer.find_scale(logits)) is not None:
         thresholds, logits = scale.thresholds(thresholds), scale.logits(logits)
-        _checkpoint(job).write(task.request.out)
+        _checkpoint(job, scale).write(task.request.out)
+        apply_scale(trainer.result, scale)
     elif len(trainer.set_aside):
         task.console.warn(UNTOLD)
     scored = yardstick.score_held_out(predict, thresholds)

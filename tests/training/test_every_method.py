@@ -112,7 +112,8 @@ def start_training(small: Small, method: MethodName, count: int, **changes: Any)
     settings = {**changes.pop("method_settings", {})}
     if method == "ccd":
         settings["relabel"] = False  # there is no CLIP here to look again with
-    config = small(method=method, method_settings=settings, shift=0.0, color=0.0, **changes)
+    still = {"shift": 0.0, "color": 0.0, **changes}
+    config = small(method=method, method_settings=settings, **still)
     pictures, present = paint_squares(count, (1, 2, 3, 4, 5, 6, 7), 0)
     some = torch.rand(present.shape, generator=torch.Generator().manual_seed(0))
     scores = torch.where(torch.from_numpy(present), 0.8, 0.1) + 0.1 * some
@@ -170,6 +171,33 @@ def test_a_run_cut_after_an_epoch_goes_on_to_the_same_bits(
         assert torch.equal(values, expected[key]), key
     if name in REVISES - {"ccd"}:
         assert at_the_cut != first
+
+
+def test_a_run_with_everything_that_fine_tuning_can_do_goes_on_to_the_same_bits(
+    small: Small, tmp_path: Path
+) -> None:
+    options = {
+        "weights": "default", "epochs": 4, "optimizer": "sgd", "batch_size": 64, "flip": True,
+        "shift": 0.1, "color": 0.2, "zoom_in": 0.3, "zoom_out": 0.2, "mixup": 0.5,
+        "ema_decay": 0.9, "ema_warmup": True, "freeze_trunk_epochs": 2, "freeze_norms": True,
+        "freeze_depth": 0.5, "set_aside": 16, "gradient_clip": 1.0,
+    }  # fmt: skip
+    whole = start_training(small, "cdul", 256, **options)
+    train(whole, 1)
+    for epoch in (1, 2, 3):  # the trunk is frozen, thawed with this epoch, thawed
+        cut = whole.checkpoint(classes=list(CLASSES), plan={}, settings={}, labels_sha256="")
+        cut.write(tmp_path)
+        train(whole, 1)
+        torch.manual_seed(epoch)
+        resumed = start_training(small, "cdul", 256, **options)
+        resumed.load_state(Checkpoint.read(tmp_path))
+        train(resumed, 1)
+        assert as_bytes(resumed.method) == as_bytes(whole.method)
+        for kind in ("network", "result"):
+            expected = getattr(whole, kind).state_dict()
+            for key, values in getattr(resumed, kind).state_dict().items():
+                assert torch.equal(values, expected[key]), (epoch, key)
+    assert len(whole.set_aside) == 16
 
 
 @every_method

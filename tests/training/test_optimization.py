@@ -236,6 +236,19 @@ def test_the_first_share_of_a_trunks_layers_is_kept_with_its_norms(share: float,
     assert modes == [False] * (2 * kept) + [True] * (4 - 2 * kept)
 
 
+def test_a_block_that_is_kept_is_kept_with_its_random_depth() -> None:
+    network = nn.Sequential(
+        nn.Sequential(nn.Conv2d(3, 4, 1), torchvision.ops.StochasticDepth(0.5, "row")),
+        nn.Sequential(nn.Conv2d(4, 4, 1), torchvision.ops.StochasticDepth(0.5, "row")),
+        nn.Flatten(),
+        nn.Linear(4, 2),
+    )
+    config = TrainConfig(freeze_depth=0.5, freeze_trunk_epochs=0)
+    begin_epoch(network, make_optimizer(network, config), config, epoch=1)
+    assert [module.training for module in network[0].modules()] == [False] * 3
+    assert [module.training for module in network[1].modules()] == [True] * 3
+
+
 def test_layers_without_pretrained_weights_are_never_kept() -> None:
     network, config = two_layers(), TrainConfig(freeze_depth=1.0, weights="none")
     begin_epoch(network, make_optimizer(network, config), config, epoch=1)

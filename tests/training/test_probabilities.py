@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training import TrainConfig, TrainRequest, train
+from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.data.dataset import StoredPictures
 from cdul_edge.training.evaluation import predict_logits
 from cdul_edge.training.loop import Trainer
@@ -72,6 +73,15 @@ def test_thresholds_on_the_new_scale_decide_as_before() -> None:
         new = scale.thresholds(old)
         assert new[2] == np.inf
         assert ((after >= new) == (before >= old)).all()
+
+
+def test_a_class_of_tiny_scores_keeps_the_pictures_that_it_is_predicted_in() -> None:
+    scale = ScoreScale(0.5, np.array([12.0]))
+    logits = torch.tensor([[-30.0], [-40.0]])  # scores of 9e-14 and 4e-18; then 0.05 and 0.0003
+    threshold = scale.thresholds(torch.sigmoid(logits[0]).numpy())
+    assert threshold == pytest.approx([1 / (1 + np.exp(3))], rel=1e-5)
+    scores = torch.sigmoid(scale.logits(logits)).numpy()
+    assert (scores >= threshold).tolist() == [[True], [False]]
 
 
 def test_only_the_pictures_set_aside_tell_the_slope() -> None:
@@ -183,3 +193,16 @@ def test_a_run_ends_with_scores_that_are_as_high_as_the_labels(tmp_path: Path) -
     assert means == pytest.approx(labels.scores.mean(axis=0).tolist(), abs=0.02)
     named = (torch.sigmoid(logits) >= torch.from_numpy(run.thresholds)).float().mean(dim=0)
     assert named.tolist() == pytest.approx([0.5] * 3, abs=0.02)
+
+    # Stopped after the scale was found and before the end was written, it ends alike.
+    summary_file = tmp_path / "run" / "summary.json"
+    before, kept = summary_file.read_text(), Checkpoint.read(tmp_path / "run")
+    summary_file.unlink()
+    train(request, SilentConsole())
+    assert summary_file.read_text() == before
+    again = Checkpoint.read(tmp_path / "run")
+    assert set(again.scaled_head) == {"head.weight", "head.bias"}
+    for name, values in kept.result.items():
+        assert torch.equal(again.result[name], values), name
+    for name, values in kept.network.items():
+        assert torch.equal(again.network[name], values), name

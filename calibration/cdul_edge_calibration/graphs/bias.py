@@ -20,7 +20,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from cdul_edge_calibration.data.ranges import Means
-from cdul_edge_calibration.graphs.layers import drop_unused, list_layers
+from cdul_edge_calibration.graphs.layers import drop_unused, list_layers, tensor_shapes
 
 Floats = npt.NDArray[np.float32]
 Errors = npt.NDArray[np.float64]
@@ -37,7 +37,7 @@ def correct_biases(model: onnx.ModelProto, means: Means, nodes: Collection[str])
         nodes: names of the nodes that will have 8-bit weights; those without weights are left out.
     """
     graph = model.graph
-    shapes = _shapes(model)
+    shapes = tensor_shapes(model)
     constants = {tensor.name: tensor for tensor in graph.initializer}
     by_name = {node.name: node for node in graph.node}
     for layer in list_layers(model):
@@ -63,13 +63,6 @@ def _scaled(node: onnx.NodeProto) -> bool:
     """Whether a Gemm multiplies its product or its bias, which our exporter's never do."""
     values = _attributes(node)
     return any(values.get(name, 1.0) != 1.0 for name in ("alpha", "beta"))
-
-
-def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """By tensor, as far as they are known; an unknown side is 0."""
-    inferred = onnx.shape_inference.infer_shapes(model).graph
-    known = (*inferred.value_info, *inferred.input, *inferred.output)
-    return {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in known}
 
 
 def _rounding_error(node: onnx.NodeProto, weights: Floats) -> Errors:

@@ -44,15 +44,15 @@ def work_share(model: onnx.ModelProto, kinds: Collection[str]) -> float:
     tell, such as the batch, counts as 1.
     """
     work: Counter[str] = Counter()
-    shapes = _shapes(model)
+    shapes = tensor_shapes(model)
     for node in model.graph.node:
         if node.op_type in ("Conv", "Gemm", "MatMul"):
             outputs, weights = (shapes.get(name, ()) for name in (node.output[0], node.input[1]))
             if node.op_type == "Conv":  # each output is made of the weights of one filter
-                terms = math.prod(weights[1:])
+                terms = weights[1:]
             else:
-                terms = (shapes.get(node.input[0]) or (1,))[-1]
-            work[node.op_type] += math.prod(outputs) * terms
+                terms = shapes.get(node.input[0], ())[-1:]
+            work[node.op_type] += math.prod(max(1, side) for side in (*outputs, *terms))
     return sum(work[kind] for kind in kinds) / max(1, work.total())
 
 
@@ -78,12 +78,12 @@ def residual_adds(model: onnx.ModelProto) -> tuple[str, ...]:
     )
 
 
-def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """Of every tensor whose shape is known; 1 for a side that is not."""
+def tensor_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """Of every tensor of which at least the rank is known; 0 for a side that is not."""
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     found = {
-        value.name: tuple(max(1, dim.dim_value) for dim in value.type.tensor_type.shape.dim)
-        for value in (*inferred.value_info, *inferred.output)
+        value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        for value in (*inferred.value_info, *inferred.input, *inferred.output)
     }
     return found | {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
 

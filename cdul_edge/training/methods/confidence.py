@@ -92,8 +92,9 @@ class ConfidentLabels(Method[ConfidenceT], Generic[ConfidenceT]):
         self.first_targets = self.targets
         self.latents = self.anchors.clone()
         self.settle()
-        self.mean_margins = _mean((margins(self.targets) * unknown).sum(dim=0), unknown)
-        self._seen: Tensor | None = None  # sums of the running epoch's margins, (C,)
+        self.mean_margins = _mean(_sums(margins(self.targets), unknown))
+        # Of the running epoch: sums of margins, and of how many entries; (2, C).
+        self._seen: Tensor | None = None
 
     @property
     def limit(self) -> float:
@@ -119,7 +120,7 @@ class ConfidentLabels(Method[ConfidenceT], Generic[ConfidenceT]):
 
     def after_epoch(self, epoch: int, context: EpochEnd) -> Log:
         if self._seen is not None:
-            self.mean_margins = _mean(self._seen.cpu(), self.supervision.observed == 0)
+            self.mean_margins = _mean(self._seen.cpu())
             self._seen = None
         if not self.settings.due(epoch, self.supervision.epochs):
             return {}
@@ -150,10 +151,15 @@ class ConfidentLabels(Method[ConfidenceT], Generic[ConfidenceT]):
     def _watch(self, step: Step) -> None:
         """Add up |2p - 1| = tanh(|z| / 2) of the unknown entries; on the device, without a wait."""
         unknown = step.rows(self.supervision.observed) == 0
-        sums = ((0.5 * step.logits.detach().abs()).tanh() * unknown).sum(dim=0)
+        sums = _sums((0.5 * step.logits.detach().abs()).tanh(), unknown)
         self._seen = sums if self._seen is None else self._seen + sums
 
 
-def _mean(sums: Tensor, unknown: Tensor) -> Tensor:
-    """Sums (C,) over the unknown entries (N, C) to means; 0 for a class that has none."""
-    return sums / unknown.sum(dim=0).clamp(min=1)
+def _sums(values: Tensor, unknown: Tensor) -> Tensor:
+    """(2, C) sums over the unknown entries (B, C): of their values, and how many there are."""
+    return torch.stack([(values * unknown).sum(dim=0), unknown.sum(dim=0).to(values.dtype)])
+
+
+def _mean(sums: Tensor) -> Tensor:
+    """(C,) means of what `_sums` added up; 0 for a class that has no unknown entry."""
+    return sums[0] / sums[1].clamp(min=1)

@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.bundle.classes import ClassList, own_spelling
+from cdul_edge_runtime.bundle.log_odds import find_shifts, log_odds, sigmoid
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, write_json
 from cdul_edge_runtime.host.ownership import FileKind
 
 Floats = npt.NDArray[np.floating[Any]]
-
-_LEAST = 1e-7  # a score nearer to 0 or 1 counts as that near: its log odds stay finite
 
 DEFAULT_RULE = "hard-prevalence"
 # Each needs scores only, and their kind of pictures.
@@ -82,7 +81,7 @@ def thresholds_for_new_pictures(scores: Floats, prevalence: Floats) -> npt.NDArr
     more positives than there are. The largest F1 to be expected (`expected_f1_thresholds`) asks for
     them, but takes scores for what they are worth on new pictures, and they are worth less.
 
-    This is halfway between both, in log odds. Before the second, each class's log odds are moved so
+    This is halfway between both, in log-odds. Before the second, each class's log-odds are moved so
     that its scores add up to what is expected, as those of some methods never do.
 
     Args:
@@ -94,31 +93,16 @@ def thresholds_for_new_pictures(scores: Floats, prevalence: Floats) -> npt.NDArr
     """
     share = np.asarray(prevalence, np.float64)
     counted = prevalence_thresholds(scores, share)
-    odds = _log_odds(scores)
-    moved = 1 / (1 + np.exp(-(odds + _find_shift(odds, share))))
+    odds = log_odds(scores)
+    moved = sigmoid(odds + find_shifts(odds.T, np.ones(len(odds)), len(odds) * share))
     best = expected_f1_thresholds(moved)
     # Back to the scores: the lowest that its moved one keeps above the threshold.
     reached = np.where(moved.astype(np.float32) >= best, scores, np.inf).min(axis=0)
     never = np.isinf(counted) | np.isinf(reached)
-    halfway = 1 / (1 + np.exp(-(_log_odds(counted) + _log_odds(reached)) / 2))
+    halfway = sigmoid((log_odds(counted) + log_odds(reached)) / 2)
     # Where both are the same score, rounding must not push the threshold past it.
     between = np.clip(halfway, np.minimum(counted, reached), np.maximum(counted, reached))
     return np.where(never, np.inf, between).astype(np.float32)
-
-
-def _log_odds(scores: Floats) -> npt.NDArray[np.float64]:
-    inside = np.clip(np.asarray(scores, np.float64), _LEAST, 1 - _LEAST)
-    return np.asarray(np.log(inside / (1 - inside)))
-
-
-def _find_shift(odds: Floats, share: Floats) -> npt.NDArray[np.float64]:
-    """(C,) to add to each column of log odds so that the mean of its sigmoids is its share."""
-    low, high = np.full(len(share), -40.0), np.full(len(share), 40.0)
-    for _ in range(50):  # halved to 1e-13
-        middle = (low + high) / 2
-        above = (1 / (1 + np.exp(-(odds + middle)))).mean(axis=0) > share
-        low, high = np.where(above, low, middle), np.where(above, middle, high)
-    return low
 
 
 def otsu_thresholds(scores: Floats) -> npt.NDArray[np.float32]:

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cdul_edge_runtime.bundle.log_odds import find_shifts, sigmoid
 from cdul_edge_runtime.errors import CdulEdgeError
 
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any] | np.integer[Any]]
 
-_FARTHEST = 40.0  # a shift of the log-odds beyond which every score is 0 or 1
-_HALVINGS = 22  # of that range: to 1e-5
 _NODES = 33  # slopes at which the shift is looked for; it is smooth between them
 
 
@@ -72,7 +71,7 @@ class Doubt:
         levels = find_shifts(steep, counts, counts @ scores)
         shift = np.interp(logarithms, nodes, levels) + self.shift_spread * shifts
         slopes = self.slope * np.exp(logarithms)
-        return _sigmoid(slopes[:, None] * logits + shift[:, None])
+        return sigmoid(slopes[:, None] * logits + shift[:, None])
 
 
 CALIBRATED = Doubt()
@@ -80,23 +79,3 @@ CALIBRATED = Doubt()
 # surer than they should be, a network that learned from them is not.
 LABELS_DOUBT = Doubt(slope=0.72, slope_spread=0.18, common_spread=0.1, shift_spread=1.2)
 PREDICTIONS_DOUBT = Doubt(slope=1.0, slope_spread=0.22, common_spread=0.12, shift_spread=0.8)
-
-
-def find_shifts(logits: Doubles, counts: Floats, wanted: Floats) -> Doubles:
-    """(K,) shifts of (K, G) log-odds that make their probabilities sum up as wanted; bisection.
-
-    Args:
-        logits: K rows of G groups of pictures.
-        counts: (G,) pictures of each group.
-        wanted: (K,) sums, or one for all; each between 0 and the number of pictures.
-    """
-    low, high = np.full(len(logits), -_FARTHEST), np.full(len(logits), _FARTHEST)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        enough = _sigmoid(logits + middle[:, None]) @ counts >= wanted
-        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-    return high
-
-
-def _sigmoid(logits: Doubles) -> Doubles:
-    return np.asarray(1 / (1 + np.exp(-logits)))

@@ -71,11 +71,15 @@ def test_the_mean_margins_are_those_that_the_unknown_entries_showed_in_the_last_
     observed = torch.tensor([[1, 0, 0], [0, 0, -1], [0, 0, 1]])
     scores, logits = torch.full((3, 3), 0.5), draw(3, 3, seed=1)
     method = make(kind, scores, observed)
+    shown = (2 * torch.sigmoid(logits) - 1).abs()
     for rows in ([2, 0], [1]):  # two batches
         method.loss(take(logits[rows], torch.tensor(rows)))
     method.after_epoch(1, Ended(logits))
-    shown = (2 * torch.sigmoid(logits) - 1).abs()
     expected = [shown[1:, 0].mean(), shown[:, 1].mean(), shown[0, 2]]
+    torch.testing.assert_close(method.mean_margins, torch.stack(expected))
+    method.loss(take(logits[[2, 0]], torch.tensor([2, 0])))  # the picture between is set aside
+    method.after_epoch(2, Ended(logits))
+    expected = [shown[2, 0], shown[[0, 2], 1].mean(), shown[0, 2]]
     torch.testing.assert_close(method.mean_margins, torch.stack(expected))
 
 
