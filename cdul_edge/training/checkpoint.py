@@ -93,6 +93,19 @@ class Checkpoint:
         except RecordError as error:
             raise CdulEdgeError(f"{file} is damaged ({error}): train again with --force") from error
 
+    @classmethod
+    def find(cls, folder: Path, classes: ClassList) -> Checkpoint | None:
+        """That of a run to be resumed; None where it was interrupted in its first epoch.
+
+        Raises:
+            CdulEdgeError: as `read` and `check_classes` say.
+        """
+        if not (folder / FILE_NAME).is_file():
+            return None
+        checkpoint = cls.read(folder)
+        checkpoint.check_classes(classes, folder)
+        return checkpoint
+
     def read_plan(self, folder: Path) -> NetworkPlan:
         """How to build the network of the run in `folder`; `CdulEdgeError` where it is damaged."""
         try:

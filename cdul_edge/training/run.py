@@ -16,7 +16,6 @@ from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.labels.subset import choose_pictures
 from cdul_edge.training import run_folder
 from cdul_edge.training.attention.second_look import EndedEpoch, SecondLook, prepare_second_look
-from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
 from cdul_edge.training.checkpoint import Checkpoint, write_tensors
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.dataset import locate_pictures, open_pictures
@@ -157,7 +156,7 @@ def _prepare(task: _Task, *, resume: bool) -> _Job:
     request, config, labels = task.request, task.config, task.labels
     torch.manual_seed(config.seed)
     method = make_method(config, supervise(config, labels, task.observed))
-    checkpoint = _read_checkpoint(task) if resume else None
+    checkpoint = Checkpoint.find(request.out, labels.classes) if resume else None
     network, plan = _make_network(task, checkpoint, undecided=method.undecided)
     located = locate_pictures(labels.root, labels.paths)
     done = checkpoint.epoch if checkpoint else 0
@@ -180,16 +179,6 @@ def _prepare(task: _Task, *, resume: bool) -> _Job:
     else:
         run_folder.begin(request.out, task.about)
     return _Job(task, trainer, plan, yardstick, look)
-
-
-def _read_checkpoint(task: _Task) -> Checkpoint | None:
-    """None where the run was interrupted in its first epoch."""
-    out = task.request.out
-    if not (out / CHECKPOINT).is_file():
-        return None
-    checkpoint = Checkpoint.read(out)
-    checkpoint.check_classes(task.labels.classes, out)
-    return checkpoint
 
 
 def _make_network(
