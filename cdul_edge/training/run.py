@@ -236,12 +236,10 @@ def _finish(job: _Job) -> RunSummary:
     known = trainer.method.supervision
     logits, expected = predict(trainer.pictures), Expected.of(labels, known)
     thresholds = expected.thresholds(score(logits))
-    if (scale := trainer.find_scale(logits)) is not None:
+    scale = trainer.find_scale(logits)
+    if scale is not None:
         thresholds, logits = scale.thresholds(thresholds), scale.logits(logits)
-        _checkpoint(job, scale).write(task.request.out)
-        apply_scale(trainer.result, scale)
-    elif len(trainer.set_aside):
-        task.console.warn(UNTOLD)
+    _take_up(job, scale)
     scored = yardstick.score_held_out(predict, thresholds)
     started = known.targets.numpy() if known.observed_only else labels.scores
     first, last = yardstick.labels_map(started), yardstick.labels_map(targets)
@@ -271,6 +269,15 @@ def _finish(job: _Job) -> RunSummary:
     )
     run_folder.finish(task.request.out, _refined(job, expected), scored, summary)
     return summary
+
+
+def _take_up(job: _Job, scale: ScoreScale | None) -> None:
+    """Put the scale into the network, and say so where none was found."""
+    if scale is not None:
+        _checkpoint(job, scale).write(job.task.request.out)
+        apply_scale(job.trainer.result, scale)
+    elif len(job.trainer.set_aside):
+        job.task.console.warn(UNTOLD)
 
 
 def _refined(job: _Job, expected: Expected) -> PseudoLabels:
