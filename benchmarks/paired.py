@@ -5,19 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.photographs import Photographs, reported_columns
-from benchmarks.published_settings import CLAIMS, PUBLISHED, Claim, Side
-from cdul_edge.labels.pseudo_labels import PseudoLabels
-from cdul_edge.study.cells import Cell, Row
-from cdul_edge.study.outcome import read_finished
+from benchmarks.published_settings import CLAIMS, Claim, Side
+from benchmarks.world_figures import FinishedRow
 from cdul_edge_runtime.bundle.verdict import Estimate
-from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.metrics.bootstrap import estimate_mean, estimate_mean_gain
 from cdul_edge_runtime.metrics.metrics import mean_average_precision
 
@@ -102,58 +97,15 @@ def maps_of(scores: ScoresOf, truth: Truth) -> dict[Side, dict[int, float]]:
     }
 
 
-def read_maps(
-    study: Path, rows: Sequence[Row], seeds: Sequence[int]
-) -> dict[Side, dict[int, float]]:
-    """Held-out mAP of the finished cells of a study's folder, by side and seed."""
-    found: dict[Side, dict[int, float]] = {}
-    for strategy, method, level in rows:
-        for seed in seeds:
-            cell = study / "cells" / Cell(strategy, method, level, seed).path.with_suffix(".json")
-            value = read_finished(cell).measures["heldout_map"] if cell.is_file() else None
-            if value is not None:
-                found.setdefault(Side(method, level), {})[seed] = value
-    return found
-
-
-def read_scores(
-    study: Path, rows: Sequence[Row], seeds: Sequence[int]
-) -> dict[Side, dict[int, PseudoLabels]]:
-    """Held-out scores that the finished runs of a study's folder kept, by side and seed."""
-    found: dict[Side, dict[int, PseudoLabels]] = {}
-    for strategy, method, level in rows:
-        for seed in seeds:
-            run = study / "runs" / Cell(strategy, method, level, seed).path
-            file = run / "heldout_scores.parquet"
-            if (run / "summary.json").is_file() and file.is_file():
-                found.setdefault(Side(method, level), {})[seed] = PseudoLabels.read(file)
-    return found
-
-
-def judge_published(
-    studies: Sequence[Path], heldout: Photographs, seeds: Sequence[int]
-) -> dict[str, list[dict[str, object]]]:
-    """Cells and claims of `published_settings`, as far as the studies' folders have run them.
-
-    Figures are of the reported classes of the held-out photographs.
-    """
-    scores: dict[Side, dict[int, Scores]] = {}
-    maps: dict[Side, dict[int, float]] = {}
-    truth: Truth = np.zeros((0, 0), np.int8)
-    for study in reversed(studies):  # the first folder that has a run counts
-        for side, values in read_maps(study, PUBLISHED, seeds).items():
-            maps.setdefault(side, {}).update(values)
-        for side, by_seed in read_scores(study, PUBLISHED, seeds).items():
-            for seed, scored in by_seed.items():
-                columns = reported_columns(scored.classes)
-                pictures, labels = heldout.heldout_truth(scored.classes)
-                if pictures.paths != scored.paths:
-                    raise CdulEdgeError(f"the scores of {side.method} are not of {heldout.heldout}")
-                truth = labels[:, columns]
-                scores.setdefault(side, {})[seed] = scored.scores[:, columns]
-    if not maps:
-        raise CdulEdgeError("no run of the published settings is finished")
-    claims = [judge_claim(claim, scores, truth, maps).to_dict() for claim in CLAIMS]
+def judge_published(rows: Sequence[FinishedRow]) -> dict[str, list[dict[str, object]]]:
+    """Cells and claims of `published_settings`, as far as they have been run."""
+    sides = [(Side(*one.row[1:]), one.runs) for one in rows]
+    maps = {side: {seed: run.map for seed, run in runs.items()} for side, runs in sides}
+    scores = {
+        side: {seed: run.scores for seed, run in runs.items() if run.scores is not None}
+        for side, runs in sides
+    }
+    claims = [judge_claim(claim, scores, rows[0].truth, maps).to_dict() for claim in CLAIMS]
     return {"cells": describe_cells(maps), "claims": claims}
 
 

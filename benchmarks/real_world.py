@@ -23,14 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import torch
-
 from benchmarks.lite0 import NETWORK, write_weights
 from benchmarks.paired import judge_published
 from benchmarks.photographs import DATA, REPORTED, Photographs
 from benchmarks.recipes import RECIPES
-from benchmarks.record import PACKAGES, record
-from benchmarks.world_figures import FinishedRow, compare, judge_labels, read_row
+from benchmarks.record import record
+from benchmarks.trainers import note_trainer, read_trainers
+from benchmarks.world_figures import FinishedRow, Judges, compare, judge_labels, read_row
 from benchmarks.world_rows import (
     DEFAULT_METHOD,
     EVIDENCE,
@@ -47,19 +46,16 @@ from cdul_edge.study.cells import Row
 from cdul_edge.study.run import run_cells
 from cdul_edge.study.run_options import parse_run_options, parse_variants
 from cdul_edge.study.variants import MethodVariant
-from cdul_edge.training.optimization import choose_device
 from cdul_edge.training.presets import ConfigChanges, make_config
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import StderrConsole
-from cdul_edge_runtime.host.files import read_json, write_json
-from cdul_edge_runtime.host.machine import describe_machine, installed_versions, usable_cores
+from cdul_edge_runtime.host.machine import usable_cores
 from cdul_edge_runtime.metrics.truth import read_truth
 from cdul_edge_runtime.pictures.images import find_images
 from cdul_edge_runtime.pictures.list_files import read_list
 
 SIMILARITIES = Path("voc2012-clip-rn50x64/similarities.npz")  # beside the photographs' folder
 RESULTS = {"final": "real_world", "tune": "real_world_tuning"}
-MACHINE = "machine.json"
 KEPT = f"{EVIDENCE}/{DEFAULT_METHOD}/none"  # whose checkpoints `benchmarks.real_deployment` exports
 
 
@@ -151,25 +147,20 @@ def run(options: argparse.Namespace) -> None:
         rows["methods"] = (*rows.get("methods", ()), *rows_of("recipes", "final", tuple(extra)))
     asked = tuple(dict.fromkeys(row for some in rows.values() for row in some))
     if asked and not options.report_only:
-        request = ask(options, world, asked, extra)
-        write_json(options.work / MACHINE, describe_trainer(options))
-        run_for(options.minutes, request)
+        request, before = ask(options, world, asked, extra), count_finished(options.work)
+        try:
+            run_for(options.minutes, request)
+        finally:
+            if count_finished(options.work) > before:
+                note_trainer(options.work, options.device, options.jobs, options.threads)
     figures = report(options, world, rows)
     name = options.results or RESULTS[world.protocol]
     record(name, figures, threads=options.threads)
 
 
-def describe_trainer(options: argparse.Namespace) -> dict[str, object]:
-    """The machine that trains, which may be another than the one that writes the report."""
-    device = choose_device(options.device)
-    on_gpu = device.type == "cuda"
-    return {
-        "device": torch.cuda.get_device_name(device) if on_gpu else "CPU",
-        "jobs": options.jobs,
-        "threads": options.threads,
-        **describe_machine(),
-        "versions": installed_versions(*PACKAGES),
-    }
+def count_finished(work: Path) -> int:
+    """Cells of a folder that have a result."""
+    return sum(1 for _ in (work / "study" / "cells").rglob("*.json"))
 
 
 class TimeIsUpError(Exception):
@@ -251,22 +242,20 @@ def report(
     parts = PARTS_OF[world.protocol]
     every = {part: (*rows_of(part, world.protocol, tuple(RECIPES)), *rows.get(part, ()))
              for part in parts}  # fmt: skip
-    table = read_truth(world.judges_truth)
+    judges = Judges.read(world.judges, world.judges_truth)
     found: dict[Row, FinishedRow] = {}
     for row in dict.fromkeys(row for some in every.values() for row in some):
-        if (one := read_row(studies, row, options.seeds, table)) is not None:
+        if (one := read_row(studies, row, options.seeds, judges)) is not None:
             found[row] = one
     figures: dict[str, object] = {
         "protocol": world.protocol,
         "photographs": len(find_images(world.photographs.train)),
         "with_truth": len(read_list(world.truth)),
-        "judged_on": len(find_images(world.judges)),
+        "judged_on": len(judges.paths),
         "classes": list(REPORTED),
         "settings": options.settings,
         "variants": options.variant,
-        "trained_on": [
-            read_json(folder / MACHINE) for folder in folders if (folder / MACHINE).is_file()
-        ],
+        "trained_on": [machine for folder in folders for machine in read_trainers(folder)],
     }
     with tempfile.TemporaryDirectory() as scratch:
         known = read_truth(world.truth)
@@ -279,8 +268,8 @@ def report(
     if world.protocol == "final":
         gains = [compare(one, found) for one in comparisons()]
         figures["comparisons"] = [gain for gain in gains if gain is not None]
-        if any(row in found for row in every["published"]):
-            figures["published"] = judge_published(studies, world.photographs, options.seeds)
+        if published := [found[row] for row in every["published"] if row in found]:
+            figures["published"] = judge_published(published)
     return figures
 
 

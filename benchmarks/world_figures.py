@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
@@ -26,11 +26,9 @@ from cdul_edge_runtime.bundle.verdict import Estimate
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.metrics.bootstrap import estimate_mean, estimate_mean_gain, estimate_mean_map
-from cdul_edge_runtime.metrics.metrics import (
-    evaluate_scores,
-    mean_average_precision,
-)
-from cdul_edge_runtime.metrics.truth import TruthTable
+from cdul_edge_runtime.metrics.metrics import evaluate_scores, mean_average_precision
+from cdul_edge_runtime.metrics.truth import TruthTable, read_truth
+from cdul_edge_runtime.pictures.images import find_images
 
 Scores = npt.NDArray[np.float32]
 Truth = npt.NDArray[np.int8]
@@ -58,12 +56,12 @@ class FinishedRow:
     """The finished cells of a row.
 
     Attributes:
-        truth: (V, 8) of the pictures that judge, the same for every row; None without scores.
+        truth: (V, 8) of the pictures that judge, the same for every row.
         runs, seconds: by seed; of the steps alone.
     """
 
     row: Row
-    truth: Truth | None
+    truth: Truth
     runs: Mapping[int, Judged]
     seconds: Mapping[int, float]
 
@@ -89,7 +87,7 @@ class FinishedRow:
     def _interval(self) -> dict[str, object]:
         """Of the mean over those seeds whose scores were kept."""
         scores = {seed: one.scores for seed, one in self.runs.items() if one.scores is not None}
-        if self.truth is None or not scores:
+        if not scores:
             return {"map_interval": [None, None]}
         interval = ends(estimate_mean_map(list(scores.values()), self.truth))
         if len(scores) == len(self.runs):
@@ -97,13 +95,30 @@ class FinishedRow:
         return {"map_interval": interval, "map_interval_seeds": list(scores)}
 
 
+class Judges(NamedTuple):
+    """The pictures that judge, and what they show: (V, 8) of the reported classes."""
+
+    paths: tuple[str, ...]
+    truth: Truth
+
+    @classmethod
+    def read(cls, pictures: Path, truth: Path) -> Judges:
+        """Of a folder or list of pictures, and a truth file."""
+        found = find_images(pictures)
+        return cls(found.paths, read_truth(truth).for_paths(found.paths, JUDGED, found.root))
+
+
 def read_row(
-    studies: Sequence[Path], row: Row, seeds: Sequence[int], table: TruthTable
+    studies: Sequence[Path], row: Row, seeds: Sequence[int], judges: Judges
 ) -> FinishedRow | None:
-    """The finished cells of a row, each from the first folder that has it; None without any."""
+    """The finished cells of a row, each from the first folder that has it; None without any.
+
+    Raises:
+        CdulEdgeError: cells of other settings than the first's, or scores of other pictures.
+    """
     runs: dict[int, Judged] = {}
     seconds: dict[int, float] = {}
-    truth: Truth | None = None
+    first: Finished | None = None
     for seed in seeds:
         cell = Cell(*row, seed)
         name = cell.path.with_suffix(".json")
@@ -111,15 +126,29 @@ def read_row(
         if study is None:
             continue
         outcome = read_finished(study / "cells" / name)
+        first = first or outcome
+        if different := _differences(first, outcome):
+            raise CdulEdgeError(
+                f"{study / 'cells' / name} was made with other settings than seed "
+                f"{first.settings.seed}: {', '.join(different)}: report these folders apart"
+            )
         seconds[seed] = outcome.measures["seconds"] or math.nan
         scores = study / "runs" / cell.path / HELD_OUT
         if not scores.is_file():
             runs[seed] = _judged_before(outcome)
             continue
         scored = PseudoLabels.read(scores)
-        truth = truth_of(scored, table) if truth is None else truth
-        runs[seed] = judge(scored, truth)
-    return FinishedRow(row, truth, runs, seconds) if runs else None
+        if scored.paths != judges.paths:
+            raise CdulEdgeError(f"{scores} holds scores of other pictures than those that judge")
+        runs[seed] = judge(scored, judges.truth)
+    return FinishedRow(row, judges.truth, runs, seconds) if runs else None
+
+
+def _differences(first: Finished, other: Finished) -> list[str]:
+    """Settings of another seed's run that differ; each folder names its own file of weights."""
+    mine = first.settings
+    settings = replace(other.settings, seed=mine.seed, weights=mine.weights)
+    return mine.differences(settings)
 
 
 def _judged_before(outcome: Finished) -> Judged:
@@ -129,12 +158,6 @@ def _judged_before(outcome: Finished) -> Judged:
     score, f1, ece = (math.nan if value is None else value for value in values)
     ap = {name: math.nan if value is None else value for name, value in outcome.ap.items()}
     return Judged(None, score, ap, f1, ece, math.nan)
-
-
-def truth_of(scored: PseudoLabels, table: TruthTable) -> Truth:
-    """(V, 8) truth of the reported classes."""
-    whole = table.for_paths(scored.paths, scored.classes, scored.root)
-    return np.asarray(whole[:, reported_columns(scored.classes)])
 
 
 def judge(scored: PseudoLabels, truth: Truth) -> Judged:
@@ -193,7 +216,7 @@ def _over_pictures(
         if (one := better.runs[seed].scores) is not None
         and (other := worse.runs[seed].scores) is not None
     }
-    if not pairs or better.truth is None:
+    if not pairs:
         return {"over_pictures": [None, None]}
     first, second = zip(*pairs.values(), strict=True)
     found: dict[str, object] = {

@@ -6,11 +6,12 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.tables.markdown import RESULTS, figures, percent, section, table
+from benchmarks.tables.photographs import count
 
 LEVELS = ("none", "10%", "50%")
 TOLD = """\
-Observed labels alone (`--labels-from observed`), drawn from the truth of 855 photographs; three
-seeds, held-out mAP of eight classes. A claim holds where the intervals over seeds and over images
+Observed labels alone (`--labels-from observed`), drawn from the truth of 855 photographs; {seeds}
+a cell, held-out mAP of eight classes. A claim holds where the intervals over seeds and over images
 both lie above 0, does not where both lie below, and cannot be told otherwise. A small network and
 few images say little against a paper.
 """
@@ -57,7 +58,14 @@ def draw_levels(cells: list[dict[str, Any]]) -> str:
         for method in dict.fromkeys(cell["method"] for cell in cells)
     ]
     heads = ("method", *(f"`{level}`" for level in levels))
-    return section("The papers' own settings on photographs", TOLD, table(heads, rows))
+    told = TOLD.format(seeds=how_many([len(cell["map"]) for cell in cells]))
+    return section("The papers' own settings on photographs", told, table(heads, rows))
+
+
+def how_many(seeds: list[int]) -> str:
+    """`1 seed`, or `1 to 3 seeds`."""
+    fewest, most = min(seeds), max(seeds)
+    return count(most, "seed") if fewest == most else f"{fewest} to {count(most, 'seed')}"
 
 
 def draw_claims(claims: list[dict[str, Any]]) -> str:

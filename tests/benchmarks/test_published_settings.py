@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from benchmarks.paired import Finding, describe_cells, judge_claim, maps_of, read_scores
+from benchmarks.paired import Finding, describe_cells, judge_claim, judge_published, maps_of
 from benchmarks.published_settings import CLAIMS, PUBLISHED, STRATEGY, VARIANTS, Claim, Side
 from benchmarks.tables.published import compared, draw_claims, draw_levels, interval
-from cdul_edge.labels.pseudo_labels import PseudoLabels
-from cdul_edge.study.cells import Cell
+from benchmarks.world_figures import FinishedRow, Judged
 from cdul_edge.study.levels import parse_level
 from cdul_edge.study.variants import METHOD_VARIANTS
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.methods import resolve_settings
-from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.verdict import Estimate
+from cdul_edge_runtime.metrics.metrics import mean_average_precision
 
 GOOD, BAD = Side("good", "only-10%"), Side("bad", "only-10%")
 CLAIM = Claim("good beats bad", GOOD, BAD)
@@ -111,25 +108,27 @@ def test_both_intervals_decide(
     assert found.verdict == verdict
 
 
-def test_scores_of_finished_runs_are_found_where_a_study_leaves_them(tmp_path: Path) -> None:
-    for seed, ended in ((0, True), (1, False)):
-        run = tmp_path / "runs" / Cell(STRATEGY, "an", "only-10%", seed).path
-        run.mkdir(parents=True)
-        PseudoLabels(
-            root=tmp_path,
-            paths=tuple(f"{i}.jpg" for i in range(80)),
-            classes=ClassList(("cat", "dog")),
-            scores=scores(0.5, seed),
-            thresholds=np.full(2, 0.5, np.float32),
-        ).write(run / "heldout_scores.parquet")
-        if ended:
-            (run / "summary.json").write_text("{}")
-    found = read_scores(tmp_path, [(STRATEGY, "an", "only-10%")], (0, 1, 2))
-    assert {side: set(by_seed) for side, by_seed in found.items()} == {Side("an", "only-10%"): {0}}
-    plain = {side: {s: one.scores for s, one in runs.items()} for side, runs in found.items()}
-    assert describe_cells(maps_of(plain, TRUTH)) == [
-        {"method": "an", "level": "only-10%", "map": {"0": 100.0}}
-    ]
+def test_rows_are_judged_with_the_scores_that_were_kept() -> None:
+    def row(method: str, noise: float, kept: tuple[int, ...]) -> FinishedRow:
+        runs = {}
+        for seed in (0, 1):
+            one = scores(noise, seed)
+            runs[seed] = Judged(
+                one if seed in kept else None, mean_average_precision(one, TRUTH), {}, 0, 0, 0
+            )
+        return FinishedRow((STRATEGY, method, "only-single-positive"), TRUTH, runs, {})
+
+    found = judge_published([row("em", 0.5, (1,)), row("an", 4.0, (0, 1))])
+    assert [cell["method"] for cell in found["cells"]] == ["em", "an"]
+    assert found["cells"][0]["map"] == {"0": 100.0, "1": 100.0}
+    ran = [claim for claim in found["claims"] if claim["verdict"] != "not run"]
+    (claim,) = ran  # EM beats AN
+    assert claim["better"] == ["em", "only-single-positive"]
+    gains = claim["gains"]
+    assert isinstance(gains, dict)
+    assert set(gains) == {"0", "1"}
+    assert claim["mean"] == pytest.approx(sum(gains.values()) / 2, abs=0.01)
+    assert claim["over_pictures"] is not None  # of seed 1 alone
 
 
 def test_a_row_of_the_table_names_a_common_level_once() -> None:
@@ -150,6 +149,7 @@ def test_cells_and_claims_are_drawn_as_they_were_found() -> None:
     drawn = draw_levels(describe_cells(maps_of(runs, TRUTH)))
     assert "| method | `only-10%` | `only-50%` |" in drawn
     assert "| `good` | 100.0 | 100.0 |" in drawn
+    assert "855 photographs; 1 to 3 seeds\na cell" in drawn
     found = [judge_claim(CLAIM, part, TRUTH).to_dict() for part in (runs, {})]
     lines = draw_claims(found).splitlines()
     assert len(lines) == 5  # the claim that was not run is left out

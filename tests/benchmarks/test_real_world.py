@@ -17,7 +17,7 @@ from benchmarks import record as record_module
 from benchmarks.photographs import DATA, REPORTED
 from benchmarks.real_world import main
 from benchmarks.recipes import RECIPES
-from benchmarks.world_figures import best_macro_f1
+from benchmarks.world_figures import Judges, best_macro_f1, read_row
 from benchmarks.world_rows import (
     DEFAULT_METHOD,
     METHODS,
@@ -30,6 +30,7 @@ from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.study import run as study_run
 from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES, split_strategy
 from cdul_edge.training.presets import make_config
+from cdul_edge_runtime.errors import CdulEdgeError
 from tests.fakes.similar_pictures import SimilarPictures, paint_similar_pictures
 from tests.fakes.study_cells import run_cells_here
 
@@ -150,6 +151,22 @@ def test_a_folder_goes_on_and_a_report_needs_no_run(
     assert more["bounds"] != []  # what an earlier call finished stays in the figures
 
 
+def test_a_machine_that_trained_nothing_is_not_named(
+    final: dict[str, Any], work: Path, benchmark_run: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(work / "study" / "cells", tmp_path / "work/study/cells")
+    (here,) = json.loads((work / "machine.json").read_text())
+    other = {**here, "device": "NVIDIA H100"}
+    shutil.copy(work / "study" / "study.json", tmp_path / "work/study")
+    (tmp_path / "work/machine.json").write_text(json.dumps(other))  # one of them, as once written
+    bounds = ("--part", "bounds", "--seeds", "0")
+    found = benchmark_run(tmp_path / "work", *bounds)
+    assert found["trained_on"] == [other]
+    (tmp_path / "work/study/cells/truth/fixed/none/seed-0.json").unlink()
+    found = benchmark_run(tmp_path / "work", *bounds)
+    assert found["trained_on"] == [other, here]
+
+
 def test_runs_of_several_folders_are_reported_together_with_their_scores_or_without(
     final: dict[str, Any], work: Path, benchmark_run: Run, tmp_path: Path
 ) -> None:
@@ -172,6 +189,32 @@ def test_runs_of_several_folders_are_reported_together_with_their_scores_or_with
     gains = {one["comparison"]: one for one in found["comparisons"]}
     gain = next(one for one in gains.values() if one["better"] == ["default", "fixed", "none"])
     assert gain["over_pictures_seeds"] == [1]
+
+
+def test_runs_of_other_settings_or_pictures_are_not_averaged(
+    final: dict[str, Any], work: Path, pictures: SimilarPictures, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(work / "study" / "cells", study / "cells")
+    row = ("default", "fixed", "none")
+    judges = Judges.read(pictures.root / "heldout", pictures.root / "heldout.csv")
+    found = read_row([study], row, (0, 1), judges)
+    assert found is not None
+    assert {str(seed): round(one.map, 2) for seed, one in found.runs.items()} == next(
+        one["seeds"] for one in final["bounds"] if one["strategy"] == "default"
+    )
+    cell = study / "cells/default/fixed/none/seed-1.json"
+    changed = json.loads(cell.read_text())
+    changed["settings"]["weights"] = "/elsewhere/lite0.safetensors"  # each folder has its own
+    cell.write_text(json.dumps(changed))
+    read_row([study], row, (0, 1), judges)
+    changed["settings"]["epochs"] = 7
+    cell.write_text(json.dumps(changed))
+    with pytest.raises(CdulEdgeError, match=r"seed-1\.json .* than seed 0: epochs 1 \(now 7\)"):
+        read_row([study], row, (0, 1), judges)
+    fewer = Judges(judges.paths[1:], judges.truth[1:])
+    with pytest.raises(CdulEdgeError, match="other pictures than those that judge"):
+        read_row([work / "study"], row, (0, 1), fewer)
 
 
 def test_checkpoints_stay_of_the_rows_that_are_kept(final: dict[str, Any], work: Path) -> None:

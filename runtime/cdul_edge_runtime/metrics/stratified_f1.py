@@ -42,6 +42,7 @@ Floats = npt.NDArray[np.floating[Any]]
 _ENDS = 18  # halvings of [0, 1] for an end of an interval: 4e-6
 _SHARES = 30  # halvings for the shares that make a figure true
 _NOTHING = (np.nan, 0.0, 1.0)  # a figure of which nothing is known, and its interval
+_TINY = 1e-200  # in place of 0 below 0
 _STEEPEST = 60.0  # the multiplier that they come from is a hyperbolic sine of at most this
 
 
@@ -147,7 +148,7 @@ def _estimate_ratio(answers: Answers, gain: Floats, cost: Floats, constant: floa
     value = _ratio(answers.sizes * shares, gain, cost, constant)
     test = _Test(answers, gain, cost, constant)
     start = np.where(np.isnan(value), 0.5, value)
-    low, high = test.find_end(start, 0.0), test.find_end(start, 1.0)
+    low, high = test.find_ends(start)
     # What the answers leave possible: every figure rises with the positives above the threshold
     # and falls with those below it.
     fewest = answers.positive
@@ -165,14 +166,14 @@ def _ratio(positives: Floats, gain: Floats, cost: Floats, constant: float) -> Fl
 
 
 class _Test:
-    """Which figures the answers do not contradict."""
+    """Which figures the answers do not contradict; both ends at once, in 2 R rows."""
 
     def __init__(self, answers: Answers, gain: Floats, cost: Floats, constant: float) -> None:
         whole = answers.sizes.sum()
         sizes, answered = answers.sizes, answers.answered
         self._gain, self._cost = gain * sizes / whole, cost * sizes / whole
         self._constant = constant / whole
-        self._shares = answers.positive / np.maximum(answered, 1)
+        self._shares = np.tile(answers.positive / np.maximum(answered, 1), (2, 1))
         needed = (gain != 0) | (cost != 0)
         self._open = needed & (answered < sizes)  # the other shares are known
         self._half_picture = 0.5 / sizes[self._open]  # as a share of its stratum
@@ -180,14 +181,14 @@ class _Test:
         self._trials = (answered * (sizes - 1) / left)[self._open]
         self._hits = self._shares[:, self._open] * self._trials
 
-    def find_end(self, inside: Floats, outside: float) -> Floats:
-        """The last figure (R,) from `inside` toward `outside` that passes."""
-        near, far = inside.copy(), np.full(len(inside), outside)
+    def find_ends(self, inside: Floats) -> tuple[Floats, Floats]:
+        """The last figures (R,) from `inside` toward 0 and toward 1 that pass."""
+        near, far = np.tile(inside, 2), np.repeat([0.0, 1.0], len(inside))
         for _ in range(_ENDS):
             middle = (near + far) / 2
             passes = self._passes(middle)
             near, far = np.where(passes, middle, near), np.where(passes, far, middle)
-        return far
+        return far[: len(inside)], far[len(inside) :]
 
     def _passes(self, figure: Floats) -> npt.NDArray[np.bool_]:
         weight = self._gain - figure[:, None] * self._cost
@@ -220,10 +221,10 @@ def _likeliest_shares(weight: Floats, target: Floats, hits: Floats, trials: Floa
         pull = multiplier[:, None] * weight
         middle = pull + trials
         root = np.sqrt(np.maximum(middle**2 - 4 * pull * hits, 0.0))
-        # Two spellings of one root: each keeps its digits where the other loses them.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            shares = np.where(middle < 0, (middle - root) / (2 * pull), 2 * hits / (middle + root))
-        return np.asarray(np.clip(np.nan_to_num(shares), 0.0, 1.0))
+        # Two spellings of one root: each keeps its digits where the other loses them, or is 0 / 0.
+        steep = (middle - root) / np.where(middle < 0, 2 * pull, -1.0)
+        flat = 2 * hits / np.maximum(middle + root, _TINY)
+        return np.asarray(np.clip(np.where(middle < 0, steep, flat), 0.0, 1.0))
 
     low = np.full(len(target), -_STEEPEST)
     high = -low
