@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from time import perf_counter
 
 import torch
@@ -26,6 +27,7 @@ from cdul_edge.training.optimization import (
     make_optimizer,
     make_schedule,
     rate_factor,
+    whole_float32,
 )
 from cdul_edge.training.probabilities import (
     ScoreScale,
@@ -117,14 +119,15 @@ class Trainer:
 
     def predict(self, pictures: Pictures, *, exact: bool = False) -> Tensor:
         """(N, C) float32 logits of the resulting network; `exact` computes in float32."""
-        return predict_logits(
-            self.result,
-            pictures,
-            self.preprocess,
-            batch_size=self.config.batch_size,
-            device=self.device,
-            precision="fp32" if exact else self.config.precision,
-        )
+        with whole_float32() if exact else nullcontext():
+            return predict_logits(
+                self.result,
+                pictures,
+                self.preprocess,
+                batch_size=self.config.batch_size,
+                device=self.device,
+                precision="fp32" if exact else self.config.precision,
+            )
 
     def find_scale(self, logits: Tensor) -> ScoreScale | None:
         """What makes the result's scores probabilities, as the pictures set aside tell.

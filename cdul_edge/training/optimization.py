@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -178,6 +179,17 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     enabled = precision in _FORMATS
     number_format = _FORMATS.get(precision, torch.bfloat16)
     return torch.autocast(device.type, number_format, enabled=enabled)
+
+
+@contextmanager
+def whole_float32() -> Iterator[None]:
+    """Convolutions of float32 as they are on a CPU: unless told, cuDNN rounds to TF32's 10 bits."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _cpu_multiplies_bf16() -> bool:

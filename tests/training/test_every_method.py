@@ -200,6 +200,21 @@ def test_a_run_with_everything_that_fine_tuning_can_do_goes_on_to_the_same_bits(
     assert len(whole.set_aside) == 16
 
 
+def test_what_decides_thresholds_is_computed_without_tf32(small: Small) -> None:
+    trainer = start_training(small, "fixed", 8, precision="bf16")
+    seen: list[tuple[bool, torch.dtype]] = []
+
+    def note(module: object, given: object, answer: Tensor) -> None:
+        seen.append((torch.backends.cudnn.allow_tf32, answer.dtype))
+
+    trainer.network.register_forward_hook(note)
+    allowed = torch.backends.cudnn.allow_tf32
+    for exact in (True, False):
+        trainer.predict(trainer.pictures, exact=exact)
+    assert set(seen) == {(False, torch.float32), (allowed, torch.bfloat16)}
+    assert torch.backends.cudnn.allow_tf32 == allowed
+
+
 @every_method
 def test_a_state_is_read_without_running_code_from_it_and_leads_to_the_same_labels(
     name: MethodName,
