@@ -129,7 +129,7 @@ def variants_of(epochs: int, with_truth: int, pictures: int) -> dict[str, Method
         LONG: MethodVariant("fixed", options=ConfigChanges(epochs=longer)),
         **{
             name: MethodVariant(
-                options.get("method") or "fixed",
+                options.get("method") or DEFAULT_METHOD,
                 options.get("labels"),
                 options=_of_the_run(options),
             )

@@ -13,11 +13,7 @@ from cdul_edge.labels.scored_pictures import (
     ScoredPictures,
     read_scored_pictures,
 )
-from cdul_edge_runtime.bundle.thresholds import (
-    read_thresholds,
-    same_threshold,
-    thresholds_to_json,
-)
+from cdul_edge_runtime.bundle.thresholds import given_thresholds, thresholds_to_json
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.metrics.doubt import LABELS_DOUBT, PREDICTIONS_DOUBT, Doubt
 from cdul_edge_runtime.metrics.expected import ExpectedReport, expect_metrics
@@ -80,7 +76,9 @@ def estimate(request: EstimateRequest, console: Console | None = None) -> Estima
     """
     console = console or LibraryConsole()
     found = read_scored_pictures(request.scores)
-    thresholds = _decide(request.threshold, found)
+    thresholds = found.thresholds
+    if request.threshold is not None:
+        thresholds = given_thresholds(request.threshold, found.classes)
     report = expect_metrics(found.scores, found.classes, thresholds, doubt_of(found))
     if found.labelled_by not in (None, UNKNOWN, CALIBRATED_STRATEGY):
         console.warn(
@@ -94,11 +92,3 @@ def estimate(request: EstimateRequest, console: Console | None = None) -> Estima
 def doubt_of(found: ScoredPictures) -> Doubt:
     """How far such scores are from probabilities on photographs: a network's, or pseudo-labels."""
     return PREDICTIONS_DOUBT if found.labelled_by is None else LABELS_DOUBT
-
-
-def _decide(threshold: float | Path | None, found: ScoredPictures) -> npt.NDArray[np.float32]:
-    if threshold is None:
-        return found.thresholds
-    if isinstance(threshold, Path):
-        return read_thresholds(threshold, found.classes)
-    return same_threshold(threshold, found.classes)

@@ -14,8 +14,7 @@ from cdul_edge_calibration.threshold_rules import ThresholdRule, fit_thresholds
 from cdul_edge_runtime.bundle.classes import name_some
 from cdul_edge_runtime.bundle.thresholds import (
     THRESHOLDS_FILE,
-    read_thresholds,
-    same_threshold,
+    given_thresholds,
     thresholds_to_json,
     write_thresholds,
 )
@@ -177,12 +176,10 @@ def _decide(
     request: EvaluateRequest, found: ScoredPictures, truth: Truth, console: Console
 ) -> _Decided:
     count, threshold = len(found.paths), request.threshold
-    if isinstance(threshold, Path):
-        values = read_thresholds(threshold, found.classes)
-        return _Decided(values, truth, count, ThresholdOrigin("given", str(threshold)))
     if threshold is not None:
-        values = same_threshold(threshold, found.classes)
-        return _Decided(values, truth, count, ThresholdOrigin("given", f"{threshold:g}"))
+        values = given_thresholds(threshold, found.classes)
+        name = str(threshold) if isinstance(threshold, Path) else f"{threshold:g}"
+        return _Decided(values, truth, count, ThresholdOrigin("given", name))
     if request.fit_thresholds is None:
         return _Decided(found.thresholds, truth, count, ThresholdOrigin("own"))
     rule, pictures = ThresholdRule.parse(request.fit_thresholds), request.fit_pictures

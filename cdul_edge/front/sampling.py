@@ -21,7 +21,7 @@ import numpy.typing as npt
 from cdul_edge.front.sheet import SHEET, Question, holds_sheet, read_sheet, write_sheet, written
 from cdul_edge.labels.scored_pictures import ScoredPictures, read_scored_pictures
 from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.bundle.thresholds import read_thresholds, same_threshold
+from cdul_edge_runtime.bundle.thresholds import given_thresholds
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import refuse_existing
@@ -174,10 +174,8 @@ class Population:
         if twice is not None:
             raise CdulEdgeError(f"the scores name {twice!r} twice: each picture counts once")
         thresholds = found.thresholds
-        if isinstance(threshold, Path):
-            thresholds = read_thresholds(threshold, found.classes)
-        elif threshold is not None:
-            thresholds = same_threshold(threshold, found.classes)
+        if threshold is not None:
+            thresholds = given_thresholds(threshold, found.classes)
         digest = hashlib.sha256("\0".join(ranked).encode()).digest()
         return cls(ranked, found.classes, found.scores[order], thresholds, found.root, digest)
 

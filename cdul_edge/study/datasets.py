@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from cdul_edge.demo.world import paint_world
 from cdul_edge.labelling.encode.prompts import DEFAULT_TEMPLATE, read_prompts
@@ -15,10 +15,10 @@ from cdul_edge.labelling.imported.similarity_files import read_similarities
 from cdul_edge.study.data import DrawnWorld, KnownSimilarities, Photographs, Source
 from cdul_edge.study.request import StudyRequest
 from cdul_edge_runtime.bundle.classes import ClassList, own_spelling
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 from cdul_edge_runtime.host.files import atomic_write
-from cdul_edge_runtime.metrics.truth import read_truth
-from cdul_edge_runtime.pictures.images import PictureList, find_images
+from cdul_edge_runtime.metrics.truth import TruthTable, read_truth
+from cdul_edge_runtime.pictures.images import find_images
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _paint(folder: Path, wanted: DrawnWorld, seed: int) -> Source:
 
 
 def _open(folder: Path, source: Source, judged: Sequence[str] | None) -> Dataset:
-    """Read the truth once: a study may go on where its source has gone."""
+    """Copy the truth once: a study may go on where its source has gone, not where it changed."""
     if isinstance(source, KnownSimilarities):
         classes = read_similarities(source.similarities, source.made_with).classes
     else:
@@ -104,14 +104,49 @@ def _open(folder: Path, source: Source, judged: Sequence[str] | None) -> Dataset
         dataset.val_truth: (source.val, source.truth, dataset.judged),
     }
     found = {}
-    for copy, (images, truth, _) in wanted.items():
-        if not copy.is_file():
-            pictures, table = find_images(images), read_truth(truth, difficult=source.difficult)
-            found[copy] = table.for_paths(pictures.paths, classes, pictures.root), pictures
+    for copy, (images, truth, names) in wanted.items():
+        if copy.is_file():
+            _refuse_changed(copy, source, truth, images, classes, names)
+        else:
+            found[copy] = _read_copy(source, truth, images, classes, names)
     # Nothing is written before all can be read: a wrong file can be replaced by another.
-    for copy, (labels, pictures) in found.items():
-        _write_truth(copy, labels, pictures, classes, wanted[copy][2])
+    for copy, table in found.items():
+        _write_truth(copy, table)
     return dataset
+
+
+def _read_copy(
+    source: Source, truth: Path, images: Path, classes: ClassList, judged: Sequence[str] | None
+) -> TruthTable:
+    """What the pictures show, unknown in the classes that figures are not about."""
+    pictures, table = find_images(images), read_truth(truth, difficult=source.difficult)
+    labels = table.for_paths(pictures.paths, classes, pictures.root)
+    if judged is not None:
+        labels = np.where([name in judged for name in classes], labels, np.int8(-1))
+    return TruthTable(paths=pictures.paths, classes=tuple(classes), labels=labels)
+
+
+def _refuse_changed(
+    copy: Path,
+    source: Source,
+    truth: Path,
+    images: Path,
+    classes: ClassList,
+    judged: Sequence[str] | None,
+) -> None:
+    """Cells that are finished were judged by the copy; where its source has gone, it counts."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CdulEdgeWarning)  # said when the copy was made
+        try:
+            now = _read_copy(source, truth, images, classes, judged)
+        except CdulEdgeError:
+            return
+    then = read_truth(copy)
+    if then.paths != now.paths or then.classes != now.classes or (then.labels != now.labels).any():
+        raise CdulEdgeError(
+            f"{truth}, its pictures or the classes have changed since {copy} was made of them: "
+            "choose another --out"
+        )
 
 
 def _own_names(judged: Sequence[str] | None, classes: ClassList) -> tuple[str, ...] | None:
@@ -126,15 +161,7 @@ def _own_names(judged: Sequence[str] | None, classes: ClassList) -> tuple[str, .
     return names
 
 
-def _write_truth(
-    copy: Path,
-    labels: npt.NDArray[np.int8],
-    pictures: PictureList,
-    classes: ClassList,
-    judged: tuple[str, ...] | None,
-) -> None:
-    if judged is not None:
-        labels = np.where([name in judged for name in classes], labels, np.int8(-1))
+def _write_truth(copy: Path, table: TruthTable) -> None:
     with atomic_write(copy) as temporary, temporary.open("wb") as file:
-        names = np.array(pictures.paths)
-        np.savez(file, names=names, classes=np.array(tuple(classes)), labels=labels)
+        names, classes = np.array(table.paths), np.array(table.classes)
+        np.savez(file, names=names, classes=classes, labels=table.labels)

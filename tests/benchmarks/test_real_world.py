@@ -28,7 +28,7 @@ from benchmarks.world_rows import (
 )
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.study import run as study_run
-from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES, split_strategy
+from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES, MethodVariant, split_strategy
 from cdul_edge.training.presets import make_config
 from cdul_edge_runtime.errors import CdulEdgeError
 from tests.fakes.similar_pictures import SimilarPictures, paint_similar_pictures
@@ -284,6 +284,7 @@ def test_the_best_thresholds_by_hand() -> None:
 def test_every_row_and_recipe_is_one_that_a_study_knows() -> None:
     own = variants_of(20, 855, 1697)
     assert own["fixed-as-many-steps"].options == {"epochs": 40}
+    assert own["base"] == MethodVariant(DEFAULT_METHOD)  # what training does unasked
     assert not set(own) & set(METHOD_VARIANTS)
     assert {"fixed", "cdul", "an", "ls", "role", "plmcl", "g2netpl", "em", "em-apl", "vlpl", "ll-r",
             "ll-ct", "asl", "pu-mlc", "wan", "partial-bce"} <= set(METHODS)  # fmt: skip

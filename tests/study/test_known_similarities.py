@@ -252,3 +252,32 @@ def test_checkpoints_of_chosen_rows_stay(
     run_cells(request_for(rows=rows, keep_rows=rows[1:]), quiet)
     kept = [path.relative_to(folder / "runs").parts[0] for path in folder.rglob("checkpoint.pt")]
     assert kept == ["truth"]
+
+
+def test_truth_or_classes_that_changed_under_a_study_are_refused(
+    request_for: Callable[..., StudyRequest],
+    folder: Path,
+    quiet: Console,
+    in_this_process: list[str],
+    tmp_path: Path,
+) -> None:
+    """The strategy `truth` asks no CLIP, whose folder would notice other classes."""
+    own = paint_similar_pictures(tmp_path / "own")
+    data = KnownSimilarities(own.similarities, own.train, own.known, own.truth, own.truth)
+    request = request_for(data=data, rows=(("truth", "fixed", "none"),))
+    run_cells(request, quiet)
+    run_cells(request, quiet)
+    assert len(in_this_process) == 1
+    held, stored = own.truth.read_text(), dict(np.load(own.similarities))
+    own.truth.write_text(held.replace('"red"', '"green"'))
+    with pytest.raises(CdulEdgeError, match=r"heldout\.csv, .* changed since .*val_truth"):
+        run_cells(request, quiet)
+    own.truth.write_text(held)
+    np.savez(own.similarities, **{**stored, "classes": stored["classes"][::-1]})
+    with pytest.raises(CdulEdgeError, match=r"classes have changed since .*: choose another --out"):
+        run_cells(request, quiet)
+    np.savez(own.similarities, **stored)
+    for file in own.train.iterdir():
+        file.unlink()  # finished cells need no pictures
+    run_cells(request, quiet)
+    assert len(in_this_process) == 1

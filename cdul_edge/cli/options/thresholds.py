@@ -24,9 +24,6 @@ def parse_threshold(text: str) -> float | Path:
 
 def read_given(given: str, classes: ClassList) -> npt.NDArray[np.float32]:
     """(C,) thresholds; a number outside [0, 1] or a faulty file is a `CdulEdgeError`."""
-    from cdul_edge_runtime.bundle.thresholds import read_thresholds, same_threshold
+    from cdul_edge_runtime.bundle.thresholds import given_thresholds
 
-    threshold = parse_threshold(given)
-    if isinstance(threshold, Path):
-        return read_thresholds(threshold, classes)
-    return same_threshold(threshold, classes)
+    return given_thresholds(parse_threshold(given), classes)

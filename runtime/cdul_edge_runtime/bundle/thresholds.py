@@ -225,6 +225,17 @@ def write_thresholds(file: Path, thresholds: Floats, classes: ClassList) -> None
     write_json(file, dict(zip(classes, thresholds_to_json(thresholds), strict=True)))
 
 
+def given_thresholds(given: float | Path, classes: ClassList) -> npt.NDArray[np.float32]:
+    """(C,) thresholds that somebody gave: one for all classes, or a file of them.
+
+    Raises:
+        CdulEdgeError: as `same_threshold` and `read_thresholds`.
+    """
+    if isinstance(given, Path):
+        return read_thresholds(given, classes)
+    return same_threshold(given, classes)
+
+
 def same_threshold(threshold: float, classes: ClassList) -> npt.NDArray[np.float32]:
     """One threshold for every class, (C,); outside [0, 1] it is a `CdulEdgeError`."""
     if not 0 <= threshold <= 1:
