@@ -76,10 +76,12 @@ def make_average(network: nn.Module, config: TrainConfig) -> AveragedModel | Non
         return None
 
     def follow(means: _Tensors, values: _Tensors, done: Tensor | int) -> None:
-        decay = ema_decay(int(done), config)
+        # Counted on the CPU: to read `done` would make every step wait for the GPU.
+        decay = ema_decay(int(average.n_averaged), config)
         get_ema_multi_avg_fn(decay)(means, values, done)  # type: ignore[no-untyped-call]
 
-    return AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
+    average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
+    return average
 
 
 def ema_decay(done: int, config: TrainConfig) -> float:

@@ -152,6 +152,17 @@ def test_a_mean_starts_at_the_first_weights_and_moves_by_its_decay(
     assert found.item() == pytest.approx(second)
 
 
+def test_a_mean_moves_without_reading_a_number_from_the_device() -> None:
+    network = nn.Linear(1, 1, bias=False)
+    mean = make_average(network, TrainConfig(ema_decay=0.9, ema_warmup=True))
+    assert mean is not None
+    assert mean.multi_avg_fn is not None
+    mean.update_parameters(network)
+    values, on_device = [torch.zeros(1)], torch.ones(1, dtype=torch.long, device="meta")
+    mean.multi_avg_fn(values, [torch.ones(1)], on_device)  # nothing can be read from "meta"
+    assert values[0].item() == pytest.approx(9 / 11)
+
+
 def test_without_a_decay_there_is_no_mean() -> None:
     assert make_average(nn.Linear(1, 1), TrainConfig(ema_warmup=True)) is None
 
