@@ -38,15 +38,15 @@ def photograph_rows(world: RealWorld) -> list[Row]:
 
 
 def draw_bounds(world: RealWorld | None) -> str:
-    """What truth instead of free labels brings; empty where that was not run."""
+    """What truth instead of free labels brings, by one method; empty where that was not run."""
     if world is None:
         return ""
-    truth = world.learned("truth", "fixed")
-    same = world.learned("default@with-truth", world.default_method)
-    if truth is None:
-        return ""
-    free = "" if same is None else f", from their free labels {seeds(same)}"
-    return f"From the truth of {world.with_truth} of them it reaches {seeds(truth)}{free}. "
+    for method in (world.default_method, "fixed"):
+        if (truth := world.learned("truth", method)) is not None:
+            same = world.learned("default@with-truth", method)
+            free = "" if same is None else f", from their free labels {seeds(same)}"
+            return f"From the truth of {world.with_truth} of them it reaches {seeds(truth)}{free}. "
+    return ""
 
 
 def draw_device() -> str:

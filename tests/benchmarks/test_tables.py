@@ -89,6 +89,16 @@ def test_the_readme_begins_with_photographs_and_leaves_no_empty_row(results: Pat
     assert told in readme_page.draw_summary().splitlines()  # no free labels of those were run
 
 
+def test_truth_and_free_labels_are_compared_by_the_same_method(results: Path) -> None:
+    own = gain("free labels of all, default method, against truth, fixed", 3.0)
+    bounds = [learned("truth", map_=76.0), learned("default@with-truth", "distill", map_=78.0)]
+    world = {**WORLD, "bounds": bounds, "comparisons": [own]}
+    write(results, "real_world", world)
+    assert "it reaches 76.0 ± 0.4.\n" in readme_page.draw_summary()
+    write(results, "real_world", {**world, "bounds": [*bounds, learned("truth", "distill")]})
+    assert "it reaches 78.0 ± 0.4, from their free labels 78.0 ± 0.4." in readme_page.draw_summary()
+
+
 def test_the_readme_shows_only_the_rows_that_were_run(results: Path) -> None:
     write(results, "real_world", {**WORLD, "strategies": [], "methods": [], "bounds": []})
     assert "EfficientNet" not in readme_page.draw_summary()
