@@ -14,10 +14,13 @@ import cdul_edge
 from cdul_edge.front.export_run import ExportRunRequest, export_run
 from cdul_edge.labelling import Scoring
 from cdul_edge.training.config import METHODS, MethodName, TrainConfig
+from cdul_edge.training.probabilities import ScoreScale, apply_scale
 from cdul_edge.training.request import EvaluationOptions
 from cdul_edge.training.run_folder import RunConfig, load_run
 from cdul_edge.training.summary import RunSummary
 from cdul_edge_runtime.classifier import Classifier
+from tests.training.test_every_method import FINE_TUNING, start_training
+from tests.training.test_every_method import train as train_epochs
 from tests.training.test_train import cut_after
 
 pytestmark = pytest.mark.gpu
@@ -68,6 +71,24 @@ def test_two_devices_learn_the_same_in_float32(train: Train, tmp_path: Path) -> 
     for name, values in cpu.items():
         # Three steps of AdamW at a rate of 1e-3, whose sign may differ where a gradient is zero.
         assert (values.float() - cuda[name].float()).abs().max() <= 2 * 3 * 1e-3, name
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_everything_that_fine_tuning_can_do_runs_there(
+    small: Callable[..., TrainConfig], precision: str
+) -> None:
+    trainer = start_training(small, "cdul", 256, device="cuda", precision=precision, **FINE_TUNING)
+    train_epochs(trainer, 4)
+    before = trainer.predict(trainer.pictures, exact=True)
+    scale = trainer.find_scale(before) or ScoreScale(2.0, np.zeros(3))
+    kept = trainer.checkpoint(
+        classes=[], plan={}, settings={}, labels_sha256="", scale=scale
+    ).result
+    apply_scale(trainer.result, scale)
+    after = trainer.predict(trainer.pictures, exact=True)
+    torch.testing.assert_close(after, scale.logits(before), rtol=1e-3, atol=1e-3)
+    for name, values in trainer.result.state_dict().items():
+        assert torch.equal(kept[name], values), name
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])

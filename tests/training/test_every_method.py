@@ -107,7 +107,9 @@ def paint_squares(
     return StoredPictures(torch.from_numpy(pixels)), present
 
 
-def start_training(small: Small, method: MethodName, count: int, **changes: Any) -> Trainer:
+def start_training(
+    small: Small, method: MethodName, count: int, *, device: str = "cpu", **changes: Any
+) -> Trainer:
     """A trainer on `count` squares whose labels, above 0.8 and below 0.2, are right."""
     settings = {**changes.pop("method_settings", {})}
     if method == "ccd":
@@ -121,7 +123,7 @@ def start_training(small: Small, method: MethodName, count: int, **changes: Any)
     supervision = know(scores, cosines=0.2 * scores.round(), epochs=config.epochs)
     return Trainer(
         network, make_method(config, supervision), pictures,
-        preprocess=plan.preprocess, config=config, device=torch.device("cpu"),
+        preprocess=plan.preprocess, config=config, device=torch.device(device),
     )  # fmt: skip
 
 
@@ -150,7 +152,7 @@ def test_squares_are_told_apart_that_were_never_seen(small: Small, name: MethodN
 def test_a_run_cut_after_an_epoch_goes_on_to_the_same_bits(
     small: Small, tmp_path: Path, name: MethodName
 ) -> None:
-    options = {"epochs": 3, "method_settings": EAGER.get(name, {})}
+    options: dict[str, Any] = {"epochs": 3, "method_settings": EAGER.get(name, {})}
     torch.manual_seed(0)
     whole = start_training(small, name, 12, **options)
     first = as_bytes(whole.method)
@@ -173,15 +175,18 @@ def test_a_run_cut_after_an_epoch_goes_on_to_the_same_bits(
         assert at_the_cut != first
 
 
+FINE_TUNING: dict[str, Any] = {
+    "weights": "default", "epochs": 4, "batch_size": 64, "flip": True, "shift": 0.1, "color": 0.2,
+    "zoom_in": 0.3, "zoom_out": 0.2, "mixup": 0.5, "ema_decay": 0.9, "ema_warmup": True,
+    "freeze_trunk_epochs": 2, "freeze_norms": True, "freeze_depth": 0.5, "set_aside": 16,
+    "gradient_clip": 1.0,
+}  # fmt: skip
+
+
 def test_a_run_with_everything_that_fine_tuning_can_do_goes_on_to_the_same_bits(
     small: Small, tmp_path: Path
 ) -> None:
-    options = {
-        "weights": "default", "epochs": 4, "optimizer": "sgd", "batch_size": 64, "flip": True,
-        "shift": 0.1, "color": 0.2, "zoom_in": 0.3, "zoom_out": 0.2, "mixup": 0.5,
-        "ema_decay": 0.9, "ema_warmup": True, "freeze_trunk_epochs": 2, "freeze_norms": True,
-        "freeze_depth": 0.5, "set_aside": 16, "gradient_clip": 1.0,
-    }  # fmt: skip
+    options: dict[str, Any] = {**FINE_TUNING, "optimizer": "sgd"}
     whole = start_training(small, "cdul", 256, **options)
     train(whole, 1)
     for epoch in (1, 2, 3):  # the trunk is frozen, thawed with this epoch, thawed
