@@ -22,7 +22,8 @@ def draw_expected() -> str:
     told = (
         "`evaluate` without truth beside the truth, in percent, with 95 % intervals. The doubt "
         "about labels was chosen on the first two rows, that about networks on a linear probe and "
-        "a short run that learned from the other photographs."
+        "a short run that learned from the other photographs. The network is one that learned free "
+        "labels with `fixed`, on held-out photographs that nothing was chosen on."
     )
     return section("Estimates without truth", told, table(heads, rows))
 
