@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from benchmarks.tables.pages import BEGIN, END, PAGES, Page
 from cdul_edge.cli import app
+from cdul_edge.training.config import METHODS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
@@ -73,6 +74,12 @@ def test_the_figures_shown_are_those_of_the_result_files(page: Page) -> None:
     text = page.file.read_text(encoding="utf-8")
     assert (BEGIN in text, END in text) == (page.marked, page.marked)
     assert text == page.fill(), "run `python -m benchmarks.tables`"
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/methods.md"])
+def test_as_many_ways_to_learn_are_promised_as_there_are(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert re.findall(r"one of (\d+) ways", text) == [str(len(METHODS))]
 
 
 def test_every_page_of_the_documentation_is_in_its_navigation() -> None:

@@ -84,6 +84,17 @@ def test_a_labels_folder_is_shown_on_one_screen_and_whole_as_json(labels: Path) 
     assert manifest["inputs"]["paths_sha256"] not in result.stdout
 
 
+def test_what_was_fitted_for_every_class_is_in_the_json_only(labels: Path) -> None:
+    file = labels / "manifest.json"
+    manifest = read_json(file)
+    manifest["pseudo_labels"] |= {"strategy": "evidence", "splits": {"red": {"slope": 11.3217}}}
+    write_json(file, manifest)
+    shown = CliRunner().invoke(app, ["info", str(labels)]).stdout
+    assert "strategy evidence, temperature 0.01" in shown
+    assert "11.3217" not in shown
+    assert facts(labels)["pseudo_labels"] == manifest["pseudo_labels"]
+
+
 def test_of_skipped_pictures_the_first_is_named_and_never_predicted_classes_are_told(
     labels: Path,
 ) -> None:

@@ -81,11 +81,11 @@ def _views(manifest: LabelsManifest) -> str:
 
 
 def _brief(settings: Mapping[str, object]) -> str:
-    """`name value, name value`; the strategy first, digests and what is not set left out."""
+    """`name value, name value`; strategy first, no digests, no fits by class, nothing unset."""
     shown = []
     for name in sorted(settings, key=lambda name: name != "strategy"):
         value = settings[name]
-        if value is None or _DIGEST.fullmatch(str(value)):
+        if value is None or isinstance(value, Mapping) or _DIGEST.fullmatch(str(value)):
             continue
         shown.append(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}")
     return ", ".join(shown)

@@ -154,6 +154,7 @@ def create_network(
     elif build.family == "timm" and names_file(weights):
         console.say(load_file(network, name, weights))
     _probe(network, name, classes, preprocess, own_size=own_size)
+    _refuse_cut_patches(network, name, preprocess)
     return network, NetworkPlan(build, preprocess)
 
 
@@ -215,3 +216,17 @@ def _probe(
         raise CdulEdgeError(
             f"{name} answers with shape {tuple(answer.shape)}, expected (1, {classes}){pooled}"
         )
+
+
+def _refuse_cut_patches(network: nn.Module, name: str, preprocess: Preprocess) -> None:
+    """timm's plain vision transformers pass over the pixels that fill no whole patch."""
+    patch = getattr(getattr(network, "patch_embed", None), "patch_size", None)
+    sides = patch if isinstance(patch, tuple) else (patch, patch)
+    for size, side in zip((preprocess.height_px, preprocess.width_px), sides, strict=True):
+        if isinstance(side, int) and size % side:
+            fitting = size // side * side
+            near = f"{fitting} or {fitting + side}" if fitting else str(side)
+            raise CdulEdgeError(
+                f"{name} sees whole patches of {side} px only, and {size} px leave {size % side} "
+                f"over: choose another --image-size, such as {near}"
+            )

@@ -68,12 +68,14 @@ def load_trunk_weights(network: nn.Module, name: str, weights: str, head: str) -
     trunk = {key for key in wanted if not key.startswith(f"{head}.")}
     if not any(BRANCH in key for key in kept):  # a plain network's weights go beside new branches
         trunk = {key for key in trunk if BRANCH not in key}
-    differing = sorted(trunk ^ set(kept))
-    differing += sorted(k for k in trunk & set(kept) if kept[k].shape != wanted[k].shape)
-    if differing:
+    missing = sorted(k for k in trunk if k not in kept or kept[k].shape != wanted[k].shape)
+    foreign = sorted(set(kept) - trunk)
+    if missing or foreign:
+        what = "are missing or of another shape" if missing else "of the file have no place in it"
+        count = f"{len(missing)} of {len(trunk)}" if missing else str(len(foreign))
         raise CdulEdgeError(
-            f"the weights {weights} do not fit {name} at this input size: {len(differing)} of "
-            f"{len(trunk)} tensors differ, such as {differing[0]}: give weights of this network"
+            f"the weights {weights} do not fit {name} at this input size: {count} tensors {what}, "
+            f"such as {(missing or foreign)[0]}: give weights of this network"
         )
     network.load_state_dict(kept, strict=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from cdul_edge.clip.tensor_files import TensorFileError, read_tensors
@@ -22,7 +23,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """Tensors by name from a state dict, also one inside a checkpoint; no code of it is run.
 
     Raises:
-        CdulEdgeError: no such file, or one that holds no state dict.
+        CdulEdgeError: no such file, one that holds no state dict, or values that are not finite.
     """
     if not path.is_file():
         raise CdulEdgeError(f"the weights {path} do not exist: check --weights")
@@ -39,4 +40,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
     tensors = isinstance(content, dict) and all(isinstance(v, Tensor) for v in content.values())
     if not content or not tensors:
         raise CdulEdgeError(f"{path} holds no state dict of tensors: give weights of a network")
+    for key, value in content.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise CdulEdgeError(
+                f"the weights {path} are not finite in {key}: give weights of a run that did not "
+                "diverge"
+            )
     return {str(key).removeprefix("module."): value for key, value in content.items()}

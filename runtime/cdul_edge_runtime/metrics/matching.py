@@ -55,7 +55,8 @@ def find_rows(
     Args:
         whose: what the known pictures are those of, for messages: "the truth".
         root: the folder that relative `asked` paths lie in, where that is known; a known path that
-            names another one is `doubtful`.
+            names another one is `doubtful`. Names without a picture ending are no files, so they
+            lie in no folder.
 
     Raises:
         CdulEdgeError: a name that fits several known pictures, or two that fit the same.
@@ -74,7 +75,7 @@ def find_rows(
             continue
         _refuse_shared(taken, row, path, whose)
         rows[position], found[position] = row, True
-        whole = path if root is None else posixpath.join(root.as_posix(), path)
+        whole = posixpath.join(root.as_posix(), path) if root and _is_file_name(path) else path
         if not _agree(_folders(clean_path(whole)), finder.folders(row)):
             doubtful.append(Pair(whole, known[row]))
     return Matches(rows, found, tuple(elsewhere), tuple(doubtful))
@@ -154,6 +155,10 @@ def _shared(first: Sequence[str], second: Sequence[str]) -> int:
 
 def _agree(first: Sequence[str], second: Sequence[str]) -> bool:
     return _shared(first, second) == min(len(first), len(second))
+
+
+def _is_file_name(path: str) -> bool:
+    return posixpath.splitext(path)[1].lower() in SUFFIXES
 
 
 def _stem(clean: str) -> str:

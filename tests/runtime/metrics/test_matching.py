@@ -99,3 +99,11 @@ def test_two_classes_that_mean_one_column_are_refused() -> None:
         TruthTable(("hot_dog", "cat"), ("1.jpg",), np.array([[1, 0]], dtype=np.int8)).for_paths(
             ["1.jpg"], ClassList(("hot dog", "hotdog"))
         )
+
+
+@pytest.mark.parametrize(("asked", "doubtful"), [("1.jpg", 1), ("1", 0), ("2008.1", 0)])
+def test_a_name_that_is_no_file_lies_in_no_folder(asked: str, doubtful: int) -> None:
+    known = ["train/1.jpg", "train/2008.1.jpg"]
+    matches = find_rows(known, [asked], whose="the truth", root=Path("/here"))
+    assert matches.found.all()
+    assert len(matches.doubtful) == doubtful

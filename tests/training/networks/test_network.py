@@ -110,7 +110,16 @@ def test_what_does_not_exist_or_fit_is_refused(settings: dict[str, Any], message
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.pth"
     torch.save({"layer.weight": torch.zeros(2)}, file)
-    with pytest.raises(CdulEdgeError, match="do not fit squeezenet1_1"):
+    # squeezenet1_1 has 26 convolutions, each with a bias; the last is the head
+    with pytest.raises(CdulEdgeError, match=r"do not fit squeezenet1_1 .* 50 of 50 tensors are"):
+        create_network(config(weights=str(file)), 3)
+
+
+def test_weights_with_layers_that_the_network_lacks_are_refused(tmp_path: Path) -> None:
+    source, _ = create_network(config(), 7)
+    file = tmp_path / "more.pth"
+    torch.save(source.state_dict() | {"features.99.weight": torch.zeros(2)}, file)
+    with pytest.raises(CdulEdgeError, match=r" 1 tensors of the file .* such as features\.99"):
         create_network(config(weights=str(file)), 3)
 
 

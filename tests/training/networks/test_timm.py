@@ -157,6 +157,13 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path: Path) -> None:
         create_network(config(weights=str(file)), 3)
 
 
+def test_a_file_whose_values_are_not_finite_is_refused(tmp_path: Path) -> None:
+    source, _ = create_network(config(), 7)
+    spoiled = {"layer1.0.conv1.weight": torch.full((2, 2), torch.nan)}
+    with pytest.raises(CdulEdgeError, match=r"not finite in layer1\.0\.conv1\.weight"):
+        create_network(save_weights(tmp_path / "spoiled.pth", source, **spoiled), 3)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -167,6 +174,10 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path: Path) -> None:
         ({"network": "timm:resnet10t.x"}, "no weights 'x' for timm:resnet10t"),
         ({"weights": "nowhere.pth"}, r"nowhere\.pth do not exist"),
         ({"network": "timm:test_vit", "height_px": 100}, "timm:test_vit .*100x160 px"),
+        (
+            {"network": "timm:vit_tiny_patch16_224", "height_px": 96, "width_px": 100},
+            "patches of 16 px only, and 100 px leave 4 over: .* such as 96 or 112",
+        ),
     ],
 )
 def test_what_does_not_exist_or_fit_is_refused(settings: dict[str, Any], message: str) -> None:
