@@ -56,24 +56,12 @@ def estimate_map_drop(fp32: Floats, scores: Floats, truth: Labels, drop: float) 
     return _interval(drop, lost, count) or Estimate(drop, -100.0, 100.0, count)
 
 
-def estimate_map(scores: Floats, truth: Labels) -> Estimate:
-    """mAP in percent with a 95 % interval, from the same draws as `estimate_map_drop`.
-
-    Its interval is wide where a class has few positives, far wider than that of a loss: two models
-    are compared by their loss on the same pictures, never by whether these intervals overlap.
-
-    Args:
-        scores: (N, C), finite.
-        truth: as for `estimate_map_drop`.
-    """
-    return estimate_mean_map([scores], truth)
-
-
 def estimate_mean_map(runs: Sequence[Floats], truth: Labels) -> Estimate:
     """The mean mAP of a few runs in percent, with a 95 % interval over pictures.
 
     Each replicate draws the same pictures for all runs. How runs differ is `estimate_mean`'s to
-    say.
+    say. The interval is wide where a class has few positives, far wider than that of a loss: two
+    models are compared by their loss on the same pictures, never by whether these overlap.
 
     Args:
         runs: R of them, (N, C) finite each.

@@ -12,7 +12,6 @@ from cdul_edge_runtime.metrics.bootstrap import (
     _student,
     _weighted_map,
     estimate_flip_rate,
-    estimate_map,
     estimate_map_drop,
     estimate_mean,
     estimate_mean_gain,
@@ -94,7 +93,7 @@ def test_the_interval_of_a_map_is_that_of_all_27_draws_of_three_pictures() -> No
         if truth[rows].any()
     ]
     low, _ = np.percentile(drawn, [2.5, 97.5])
-    found = estimate_map(scores, truth)
+    found = estimate_mean_map([scores], truth)
     assert found.value == pytest.approx(100 * (1 + 2 / 3) / 2)
     # 3 pictures widen it by (3 / 2)^0.5 x 4.3027 / 1.96, and no mAP is above 100.
     assert found.low == pytest.approx(max(0, found.value - 2.689 * (found.value - low)), abs=1)
@@ -102,16 +101,16 @@ def test_the_interval_of_a_map_is_that_of_all_27_draws_of_three_pictures() -> No
 
 
 def test_a_map_of_a_picture_says_nothing_and_without_a_positive_there_is_none() -> None:
-    one = estimate_map(np.array([[0.3]]), np.array([[1]], np.int8))
+    one = estimate_mean_map([np.array([[0.3]])], np.array([[1]], np.int8))
     assert (one.value, one.low, one.high) == (100.0, 0.0, 100.0)
-    none = estimate_map(np.full((9, 1), 0.3), np.zeros((9, 1), np.int8))
+    none = estimate_mean_map([np.full((9, 1), 0.3)], np.zeros((9, 1), np.int8))
     assert np.isnan(none.value)
     assert (none.low, none.high) == (0.0, 100.0)
 
 
 def test_the_mean_of_runs_has_one_interval_from_the_same_draws() -> None:
     truth, scores, others = equal_models(np.random.default_rng(4), 200, 3)
-    one, two = estimate_map(scores, truth), estimate_map(others, truth)
+    one, two = estimate_mean_map([scores], truth), estimate_mean_map([others], truth)
     both = estimate_mean_map([scores, others], truth)
     assert both.value == pytest.approx((one.value + two.value) / 2)
     assert estimate_mean_map([scores, scores], truth) == one
@@ -122,7 +121,7 @@ def test_the_mean_of_runs_has_one_interval_from_the_same_draws() -> None:
 
 def test_sixteen_times_the_pictures_leave_a_quarter_of_the_interval_of_a_map() -> None:
     truth, scores, _ = equal_models(np.random.default_rng(3), 800, 3)
-    few, many = (estimate_map(scores[:n], truth[:n]) for n in (50, 800))
+    few, many = (estimate_mean_map([scores[:n]], truth[:n]) for n in (50, 800))
     assert many.low < many.value < many.high
     assert (many.high - many.low) / (few.high - few.low) == pytest.approx(0.25, abs=0.1)
 
