@@ -53,7 +53,9 @@ _BLOCK = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path, help="file to write, .safetensors")
     write_weights(parser.parse_args().out)
 

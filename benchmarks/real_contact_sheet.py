@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.photographs import DATA, Photographs, reported_columns
+from cdul_edge.cli.output.complaints import warnings_in_one_line
 from cdul_edge.demo.contact_sheet import Sample, draw_contact_sheet
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -26,16 +27,19 @@ OUT = Path(__file__).parents[1] / "build" / "real_contact_sheet.png"  # git igno
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--count", type=int, default=MOST, choices=range(1, MOST + 1))
-    parser.add_argument("--seed", type=int, default=0)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bundle", type=Path, required=True, help="made by `export`")
+    parser.add_argument("--out", type=Path, default=OUT, help="PNG file to write")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with heldout/")
+    parser.add_argument("--count", type=int, default=MOST, choices=range(1, MOST + 1),
+                        metavar="N", help=f"photographs, 1 to {MOST}")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="draws others")
     options = parser.parse_args(arguments)
     try:
         photographs = Photographs(options.data)
-        with Classifier.load(options.bundle) as classifier:
+        with warnings_in_one_line(), Classifier.load(options.bundle) as classifier:
             samples = draw_samples(classifier, photographs, options.count, options.seed)
     except CdulEdgeError as error:
         print(f"real_contact_sheet: {error}", file=sys.stderr)

@@ -113,10 +113,13 @@ class DeployedRun:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, action="append", required=True)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--threads", type=int, default=2)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--run", type=Path, action="append", required=True,
+                        help="of `train`; repeat it for several seeds")  # fmt: skip
+    parser.add_argument("--data", type=Path, default=DATA, help="train/ and heldout/")
+    parser.add_argument("--threads", type=int, default=2, help="of the CPU")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     try:

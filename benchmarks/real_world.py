@@ -104,18 +104,23 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir(), "real-world"))
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir(), "real-world"),
+                        help="folder of the runs (default: %(default)s)")  # fmt: skip
     parser.add_argument("--data", type=Path, default=DATA, help="folder with train/ and heldout/")
     parser.add_argument("--similarities", type=Path, help=f"default: {SIMILARITIES} beside --data")
-    parser.add_argument("--protocol", choices=["final", "tune"], default="final")
-    parser.add_argument("--part", nargs="+", choices=[*PARTS, "all"], default=["all"])
+    parser.add_argument("--protocol", choices=["final", "tune"], default="final",
+                        help="what judges; see above (default: final)")  # fmt: skip
+    parser.add_argument("--part", nargs="+", choices=[*PARTS, "all"], default=["all"],
+                        metavar="PART", help=f"of {', '.join(PARTS)}, or all")  # fmt: skip
     parser.add_argument("--recipes", nargs="+", default=["base"], help="names, or all")
-    parser.add_argument("--variant", action="append", default=[], metavar="NAME=METHOD,…")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings")
+    parser.add_argument("--variant", action="append", default=[], metavar="NAME=METHOD,…",
+                        help="add a method with other settings, as in a study")  # fmt: skip
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
+                        help="give every run this setting of `train`")  # fmt: skip
     parser.add_argument("--weights", help="file of `benchmarks.lite0`; made where it is missing")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--jobs", type=int, default=usable_cores())
+    parser.add_argument("--jobs", type=int, default=usable_cores(), help="runs at once")
     parser.add_argument("--threads", type=int, default=1, help="of each job")
     parser.add_argument("--keep", nargs="*", default=[KEPT], metavar="STRATEGY/METHOD/LEVEL",
                         help="rows whose checkpoints stay")  # fmt: skip

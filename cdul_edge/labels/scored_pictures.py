@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,17 @@ def read_scored_pictures(path: Path) -> ScoredPictures:
     decisions. A CSV holds `image_path` and one column of scores per class; 0.5 decides.
 
     Raises:
-        CdulEdgeError: nothing there, another format, or a damaged line (with its number).
+        CdulEdgeError: nothing there, another format, a damaged line (with its number), or a picture
+            that is named twice.
     """
+    found = _read(path)
+    twice = next((one for one, count in Counter(found.paths).items() if count > 1), None)
+    if twice is not None:
+        raise CdulEdgeError(f"the scores {path} name {twice!r} twice: each picture counts once")
+    return found
+
+
+def _read(path: Path) -> ScoredPictures:
     if not path.exists():
         raise CdulEdgeError(f"{path} does not exist: give a labels folder or predictions")
     suffix = path.suffix.lower()

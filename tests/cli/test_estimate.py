@@ -113,6 +113,14 @@ def test_logits_are_refused_in_one_line(tmp_path: Path) -> None:
     assert "without truth, only probabilities can be judged" in result.stderr
 
 
+def test_a_picture_that_is_scored_twice_is_refused(tmp_path: Path) -> None:
+    scores = tmp_path / "scores.csv"
+    scores.write_text("image_path,cat,dog\na.jpg,0.3,0\nb.jpg,0.4,0\na.jpg,0.3,0\n")
+    result = evaluate(scores)
+    assert result.exit_code == 2
+    assert "name 'a.jpg' twice" in result.stderr
+
+
 def test_a_table_of_very_many_classes_shows_its_two_ends(tmp_path: Path) -> None:
     names = [f"c{number:03}" for number in range(100)]
     scores = [f"{0.5 + number / 250:.3f}" for number in range(100)]
