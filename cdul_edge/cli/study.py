@@ -33,7 +33,7 @@ def study(
     val: options.Val = None,
     truth: options.Truth = None,
     difficult: options.Difficult = "negative",
-    strategies: options.Strategies = "default,global,average,max,cdul",
+    strategies: options.Strategies = None,
     subsets: options.Subsets = None,
     methods: options.Methods = "fixed,cdul",
     variants: options.Variants = None,
@@ -64,7 +64,8 @@ def study(
     )  # fmt: skip
     own = run_options.parse_variants(variants or [])
     request = StudyRequest(
-        out=out, data=data.check(difficult), strategies=_names(strategies, tuple(STRATEGIES)),
+        out=out, data=data.check(difficult),
+        strategies=_names(strategies or own_strategies(from_similarities), tuple(STRATEGIES)),
         methods=tuple(dict.fromkeys((*_names(methods, tuple(METHOD_VARIANTS)), *own))),
         subsets=run_options.parse_subsets(subsets or []), variants=own, observed=_names(observed),
         observed_methods=None if observed_methods is None else _names(observed_methods),
@@ -153,6 +154,11 @@ def _show(result: StudyResult, json: Path | None) -> None:
 
 def _dashed(names: list[str]) -> str:
     return ", --".join(name.replace("_", "-") for name in names)
+
+
+def own_strategies(similarities: Path | None) -> str:
+    """What is compared unless asked: such a file may hold no average of the snippets."""
+    return f"default,global,{'average,' if similarities is None else ''}max,cdul"
 
 
 def _names(text: str, every: tuple[str, ...] | None = None) -> tuple[str, ...]:

@@ -64,10 +64,11 @@ Val = Annotated[Path | None, _data(help="Judge on these held-out pictures.")]
 Truth = Annotated[Path | None, _data(help="What the held-out pictures show.")]
 Difficult = Annotated[choices.Difficult, _data(help="Count VOC's difficult objects as this.")]
 Strategies = Annotated[
-    str,
+    str | None,
     _cells(
+        show_default="default,global,average,max,cdul; no average --from-similarities",
         help="Compare these ways to label: names with commas between, or all. NAME@with-truth, "
-        "NAME@without-truth and NAME@SUBSET learn from a part of the pictures."
+        "NAME@without-truth and NAME@SUBSET learn from a part of the pictures.",
     ),
 ]
 Subsets = Annotated[

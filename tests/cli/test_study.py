@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 pytest.importorskip("torch", reason="a study trains networks")
 
 from cdul_edge.cli import app
+from cdul_edge.cli.study import own_strategies
 from cdul_edge.study import DrawnWorld, StudyRequest, run
 from cdul_edge.study.outcome import Failed
 from cdul_edge_runtime.host.console import Console
@@ -185,3 +186,8 @@ def test_an_interrupted_study_leaves_no_process_and_goes_on(tmp_path: Path) -> N
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert len(metrics.read_text().splitlines()) == 40
+
+
+def test_what_similarities_of_best_and_worst_snippets_cannot_give_is_not_compared_unasked() -> None:
+    assert own_strategies(Path("similarities.npz")) == "default,global,max,cdul"
+    assert own_strategies(None) == "default,global,average,max,cdul"
