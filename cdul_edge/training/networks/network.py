@@ -133,6 +133,8 @@ def create_network(
     name, weights = settings.network, settings.weights
     preprocess = Preprocess(*input_size(settings), settings.resize)
     head, own_size = "", None
+    if weights != "none" and not names_file(weights) and not name.startswith(_CLIP):
+        console.say(f"getting the weights of {name}: downloaded once, then kept")
     if name.startswith(_CLIP):
         trunk = load_clip_trunk(name.removeprefix(_CLIP), weights)
         build = NetworkBuild("clip_resnet", layers=trunk.layers, width=trunk.width)

@@ -218,5 +218,8 @@ def test_a_download_that_fails_is_one_line_with_the_way_round(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    console = Lines()
     with pytest.raises(CdulEdgeError, match=r"could not be downloaded .*--weights FILE"):
-        create_network(config(weights="default"), 3)
+        create_network(config(weights="default"), 3, console)
+    # without a network, a minute of attempts follows
+    assert console.said == ["getting the weights of timm:test_resnet: downloaded once, then kept"]
