@@ -35,7 +35,7 @@ from benchmarks.record import median_ratio, record
 from cdul_edge.labelling import ImportRequest, label
 from cdul_edge.training import TrainConfig, TrainRequest, train
 from cdul_edge.training.networks.heads import find_heads
-from cdul_edge.training.networks.network import create_network
+from cdul_edge.training.networks.network import create_network as make_network
 from cdul_edge.training.run_folder import load_run
 from cdul_edge_calibration import CalibrateRequest, calibrate
 from cdul_edge_calibration.accuracy import score_batches
@@ -79,22 +79,22 @@ def warmed(name: str, pictures: PictureList) -> Subject:
     """Random weights, and batch statistics of photographs."""
     torch.manual_seed(0)
     settings = TrainConfig(network=f"timm:{name}", weights="none")
-    network, plan = create_network(settings, len(CLASSES))
+    model, plan = make_network(settings, len(CLASSES))
     preprocess = plan.preprocess
     mean, std = (torch.tensor(each).reshape(3, 1, 1) for each in (preprocess.mean, preprocess.std))
     shown = choose_reference(pictures, preprocess, count=REFERENCES).inputs
     images = (torch.from_numpy(shown).permute(0, 3, 1, 2).float() / 255 - mean) / std
-    for norm in (layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)):
+    for norm in (layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)):
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean: otherwise values shrink from layer to layer to nothing
-    network.train()
+    model.train()
     with torch.no_grad():
-        network(images)
-        for head in map(network.get_submodule, find_heads(network)):
+        model(images)
+        for head in map(model.get_submodule, find_heads(model)):
             assert isinstance(head.weight, torch.Tensor)  # logits of about 1, not of a fresh head
             head.weight.normal_(std=head.weight[0].numel() ** -0.5)
     thresholds = np.full(len(CLASSES), 0.5, np.float32)
-    return Subject(network.eval(), CLASSES, preprocess, thresholds)
+    return Subject(model.eval(), CLASSES, preprocess, thresholds)
 
 
 def trained_lite0(photographs: Photographs, work: Path) -> tuple[Subject, PictureList]:

@@ -216,7 +216,7 @@ def summarize(runs: Sequence[DeployedRun], threads: int) -> dict[str, object]:
         "networks": [run.network for run in runs],
         "heldout": len(runs[0].truth),
         "precisions": {name: summarize_side(runs, name) for name in runs[0].sides},
-        "torch_ms": round(fmean(run.p50_ms["torch"] for run in runs), 2),
+        "torch_ms": round(median(run.p50_ms["torch"] for run in runs), 2),
         "threads": threads,
         "runs": [
             {
@@ -252,7 +252,7 @@ def summarize_side(runs: Sequence[DeployedRun], name: str) -> dict[str, object]:
         "size_mib": round(fmean(side.size_mib for side in sides), 1),
         "float_layers": [side.float_layers for side in sides],
         "layers": runs[0].layers,
-        "p50_ms": None if None in speeds else round(fmean(s for s in speeds if s), 2),
+        "p50_ms": None if None in speeds else round(median(s for s in speeds if s), 2),
     }
 
 

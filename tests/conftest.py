@@ -32,8 +32,10 @@ for name in (
 ):
     os.environ.pop(name, None)
 os.environ.update(COLUMNS="200", LINES="50", TERM="dumb", NO_COLOR="1")
-# A shell starts jobs in the background with SIGINT ignored, and children would inherit that.
+# A shell starts jobs in the background with SIGINT ignored, and nohup with SIGHUP: children would
+# inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 Inputs = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float32]
