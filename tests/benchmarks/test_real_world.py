@@ -28,6 +28,7 @@ from benchmarks.world_rows import (
 )
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.study import run as study_run
+from cdul_edge.study.request import DECIDED
 from cdul_edge.study.variants import METHOD_VARIANTS, STRATEGIES, MethodVariant, split_strategy
 from cdul_edge.training.presets import make_config
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -289,6 +290,7 @@ def test_every_row_and_recipe_is_one_that_a_study_knows() -> None:
     assert {"fixed", "cdul", "an", "ls", "role", "plmcl", "g2netpl", "em", "em-apl", "vlpl", "ll-r",
             "ll-ct", "asl", "pu-mlc", "wan", "partial-bce"} <= set(METHODS)  # fmt: skip
     for variant in own.values():
+        assert not set(variant.options) & set(DECIDED)  # a study would refuse them
         make_config(None, **variant.options)
     for protocol, parts in PARTS_OF.items():
         for part in parts:
