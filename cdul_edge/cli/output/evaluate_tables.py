@@ -10,14 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cdul_edge.cli.output.class_tables import ENDS, MOST_CLASSES
+
 if TYPE_CHECKING:
     from cdul_edge.front.evaluation import ThresholdOrigin
     from cdul_edge_runtime.metrics.metrics import MetricsReport
-
-
-# Beyond so many classes a table of all is no overview: only its two ends are shown.
-MOST_CLASSES = 60
-ENDS = 15
 
 
 def show_report(report: MetricsReport, pictures: int, console: Console) -> None:
