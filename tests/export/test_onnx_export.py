@@ -28,6 +28,7 @@ from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import PictureList
 from cdul_edge_runtime.pictures.preprocess import Preprocess
+from tests.fakes.warm_network import warm
 
 CLASSES = ClassList(("cat", "dog", "hen"))
 PHOTOS = Path(__file__).parents[2].parent / "shared" / "data" / "photos"
@@ -60,16 +61,6 @@ def small_network(seed: int = 0) -> nn.Module:
         nn.Linear(8, 3),
     )
     return warm(network, 32)
-
-
-def warm(network: nn.Module, size_px: int) -> nn.Module:
-    """Give batch normalization statistics that are not 0 and 1."""
-    torch.manual_seed(0)
-    network.train()
-    with torch.no_grad():
-        for _ in range(3):
-            network(torch.randn(4, 3, size_px, size_px))
-    return network.eval()
 
 
 class MeanAndMax(nn.Module):

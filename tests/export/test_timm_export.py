@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import torch
 from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
 from torch import nn
 
@@ -16,18 +15,9 @@ from cdul_edge_export.reference import ReferencePictures
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.pictures.preprocess import Preprocess
+from tests.fakes.warm_network import warm
 
 CLASSES = ClassList(("cat", "dog", "hen"))
-
-
-def warm(network: nn.Module, size_px: int) -> nn.Module:
-    """Give batch normalization statistics that are not 0 and 1."""
-    torch.manual_seed(0)
-    network.train()
-    with torch.no_grad():
-        for _ in range(3):
-            network(torch.randn(4, 3, size_px, size_px))
-    return network.eval()
 
 
 def bundle_of(network: nn.Module, out: Path, size_px: int) -> Bundle:
