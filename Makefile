@@ -11,7 +11,7 @@ demo test test-hostile: export OMP_WAIT_POLICY ?= PASSIVE
 JOBS ?= auto
 test test-hostile: export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-hostile check bench docs release-check clean
+.PHONY: demo test test-hostile check bench gpu-check docs release-check clean
 
 demo: $(STAMP)  ## label, train, export, verify and predict on the drawn world
 	$(BIN)/cdul-edge demo --out demo-out --force
@@ -30,6 +30,13 @@ check: $(STAMP)  ## lint, format, types, import contracts
 
 bench: $(STAMP)  ## every benchmark on this machine; writes benchmarks/results/*.json
 	$(BIN)/python -m benchmarks --threads $(THREADS)
+
+# A lent GPU often comes with torch and without a network: `make gpu-check PYTHON=python3` takes that
+# Python as it is and makes no .venv. Options: `make gpu-check GPU_CHECK="--minutes 4"`.
+GIVEN_PYTHON := $(filter-out file default undefined,$(origin PYTHON))
+gpu-check: export PYTHONPATH := $(CURDIR):$(CURDIR)/export:$(CURDIR)/calibration:$(CURDIR)/runtime
+gpu-check: $(if $(GIVEN_PYTHON),,$(STAMP))  ## prove an NVIDIA GPU; writes benchmarks/results/gpu/*.json
+	$(if $(GIVEN_PYTHON),$(PYTHON),$(BIN)/python) -m benchmarks.gpu $(GPU_CHECK)
 
 docs: $(VENV)/.docs  ## the documentation and API reference, into build/docs; offline, strict
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir build/docs

@@ -1,0 +1,1 @@
+"""`python -m benchmarks.gpu`: one command that proves a GPU. `steps.py` lists what it does."""

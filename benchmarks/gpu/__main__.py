@@ -1,0 +1,67 @@
+"""`python -m benchmarks.gpu`: prove a GPU in one command, unattended, within a few minutes.
+
+Each step runs in a process of its own and writes benchmarks/results/gpu/NAME.json when it ends.
+Run the same command again to go on after an interruption: finished steps are not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+try:
+    import cdul_edge_runtime.errors  # noqa: F401
+except ModuleNotFoundError:
+    sys.exit("run `make gpu-check`, or set PYTHONPATH=.:export:calibration:runtime")
+
+from benchmarks.gpu.check import check
+from benchmarks.gpu.request import CheckRequest
+from cdul_edge_runtime.errors import CdulEdgeError
+
+
+def read_options(words: list[str] | None = None) -> CheckRequest:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="tiny sizes, to try the script itself; bars of speed and memory are not judged",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=8, help="that the whole check may take; 8 by default"
+    )
+    parser.add_argument(
+        "--steps", type=lambda text: tuple(text.split(",")), default=(), help="names, by commas"
+    )
+    parser.add_argument("--force", action="store_true", help="repeat steps that have a result")
+    parser.add_argument(
+        "--out", type=Path, help="folder of results instead of benchmarks/results/gpu"
+    )
+    return CheckRequest(**vars(parser.parse_args(words)))
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """SIGTERM stops the running step as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Exit status: 0 all passed, 1 something missed or did not run, 2 it cannot start."""
+    signal.signal(signal.SIGTERM, _stop)
+    request = read_options()
+    try:
+        return check(request)
+    except CdulEdgeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: run the same command again to go on", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+"""The steps of the check, in the order in which they run; what does not fit is left from the end.
+
+Importing this loads no torch: each step's module imports what it measures when it runs.
+"""
+
+from __future__ import annotations
+
+from benchmarks.gpu import tests_step
+from benchmarks.gpu.step import Step
+
+STEPS: tuple[Step, ...] = (tests_step.STEP,)
