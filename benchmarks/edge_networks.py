@@ -15,27 +15,23 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import torch
-from torch import nn
 
 from benchmarks.lite0 import NETWORK as LITE0
 from benchmarks.lite0 import write_weights
+from benchmarks.networks import REFERENCES, Subject, warmed, write_bundle
 from benchmarks.photographs import DATA, Photographs
 from benchmarks.precision_latency import take_turns
 from benchmarks.real_world import SIMILARITIES
 from benchmarks.record import median_ratio, record
 from cdul_edge.labelling import ImportRequest, label
 from cdul_edge.training import TrainConfig, TrainRequest, train
-from cdul_edge.training.networks.heads import find_heads
-from cdul_edge.training.networks.network import create_network as make_network
 from cdul_edge.training.run_folder import load_run
 from cdul_edge_calibration import CalibrateRequest, calibrate
 from cdul_edge_calibration.accuracy import score_batches
@@ -44,57 +40,20 @@ from cdul_edge_calibration.graphs.fp16 import find_fp16_hazards, to_fp16
 from cdul_edge_calibration.graphs.layers import name_nodes, work_share
 from cdul_edge_calibration.graphs.quantize import quantize_for_cpu, quantize_for_tensorrt
 from cdul_edge_calibration.graphs.tensorrt_rules import count_int8_convolutions, find_violations
-from cdul_edge_export.bundle_export import ExportRequest, export
 from cdul_edge_export.reference import ReferencePictures, choose_reference
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.bundle import Bundle
-from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import PictureList, find_images
-from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 NETWORKS = (
     LITE0, "mobilenetv4_conv_small", "mobilenetv3_small_100", "efficientnet_b0", "ghostnetv2_100",
     "mobileone_s0", "repvit_m0_9", "fastvit_t8", "regnety_004", "resnet18d", "resnet50d",
     "convnextv2_atto", "vit_tiny_patch16_224",
 )  # fmt: skip
-CLASSES = ClassList(tuple(f"class {number}" for number in range(20)))
-REFERENCES = 8  # pictures that parity and ranges are measured on
 LEARNED = 300  # photographs that the head of EfficientNet-Lite0 learns from
 CALIBRATED, CHECKED = 64, 400
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A network to measure, ready to export."""
-
-    network: nn.Module
-    classes: ClassList
-    preprocess: Preprocess
-    thresholds: npt.NDArray[np.float32]
-
-
-def warmed(name: str, pictures: PictureList) -> Subject:
-    """Random weights, and batch statistics of photographs."""
-    torch.manual_seed(0)
-    settings = TrainConfig(network=f"timm:{name}", weights="none")
-    model, plan = make_network(settings, len(CLASSES))
-    preprocess = plan.preprocess
-    mean, std = (torch.tensor(each).reshape(3, 1, 1) for each in (preprocess.mean, preprocess.std))
-    shown = choose_reference(pictures, preprocess, count=REFERENCES).inputs
-    images = (torch.from_numpy(shown).permute(0, 3, 1, 2).float() / 255 - mean) / std
-    for norm in (layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)):
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean: otherwise values shrink from layer to layer to nothing
-    model.train()
-    with torch.no_grad():
-        model(images)
-        for head in map(model.get_submodule, find_heads(model)):
-            assert isinstance(head.weight, torch.Tensor)  # logits of about 1, not of a fresh head
-            head.weight.normal_(std=head.weight[0].numel() ** -0.5)
-    thresholds = np.full(len(CLASSES), 0.5, np.float32)
-    return Subject(model.eval(), CLASSES, preprocess, thresholds)
 
 
 def trained_lite0(photographs: Photographs, work: Path) -> tuple[Subject, PictureList]:
@@ -141,20 +100,6 @@ def measure(subject: Subject, pictures: PictureList, folder: Path) -> dict[str, 
         "convolutions_in_int8": in_int8,
         "share_of_work_in_int8": round(work_share(model, ["Conv"]), 3),
     }
-
-
-def write_bundle(subject: Subject, reference: ReferencePictures, folder: Path) -> Bundle:
-    """The exported network."""
-    return export(
-        ExportRequest(
-            network=subject.network,
-            out=folder / "bundle",
-            classes=subject.classes,
-            preprocess=subject.preprocess,
-            thresholds=subject.thresholds,
-            reference=reference,
-        )
-    ).bundle
 
 
 def fp16_error(
@@ -223,7 +168,7 @@ def main() -> None:
             if name == LITE0:
                 subject, pictures = trained_lite0(photographs, folder)
             else:
-                subject = warmed(name, pictures)
+                subject = warmed(f"timm:{name}", pictures)
             found = measure(subject, pictures, folder)
             found |= measure_speed(folder, threads=options.threads, turns=options.turns)
             found["cost"] = measure_cost(folder, pictures) if name == LITE0 else None

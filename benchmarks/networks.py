@@ -1,26 +1,88 @@
-"""Bundles to measure: torchvision networks with random weights, as fast as trained ones."""
+"""Bundles to measure: networks with random weights, which are as fast as trained ones."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 import torchvision
+from torch import nn
 
+from cdul_edge.training import TrainConfig
+from cdul_edge.training.networks.heads import find_heads
+from cdul_edge.training.networks.network import create_network
 from cdul_edge_calibration.accuracy import measure_accuracy
 from cdul_edge_calibration.data.ranges import measure_ranges
 from cdul_edge_calibration.graphs.quantize import quantize_for_cpu
 from cdul_edge_export.bundle_export import ExportRequest, export
-from cdul_edge_export.reference import ReferencePictures
+from cdul_edge_export.reference import ReferencePictures, choose_reference
 from cdul_edge_runtime.bundle.bundle import Bundle, record_file
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.precision_record import Limits, PrecisionRecord
+from cdul_edge_runtime.pictures.images import PictureList
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 CLASSES = ClassList(tuple(f"class {n}" for n in range(20)))
+REFERENCES = 8  # pictures that parity, batch statistics and ranges are measured on
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network to measure, ready to export."""
+
+    network: nn.Module
+    classes: ClassList
+    preprocess: Preprocess
+    thresholds: npt.NDArray[np.float32]
+
+
+def warmed(network: str, pictures: PictureList, image_size: int | None = None) -> Subject:
+    """A `--network` with random weights, and batch statistics of these pictures."""
+    torch.manual_seed(0)
+    settings = TrainConfig(
+        network=network, weights="none", height_px=image_size, width_px=image_size
+    )
+    model, plan = create_network(settings, len(CLASSES))
+    preprocess = plan.preprocess
+    norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean: otherwise values shrink from layer to layer to nothing
+    model.train()
+    with torch.no_grad():
+        if norms:
+            model(_normalized(pictures, preprocess))
+        for head in map(model.get_submodule, find_heads(model)):
+            assert isinstance(head.weight, torch.Tensor)  # logits of about 1, not of a fresh head
+            head.weight.normal_(std=head.weight[0].numel() ** -0.5)
+    thresholds = np.full(len(CLASSES), 0.5, np.float32)
+    return Subject(model.eval(), CLASSES, preprocess, thresholds)
+
+
+def _normalized(pictures: PictureList, preprocess: Preprocess) -> torch.Tensor:
+    """(N, 3, H, W) as training sees them."""
+    mean, std = (torch.tensor(each).reshape(3, 1, 1) for each in (preprocess.mean, preprocess.std))
+    shown = choose_reference(pictures, preprocess, count=REFERENCES).inputs
+    return (torch.from_numpy(shown).permute(0, 3, 1, 2).float() / 255 - mean) / std
+
+
+def write_bundle(subject: Subject, reference: ReferencePictures, folder: Path) -> Bundle:
+    """The exported network."""
+    return export(
+        ExportRequest(
+            network=subject.network,
+            out=folder / "bundle",
+            classes=subject.classes,
+            preprocess=subject.preprocess,
+            thresholds=subject.thresholds,
+            reference=reference,
+        )
+    ).bundle
 
 
 def export_random(name: str, size_px: int, out: Path) -> tuple[Path, torch.nn.Module]:

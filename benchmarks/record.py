@@ -17,13 +17,15 @@ from cdul_edge_runtime.host.machine import describe_machine, installed_versions
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
     "cdul-edge numpy pillow onnxruntime onnxruntime-gpu onnx onnxscript torch torchvision timm "
-    "open_clip_torch pyarrow"
+    "open_clip_torch pyarrow tensorrt-rtx-cu13"
 ).split()
 
 
-def record(name: str, figures: dict[str, Any], *, threads: int | None) -> Path:
+def record(
+    name: str, figures: dict[str, Any], *, threads: int | None, folder: Path | None = None
+) -> Path:
     """Write `figures` beside machine, versions, command and commit; returns the file."""
-    path = RESULTS / f"{name}.json"
+    path = (folder or RESULTS) / f"{name}.json"
     content = {
         "benchmark": name,
         "command": "python -m " + " ".join([f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),

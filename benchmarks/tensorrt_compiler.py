@@ -1,0 +1,212 @@
+"""One ONNX file through NVIDIA's parser and compiler, in a process of its own: its peak is its own.
+
+TensorRT for RTX builds for GPUs that are not there. What it made of the graph stands in its own
+log: with detailed verbosity it prints every kernel of the engine with the ONNX nodes in it.
+
+    python -m benchmarks.tensorrt_compiler model.fp16.onnx fp16 SM86,SM89 > figures.json
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+from cdul_edge_export.engine_config import (
+    BuildSettings,
+    add_profile,
+    configure,
+    create_network,
+    parse_onnx,
+)
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.machine import peak_memory_mib
+
+_KERNEL = re.compile(
+    r"Name: .*?, LayerType: (?P<kind>\w+), Inputs: (?P<inputs>.*?), Constants: .*, "
+    r"Outputs: (?P<outputs>.*?), TacticName: .*?, StreamId: \d+, Metadata: (?P<nodes>.*)"
+)
+_NO_KERNEL = {"shape_call"}  # host code that works out sizes
+_CONVOLUTION = "correlation"
+_PAIR = ("QuantizeLinear", "DequantizeLinear")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel of an engine, as the builder's log describes it.
+
+    Attributes:
+        kind: NVIDIA's word: "correlation" is a convolution, "kgen" generated code.
+        nodes: names of the ONNX nodes in it.
+        reads_int8, writes_int8: whether an activation that goes in, or comes out, is INT8.
+    """
+
+    kind: str
+    nodes: tuple[str, ...]
+    reads_int8: bool
+    writes_int8: bool
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """What became of a graph's nodes.
+
+    Attributes:
+        kernels: of the engine.
+        kinds: how many of each kind.
+        convolutions: kernels that are convolutions.
+        convolutions_with_more: of these, how many hold other nodes too: activation or addition.
+        convolutions_in_int8: of these, how many read INT8.
+        rounding_kernels: kernels that are no convolution and end in INT8.
+        named: kernels that name the ONNX nodes in them.
+    """
+
+    kernels: int
+    kinds: dict[str, int]
+    convolutions: int
+    convolutions_with_more: int
+    convolutions_in_int8: int
+    rounding_kernels: int
+    named: int
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What NVIDIA's compiler did with one file; MiB are of this process.
+
+    Attributes:
+        message: NVIDIA's, where it refused.
+        warnings: of parser and builder, each once.
+        idle_mib: resident size before the file was read.
+    """
+
+    parsed: bool
+    built: bool
+    message: str | None
+    warnings: tuple[str, ...]
+    gpus: tuple[str, ...]
+    onnx_bytes: int
+    parse_seconds: float = 0.0
+    build_seconds: float = 0.0
+    build_cpu_seconds: float = 0.0
+    idle_mib: float | None = None
+    peak_mib: float | None = None
+    engine_bytes: int | None = None
+    network_layers: int = 0
+    fusion: Fusion | None = None
+
+
+def compile_graph(path: Path, precision: Precision, gpus: Sequence[str], threads: int) -> Compiled:
+    """Parse and build for these GPUs ("SM86"), for 1 to 8 pictures at once."""
+    import tensorrt_rtx as trt
+
+    idle = peak_memory_mib()
+    lines: list[tuple[int, str]] = []
+    builder = trt.Builder(_logger(trt, lines))
+    builder.max_threads = threads
+    network, strongly_typed = create_network(trt, builder)
+    parser = trt.OnnxParser(network, builder.logger)
+    found: dict[str, Any] = {"gpus": tuple(gpus), "onnx_bytes": path.stat().st_size}
+    started = perf_counter()
+    try:
+        parse_onnx(parser, path)
+    except CdulEdgeError:
+        return Compiled(False, False, _refusal(parser, lines), _warnings(lines, trt), **found)
+    found |= {"parse_seconds": round(perf_counter() - started, 3)}
+    found |= {"network_layers": network.num_layers}
+    config = builder.create_builder_config()
+    settings = BuildSettings(precision)
+    configure(trt, config, settings, strongly_typed=strongly_typed)
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    config.num_compute_capabilities = len(gpus)
+    for place, gpu in enumerate(gpus):
+        config.set_compute_capability(getattr(trt.ComputeCapability, gpu), place)
+    add_profile(builder, config, tuple(network.get_input(0).shape)[1:], settings.profile)
+    started, worked = perf_counter(), process_time()
+    plan = builder.build_serialized_network(network, config)
+    return Compiled(
+        parsed=True,
+        built=plan is not None,
+        message=None if plan is not None else _refusal(parser, lines),
+        warnings=_warnings(lines, trt),
+        build_seconds=round(perf_counter() - started, 2),
+        build_cpu_seconds=round(process_time() - worked, 2),
+        idle_mib=_rounded(idle),
+        peak_mib=_rounded(peak_memory_mib()),
+        engine_bytes=None if plan is None else plan.nbytes,
+        fusion=None if plan is None else count_fusion(read_kernels(text for _, text in lines)),
+        **found,
+    )
+
+
+def read_kernels(messages: Any) -> list[Kernel]:
+    """The kernels in a builder's log of detailed verbosity."""
+    found = []
+    for line in (line for message in messages for line in message.splitlines()):
+        match = _KERNEL.fullmatch(line.removeprefix("Layers:").strip())
+        if match and match["kind"] not in _NO_KERNEL:
+            nodes = tuple(re.findall(r"\[ONNX Layer: ([^\]]*)\]", match["nodes"]))
+            reads, writes = ("Datatype: Int8" in match[side] for side in ("inputs", "outputs"))
+            found.append(Kernel(match["kind"], nodes, reads, writes))
+    return found
+
+
+def count_fusion(kernels: Sequence[Kernel]) -> Fusion:
+    """What the kernels say about fusion."""
+    convolutions = [one for one in kernels if one.kind == _CONVOLUTION]
+    return Fusion(
+        kernels=len(kernels),
+        kinds=dict(Counter(one.kind for one in kernels).most_common()),
+        convolutions=len(convolutions),
+        convolutions_with_more=sum(
+            len([name for name in one.nodes if not name.endswith(_PAIR)]) > 1
+            for one in convolutions
+        ),
+        convolutions_in_int8=sum(one.reads_int8 for one in convolutions),
+        rounding_kernels=sum(one.writes_int8 and one.kind != _CONVOLUTION for one in kernels),
+        named=sum(bool(one.nodes) for one in kernels),
+    )
+
+
+def _logger(trt: Any, lines: list[tuple[int, str]]) -> Any:
+    class Logger(trt.ILogger):  # type: ignore[misc]  # the base is known at run time only
+        def log(self, severity: Any, msg: str) -> None:
+            lines.append((int(severity), msg))
+
+    logger = Logger.__new__(Logger)
+    trt.ILogger.__init__(logger)  # pybind11 wants its own to have run
+    return logger
+
+
+def _refusal(parser: Any, lines: list[tuple[int, str]]) -> str:
+    faults = [parser.get_error(index) for index in range(parser.num_errors)]
+    told = [f"{one.node_operator()} {one.node_name()}: {one.desc()}" for one in faults]
+    errors = [text for severity, text in lines if severity <= 1]
+    return " ".join(" | ".join(told or errors[-3:] or ["no reason given"]).split())
+
+
+def _warnings(lines: list[tuple[int, str]], trt: Any) -> tuple[str, ...]:
+    """Each once, with the numbers and names in it taken for the same."""
+    level = int(trt.ILogger.Severity.WARNING)
+    return tuple(dict.fromkeys(" ".join(text.split()) for found, text in lines if found == level))
+
+
+def _rounded(mib: float | None) -> float | None:
+    return None if mib is None else round(mib, 1)
+
+
+def main() -> None:
+    path, precision, gpus, threads = sys.argv[1:]
+    compiled = compile_graph(Path(path), Precision(precision), gpus.split(","), int(threads))
+    print(json.dumps(asdict(compiled)))
+
+
+if __name__ == "__main__":
+    main()
