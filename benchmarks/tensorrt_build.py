@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -25,6 +26,7 @@ import torch
 
 from benchmarks.networks import Subject, warmed, write_bundle
 from benchmarks.record import RESULTS, record
+from benchmarks.tensorrt_compiler import Compiled
 from cdul_edge.demo.world import paint_world
 from cdul_edge_calibration.data.ranges import measure_ranges
 from cdul_edge_calibration.graphs.fp16 import find_fp16_hazards, to_fp16
@@ -36,6 +38,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json
+from cdul_edge_runtime.host.json_record import parse_record
 from cdul_edge_runtime.host.machine import installed_versions
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 
@@ -95,11 +98,11 @@ def measure(
         "parity_max_error": manifest.parity.max_error,
         "export_seconds": round(perf_counter() - started, 1),
         "nodes": {each.value: len(onnx.load(files[each]).graph.node) for each in files},
-        "builds": {each.value: build(files[each], each, GPUS, threads) for each in files},
+        "builds": {each.value: asdict(build(files[each], each, GPUS, threads)) for each in files},
     }
     if name in BUILT_FOR_EVERY_GPU:
         fp16 = Precision.FP16
-        found["every_gpu"] = build(files[fp16], fp16, EVERY_GPU, threads)
+        found["every_gpu"] = asdict(build(files[fp16], fp16, EVERY_GPU, threads))
     return found
 
 
@@ -117,19 +120,21 @@ def write_files(subject: Subject, pictures: PictureList, folder: Path) -> Bundle
     return bundle
 
 
-def build(file: Path, precision: Precision, gpus: Sequence[str], threads: int) -> dict[str, Any]:
+def build(file: Path, precision: Precision, gpus: Sequence[str], threads: int) -> Compiled:
     """What `benchmarks.tensorrt_compiler` finds, or why it found nothing."""
     words = [str(file), precision.value, ",".join(gpus), str(threads)]
     command = [sys.executable, "-m", "benchmarks.tensorrt_compiler", *words]
+    fault = ""
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+        if run.returncode:
+            last = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
+            fault = f"the compiler's process died: {last}"
     except subprocess.TimeoutExpired:
-        return {"parsed": False, "built": False, "message": f"not run: over {LIMIT_S} s"}
-    if run.returncode:
-        last = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
-        return {"parsed": False, "built": False, "message": f"the compiler's process died: {last}"}
-    found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
-    return found
+        fault = f"not run: over {LIMIT_S} s"
+    if fault:
+        return Compiled(False, False, fault, (), tuple(gpus), file.stat().st_size)
+    return parse_record(Compiled, json.loads(run.stdout.splitlines()[-1]))
 
 
 def measured_before(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -105,13 +106,13 @@ class Compiled:
 
 def compile_graph(path: Path, precision: Precision, gpus: Sequence[str], threads: int) -> Compiled:
     """Parse and build for these GPUs ("SM86"), for 1 to 8 pictures at once."""
-    import tensorrt_rtx as trt
-
+    trt: Any = import_module("tensorrt_rtx")
     idle = peak_memory_mib()
     lines: list[tuple[int, str]] = []
     builder = trt.Builder(_logger(trt, lines))
     builder.max_threads = threads
-    network, strongly_typed = create_network(trt, builder)
+    made, strongly_typed = create_network(trt, builder)
+    network: Any = made  # what it is asked here, the product never asks
     parser = trt.OnnxParser(network, builder.logger)
     found: dict[str, Any] = {"gpus": tuple(gpus), "onnx_bytes": path.stat().st_size}
     started = perf_counter()
@@ -193,7 +194,7 @@ def _refusal(parser: Any, lines: list[tuple[int, str]]) -> str:
 
 
 def _warnings(lines: list[tuple[int, str]], trt: Any) -> tuple[str, ...]:
-    """Each once, with the numbers and names in it taken for the same."""
+    """Each once."""
     level = int(trt.ILogger.Severity.WARNING)
     return tuple(dict.fromkeys(" ".join(text.split()) for found, text in lines if found == level))
 

@@ -1,0 +1,79 @@
+"""NVIDIA's compiler on a network of ours, and what its log says it made of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import tensorrt_build
+from benchmarks.tensorrt_compiler import Fusion, count_fusion, read_kernels
+from cdul_edge_runtime.bundle.manifest import Precision
+
+BUILT = pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
+
+
+def kernel(kind: str, reads: str, writes: str, *nodes: str) -> str:
+    tensor = (
+        "{{ Name: t, Dimensions: [-1,8,48,48], Strides: [9,1,3,8], Datatype: {}, Format: (x) }}"
+    )
+    named = "".join(f"[ONNX Layer: {node}]" for node in nodes)
+    return (
+        f"Name: {kind}_1, LayerType: {kind}, Inputs: [ {tensor.format(reads)}], "
+        f"Constants: [ {tensor.format('Int8')}], Outputs: [ {tensor.format(writes)}], "
+        f"TacticName: __myl_0x1, StreamId: 0, Metadata: {named}"
+    )
+
+
+def test_the_log_tells_what_was_fused() -> None:
+    layers = [
+        kernel("shape_call", "Float", "Float"),
+        kernel("kgen", "UInt8", "Int8", "cast", "mul", "cast_QuantizeLinear"),
+        kernel("correlation", "Int8", "Float", "conv", "w_QuantizeLinear", "w_DequantizeLinear"),
+        kernel("correlation", "Float", "Float", "conv_2", "relu"),
+        kernel("kgen", "Float", "Float", "mean"),
+    ]
+    kernels = read_kernels(["Parsing node: conv [Conv]", "Layers:\n" + "\n".join(layers)])
+    assert count_fusion(kernels) == Fusion(
+        kernels=4,
+        kinds={"kgen": 2, "correlation": 2},
+        convolutions=2,
+        convolutions_with_more=1,
+        convolutions_in_int8=1,
+        rounding_kernels=1,
+        named=4,
+    )
+
+
+def test_three_precisions_are_built_once_and_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensorrt_build.main(["--quick", "--out", str(tmp_path)])
+    content = json.loads((tmp_path / "tensorrt_build.json").read_text())
+    assert "tensorrt-rtx-cu13" in content["versions"]
+    builds: dict[str, dict[str, Any]] = content["figures"]["clip:demo"]["builds"]
+    assert {name: (one["parsed"], one["built"]) for name, one in builds.items()} == dict.fromkeys(
+        ("fp32", "fp16", "int8"), (True, True)
+    )
+    # the demo's ModifiedResNet: a stem of three convolutions, six blocks of three, four shortcuts
+    fusions = {name: one["fusion"] for name, one in builds.items()}
+    assert [one["convolutions"] for one in fusions.values()] == [25] * 3
+    assert fusions["int8"]["convolutions_in_int8"] == 25
+    assert builds["fp16"]["onnx_bytes"] < builds["fp32"]["onnx_bytes"]
+    capsys.readouterr()
+    tensorrt_build.main(["--quick", "--out", str(tmp_path)])
+    assert "clip:demo: built before, kept" in capsys.readouterr().out
+
+
+def test_a_file_that_nvidia_refuses_stands_there_with_its_message(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    found = tensorrt_build.build(tmp_path / "model.onnx", Precision.FP32, ("SM89",), threads=1)
+    assert (found.parsed, found.built, found.gpus) == (False, False, ("SM89",))
+    assert "onnx" in (found.message or "").lower()
+
+
+def test_a_first_look_does_not_overwrite_the_figures() -> None:
+    with pytest.raises(SystemExit, match="--quick needs --out"):
+        tensorrt_build.main(["--quick"])
