@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from time import monotonic
 
-from benchmarks.gpu.machine import ask_machine, digest_sources, read_commit
+from benchmarks.gpu.machine import CheckedMachine, ask_machine, digest_sources, read_commit
 from benchmarks.gpu.plan import find_steps, make_plan, share
 from benchmarks.gpu.report import draw_table, tell_plan
 from benchmarks.gpu.request import CheckRequest
@@ -15,15 +15,19 @@ from benchmarks.gpu.step import Setting
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
-def check(request: CheckRequest) -> int:
+def check(request: CheckRequest, machine: CheckedMachine | None = None) -> int:
     """Run it; 0 where every step passed or cannot run here, 1 where one missed or did not run.
+
+    Args:
+        request: the options.
+        machine: where the check runs, if that was asked already.
 
     Raises:
         CdulEdgeError: there is no GPU, or no such step.
     """
     start = monotonic()
     steps = find_steps(request.steps_module, request.steps)
-    setting = Setting(request.device, request.quick, ask_machine())
+    setting = Setting(request.device, request.quick, machine or ask_machine())
     if setting.device == "cuda" and setting.machine.gpu is None:
         raise CdulEdgeError(
             "torch finds no CUDA device here: `nvidia-smi` shows whether the driver does; "

@@ -8,8 +8,11 @@ from __future__ import annotations
 import argparse
 import signal
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from time import monotonic
+
+import numpy as np
 
 from benchmarks.gpu.machine import CheckedMachine
 from benchmarks.gpu.plan import find_steps
@@ -51,7 +54,7 @@ def main() -> None:
     work.mkdir()
 
     def keep(outcome: Outcome, *, ended: bool = False) -> None:
-        write_json(given.folder / OUTCOME, asdict(KeptOutcome(ended, outcome)))
+        write_json(given.folder / OUTCOME, _plain(asdict(KeptOutcome(ended, outcome))))
 
     context = Context(
         device=given.device,
@@ -62,6 +65,17 @@ def main() -> None:
         keep=keep,
     )
     keep(step.run(context), ended=True)
+
+
+def _plain(value: object) -> object:
+    """The same as JSON can hold it: NumPy's numbers become Python's, and what is none, null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 if __name__ == "__main__":

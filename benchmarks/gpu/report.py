@@ -39,6 +39,8 @@ def draw_table(plan: Plan, results: Sequence[StepResult], setting: Setting) -> s
             rows.append(("", figure.name, tell_value(figure), tell_bar(figure), verdict))
         rows += [("", one, "", "", "failed") for one in result.failures]
         rows += [("", one, "", "", "left out") for one in result.notes]
+    ran = {result.benchmark for result in results}
+    rows += [(step.name, "", "", "", "interrupted") for step in plan.run if step.name not in ran]
     rows += [(step.name, why, "", "", "skipped") for step, why in plan.skipped]
     rows += [(step.name, "no time left", "", "", "not run") for step in plan.left]
     return table(("step", "figure", "value", "bar", "verdict"), rows)
