@@ -1,4 +1,4 @@
-"""`cdul-edge build`: TensorRT engines, on the machine that will run them."""
+"""`cdul-edge build`: engines, on the machine that will run them or ahead of time."""
 
 from __future__ import annotations
 
@@ -25,12 +25,36 @@ class EnginePrecision(str, Enum):
     INT8 = "int8"
 
 
+class EngineFlavor(str, Enum):
+    """With which of NVIDIA's libraries."""
+
+    AUTO = "auto"
+    TENSORRT = "tensorrt"
+    RTX = "rtx"
+
+
 BundleArgument = Annotated[Path, typer.Argument(help="Folder of the bundle.")]
 PrecisionOption = Annotated[
     list[EnginePrecision] | None,
     typer.Option(
         help="Build an engine of this precision; repeat the option for more.",
         show_default="all that the bundle has",
+    ),
+]
+FlavorOption = Annotated[
+    EngineFlavor,
+    typer.Option(
+        help="tensorrt builds for the GPU of this machine. rtx is TensorRT for RTX: it builds for "
+        "GPUs of PCs, and needs none to do so. auto is tensorrt where it and a GPU are there, and "
+        "otherwise rtx.",
+    ),
+]
+ForOption = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        help="With rtx, the GPUs to build for, by compute capability: sm86,sm89.",
+        show_default="the GPU of this machine; without one, all of Ampere and later",
     ),
 ]
 BatchMinOption = Annotated[int, typer.Option(help="Smallest batch that the engine accepts.", min=1)]
@@ -72,6 +96,8 @@ JsonOption = Annotated[
 def build(
     bundle: BundleArgument,
     precision: PrecisionOption = None,
+    flavor: FlavorOption = EngineFlavor.AUTO,
+    for_gpus: ForOption = None,
     batch_min: BatchMinOption = 1,
     batch_best: BatchBestOption = 1,
     batch_max: BatchMaxOption = 8,
@@ -95,6 +121,8 @@ def build(
         version_compatible=version_compatible,
         hardware_compatible=hardware_compatible,
         force=force,
+        flavor=flavor.value,
+        for_gpus=tuple(for_gpus.split(",")) if for_gpus is not None else (),
     )
     messages = message_console()
     _report(build_engines(request, StderrConsole(messages)), messages, json)

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     )
     from cdul_edge_runtime.backends.profile import Profile
     from cdul_edge_runtime.bundle import manifest
-    from cdul_edge_runtime.choices import DeviceRequest, PrecisionRequest, RangeMethod
+    from cdul_edge_runtime.choices import (
+        DeviceRequest,
+        FlavorRequest,
+        PrecisionRequest,
+        RangeMethod,
+    )
 
 StrPath = str | os.PathLike[str]
 
@@ -125,6 +130,8 @@ class BuildKeywords(TypedDict, total=False):
     hardware_compatible: bool
     optimization_level: int | None
     force: bool
+    flavor: FlavorRequest
+    for_gpus: tuple[str, ...]
 
 
 class VerifyKeywords(TypedDict, total=False):

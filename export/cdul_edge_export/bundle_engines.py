@@ -7,20 +7,26 @@ from pathlib import Path
 
 from cdul_edge_export.engine import build_engines, buildable_precisions
 from cdul_edge_export.engine_config import BuildSettings
+from cdul_edge_export.engine_target import choose_target
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.choices import FlavorRequest
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """TensorRT engines to build from a bundle, for this machine.
+    """TensorRT engines to build from a bundle.
 
     Attributes:
         bundle: its folder; only its engines/ folder changes.
         precisions: which of its files to build from; None is all that TensorRT can use.
+        flavor: TensorRT, for the GPU that is here; TensorRT for RTX, which needs none; "auto" is
+            the first that can be used.
+        for_gpus: compute capabilities such as "sm86" or "8.6", for TensorRT for RTX; empty is the
+            GPU that is here, and without one all that it supports but Turing, and later ones.
         profile: the batch sizes that the engines take.
         workspace_mib: most device memory that one layer may use while it runs.
         version_compatible: let newer TensorRT versions load them; may be slower.
@@ -37,6 +43,8 @@ class BuildRequest:
     hardware_compatible: bool = False
     optimization_level: int | None = None
     force: bool = False
+    flavor: FlavorRequest = "auto"
+    for_gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class BuildResult:
 
 
 def build(request: BuildRequest, console: Console | None = None) -> BuildResult:
-    """Build engines on the machine that will run them; needs neither PyTorch nor onnx.
+    """Build engines, where they will run or ahead of time; needs neither PyTorch nor onnx.
 
     Args:
         request: which engines.
@@ -79,5 +87,6 @@ def build(request: BuildRequest, console: Console | None = None) -> BuildResult:
         )
         for precision in dict.fromkeys(precisions)
     ]
-    engines = build_engines(bundle, wanted, force=request.force, talk=console.say)
+    target = choose_target(request.flavor, request.for_gpus)
+    engines = build_engines(bundle, wanted, target, force=request.force, talk=console.say)
     return BuildResult(bundle.folder, tuple(engines))

@@ -1,4 +1,4 @@
-"""Building TensorRT engines on the machine that will run them; needs neither PyTorch nor onnx."""
+"""Building engines, where they will run or ahead of time; needs neither PyTorch nor onnx."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
+from cdul_edge_export.compute_capabilities import set_gpus
 from cdul_edge_export.engine_config import (
     PRECISIONS,
     BuildSettings,
@@ -19,7 +20,9 @@ from cdul_edge_export.engine_config import (
     create_network,
     parse_onnx,
 )
+from cdul_edge_export.engine_target import EngineTarget, choose_target
 from cdul_edge_export.timing_cache import attach_cache, keep_cache
+from cdul_edge_runtime.backends.trt import api as api
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.engine_stamp import (
     ENGINES,
@@ -31,17 +34,20 @@ from cdul_edge_runtime.backends.trt.engine_stamp import (
 )
 from cdul_edge_runtime.backends.trt.library import (
     Messages,
-    TensorRT,
+    RtxTensorRT,
     collect_messages,
-    gpu_platform,
-    import_tensorrt,
     last_errors,
     log_text,
     starting,
 )
-from cdul_edge_runtime.backends.trt.platform import GpuPlatform, is_ampere_or_later
+from cdul_edge_runtime.backends.trt.platform import (
+    GpuPlatform,
+    is_ampere_or_later,
+    library_name,
+)
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.choices import FlavorRequest
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from cdul_edge_runtime.host.files import atomic_write
 from cdul_edge_runtime.host.machine import peak_memory_mib, reset_peak_memory
@@ -49,14 +55,14 @@ from cdul_edge_runtime.host.machine import peak_memory_mib, reset_peak_memory
 Talk = Callable[[str], None]
 
 
-def require_tensorrt() -> GpuPlatform:
+def require_tensorrt(flavor: FlavorRequest = "tensorrt") -> GpuPlatform:
     """Make sure that engines can be built here, before anything long begins.
 
     Raises:
         MissingExtraError: TensorRT is not installed.
         CdulEdgeError: TensorRT does not load, or there is no driver or no GPU.
     """
-    return gpu_platform(import_tensorrt())
+    return choose_target(flavor).platform
 
 
 def buildable_precisions(bundle: Bundle) -> tuple[Precision, ...]:
@@ -67,33 +73,27 @@ def buildable_precisions(bundle: Bundle) -> tuple[Precision, ...]:
 def build_engines(
     bundle: Bundle,
     wanted: Sequence[BuildSettings],
+    target: EngineTarget | None = None,
     *,
     force: bool = False,
-    trt: TensorRT | None = None,
-    cuda: CudaRuntime | None = None,
     talk: Talk = lambda line: None,
 ) -> list[StampedEngine]:
     """Build several engines; what would be refused is refused before the first build.
 
     Raises what `build_engine` raises.
     """
-    trt, cuda = trt or import_tensorrt(), cuda or CudaRuntime()
-    platform = gpu_platform(trt, cuda)
+    target = target or choose_target()
     for settings in wanted:
-        _refuse(bundle, settings, platform, trt, force=force)
-    return [
-        build_engine(bundle, settings, force=force, trt=trt, cuda=cuda, talk=talk)
-        for settings in wanted
-    ]
+        _refuse(bundle, settings, target, force=force)
+    return [build_engine(bundle, settings, target, force=force, talk=talk) for settings in wanted]
 
 
 def build_engine(
     bundle: Bundle,
     settings: BuildSettings,
+    target: EngineTarget | None = None,
     *,
     force: bool = False,
-    trt: TensorRT | None = None,
-    cuda: CudaRuntime | None = None,
     talk: Talk = lambda line: None,
 ) -> StampedEngine:
     """Build one engine into the bundle's engines/ folder, with its stamp, log and timing cache.
@@ -101,9 +101,8 @@ def build_engine(
     Args:
         bundle: checked, as `Bundle.load` gives it; only its engines/ folder changes.
         settings: which engine.
+        target: with what and for which GPUs; by default what `choose_target` finds here.
         force: replace the engine of that precision for this machine.
-        trt: by default the installed TensorRT.
-        cuda: by default its CUDA runtime.
         talk: told what is done, a line at a time.
 
     Raises:
@@ -113,32 +112,19 @@ def build_engine(
             TensorRT gives up, such as for want of memory.
         OSError: such as a full disk; it leaves neither half an engine nor a stamp.
     """
-    trt, cuda = trt or import_tensorrt(), cuda or CudaRuntime()
-    platform = gpu_platform(trt, cuda)
-    path = _refuse(bundle, settings, platform, trt, force=force)
+    target = target or choose_target()
+    path = _refuse(bundle, settings, target, force=force)
     for fault in damaged_stamps(bundle.folder):
         talk(fault)
     source = source_sha256(bundle, settings.precision)
-    talk(
-        f"building {settings.precision.value} for {platform.gpu} with TensorRT "
-        f"{platform.tensorrt}; this takes minutes"
-    )
-    messages = collect_messages(trt)
+    talk(_announce(settings, target))
+    messages = collect_messages(target.trt)
     reset_peak_memory()
     started = perf_counter()
-    cache_path = path.with_name(f"timing-{platform.tensorrt}-{_gpu_name(platform)}.cache")
     with _logged_failure(path, messages):
-        plan, strongly_typed = _build_plan(
-            bundle,
-            settings,
-            trt=trt,
-            cuda=cuda,
-            cache_path=cache_path,
-            messages=messages,
-            talk=talk,
-        )
+        plan, strongly_typed = _build_plan(bundle, settings, target, messages, talk)
     build = _about_build(settings, perf_counter() - started)
-    stamp = _stamp(settings, source, plan, platform, build, strongly_typed=strongly_typed)
+    stamp = _stamp(settings, source, plan, target, build, strongly_typed=strongly_typed)
     _write_engine(path, plan, stamp)
     _write_log(path, messages)
     return StampedEngine(path, stamp)
@@ -148,7 +134,7 @@ def _stamp(
     settings: BuildSettings,
     source: str,
     plan: bytes,
-    platform: GpuPlatform,
+    target: EngineTarget,
     build: dict[str, Any],
     *,
     strongly_typed: bool,
@@ -158,11 +144,13 @@ def _stamp(
         source_sha256=source,
         sha256=hashlib.sha256(plan).hexdigest(),
         bytes=len(plan),
-        platform=platform,
+        platform=target.platform,
         profile=settings.profile,
         strongly_typed=strongly_typed,
         version_compatible=settings.version_compatible,
         hardware_compatible=settings.hardware_compatible,
+        compute_capabilities=target.gpus.capabilities if target.gpus else (),
+        newer_gpus=target.gpus is not None and target.gpus.newer_gpus,
         build=build,
     )
 
@@ -170,15 +158,12 @@ def _stamp(
 def _build_plan(
     bundle: Bundle,
     settings: BuildSettings,
-    *,
-    trt: TensorRT,
-    cuda: CudaRuntime,
-    cache_path: Path,
+    target: EngineTarget,
     messages: Messages,
     talk: Talk,
 ) -> tuple[bytes, bool]:
     """The serialized engine, and whether it is strongly typed."""
-    preprocess = bundle.manifest.preprocess
+    trt, preprocess = target.trt, bundle.manifest.preprocess
     with starting(messages):
         builder = trt.Builder(messages)
     network, strongly_typed = create_network(trt, builder)
@@ -189,11 +174,19 @@ def _build_plan(
     configure(trt, config, settings, strongly_typed=strongly_typed)
     shape = (preprocess.height_px, preprocess.width_px, 3)
     add_profile(builder, config, shape, settings.profile)
-    cache = attach_cache(config, cache_path, talk)
+    cache = None
+    if target.gpus is not None:
+        rtx, rtx_config = cast(RtxTensorRT, trt), cast(api.RtxIBuilderConfig, config)
+        set_gpus(rtx, rtx_config, target.gpus)
+    else:
+        # RTX measures nothing before it runs; there, a timing cache asks for a GPU and does nothing
+        cache_path = _timing_cache(bundle, target.platform)
+        cache = attach_cache(config, cache_path, talk)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise DeviceError(_explain_failure(settings, cuda, messages))
-    keep_cache(config, cache_path)
+        raise DeviceError(_explain_failure(settings, target.cuda, messages))
+    if cache is not None:
+        keep_cache(config, cache_path)
     del cache, parser  # they had to live until here
     return bytes(plan), strongly_typed
 
@@ -201,26 +194,46 @@ def _build_plan(
 def _refuse(
     bundle: Bundle,
     settings: BuildSettings,
-    platform: GpuPlatform,
-    trt: TensorRT,
+    target: EngineTarget,
     *,
     force: bool,
 ) -> Path:
     """Where the engine will lie; raises whatever can be known before the build."""
-    graph = bundle.manifest.graph
-    check_opset(trt, graph.opset, graph.newer_operators)
+    graph, platform = bundle.manifest.graph, target.platform
+    check_opset(target.trt, graph.opset, graph.newer_operators)
     bundle.model_path(settings.precision)
     if settings.hardware_compatible and not is_ampere_or_later(platform):
         raise CdulEdgeError(
             f"a hardware-compatible engine needs a GPU from Ampere (8.0) on, {platform.gpu} has "
             f"{platform.compute_capability}: leave --hardware-compatible out"
         )
-    name = f"{settings.precision.value}-{_gpu_name(platform)}-trt{platform.tensorrt}.engine"
-    path = bundle.folder / ENGINES / name
+    path = bundle.folder / ENGINES / f"{settings.precision.value}-{_target_name(target)}.engine"
     present = [engine.path for engine in list_engines(bundle.folder, settings.precision)]
     if path in present and not force:
         raise CdulEdgeError(f"{path} exists: replace it with --force")
     return path
+
+
+def _announce(settings: BuildSettings, target: EngineTarget) -> str:
+    platform = target.platform
+    doing = f"building {settings.precision.value}"
+    if target.gpus is None:
+        return f"{doing} for {platform.gpu} with TensorRT {platform.tensorrt}; this takes minutes"
+    library = f"{library_name('rtx')} {platform.tensorrt}"
+    return f"{doing} for GPUs of {target.gpus} with {library}"
+
+
+def _target_name(target: EngineTarget) -> str:
+    """For file names, such as "orin-sm87-16mp-trt10.3.0" or "rtx1.7.1.116-sm86-sm89"."""
+    platform = target.platform
+    if target.gpus is not None:
+        return f"rtx{platform.tensorrt}{target.gpus.short}"
+    return f"{_gpu_name(platform)}-trt{platform.tensorrt}"
+
+
+def _timing_cache(bundle: Bundle, platform: GpuPlatform) -> Path:
+    name = f"timing-{platform.tensorrt}-{_gpu_name(platform)}.cache"
+    return bundle.folder / ENGINES / name
 
 
 def _gpu_name(platform: GpuPlatform) -> str:
@@ -267,7 +280,9 @@ def _write_log(path: Path, messages: Messages) -> None:
         temporary.write_text(log_text(messages), encoding="utf-8")
 
 
-def _explain_failure(settings: BuildSettings, cuda: CudaRuntime, messages: Messages) -> str:
+def _explain_failure(settings: BuildSettings, cuda: CudaRuntime | None, messages: Messages) -> str:
+    if cuda is None:
+        return f"TensorRT built no {settings.precision.value} engine ({last_errors(messages)})"
     free, total = cuda.memory_mib()
     return (
         f"TensorRT built no {settings.precision.value} engine ({last_errors(messages)}; "

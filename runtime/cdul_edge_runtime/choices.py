@@ -16,8 +16,13 @@ Device = Literal["cpu", "cuda", "ort-tensorrt", "tensorrt"]
 DEVICES: tuple[Device, ...] = get_args(Device)
 PrecisionName = Literal["fp32", "fp16", "int8", "int8-cpu"]  # the values of `Precision`
 
+# NVIDIA's two libraries with one interface: TensorRT, and TensorRT for RTX.
+Flavor = Literal["tensorrt", "rtx"]
+FLAVORS: tuple[Flavor, ...] = get_args(Flavor)
+
 # What can be asked for: "auto" is the fastest that is here, "all" goes through every one.
 DeviceRequest = Literal["auto", "all", Device]
 PrecisionRequest = Literal["auto", "all", PrecisionName]
+FlavorRequest = Literal["auto", Flavor]
 # How calibration takes the range of an activation: all values, or 99.999 % of them.
 RangeMethod = Literal["minmax", "percentile"]

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge_export import engine
+from cdul_edge_export import engine_target
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt import library
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
@@ -28,8 +28,8 @@ def build(*words: object) -> Result:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A device with TensorRT, as far as the command can see."""
     machine = Machine.make()
-    monkeypatch.setattr(engine, "import_tensorrt", lambda: machine.trt)
-    monkeypatch.setattr(engine, "CudaRuntime", lambda: machine.cuda)
+    monkeypatch.setattr(engine_target, "import_tensorrt", lambda: machine.trt)
+    monkeypatch.setattr(engine_target, "CudaRuntime", lambda: machine.cuda)
     return machine
 
 
@@ -101,8 +101,8 @@ def test_a_full_disk_is_one_line_and_the_bundle_is_as_before(
 def test_without_a_driver_the_command_says_so_before_it_begins(
     bundle: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "CudaRuntime", lambda: CudaRuntime(FakeLibcudart(driver=0)))
-    result = build(bundle)
+    monkeypatch.setattr(engine_target, "CudaRuntime", lambda: CudaRuntime(FakeLibcudart(driver=0)))
+    result = build(bundle, "--flavor", "tensorrt")
     assert result.exit_code == 2
     assert "no NVIDIA driver answers" in result.stderr
     assert not (bundle / "engines").exists()

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from cdul_edge_export import engine
+from cdul_edge_export import engine, engine_target
 from cdul_edge_export.engine import build_engines, buildable_precisions, require_tensorrt
 from cdul_edge_export.engine_config import BuildSettings
+from cdul_edge_export.engine_target import tensorrt_target
 from cdul_edge_runtime.backends.profile import Profile
-from cdul_edge_runtime.backends.trt import library
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.engine_choice import find_engine
 from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp
@@ -151,11 +151,12 @@ def test_several_engines_are_refused_before_the_first_is_built(
     loaded = Bundle.load(full)
     assert buildable_precisions(loaded) == (Precision.FP32, Precision.FP16, Precision.INT8)
     machine.build(full, Precision.INT8)
+    target = tensorrt_target(machine.trt, machine.cuda)
     wanted = [BuildSettings(precision) for precision in buildable_precisions(loaded)]
     with pytest.raises(CdulEdgeError, match=r"int8-orin-sm87-16mp-trt10\.3\.0\.engine exists"):
-        build_engines(loaded, wanted, trt=machine.trt, cuda=machine.cuda)
+        build_engines(loaded, wanted, target)
     assert len(machine.world.built) == 1
-    built = build_engines(loaded, wanted, force=True, trt=machine.trt, cuda=machine.cuda)
+    built = build_engines(loaded, wanted, target, force=True)
     assert [engine.stamp.precision for engine in built] == list(buildable_precisions(loaded))
 
 
@@ -272,11 +273,11 @@ def test_what_the_bundle_lacks_or_was_edited_is_refused(full: Path, machine: Mac
 def test_what_a_build_needs_can_be_asked_for_before_anything_long_begins(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "import_tensorrt", lambda: machine.trt)
-    monkeypatch.setattr(library, "CudaRuntime", lambda: machine.cuda)
+    monkeypatch.setattr(engine_target, "import_tensorrt", lambda: machine.trt)
+    monkeypatch.setattr(engine_target, "CudaRuntime", lambda: machine.cuda)
     assert require_tensorrt() == machine.platform
     no_driver = FakeLibcudart(driver=0)
-    monkeypatch.setattr(library, "CudaRuntime", lambda: CudaRuntime(no_driver))
+    monkeypatch.setattr(engine_target, "CudaRuntime", lambda: CudaRuntime(no_driver))
     with pytest.raises(CdulEdgeError, match="no NVIDIA driver answers"):
         require_tensorrt()
 

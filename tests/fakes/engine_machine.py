@@ -8,6 +8,7 @@ from typing import Any
 
 from cdul_edge_export.engine import build_engine
 from cdul_edge_export.engine_config import BuildSettings
+from cdul_edge_export.engine_target import tensorrt_target
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
@@ -48,7 +49,7 @@ class Machine:
         options.setdefault("profile", Profile(1, 4, 8))
         settings = BuildSettings(precision, **options)
         loaded = Bundle.load(bundle)
-        return build_engine(loaded, settings, trt=self.trt, cuda=self.cuda, **build)
+        return build_engine(loaded, settings, tensorrt_target(self.trt, self.cuda), **build)
 
 
 def add_precision(bundle: Path, precision: Precision) -> None:

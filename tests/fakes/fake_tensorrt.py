@@ -94,6 +94,7 @@ def make_tensorrt(version: str, cuda: FakeLibcudart) -> tuple[Any, World]:
     flags = [] if new else ["FP16", "INT8"]
     creation = [*([] if new else ["EXPLICIT_BATCH"]), *([] if old else ["STRONGLY_TYPED"])]
     module = SimpleNamespace(
+        __name__="tensorrt",
         __version__=version,
         ILogger=ILogger,
         BuilderFlag=enum("BuilderFlag", "TF32", "VERSION_COMPATIBLE", *flags),

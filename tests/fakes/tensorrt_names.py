@@ -16,7 +16,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 API = ROOT / "runtime/cdul_edge_runtime/backends/trt/api.py"
 MODULE = ROOT / "runtime/cdul_edge_runtime/backends/trt/library.py"
-MODULES = {"LeanTensorRT", "TensorRT"}
+MODULES = {"LeanTensorRT", "TensorRT", "RtxTensorRT"}
+RTX = "Rtx"  # begins the protocols of what only TensorRT for RTX has
 Members = dict[str, ast.expr | None]
 Kind = Any  # a class's name, a tuple of kinds, or None for what is not TensorRT's
 

@@ -4,13 +4,15 @@ TensorRT brings no types, and its names come and go between 8.6 and 11.4. Each p
 the name of the TensorRT class that it describes, and holds only what exists in all of them;
 mypy lets nothing else be used, and a test holds every name against the recorded public names of
 each version. What only some versions have is asked for by `optional`, and stands in `OPTIONAL`.
+A protocol whose name begins with `Rtx` holds what the class without it has in TensorRT for RTX
+only.
 
 Enum members are plain objects here: `int(member)` is their bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, SupportsInt
 
 # Names that not every version has: Class.member, all asked for through `optional`.
@@ -91,6 +93,18 @@ class IBuilderConfig(Protocol):
     def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache | None: ...
     def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool: ...
     def get_timing_cache(self) -> ITimingCache | None: ...
+
+
+class RtxComputeCapability(Protocol):
+    """The GPUs that it builds for: `SM86` is 8.6; `CURRENT` and `NONE` are none of them."""
+
+    __members__: Mapping[str, SupportsInt]
+
+
+class RtxIBuilderConfig(Protocol):
+    num_compute_capabilities: int
+
+    def set_compute_capability(self, compute_capability: SupportsInt, index: int) -> bool: ...
 
 
 class INetworkDefinition(Protocol):

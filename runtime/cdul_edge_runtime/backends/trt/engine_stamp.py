@@ -1,4 +1,4 @@
-"""The stamp beside a TensorRT engine: what it was built from, and the only machine it fits."""
+"""The stamp beside a TensorRT engine: what it was built from, and the machines it fits."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import Any
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.platform import (
     GpuPlatform,
+    describe_capabilities,
     describe_gpu,
     is_ampere_or_later,
+    library_name,
     version_numbers,
 )
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import PROGRAM, Precision, program_version
+from cdul_edge_runtime.choices import Flavor
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
 from cdul_edge_runtime.host.json_record import check_header, parse_record
@@ -38,6 +41,9 @@ class EngineStamp:
         strongly_typed: whether the precision was taken from the graph alone.
         version_compatible: whether a newer TensorRT of the majors NVIDIA names may load it.
         hardware_compatible: whether newer GPUs (Ampere and later) may load it.
+        compute_capabilities: of the GPUs that it was built for, such as ("8.6", "8.9"), where
+            `platform` is not the only one; engines of TensorRT for RTX.
+        newer_gpus: whether GPUs above the last of them may load it, too.
         build: seconds, peak host memory in MiB, workspace in MiB; plain values.
         version: of the program that built it.
     """
@@ -51,8 +57,15 @@ class EngineStamp:
     strongly_typed: bool
     version_compatible: bool = False
     hardware_compatible: bool = False
+    compute_capabilities: tuple[str, ...] = ()
+    newer_gpus: bool = False
     build: dict[str, Any] = field(default_factory=dict)
     version: str = field(default_factory=program_version)
+
+    @property
+    def flavor(self) -> Flavor:
+        """Which of NVIDIA's libraries built it, and can run it."""
+        return self.platform.flavor
 
     def misfits(self, platform: GpuPlatform) -> list[str]:
         """Why the engine cannot run on `platform`, one short clause a reason; empty when it can.
@@ -62,6 +75,10 @@ class EngineStamp:
         "Engine compatibility" in NVIDIA's TensorRT documentation.
         """
         built, here = self.platform, platform
+        if built.flavor != here.flavor:
+            return [f"for {library_name(built.flavor)}, not {library_name(here.flavor)}"]
+        if built.flavor == "rtx":
+            return self._rtx_misfits(here)
         reasons = []
         if built.system != here.system:
             reasons.append(f"built on {built.system}, this is {here.system}")
@@ -73,6 +90,30 @@ class EngineStamp:
         if describe_gpu(built) != describe_gpu(here) and not anywhere:
             reasons.append(f"built for {describe_gpu(built)}, here is {describe_gpu(here)}")
         return reasons
+
+    def _rtx_misfits(self, here: GpuPlatform) -> list[str]:
+        built, reasons = self.platform, []
+        if built.system != here.system:
+            reasons.append(f"built on {built.system}, this is {here.system}")
+        if built.tensorrt != here.tensorrt:
+            reasons.append(
+                f"built with {library_name('rtx')} {built.tensorrt}, here is {here.tensorrt}"
+            )
+        if not self.runs_on(here.compute_capability):
+            reasons.append(f"built for {self.describe_gpus()}, here is {describe_gpu(here)}")
+        return reasons
+
+    def runs_on(self, capability: str) -> bool:
+        """Whether an engine of TensorRT for RTX was built for GPUs of that compute capability."""
+        newest = max(map(version_numbers, self.compute_capabilities), default=())
+        newer = self.newer_gpus and version_numbers(capability) > newest
+        return newer or capability in self.compute_capabilities
+
+    def describe_gpus(self) -> str:
+        """The GPUs that it was built for, in words."""
+        if not self.compute_capabilities:
+            return describe_gpu(self.platform)
+        return describe_capabilities(self.compute_capabilities, newer_gpus=self.newer_gpus)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `read` reads them back."""

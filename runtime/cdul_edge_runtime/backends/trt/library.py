@@ -11,10 +11,21 @@ from typing import Any, Literal, Protocol, cast, overload
 
 from cdul_edge_runtime.backends.trt import api as api
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
-from cdul_edge_runtime.backends.trt.platform import GpuPlatform, version_numbers
+from cdul_edge_runtime.backends.trt.platform import GpuPlatform, library_name, version_numbers
+from cdul_edge_runtime.choices import Flavor
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError, MissingExtraError
 
 OLDEST = (8, 6)  # the first with everything in tensorrt_api; JetPack 5 has 8.5
+OLDEST_RTX = (1, 4)  # the first on PyPI
+_MODULES: dict[Flavor, tuple[str, ...]] = {
+    "tensorrt": ("tensorrt", "tensorrt_lean"),
+    "rtx": ("tensorrt_rtx",),
+}
+_MISSING: dict[Flavor, str] = {
+    "tensorrt": "TensorRT is not installed: on a Jetson `sudo apt install python3-libnvinfer` and "
+    'a venv made with --system-site-packages; on x86 pip install "cdul-edge[trt]"',
+    "rtx": 'TensorRT for RTX is not installed: pip install "cdul-edge[rtx]"',
+}
 _KEPT_LINES = 10_000  # a backend may live for years, and TensorRT may repeat itself
 _SEVERITIES = ("internal error", "error", "warning", "info", "verbose")
 _ERROR, _INFO = 1, 3
@@ -24,8 +35,9 @@ _LOGGERS: list[Any] = []
 
 
 class LeanTensorRT(Protocol):
-    """The module `tensorrt_lean`, and what `tensorrt` shares with it."""
+    """The module `tensorrt_lean`, and what the others share with it."""
 
+    __name__: str
     __version__: str
     ILogger: api.ILogger
     TensorIOMode: api.TensorIOMode
@@ -35,7 +47,7 @@ class LeanTensorRT(Protocol):
 
 
 class TensorRT(LeanTensorRT, Protocol):
-    """The module `tensorrt`."""
+    """The module `tensorrt`, and what `tensorrt_rtx` shares with it."""
 
     BuilderFlag: api.BuilderFlag
     NetworkDefinitionCreationFlag: api.NetworkDefinitionCreationFlag
@@ -46,6 +58,12 @@ class TensorRT(LeanTensorRT, Protocol):
     def OnnxParser(  # noqa: N802, RUF100
         self, network: api.INetworkDefinition, logger: api.ILogger
     ) -> api.OnnxParser: ...
+
+
+class RtxTensorRT(TensorRT, Protocol):
+    """The module `tensorrt_rtx`."""
+
+    ComputeCapability: api.RtxComputeCapability
 
 
 class Messages(api.ILogger, Protocol):
@@ -59,21 +77,25 @@ class Messages(api.ILogger, Protocol):
 
 
 @overload
-def import_tensorrt() -> TensorRT: ...
+def import_tensorrt(flavor: Literal["rtx"]) -> RtxTensorRT: ...
 @overload
-def import_tensorrt(*, lean: Literal[True]) -> LeanTensorRT: ...
-def import_tensorrt(*, lean: bool = False) -> LeanTensorRT:
-    """Import TensorRT.
+def import_tensorrt(flavor: Flavor = ...) -> TensorRT: ...
+@overload
+def import_tensorrt(flavor: Flavor = ..., *, lean: bool) -> LeanTensorRT: ...
+def import_tensorrt(flavor: Flavor = "tensorrt", *, lean: bool = False) -> LeanTensorRT:
+    """Import TensorRT, or TensorRT for RTX.
 
     Args:
+        flavor: which of the two; neither runs the other's engines.
         lean: `tensorrt_lean` will do where `tensorrt` is not installed: it builds nothing, and
-            runs version-compatible engines only.
+            runs version-compatible engines only. TensorRT for RTX has no such part.
 
     Raises:
         MissingExtraError: it is not installed; the message says how, on a Jetson and elsewhere.
-        CdulEdgeError: it is installed but does not load, or it is older than 8.6.
+        CdulEdgeError: it is installed but does not load, or it is too old.
     """
-    for name in ("tensorrt", "tensorrt_lean")[: 2 if lean else 1]:
+    names = _MODULES[flavor]
+    for name in names if lean else names[:1]:
         try:
             module = import_module(name)
         except ModuleNotFoundError as error:
@@ -83,10 +105,12 @@ def import_tensorrt(*, lean: bool = False) -> LeanTensorRT:
         except (ImportError, OSError) as error:  # its shared libraries are missing
             raise CdulEdgeError(_explain_broken(name, error)) from error
         return _checked(module)
-    raise MissingExtraError(
-        "TensorRT is not installed: on a Jetson `sudo apt install python3-libnvinfer` and a venv "
-        'made with --system-site-packages; on x86 pip install "cdul-edge[trt]"'
-    )
+    raise MissingExtraError(_MISSING[flavor])
+
+
+def flavor_of(trt: LeanTensorRT) -> Flavor:
+    """Which of NVIDIA's two libraries a module is, by its own name."""
+    return "rtx" if trt.__name__ == _MODULES["rtx"][0] else "tensorrt"
 
 
 def gpu_platform(trt: LeanTensorRT | None = None, cuda: CudaRuntime | None = None) -> GpuPlatform:
@@ -103,6 +127,7 @@ def gpu_platform(trt: LeanTensorRT | None = None, cuda: CudaRuntime | None = Non
         compute_capability=cuda.compute_capability(),
         multiprocessors=cuda.multiprocessors(),
         system=platform.machine(),
+        flavor=flavor_of(trt),
     )
 
 
@@ -154,7 +179,13 @@ def last_errors(messages: Messages, count: int = 3) -> str:
 
 
 def _checked(module: Any) -> TensorRT:
-    if version_numbers(module.__version__)[:2] < OLDEST:
+    if flavor_of(module) == "rtx":
+        if version_numbers(module.__version__)[:2] < OLDEST_RTX:
+            raise CdulEdgeError(
+                f"{library_name('rtx')} {module.__version__} is older than 1.4: "
+                'pip install --upgrade "cdul-edge[rtx]"'
+            )
+    elif version_numbers(module.__version__)[:2] < OLDEST:
         raise CdulEdgeError(
             f"TensorRT {module.__version__} is older than 8.6: use JetPack 6 or later, or on x86 "
             'pip install "cdul-edge[trt]"'

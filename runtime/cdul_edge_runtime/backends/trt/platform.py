@@ -1,8 +1,10 @@
-"""The one platform that an engine fits: TensorRT's version and the GPU."""
+"""The platform that an engine fits: TensorRT, its version, and the GPU."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from cdul_edge_runtime.choices import Flavor
 
 
 @dataclass(frozen=True)
@@ -11,10 +13,11 @@ class GpuPlatform:
 
     Attributes:
         tensorrt: full version, such as "10.3.0".
-        gpu: the device's name.
-        compute_capability: such as "8.7".
+        gpu: the device's name; empty, as what describes it, where an engine was built without one.
+        compute_capability: such as "8.7", or empty.
         multiprocessors: how many; every Orin module is an "Orin" of 8.7, and has its own number.
         system: machine architecture, such as "aarch64".
+        flavor: which of NVIDIA's two libraries `tensorrt` is the version of.
     """
 
     tensorrt: str
@@ -22,6 +25,12 @@ class GpuPlatform:
     compute_capability: str
     multiprocessors: int
     system: str
+    flavor: Flavor = "tensorrt"
+
+
+def library_name(flavor: Flavor) -> str:
+    """As NVIDIA calls it."""
+    return "TensorRT for RTX" if flavor == "rtx" else "TensorRT"
 
 
 def is_ampere_or_later(platform: GpuPlatform) -> bool:
@@ -35,6 +44,11 @@ def describe_gpu(platform: GpuPlatform) -> str:
         f"{platform.gpu} (compute capability {platform.compute_capability}, "
         f"{platform.multiprocessors} multiprocessors)"
     )
+
+
+def describe_capabilities(capabilities: tuple[str, ...], *, newer_gpus: bool) -> str:
+    """Such as "compute capability 8.6, 8.9"."""
+    return f"compute capability {', '.join(capabilities)}{' and later' if newer_gpus else ''}"
 
 
 def version_numbers(version: str) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
-"""Every TensorRT name that the project uses, against the public names of five real versions.
+"""Every TensorRT name that the project uses, against the public names of six real versions.
 
 tests/fakes/tensorrt_api/*.json were read off NVIDIA's binding wheels (names only), for the
 classes in api.py; `test_the_real_bindings…` makes such a wheel importable and looks itself.
+TensorRT for RTX is looked at as it is installed, too.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ import pytest
 from cdul_edge_runtime.backends.trt.api import OPTIONAL
 from tests.fakes import fake_tensorrt
 from tests.fakes.engine_machine import Machine
-from tests.fakes.tensorrt_names import MODULES, declared, find_uses, sources
+from tests.fakes.tensorrt_names import MODULES, RTX, declared, find_uses, sources
 
 RECORDED = {
     path.stem: json.loads(path.read_text())
     for path in (Path(__file__).parents[3] / "fakes" / "tensorrt_api").glob("*.json")
 }
-VERSIONS = ("8.6.1", "10.3.0", "10.13.3.9", "10.16.1.11", "11.4")
+TENSORRT = ("8.6.1", "10.3.0", "10.13.3.9", "10.16.1.11", "11.4")
+RTX_VERSION = "rtx-1.7.1.116"
+VERSIONS = (*TENSORRT, RTX_VERSION)
 FAKES = {
     *("Builder", "OptimizationProfile", "OnnxParser", "Runtime", "CudaEngine"),
     *("BuilderConfig", "TimingCache", "ExecutionContext"),
@@ -33,11 +36,17 @@ def names(version: str) -> set[str]:
     """Every `Class.member` of a version, and `TensorRT.Class`."""
     classes = RECORDED[version]
     members = {f"{name}.{member}" for name, all_of_it in classes.items() for member in all_of_it}
-    return members | {f"{module}.{name}" for module in MODULES for name in classes}
+    members |= {f"{module}.{name}" for module in MODULES for name in classes}
+    return members | {f"{RTX}{name}" for name in members if version == RTX_VERSION}
 
 
 def declared_names() -> set[str]:
     return {f"{name}.{member}" for name, members in declared().items() for member in members}
+
+
+def rtx_names() -> set[str]:
+    """What is declared for TensorRT for RTX alone; its module repeats what TensorRT has."""
+    return {name for name in declared_names() if name.startswith(RTX)}
 
 
 def test_every_version_is_recorded() -> None:
@@ -46,8 +55,14 @@ def test_every_version_is_recorded() -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_is_declared_is_there_in_every_version(version: str) -> None:
-    module_facts = {f"{module}.__version__" for module in MODULES}
-    assert declared_names() - module_facts - names(version) == set()
+    wanted = declared_names() if version == RTX_VERSION else declared_names() - rtx_names()
+    assert wanted - names(version) == set()
+
+
+def test_what_is_declared_for_rtx_alone_is_not_in_every_version() -> None:
+    alone = {name.removeprefix(RTX) for name in rtx_names()}
+    everywhere = set.intersection(*(names(version) for version in TENSORRT))
+    assert alone & everywhere == {name for name in declared_names() if name.startswith("TensorRT.")}
 
 
 def test_what_is_optional_is_in_some_versions_and_not_in_all() -> None:
@@ -109,9 +124,23 @@ def test_the_fake_offers_nothing_that_the_real_version_lacks(version: str) -> No
         if isinstance(value, SimpleNamespace):
             assert set(vars(value)) <= set(recorded[name]), name
         else:
-            assert name == "__version__" or name in recorded
+            assert name.startswith("__") or name in recorded
     for name in FAKES:
         fake: Any = getattr(fake_tensorrt, name)
         methods = {m for m in vars(fake) if not m.startswith("_")}
         real = recorded.get(name) or recorded[f"I{name}"]
         assert methods <= set(real), name
+
+
+def test_the_installed_rtx_has_every_name_and_was_recorded_rightly() -> None:
+    trt: Any = pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX on this platform")
+    real = {name: set(dir(getattr(trt, name))) for name in RECORDED[RTX_VERSION]}
+    if trt.__version__ == RTX_VERSION.removeprefix("rtx-"):
+        for name, members in RECORDED[RTX_VERSION].items():
+            assert set(members) <= real[name], f"{name} was recorded wrongly"
+    members = {f"{name}.{member}" for name, all_of_it in real.items() for member in all_of_it}
+    members |= {f"{module}.{name}" for module in MODULES for name in dir(trt)}
+    members |= {f"{RTX}{name}" for name in members}
+    assert declared_names() - members == set()
+    for name in OPTIONAL:
+        assert (name in members) == (name in names(RTX_VERSION)), name

@@ -40,9 +40,9 @@ def test_where_tensorrt_is_missing_the_error_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pretend(monkeypatch)
-    for lean in ({}, {"lean": True}):
+    for lean in (False, True):
         with pytest.raises(MissingExtraError) as raised:
-            import_tensorrt(**lean)
+            import_tensorrt(lean=lean)
         for part in (
             "python3-libnvinfer",
             "--system-site-packages",
@@ -52,7 +52,10 @@ def test_where_tensorrt_is_missing_the_error_says_how_to_get_it(
 
 
 def test_the_lean_runtime_will_do_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    lean, whole = (SimpleNamespace(__version__=version) for version in ("10.3.0", "10.13.3"))
+    lean, whole = (
+        SimpleNamespace(__name__="tensorrt", __version__=version)
+        for version in ("10.3.0", "10.13.3")
+    )
     pretend(monkeypatch, tensorrt_lean=lean)
     assert import_tensorrt(lean=True) is lean
     with pytest.raises(MissingExtraError):
@@ -79,7 +82,7 @@ def test_a_broken_tensorrt_is_told_from_a_missing_one(
 
 
 def test_a_tensorrt_before_8_6_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend(monkeypatch, tensorrt=SimpleNamespace(__version__="8.5.2.2"))
+    pretend(monkeypatch, tensorrt=SimpleNamespace(__name__="tensorrt", __version__="8.5.2.2"))
     with pytest.raises(CdulEdgeError, match=r"TensorRT 8\.5\.2\.2 is older than 8\.6"):
         import_tensorrt()
 
