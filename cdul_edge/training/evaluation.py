@@ -18,6 +18,7 @@ from cdul_edge.labels.pseudo_labels import SCORES_OF_NETWORK, PseudoLabels
 from cdul_edge.training.config import Precision
 from cdul_edge.training.data.augmentation import to_network
 from cdul_edge.training.data.dataset import Pictures, open_pictures
+from cdul_edge.training.data.read_ahead import read_batches
 from cdul_edge.training.optimization import autocast
 from cdul_edge.training.request import DataOptions, EvaluationOptions
 from cdul_edge.training.summary import HeldOut
@@ -129,13 +130,12 @@ def predict_logits(
     network.eval()
     logits = []
     batches = torch.split(torch.arange(len(pictures)), batch_size)
-    for images in pictures.batches(batches):
-        prepared = to_network(images.to(device, non_blocking=True), preprocess)
+    for images in read_batches(pictures, batches, device):
         with autocast(device, precision):
-            answer = network(prepared)
-        logits.append(answer.float().cpu())
+            answer = network(to_network(images, preprocess))
+        logits.append(answer.float())
     network.train(was_training)
-    return torch.cat(logits)
+    return torch.cat(logits).cpu()  # all at once: a GPU would stop for each
 
 
 def score(logits: Tensor) -> Scores:

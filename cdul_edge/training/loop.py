@@ -16,6 +16,7 @@ from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.augmentation import move_pixels, recolor, zoom
 from cdul_edge.training.data.dataset import Pictures
+from cdul_edge.training.data.read_ahead import read_batches
 from cdul_edge.training.evaluation import predict_logits
 from cdul_edge.training.methods import AnyMethod
 from cdul_edge.training.methods.base import Step, binary_entropy
@@ -27,6 +28,7 @@ from cdul_edge.training.optimization import (
     make_optimizer,
     make_schedule,
     rate_factor,
+    update_average,
     whole_float32,
 )
 from cdul_edge.training.probabilities import (
@@ -96,7 +98,8 @@ class Trainer:
         batches = order.tensor_split(self.steps_per_epoch)
         sums = torch.zeros(2, dtype=torch.float64)
         unseen: list[Tensor] = []
-        for number, images in enumerate(self.pictures.batches(batches), start=1):
+        shown = read_batches(self.pictures, batches, self.device)
+        for number, images in enumerate(shown, start=1):
             indices = batches[number - 1]
             unseen.append(self._take_step(images, indices) * len(indices))
             if number % _STEPS_BETWEEN_LOOKS.get(self.device.type, 50) == 0:
@@ -221,7 +224,7 @@ class Trainer:
         self.scaler.update()
         self._advance_schedule()
         if self.ema is not None:
-            self.ema.update_parameters(self.network)
+            update_average(self.ema, self.network, config)
         self.step += 1
         targets = step.rows(self.method.targets)
         if mixing is not None:
@@ -239,8 +242,8 @@ class Trainer:
             self.schedule.step()
 
     def _augment(self, images: Tensor) -> Tensor:
-        """(B, H, W, 3) uint8 to what the network is shown, (B, 3, H, W) on the device."""
-        moved = move_pixels(images.to(self.device, non_blocking=True), self.config, self.draws)
+        """(B, H, W, 3) uint8 to what the network is shown, (B, 3, H, W)."""
+        moved = move_pixels(images, self.config, self.draws)
         colored = recolor(moved, self.preprocess, self.config, self.draws)
         return zoom(colored, self.config, self.draws)
 

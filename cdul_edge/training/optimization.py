@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -18,8 +18,6 @@ from cdul_edge.training.config import Precision, TrainConfig
 from cdul_edge.training.networks.heads import find_heads
 from cdul_edge.training.networks.local_global import BRANCH
 from cdul_edge_runtime.errors import CdulEdgeError
-
-_Tensors = tuple[Tensor, ...] | list[Tensor]
 
 _FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -39,11 +37,14 @@ def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optim
             decay = config.weight_decay if decays else 0.0
             if chosen:
                 groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
+    # One kernel in place of a dozen, and no wait for whether a gradient of fp16 overflowed; on a
+    # CPU the results of former runs stay as they were.
+    fused = all(parameter.is_cuda for parameter in network.parameters()) or None
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0)
-    # One kernel in place of a dozen; on a CPU the results of former runs stay as they were.
-    on_gpu = all(parameter.is_cuda for parameter in network.parameters())
-    return torch.optim.AdamW(groups, fused=on_gpu or None)
+        return torch.optim.SGD(
+            groups, momentum=config.momentum, nesterov=config.momentum > 0, fused=fused
+        )
+    return torch.optim.AdamW(groups, fused=fused)
 
 
 def rate_factor(step: int, steps: int, config: TrainConfig) -> float:
@@ -75,13 +76,28 @@ def make_average(network: nn.Module, config: TrainConfig) -> AveragedModel | Non
     if config.ema_decay == 0:
         return None
 
-    def follow(means: _Tensors, values: _Tensors, done: Tensor | int) -> None:
-        # Counted on the CPU: to read `done` would make every step wait for the GPU.
-        decay = ema_decay(int(average.n_averaged), config)
-        get_ema_multi_avg_fn(decay)(means, values, done)  # type: ignore[no-untyped-call]
+    return AveragedModel(network, use_buffers=True)
 
-    average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
-    return average
+
+@torch.no_grad()
+def update_average(average: AveragedModel, network: nn.Module, config: TrainConfig) -> None:
+    """Let the running mean follow by a step; its first one is the network itself.
+
+    `update_parameters` would do the same, but it brings its count to the device first, and so waits
+    for a GPU at every step.
+    """
+    done = int(average.n_averaged)  # it lies on the CPU
+    pairs = [
+        *zip(average.module.parameters(), network.parameters(), strict=True),
+        *zip(average.module.buffers(), network.buffers(), strict=True),
+    ]
+    follow = get_ema_multi_avg_fn(ema_decay(done, config) if done else 0.0)  # type: ignore[no-untyped-call]
+    for floating in (True, False):
+        some = [pair for pair in pairs if pair[0].is_floating_point() == floating]
+        if some:
+            means, values = zip(*some, strict=True)
+            follow(means, values, done)
+    average.n_averaged += 1
 
 
 def ema_decay(done: int, config: TrainConfig) -> float:
@@ -178,9 +194,9 @@ def resolve_precision(wanted: Precision, device: torch.device) -> Precision:
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
     """The forward pass in `precision`; fp32 is as if it were not there."""
-    enabled = precision in _FORMATS
-    number_format = _FORMATS.get(precision, torch.bfloat16)
-    return torch.autocast(device.type, number_format, enabled=enabled)
+    if precision not in _FORMATS:
+        return nullcontext()
+    return torch.autocast(device.type, _FORMATS[precision])
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cdul_edge.training.attention.second_look import EndedEpoch
 from cdul_edge.training.checkpoint import Checkpoint
@@ -108,9 +108,13 @@ def paint_squares(
 
 
 def start_training(
-    small: Small, method: MethodName, count: int, *, device: str = "cpu", **changes: Any
-) -> Trainer:
-    """A trainer on `count` squares whose labels, above 0.8 and below 0.2, are right."""
+    small: Small, method: MethodName, count: int, *, device: str = "cpu",
+    learner: nn.Module | None = None, **changes: Any,
+) -> Trainer:  # fmt: skip
+    """A trainer on `count` squares whose labels, above 0.8 and below 0.2, are right.
+
+    `learner` is trained in place of the network that the settings name.
+    """
     settings = {**changes.pop("method_settings", {})}
     if method == "ccd":
         settings["relabel"] = False  # there is no CLIP here to look again with
@@ -122,7 +126,7 @@ def start_training(
     network, plan = create_network(config, len(CLASSES))
     supervision = know(scores, cosines=0.2 * scores.round(), epochs=config.epochs)
     return Trainer(
-        network, make_method(config, supervision), pictures,
+        learner or network, make_method(config, supervision), pictures,
         preprocess=plan.preprocess, config=config, device=torch.device(device),
     )  # fmt: skip
 

@@ -141,9 +141,9 @@ class WatchedPictures(StoredPictures):
         super().__init__(pixels)
         self.asked: list[int] = []
 
-    def batches(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+    def batches(self, batches: Sequence[Tensor], *, pinned: bool = False) -> Iterator[Tensor]:
         self.asked += torch.cat(list(batches)).tolist()
-        return super().batches(batches)
+        return super().batches(batches, pinned=pinned)
 
 
 def test_a_last_layer_that_nothing_can_be_added_to_is_left_alone() -> None:

@@ -20,6 +20,7 @@ from cdul_edge.training.attention.cam import ActivationMaps, find_activation_map
 from cdul_edge.training.attention.regions import region_boxes, to_pixels
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.augmentation import to_network
+from cdul_edge.training.data.read_ahead import read_batches
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods.base import AnyMethod, Regions
 from cdul_edge.training.networks.network import input_size
@@ -79,8 +80,9 @@ class SecondLook:
         """Number and (K, 4) boxes of each picture."""
         preprocess, wanted = trainer.preprocess, regions.wanted
         batches = torch.split(torch.arange(len(wanted)), trainer.config.batch_size)
-        for numbers, images in zip(batches, trainer.pictures.batches(batches), strict=True):
-            prepared = to_network(images.to(trainer.device), preprocess)
+        shown = read_batches(trainer.pictures, batches, trainer.device)
+        for numbers, images in zip(batches, shown, strict=True):
+            prepared = to_network(images, preprocess)
             with autocast(trainer.device, trainer.config.precision):
                 _, maps = self.maps.read(trainer.result, prepared)
             chosen = maps[wanted[numbers].to(maps.device)]

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.transfer import bring
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 # ITU-R BT.601 luma: what gray a color is.
@@ -36,7 +37,7 @@ def move_pixels(images: Tensor, config: TrainConfig, draws: Generator) -> Tensor
     if config.flip:
         columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     which = torch.arange(count, device=images.device)
-    rows, columns = _bring(rows, images), _bring(columns, images)
+    rows, columns = bring(rows, images.device), bring(columns, images.device)
     return images[which[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
@@ -69,7 +70,7 @@ def recolor(
     matrix = (1 + contrast) * (saturate @ swap)
     shift = 255 * 0.5 * (brightness - contrast).expand(count, 1, 3)
     pixels = images.to(torch.float32).flatten(1, 2)  # (B, H W, 3)
-    changed = torch.baddbmm(_bring(shift, pixels), pixels, _bring(matrix.mT, pixels))
+    changed = torch.baddbmm(bring(shift, pixels.device), pixels, bring(matrix.mT, pixels.device))
     return _normalize(changed.clamp_(0, 255).view(images.shape), preprocess)
 
 
@@ -93,7 +94,7 @@ def zoom(images: Tensor, config: TrainConfig, draws: Generator) -> Tensor:
     # affine_grid's coordinates run from -1 to 1 across the picture, x first.
     places = (1 - sides) * (2 * torch.rand(count, 2, generator=draws) - 1)
     windows = torch.cat([torch.diag_embed(sides), places[..., None]], dim=2)
-    grid = F.affine_grid(_bring(windows, images), list(images.shape), align_corners=False)
+    grid = F.affine_grid(bring(windows, images.device), list(images.shape), align_corners=False)
     shown = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
     return shown.contiguous(memory_format=torch.channels_last)
 
@@ -114,8 +115,3 @@ def _normalize(pixels: Tensor, preprocess: Preprocess) -> Tensor:
 def _constants(preprocess: Preprocess, device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation, (3,) each: made anew, they would stop a GPU at every batch."""
     return torch.tensor(preprocess.mean, device=device), torch.tensor(preprocess.std, device=device)
-
-
-def _bring(values: Tensor, where: Tensor) -> Tensor:
-    """`values` on the device of `where`; nobody waits until they are there."""
-    return values.to(where.device, non_blocking=True)

@@ -37,8 +37,11 @@ class Pictures(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batches(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
-        """For each (B,) int64 batch of picture numbers, (B, H, W, 3) uint8 RGB on the CPU."""
+    def batches(self, batches: Sequence[Tensor], *, pinned: bool = False) -> Iterator[Tensor]:
+        """For each (B,) int64 batch of picture numbers, (B, H, W, 3) uint8 RGB on the CPU.
+
+        `pinned`: in memory that a GPU copies from by itself.
+        """
         ...
 
 
@@ -73,9 +76,12 @@ class StoredPictures:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def batches(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+    def batches(self, batches: Sequence[Tensor], *, pinned: bool = False) -> Iterator[Tensor]:
         """(B, H, W, 3) uint8 per batch of picture numbers."""
-        return (self.pixels[indices] for indices in batches)
+        for indices in batches:
+            shape = (len(indices), *self.pixels.shape[1:])
+            out = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
+            yield torch.index_select(self.pixels, 0, indices, out=out)
 
 
 class DecodedPictures:
@@ -87,12 +93,13 @@ class DecodedPictures:
     def __len__(self) -> int:
         return len(self.decoder.pictures)
 
-    def batches(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+    def batches(self, batches: Sequence[Tensor], *, pinned: bool = False) -> Iterator[Tensor]:
         """(B, H, W, 3) uint8 per batch of picture numbers, decoded ahead."""
         numbers = (int(index) for indices in batches for index in indices)
         decoded = self.decoder.in_order(numbers)
         for indices in batches:
-            yield torch.from_numpy(np.stack(list(islice(decoded, len(indices)))))
+            images = torch.from_numpy(np.stack(list(islice(decoded, len(indices)))))
+            yield images.pin_memory() if pinned else images
 
 
 def locate_pictures(root: Path, paths: tuple[str, ...]) -> PictureList:

@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from cdul_edge.training.methods.settings import MethodSettings
+from cdul_edge.training.transfer import bring
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
@@ -73,7 +74,7 @@ class Step:
 
     def rows(self, values: Tensor) -> Tensor:
         """The batch's rows of an (N, ...) tensor, on the device of the logits."""
-        return values[self.indices].to(self.logits.device, non_blocking=True)
+        return bring(values[self.indices], self.logits.device)
 
 
 @dataclass(frozen=True)

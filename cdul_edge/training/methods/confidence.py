@@ -40,6 +40,7 @@ from cdul_edge.training.methods.base import (
 )
 from cdul_edge.training.methods.known_labels import asks_both_ways
 from cdul_edge.training.methods.settings import RefinementSettings, number
+from cdul_edge.training.transfer import bring
 
 
 def margins(labels: Tensor) -> Tensor:
@@ -115,8 +116,9 @@ class ConfidentLabels(Method[ConfidenceT], Generic[ConfidenceT]):
         self._watch(step)
         thresholds = ease(
             self.mean_margins, step.epoch, self.supervision.epochs, self.settings.easy_power
-        ).to(targets.device)
-        return (losses * (margins(targets) >= thresholds)).mean()
+        )
+        easy = margins(targets) >= bring(thresholds, targets.device)
+        return (losses * easy).mean()
 
     def after_epoch(self, epoch: int, context: EpochEnd) -> Log:
         if self._seen is not None:

@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from cdul_edge.training.methods.base import AnyMethod, Step
+from cdul_edge.training.transfer import bring
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Mixing:
 
     def blend(self, values: Tensor) -> Tensor:
         """Each of (B, ...) rows with its partner's."""
-        return torch.lerp(values[self.partners.to(values.device)], values, self.share)
+        return torch.lerp(values[bring(self.partners, values.device)], values, self.share)
 
     def loss(self, method: AnyMethod, step: Step) -> Tensor:
         """The method's loss of a step whose pictures are mixed, against both pictures' labels."""

@@ -36,6 +36,7 @@ from torch import Tensor
 from cdul_edge.training.methods.base import Method, Step, Supervision, require_positives
 from cdul_edge.training.methods.mixing import draw_beta
 from cdul_edge.training.methods.settings import MethodSettings, choice, number
+from cdul_edge.training.transfer import bring
 
 # Below it "auto" skips classes without a positive in the batch: most are absent, and the loss
 # would only push them down.
@@ -161,7 +162,7 @@ class PositiveUnlabeled(Method[PuMlcSettings]):
         """R of each class, (C,); an odd batch's middle picture is left out."""
         half = len(positives) // 2
         share = draw_beta(self.settings.mixup, step.draws)
-        order = torch.randperm(half, generator=step.draws).to(step.images.device)
+        order = bring(torch.randperm(half, generator=step.draws), step.images.device)
         logits = step.logits if self.settings.mixup_gradients else step.logits.detach()
         log_targets = F.logsigmoid(logits).masked_fill(positives, 0.0)
         mixed = share * step.images[:half][order] + (1 - share) * step.images[-half:]
