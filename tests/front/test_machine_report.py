@@ -7,14 +7,19 @@ import pytest
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
-from cdul_edge.front import machine_report
-from cdul_edge.front.machine_report import ChildAnswer, Gpu, ask_python, judge, name_versions
+from cdul_edge.front import engine_libraries, machine_report
+from cdul_edge.front.engine_libraries import EngineLibrary, Libraries
+from cdul_edge.front.machine_facts import ChildAnswer, Gpu, ask_python
+from cdul_edge.front.machine_report import judge
 
 JETSON = Gpu("device files are there", "# R36")
+TENSORRT = EngineLibrary("10.3.0")
+LEAN = EngineLibrary("10.3.0", lean=True)
+RTX = EngineLibrary("1.7.1.116", builds_for=("sm86", "sm89"))
 
 
-def only_has(monkeypatch: pytest.MonkeyPatch, installed: set[str]) -> None:
-    monkeypatch.setattr(machine_report, "find_spec", lambda name: installed & {name} or None)
+def libraries(tensorrt: EngineLibrary | None = None, rtx: EngineLibrary | None = None) -> Libraries:
+    return {"tensorrt": tensorrt or EngineLibrary(), "rtx": rtx or EngineLibrary()}
 
 
 def test_it_names_the_machine_the_packages_and_what_works() -> None:
@@ -28,12 +33,14 @@ def test_it_names_the_machine_the_packages_and_what_works() -> None:
 
 
 def test_with_everything_missing_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine_report, "find_spec", lambda name: None)
+    for module in (machine_report, engine_libraries):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", "")
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 0
     assert "cdul-edge[cpu]" in result.stdout
     assert "cdul-edge[train]" in result.stdout
+    assert "cdul-edge[rtx]" in result.stdout
     assert "nvidia-smi does not answer" in result.stdout
 
 
@@ -44,34 +51,10 @@ def test_a_package_that_crashes_on_import_is_reported_not_raised() -> None:
     assert ask_python("print('no JSON')").error
 
 
-@pytest.mark.parametrize(
-    ("installed", "gpu", "expected"),
-    [
-        (set(), Gpu("none"), 'no: TensorRT is not installed (pip install "cdul-edge[trt]")'),
-        (
-            set(),
-            JETSON,
-            "no: TensorRT is not installed (apt install python3-libnvi",
-        ),
-        (
-            {"tensorrt"},
-            Gpu("none (no device files)", "# R36"),
-            "no: TensorRT is installed, and the dr",
-        ),
-        ({"tensorrt"}, Gpu("none (nvidia-smi)"), "no: TensorRT is installed, and the dr"),
-        ({"tensorrt"}, Gpu("H200"), "yes: build and run"),
-        ({"tensorrt"}, JETSON, "yes: build and run"),
-        ({"tensorrt_lean"}, Gpu("H200"), "run: yes, version-compatible ones; build: no"),
-    ],
-)
-def test_tensorrt_is_judged_by_what_is_installed_and_seen(
-    monkeypatch: pytest.MonkeyPatch, installed: set[str], gpu: Gpu, expected: str
-) -> None:
-    monkeypatch.setattr(
-        machine_report, "find_spec", lambda name: name if name in installed else None
-    )
-    works = judge(gpu, ChildAnswer({}), ("CUDAExecutionProvider", "CPUExecutionProvider"))
-    assert works["TensorRT engines"].startswith(expected)
+@pytest.mark.parametrize("gpu", [Gpu("none (nvidia-smi)"), Gpu("H200", None, ("9.0",))])
+def test_onnx_runtime_is_said_to_reach_a_gpu_that_the_driver_sees(gpu: Gpu) -> None:
+    providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    works = judge(gpu, ChildAnswer({}), providers, libraries())
     assert works["GPU seen by the driver"] == ("yes" if gpu.present else "no")
     on_gpu = "try --device cuda" in works["predict, verify"]
     assert on_gpu == gpu.present
@@ -80,30 +63,27 @@ def test_tensorrt_is_judged_by_what_is_installed_and_seen(
 @pytest.mark.parametrize(
     ("installed", "providers", "expected"),
     [
-        ({"tensorrt"}, (), "yes, on TensorRT engines; on the CPU and verify --images: no: ONNX Ru"),
-        ({"tensorrt_lean"}, (), "yes, on version-compatible TensorRT engines; on the CPU"),
-        ({"tensorrt"}, ("CPUExecutionProvider",), "yes, on the CPU and on TensorRT engines"),
-        (set(), ("does not load",), "no: ONNX Runtime is missing or broken"),
+        (TENSORRT, (), "yes, on TensorRT engines; on the CPU and verify --images: no: ONNX Ru"),
+        (LEAN, (), "yes, on version-compatible TensorRT engines; on the CPU"),
+        (TENSORRT, ("CPUExecutionProvider",), "yes, on the CPU and on TensorRT engines"),
+        (EngineLibrary(), ("does not load",), "no: ONNX Runtime is missing or broken"),
     ],
 )
 def test_engines_are_run_without_onnx_runtime(
-    monkeypatch: pytest.MonkeyPatch, installed: set[str], providers: tuple[str, ...], expected: str
+    installed: EngineLibrary, providers: tuple[str, ...], expected: str
 ) -> None:
-    monkeypatch.setattr(
-        machine_report, "find_spec", lambda name: name if name in installed else None
-    )
-    works = judge(JETSON, ChildAnswer({}), providers)
+    works = judge(JETSON, ChildAnswer({}), providers, libraries(installed))
     assert works["predict, verify"].startswith(expected)
-    blind = judge(Gpu("none (no device files)", "# R36"), ChildAnswer({}), providers)
+    blind = judge(Gpu("none (no device files)", "# R36"), ChildAnswer({}), providers, libraries())
     assert "engines" not in blind["predict, verify"]
 
 
-def test_tensorrt_under_another_package_name_is_not_missing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(
-        machine_report, "find_spec", lambda name: name if name == "tensorrt" else None
+def test_engines_of_both_kinds_run_on_a_gpu_that_both_support() -> None:
+    ada = Gpu("RTX 4090", None, ("8.9",))
+    works = judge(ada, ChildAnswer({}), (), libraries(TENSORRT, RTX))
+    assert works["predict, verify"].startswith(
+        "yes, on TensorRT engines and on TensorRT for RTX engines; "
     )
-    found = name_versions({"numpy": "2"})
-    assert found["tensorrt"] == "installed, as part of another package"
-    assert (found["tensorrt_lean"], found["numpy"]) == ("not installed", "2")
+    hopper = Gpu("H200", None, ("9.0",))
+    works = judge(hopper, ChildAnswer({}), (), libraries(TENSORRT, RTX))
+    assert works["predict, verify"].startswith("yes, on TensorRT engines; ")
