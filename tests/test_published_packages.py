@@ -79,8 +79,10 @@ def read_project() -> dict[str, list[str]]:
     toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     content = toml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     project = content["project"]
-    groups = {"": project["dependencies"], "build": content["build-system"]["requires"]}
-    return groups | project["optional-dependencies"] | content["dependency-groups"]
+    groups: dict[str, list[str]] = {"": project["dependencies"]}
+    groups["build"] = content["build-system"]["requires"]
+    groups |= project["optional-dependencies"] | content["dependency-groups"]
+    return groups
 
 
 def project_requirements() -> set[str]:

@@ -107,10 +107,10 @@ def judge_rtx(rtx: EngineLibrary, gpu: Gpu) -> str:
     if rtx.supports(gpu):
         return "yes: build and run"
     if not gpu.present:
-        run = "no: the driver sees no GPU"
+        run = "no, the driver sees no GPU"
     elif gpu.compute_capabilities:
         seen = " and ".join(gpu.compute_capabilities)
-        run = f"no: the GPU here, of compute capability {seen}, is none of these"
+        run = f"no, the GPU here, of compute capability {seen}, is none of these"
     else:
         run = "only on one of these: which GPU is here is not known"
     return f"build: yes, for {' '.join(rtx.builds_for)}, without a GPU; run: {run}"

@@ -57,9 +57,9 @@ def test_tensorrt_needs_a_gpu_for_everything(
         (EngineLibrary(), NONE, 'no: TensorRT for RTX is not installed (pip install "cdul-edge[rt'),
         (EngineLibrary(), JETSON, "no: TensorRT for RTX is not made for Jetsons"),
         (BROKEN, ADA, "no: it does not load (libnvinfer.so.10): install it again"),
-        (RTX, NONE, AHEAD + "no: the driver sees no GPU"),
+        (RTX, NONE, AHEAD + "no, the driver sees no GPU"),
         (RTX, ADA, "yes: build and run"),
-        (RTX, HOPPER, AHEAD + "no: the GPU here, of compute capability 9.0, is none of these"),
+        (RTX, HOPPER, AHEAD + "no, the GPU here, of compute capability 9.0, is none of these"),
         (RTX, SILENT, AHEAD + "only on one of these: which GPU is here is not known"),
     ],
 )
