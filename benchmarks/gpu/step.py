@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from time import monotonic
@@ -50,6 +50,10 @@ class Figure:
     at_least: float | None = None
     at_most: float | None = None
     costs: bool = False
+
+    def named(self, name: str) -> Figure:
+        """The same under another name."""
+        return replace(self, name=name)
 
     def verdict(self, *, full: bool) -> Verdict:
         """Whether the bar is met; a figure without a bar is not judged."""
