@@ -24,12 +24,7 @@ if TYPE_CHECKING:
     )
     from cdul_edge_runtime.backends.profile import Profile
     from cdul_edge_runtime.bundle import manifest
-    from cdul_edge_runtime.choices import (
-        DeviceRequest,
-        FlavorRequest,
-        PrecisionRequest,
-        RangeMethod,
-    )
+    from cdul_edge_runtime.choices import FlavorRequest, PrecisionRequest, RangeMethod
 
 StrPath = str | os.PathLike[str]
 
@@ -138,7 +133,7 @@ class VerifyKeywords(TypedDict, total=False):
     """Of `VerifyRequest`."""
 
     bundle: Required[StrPath]
-    device: DeviceRequest
+    device: str
     precision: PrecisionRequest
     images: StrPath | None
     truth: StrPath | None

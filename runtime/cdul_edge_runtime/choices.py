@@ -21,7 +21,6 @@ Flavor = Literal["tensorrt", "rtx"]
 FLAVORS: tuple[Flavor, ...] = get_args(Flavor)
 
 # What can be asked for: "auto" is the fastest that is here, "all" goes through every one.
-DeviceRequest = Literal["auto", "all", Device]
 PrecisionRequest = Literal["auto", "all", PrecisionName]
 FlavorRequest = Literal["auto", Flavor]
 # How calibration takes the range of an activation: all values, or 99.999 % of them.

@@ -18,17 +18,15 @@ from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Manifest, Precision
-from cdul_edge_runtime.choices import Device
+from cdul_edge_runtime.device_choice import Auto, DeviceChoice, parse_device
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.pictures.images import open_image, upright_rgb
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 from cdul_edge_runtime.prediction import Prediction
 from cdul_edge_runtime.selection import (
-    Auto,
     Selection,
     closed_on_error,
     open_best,
-    parse_device,
     parse_precision,
     run_once,
 )
@@ -79,7 +77,8 @@ class Classifier:
 
         Args:
             path: a bundle or its folder, or a .onnx file, which carries its manifest inside.
-            device: "auto", "cpu", "cuda", "ort-tensorrt" or "tensorrt"; a bare file's auto is cpu.
+            device: "auto", "cpu", "cuda", "ort-tensorrt" or "tensorrt"; "cuda:1" is the second of
+                several GPUs. A bare file's auto is cpu.
             precision: "auto", "fp32", "fp16", "int8" or "int8-cpu".
             threads: CPU threads within one operator; None uses every core.
             inter_threads: operators that run side by side.
@@ -235,7 +234,7 @@ def _from_array(array: npt.NDArray[np.uint8], color: Color) -> Image.Image:
 
 def _open_file(
     model: Path,
-    device: Device | Auto,
+    device: DeviceChoice | Auto,
     precision: Precision | Auto,
     threads: int | None,
     inter_threads: int,
@@ -249,11 +248,13 @@ def _open_file(
             f"{model} {says}, {Precision(precision).value} was asked for: "
             "give the bundle, or precision auto"
         )
-    if device == "tensorrt":
+    where = DeviceChoice("cpu") if device == "auto" else device
+    if where.kind == "tensorrt":
         raise CdulEdgeError(f"{model} is one file and has no engines: give the bundle")
     backend = OrtBackend(
         model,
-        device="cpu" if device == "auto" else device,
+        device=where.kind,
+        gpu=where.gpu,
         precision=named or Precision.FP32,
         threads=threads,
         inter_threads=inter_threads,
@@ -264,7 +265,7 @@ def _open_file(
         if warm_up:
             run_once(backend)
     reason = "one file" if device == "auto" else "as asked"
-    selection = Selection("cpu" if device == "auto" else device, named or Precision.FP32, reason)
+    selection = Selection(where.kind, named or Precision.FP32, reason, gpu=where.gpu)
     return manifest, backend, selection
 
 

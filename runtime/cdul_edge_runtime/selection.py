@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal
 
 import numpy as np
 
@@ -19,11 +18,11 @@ from cdul_edge_runtime.backends.trt.engine_stamp import (
 )
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.choices import DEVICES, Device
+from cdul_edge_runtime.choices import Device
+from cdul_edge_runtime.device_choice import Auto, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.machine import describe_machine, nvidia_driver_there
 
-Auto = Literal["auto"]
 Pair = tuple[Device, Precision]
 
 # Which file makes sense on which device.
@@ -62,25 +61,22 @@ class Selection:
         precision: which of the bundle's files it runs.
         reason: why this pair.
         passed_over: pairs that would have come first, each with the reason against it.
+        gpu: which of several; 0 on the CPU.
     """
 
     device: Device
     precision: Precision
     reason: str
     passed_over: tuple[tuple[Device, Precision, str], ...] = ()
+    gpu: int = 0
+
+    @property
+    def where(self) -> DeviceChoice:
+        """The device with its number; `str` gives what `Classifier.load` takes."""
+        return DeviceChoice(self.device, self.gpu)
 
     def __str__(self) -> str:
-        return f"{self.precision.value} on {self.device} ({self.reason})"
-
-
-def parse_device(text: str) -> Device | Auto:
-    """Raises `CdulEdgeError` for a device that does not exist."""
-    for device in DEVICES:
-        if device == text:
-            return device
-    if text != "auto":
-        raise CdulEdgeError(f"unknown device {text!r}: expected auto, {', '.join(DEVICES)}")
-    return "auto"
+        return f"{self.precision.value} on {self.where} ({self.reason})"
 
 
 def parse_precision(text: str) -> Precision | Auto:
@@ -96,7 +92,7 @@ def parse_precision(text: str) -> Precision | Auto:
 
 def open_best(
     bundle: Bundle,
-    device: Device | Auto,
+    device: DeviceChoice | Auto,
     precision: Precision | Auto,
     *,
     threads: int | None = None,
@@ -117,7 +113,8 @@ def open_best(
     Raises:
         CdulEdgeError: nothing fits the request; every candidate is named with its reason.
     """
-    pairs = _candidates(device, precision)
+    pairs = _candidates("auto" if device == "auto" else device.kind, precision)
+    gpu = 0 if device == "auto" else device.gpu
     free_choice = "auto" in (device, precision)
     passed: list[tuple[Device, Precision, str]] = []
     for pair in pairs:
@@ -125,7 +122,9 @@ def open_best(
             passed.append((*pair, why))
             continue
         try:
-            backend = open_backend(bundle, *pair, threads=threads, inter_threads=inter_threads)
+            backend = open_backend(
+                bundle, *pair, gpu=gpu, threads=threads, inter_threads=inter_threads
+            )
             with closed_on_error(backend):
                 if warm_up or pair[0] != "cpu":
                     run_once(backend)
@@ -141,7 +140,7 @@ def open_best(
             reason = "as asked"
             if free_choice:
                 reason = f"passed over {_list(passed)}" if passed else "the first choice"
-            return backend, Selection(*pair, reason, tuple(passed))
+            return backend, Selection(*pair, reason, tuple(passed), gpu)
     raise CdulEdgeError(_refusal(bundle, device, precision, passed))
 
 
@@ -150,10 +149,11 @@ def open_backend(
     device: Device,
     precision: Precision,
     *,
+    gpu: int = 0,
     threads: int | None = None,
     inter_threads: int = 1,
 ) -> Backend:
-    """Open one file on one device, without any choice.
+    """Open one file on one device, without any choice; `gpu` says which of several.
 
     Raises:
         CdulEdgeError: the bundle does not have it, or the device does not start.
@@ -161,9 +161,8 @@ def open_backend(
     if device == "tensorrt":
         # here and not above: machines without a GPU do not pay for it
         from cdul_edge_runtime.backends.trt.backend import TrtBackend
-        from cdul_edge_runtime.backends.trt.engine_choice import find_engine
 
-        return TrtBackend(find_engine(bundle, precision))
+        return TrtBackend.open(bundle, precision, gpu=gpu)
     model = bundle.model_path(precision)
     # ONNX Runtime's engine cache takes a graph with new weights for the old one: a folder each.
     digest = bundle.model_sha256(precision)[:12]
@@ -171,6 +170,7 @@ def open_backend(
     return OrtBackend(
         model,
         device=device,
+        gpu=gpu,
         precision=precision,
         threads=threads,
         inter_threads=inter_threads,
@@ -271,7 +271,7 @@ def _no_cuda() -> str | None:
 
 def _refusal(
     bundle: Bundle,
-    device: Device | Auto,
+    device: DeviceChoice | Auto,
     precision: Precision | Auto,
     passed: list[tuple[Device, Precision, str]],
 ) -> str:

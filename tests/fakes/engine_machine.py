@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from tests.fakes.fake_tensorrt import World, make_tensorrt
 
 @dataclass
 class Machine:
-    """One fake GPU with one fake TensorRT."""
+    """A fake GPU, or several, with one fake TensorRT."""
 
     library: FakeLibcudart
     cuda: CudaRuntime
@@ -36,6 +36,10 @@ class Machine:
         library = FakeLibcudart(**gpu)
         trt, world = make_tensorrt(version, library)
         return cls(library, CudaRuntime(library), trt, world)
+
+    def at(self, gpu: int) -> Machine:
+        """The same machine, with another of its GPUs chosen by number."""
+        return replace(self, cuda=CudaRuntime(self.library, gpu))
 
     @property
     def platform(self) -> GpuPlatform:

@@ -1,7 +1,9 @@
 """libcudart in memory: device memory is host memory, and a stream runs when it is waited for.
 
 It speaks the C interface, so that cudart.py runs as it is, and it fails the test on what CUDA does
-not forgive: a wrong or second free, a copy outside an allocation, a handle that is gone.
+not forgive: a wrong or second free, a copy outside an allocation, a handle that is gone. It is
+stricter than CUDA about GPUs: whatever is made on one is used and given back while the calling
+thread's current device is that one.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import local
 from typing import Any
 
 MIB = 1 << 20
-OUT_OF_MEMORY, OLD_DRIVER, NO_DEVICE, CAPTURE_UNSUPPORTED = 2, 35, 100, 900
+OUT_OF_MEMORY, OLD_DRIVER, NO_DEVICE, INVALID_DEVICE, CAPTURE_UNSUPPORTED = 2, 35, 100, 101, 900
 Work = Callable[[], None]
 
 
@@ -20,6 +23,7 @@ Work = Callable[[], None]
 class Stream:
     """What is queued, and what is being recorded (None outside a capture)."""
 
+    gpu: int
     queued: list[Work] = field(default_factory=list)
     recorded: list[Work] | None = None
 
@@ -50,9 +54,11 @@ class Function:
 
 
 class FakeLibcudart:
-    """One GPU with `memory_mib` of memory.
+    """One GPU with `memory_mib` of memory, or several, of which each may be another.
 
     Attributes:
+        gpus: name and capability of each; none where the driver shows none.
+        memory: address -> (kind, its GPU, the bytes).
         calls: names of the functions called, in order.
         events: what happened to memory and handles, in order; the fake TensorRT adds its own.
         failures: error codes that the next calls of a function return; 0 lets one through.
@@ -67,17 +73,24 @@ class FakeLibcudart:
         memory_mib: int = 64,
         driver: int = 12060,
         devices: int = 1,
+        others: tuple[tuple[str, tuple[int, int]], ...] = (),
     ) -> None:
-        self.gpu, self.capability, self.driver, self.devices = gpu, capability, driver, devices
+        self.gpus, self.driver = [*devices * [(gpu, capability)], *others], driver
         self.multiprocessors, self.memory_mib = multiprocessors, memory_mib
         self.calls: list[str] = []
         self.events: list[str] = []
         self.failures: dict[str, list[int]] = {}
-        self.memory: dict[int, tuple[str, Any]] = {}
+        self.memory: dict[int, tuple[str, int, Any]] = {}
         self.streams: dict[int, Stream] = {}
         self.graphs: dict[int, list[Work]] = {}
         self.runnables: dict[int, list[Work]] = {}
         self._next = 1000
+        self._thread = local()
+
+    @property
+    def current(self) -> int:
+        """The calling thread's device: the first, until it chooses another."""
+        return getattr(self._thread, "gpu", 0)
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("cuda"):
@@ -88,20 +101,33 @@ class FakeLibcudart:
 
     def left(self) -> list[str]:
         """What was not given back."""
-        kinds = [kind for kind, _ in self.memory.values()]
+        kinds = [kind for kind, _, _ in self.memory.values()]
         handles = len(self.streams) * ["stream"] + len(self.graphs) * ["graph"]
         return kinds + handles + len(self.runnables) * ["runnable"]
 
     def stream(self, handle: int) -> Stream:
         assert handle in self.streams, "a stream that is not there"
+        self.check_current(self.streams[handle].gpu)
         return self.streams[handle]
+
+    def check_current(self, gpu: int) -> None:
+        """Fail unless the calling thread's device is that GPU."""
+        assert gpu == self.current, f"of GPU {gpu}, and the thread is at GPU {self.current}"
+
+    def note_release(self, what: str, gpu: int) -> None:
+        """Note the end of one of TensorRT's objects, and the device where it is a wrong one."""
+        self.events.append(what if gpu == self.current else f"{what} at GPU {self.current}")
 
     def check_inside(self, address: int, size: int, kind: str) -> None:
         """Fail unless `size` bytes at `address` lie in one living allocation of that kind."""
-        assert any(
-            held == kind and start <= address and address + size <= start + len(block)
-            for start, (held, block) in self.memory.items()
-        ), f"{size} bytes at {address} are not in {kind} memory"
+        here = [
+            (start, start + len(block))
+            for start, (held, gpu, block) in self.memory.items()
+            if (held, gpu) == (kind, self.current)
+        ]
+        assert any(start <= address and address + size <= end for start, end in here), (
+            f"{size} bytes at {address} are not in {kind} memory of GPU {self.current}"
+        )
 
     def _handle(self, table: dict[int, Any], value: Any, pointer: Any) -> None:
         self._next += 1
@@ -111,8 +137,17 @@ class FakeLibcudart:
     def _cudaGetDeviceCount(self, pointer: Any) -> int:
         if self.driver == 0:
             return OLD_DRIVER
-        pointer._obj.value = self.devices
-        return 0 if self.devices else NO_DEVICE
+        pointer._obj.value = len(self.gpus)
+        return 0 if self.gpus else NO_DEVICE
+
+    def _cudaGetDevice(self, pointer: Any) -> None:
+        pointer._obj.value = self.current
+
+    def _cudaSetDevice(self, gpu: int) -> int:
+        if not 0 <= gpu < len(self.gpus):
+            return INVALID_DEVICE
+        self._thread.gpu = gpu
+        return 0
 
     def _cudaGetErrorString(self, code: int) -> bytes:
         return {2: b"out of memory", 35: b"CUDA driver version is insufficient"}.get(code, b"?")
@@ -127,18 +162,16 @@ class FakeLibcudart:
         pointer._obj.value = self.driver
 
     def _cudaDeviceGetAttribute(self, pointer: Any, attribute: int, device: int) -> None:
-        assert device == 0
-        pointer._obj.value = {
-            16: self.multiprocessors,
-            **dict(zip((75, 76), self.capability, strict=True)),
-        }[attribute]
+        major, minor = self.gpus[device][1]
+        pointer._obj.value = {16: self.multiprocessors, 75: major, 76: minor}[attribute]
 
     def _cudaGetDeviceProperties(self, buffer: Any, device: int) -> None:
-        assert device == 0
-        buffer[: len(self.gpu) + 1] = self.gpu.encode() + b"\0"
+        name = self.gpus[device][0].encode() + b"\0"
+        buffer[: len(name)] = name
 
     def _used(self) -> int:
-        return sum(len(block) for kind, block in self.memory.values() if kind == "device")
+        here = ("device", self.current)
+        return sum(len(block) for *held, block in self.memory.values() if tuple(held) == here)
 
     def _cudaMemGetInfo(self, free: Any, total: Any) -> None:
         total._obj.value = self.memory_mib * MIB
@@ -150,12 +183,14 @@ class FakeLibcudart:
             return OUT_OF_MEMORY
         block = (ctypes.c_ubyte * size)()
         address = ctypes.addressof(block)
-        self.memory[address] = (kind, block)
+        self.memory[address] = (kind, self.current, block)
         pointer._obj.value = address
         return 0
 
     def _free(self, kind: str, address: int) -> None:
-        assert self.memory.get(address, ("nothing",))[0] == kind, f"{address} is not {kind} memory"
+        held, gpu, _ = self.memory.get(address, ("no", 0, None))
+        assert held == kind, f"{address} is {held} and not {kind} memory"
+        self.check_current(gpu)
         assert not any(stream.queued for stream in self.streams.values()), "freed while in use"
         del self.memory[address]
         self.events.append(f"{kind} memory freed")
@@ -187,7 +222,7 @@ class FakeLibcudart:
 
     def _cudaStreamCreateWithFlags(self, pointer: Any, flags: int) -> None:
         assert flags == 1, "the stream would wait for the default stream"
-        self._handle(self.streams, Stream(), pointer)
+        self._handle(self.streams, Stream(self.current), pointer)
 
     def _cudaStreamSynchronize(self, handle: int) -> int:
         stream = self.stream(handle)

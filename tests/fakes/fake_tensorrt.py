@@ -279,10 +279,12 @@ class Runtime:
     def __init__(self, world: World, logger: Any) -> None:
         self.world, self.logger = world, start(world, logger)
         self.engine_host_code_allowed = False
-        weakref.finalize(self, world.cuda.events.append, "runtime released")
+        self.gpu = world.cuda.current  # what it makes belongs to the device of that moment
+        weakref.finalize(self, world.cuda.note_release, "runtime released", self.gpu)
 
     def deserialize_cuda_engine(self, plan: bytes) -> Any:
         self.world.host_code.append(self.engine_host_code_allowed)
+        self.world.cuda.check_current(self.gpu)
         if not self.world.loads:
             say(self.logger, ILogger.ERROR, "Version tag does not match")
             return None
@@ -298,9 +300,10 @@ class CudaEngine:
             self.device_memory_size = world.activations
         if world.major >= 10:
             self.device_memory_size_v2 = world.activations
-        weakref.finalize(self, world.cuda.events.append, "engine released")
+        weakref.finalize(self, world.cuda.note_release, "engine released", runtime.gpu)
 
     def create_execution_context(self) -> Any:
+        self.world.cuda.check_current(self.runtime.gpu)
         if not self.world.makes_context:
             say(self.runtime.logger, ILogger.ERROR, "out of memory")
             return None
@@ -333,7 +336,7 @@ class ExecutionContext:
         self.ran = False  # at this shape: the first run may allocate, which no capture can
         self.changes = 0
         self.inside = False
-        weakref.finalize(self, self.cuda.events.append, "context released")
+        weakref.finalize(self, self.cuda.note_release, "context released", engine.runtime.gpu)
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         low, _, high = self.engine.plan["profile"]
@@ -352,6 +355,7 @@ class ExecutionContext:
 
     def execute_async_v3(self, handle: int) -> bool:
         assert not self.inside, "two threads in one context"
+        self.cuda.check_current(self.engine.runtime.gpu)
         self.inside = True
         assert self.addresses.keys() == {"images", "scores"}, "an address is missing"
         assert self.shape is not None, "run before the input's shape was set"

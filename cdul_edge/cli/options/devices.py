@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import typer
 
-from cdul_edge_runtime.choices import Device, DeviceRequest, PrecisionName, PrecisionRequest
+from cdul_edge_runtime.choices import DEVICES, PrecisionName, PrecisionRequest
 from cdul_edge_runtime.errors import CdulEdgeError
 
-_DEVICE = "Run the network on this device; auto takes the fastest that is available"
+_DEVICE = (
+    "Run the network on this device, cuda:1 is the second of several GPUs; auto takes the fastest "
+    "that is available"
+)
 _PRECISION = (
     "Run this file of the bundle; auto takes the fastest that is available and within its budget"
 )
 _ALL = ", all goes through every one."
 
-DeviceOption = Annotated[Literal["auto", Device], typer.Option(help=f"{_DEVICE}.")]
+
+def _complete(*more: str) -> Callable[[str], list[str]]:
+    """A shell completes the kinds; the number of a GPU is typed."""
+
+    def matching(incomplete: str) -> list[str]:  # the name that typer looks for
+        return [name for name in (*more, *DEVICES) if name.startswith(incomplete)]
+
+    return matching
+
+
+# No list of choices, as a number may follow: the names are checked where they are read.
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        help=f"{_DEVICE}.",
+        metavar=f"[auto|{'|'.join(DEVICES)}][:GPU]",
+        autocompletion=_complete("auto"),
+    ),
+]
 PrecisionOption = Annotated[Literal["auto", PrecisionName], typer.Option(help=f"{_PRECISION}.")]
-DevicesOption = Annotated[DeviceRequest, typer.Option(help=_DEVICE + _ALL)]
+DevicesOption = Annotated[
+    str,
+    typer.Option(
+        help=_DEVICE + _ALL,
+        metavar=f"[auto|all|{'|'.join(DEVICES)}][:GPU]",
+        autocompletion=_complete("auto", "all"),
+    ),
+]
 PrecisionsOption = Annotated[PrecisionRequest, typer.Option(help=_PRECISION + _ALL)]
 BatchesOption = Annotated[
     str, typer.Option(help="Measure pictures per second at these batch sizes.")

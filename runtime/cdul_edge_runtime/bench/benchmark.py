@@ -14,7 +14,7 @@ from cdul_edge_runtime.bench.combinations import Combinations, Unavailable
 from cdul_edge_runtime.bench.latency import Latency, measure_latency
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import PROGRAM, program_version
-from cdul_edge_runtime.choices import DeviceRequest, PrecisionRequest
+from cdul_edge_runtime.choices import PrecisionRequest
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.machine import (
@@ -124,7 +124,8 @@ class BenchRequest:
 
     Attributes:
         bundle: its folder.
-        device: one of `DEVICES`; "auto" is what `Classifier.load` picks, "all" every one here.
+        device: as `Classifier.load` takes it, such as "cuda:1"; "auto" is what it picks, "all"
+            every one here, of several GPUs the first.
         precision: one of the bundle's; "auto" and "all" likewise.
         batches: sizes to measure the throughput at; those a backend does not take give None.
         threads: numbers of CPU threads, each a row; none is every core.
@@ -132,7 +133,7 @@ class BenchRequest:
     """
 
     bundle: Path
-    device: DeviceRequest = "auto"
+    device: str = "auto"
     precision: PrecisionRequest = "auto"
     batches: Sequence[int] = (1, 4, 16)
     threads: Sequence[int] = ()
@@ -225,7 +226,7 @@ class _Run:
             return None
         speed = measure_speed(classifier, self.inputs, self.batches, self.effort)
         return BenchRow(
-            device=picked.device,
+            device=str(picked.where),
             precision=picked.precision.value,
             backend=classifier.backend.name,
             threads=self._threads_of(picked.device),

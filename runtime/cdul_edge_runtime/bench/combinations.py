@@ -9,11 +9,12 @@ from typing import Literal, TypeVar
 
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.choices import DEVICES, Device
+from cdul_edge_runtime.choices import DEVICES
 from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.device_choice import Auto, DeviceChoice, parse_device
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from cdul_edge_runtime.host.machine import reset_peak_memory
-from cdul_edge_runtime.selection import RUNS, Auto, parse_device, parse_precision
+from cdul_edge_runtime.selection import RUNS, parse_precision
 
 All = Literal["all"]
 Row = TypeVar("Row")
@@ -38,7 +39,7 @@ class Combinations:
     available at least once, with whatever the other one is.
     """
 
-    device: Device | Auto | All
+    device: DeviceChoice | Auto | All
     precision: Precision | Auto | All
 
     @classmethod
@@ -79,23 +80,24 @@ class Combinations:
         found = False
         for device, precision in self._requested(bundle):
             name = precision.value if isinstance(precision, Precision) else precision
+            where = str(device)
             reset_peak_memory()
             try:
                 classifier = Classifier.load(
-                    bundle, device=device, precision=precision, threads=threads
+                    bundle, device=where, precision=precision, threads=threads
                 )
             except CdulEdgeError as error:
                 if not self.several:
                     raise
                 if isinstance(error, DeviceError):
                     found = True
-                    yield fail(device, name, str(error))
+                    yield fail(where, name, str(error))
                 else:
-                    unavailable.append(Unavailable(device, name, str(error)))
+                    unavailable.append(Unavailable(where, name, str(error)))
                 continue
             found = True
             with classifier:
-                row = self.measure_one(partial(measure, classifier), fail, device, name)
+                row = self.measure_one(partial(measure, classifier), fail, where, name)
             yield row
         if not found:
             reasons = "; ".join(f"{u.device} {u.precision}: {u.reason}" for u in unavailable)
@@ -112,21 +114,21 @@ class Combinations:
                 raise
             return fail(device, precision, str(error))
 
-    def _requested(self, bundle: Bundle) -> list[tuple[Device | Auto, Precision | Auto]]:
-        devices = list(DEVICES) if self.device == "all" else [self.device]
+    def _requested(self, bundle: Bundle) -> list[tuple[DeviceChoice | Auto, Precision | Auto]]:
+        devices = list(map(DeviceChoice, DEVICES)) if self.device == "all" else [self.device]
         if self.precision != "all":
             fits = [d for d in devices if d == "auto" or _fits(d, self.precision)]
             return [(device, self.precision) for device in fits or devices]
         if self.device == "auto":
             devices = [_picked_device(bundle)]
-        return [(d, p) for d in devices if d != "auto" for p in RUNS[d]]
+        return [(d, p) for d in devices if d != "auto" for p in RUNS[d.kind]]
 
 
-def _fits(device: Device, precision: Precision | Auto) -> bool:
-    return precision == "auto" or precision in RUNS[device]
+def _fits(device: DeviceChoice, precision: Precision | Auto) -> bool:
+    return precision == "auto" or precision in RUNS[device.kind]
 
 
-def _picked_device(bundle: Bundle) -> Device:
+def _picked_device(bundle: Bundle) -> DeviceChoice:
     with Classifier.load(bundle, warm_up=False) as classifier:
         assert classifier.selection is not None
-        return classifier.selection.device
+        return classifier.selection.where

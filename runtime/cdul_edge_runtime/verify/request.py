@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdul_edge_runtime.bench.combinations import Combinations
-from cdul_edge_runtime.choices import DeviceRequest, PrecisionRequest
+from cdul_edge_runtime.choices import PrecisionRequest
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import PictureList
 
@@ -20,7 +20,8 @@ class VerifyRequest:
 
     Attributes:
         bundle: its folder.
-        device: one of `DEVICES`; "auto" is what `Classifier.load` picks, "all" every one here.
+        device: as `Classifier.load` takes it, such as "cuda:1"; "auto" is what it picks, "all"
+            every one here, of several GPUs the first.
         precision: one of the bundle's; "auto" and "all" likewise.
         images: pictures to classify in addition, and to compare with FP32 on the CPU.
         truth: what those show (CSV, VOC folder, COCO JSON or NPZ); None takes FP32's scores.
@@ -33,7 +34,7 @@ class VerifyRequest:
     """
 
     bundle: Path
-    device: DeviceRequest = "auto"
+    device: str = "auto"
     precision: PrecisionRequest = "auto"
     images: Path | PictureList | None = None
     truth: Path | None = None

@@ -37,7 +37,7 @@ class VerifyRow:
     """What was measured of one device in one precision.
 
     Attributes:
-        device: one of `DEVICES`, or "pytorch".
+        device: one of `DEVICES`, with the number of a GPU that is not the first, or "pytorch".
         backend: what ran it, with its version.
         accuracy_only: it is emulated and slow here, so its speed was not measured.
         checks: figures that must hold.

@@ -149,7 +149,7 @@ def verify(
         return verify_row(
             bundle,
             classifier,
-            device=picked.device if picked else PYTORCH,
+            device=str(picked.where) if picked else PYTORCH,
             precision=picked.precision if picked else Precision.FP32,
             pictures=test,
             batches=request.batches,

@@ -17,7 +17,7 @@ from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.bench.benchmark import BenchRequest, Effort, bench
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.choices import Device, DeviceRequest, PrecisionRequest
+from cdul_edge_runtime.choices import Device, PrecisionRequest
 from cdul_edge_runtime.errors import DeviceError
 from cdul_edge_runtime.host.files import read_json
 from cdul_edge_runtime.verify.request import VerifyRequest
@@ -75,7 +75,7 @@ def failing(
     return bundle
 
 
-def verify(folder: Path, device: DeviceRequest, precision: PrecisionRequest) -> VerifyReport:
+def verify(folder: Path, device: str, precision: PrecisionRequest) -> VerifyReport:
     return verify_bundle(VerifyRequest(folder, device, precision, batches=(1,), repeats=1))
 
 

@@ -15,7 +15,7 @@ from cdul_edge_runtime.bench.combinations import Combinations
 from cdul_edge_runtime.bench.latency import Latency
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.choices import DeviceRequest, PrecisionRequest
+from cdul_edge_runtime.choices import PrecisionRequest
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.verify.request import VerifyRequest
@@ -26,7 +26,7 @@ AddPrecision = Callable[..., None]
 
 
 def verify(
-    folder: Path, device: DeviceRequest = "auto", precision: PrecisionRequest = "auto"
+    folder: Path, device: str = "auto", precision: PrecisionRequest = "auto"
 ) -> VerifyReport:
     return verify_bundle(VerifyRequest(folder, device, precision, batches=(1,), repeats=1))
 

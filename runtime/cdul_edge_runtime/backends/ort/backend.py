@@ -11,6 +11,7 @@ import numpy.typing as npt
 from cdul_edge_runtime.backends.ort.providers import (
     PROVIDERS,
     Providers,
+    check_gpu,
     check_listed,
     cpu_providers,
     cuda_providers,
@@ -54,6 +55,7 @@ class OrtBackend:
         model: Path,
         *,
         device: Device = "cpu",
+        gpu: int = 0,
         precision: Precision = Precision.FP32,
         threads: int | None = None,
         inter_threads: int = 1,
@@ -65,6 +67,7 @@ class OrtBackend:
         Args:
             model: an ONNX file.
             device: "cpu", "cuda" or "ort-tensorrt".
+            gpu: which of several; nothing on "cpu".
             precision: what the file holds.
             threads: threads within one operator; None lets ONNX Runtime take every core.
             inter_threads: operators run side by side; 1 suits graphs without branches.
@@ -81,20 +84,22 @@ class OrtBackend:
             import onnxruntime
         _check_arguments(model, device, threads, inter_threads)
         check_listed(device)
+        if gpu and device != "cpu":
+            check_gpu(gpu)
         self._version: str = onnxruntime.__version__
-        self._device = device
+        self._device, self._gpu = device, gpu
         self._precision = precision
         self._threads = (threads or 0, inter_threads)  # 0: ONNX Runtime counts the cores itself
         self.max_batch: int | None = None
-        self._free_before_mib = free_memory_mib(device)
-        providers = cuda_providers() if device == "cuda" else cpu_providers()
+        self._free_before_mib = free_memory_mib(device, gpu)
+        providers = cuda_providers(gpu) if device == "cuda" else cpu_providers()
         if device == "ort-tensorrt":
             # Its profile needs the size, which only a session tells; the CPU's is cheap.
             session = self._start(model, cpu_providers())
             size, _ = _check_contract(session, model)
             folder = cache_dir or model.with_suffix(".engines")
             folder.mkdir(parents=True, exist_ok=True)
-            providers = tensorrt_providers(precision, folder, size, profile)
+            providers = tensorrt_providers(precision, folder, size, profile, gpu)
             self.max_batch = profile.max
         session = self._start(model, providers)
         # ONNX Runtime falls back to the CPU without an error when a provider cannot start.
@@ -113,7 +118,7 @@ class OrtBackend:
     @property
     def device_memory_mib(self) -> float | None:
         """How much less is free on the GPU than before; other programs there blur it."""
-        free_mib = free_memory_mib(self._device)
+        free_mib = free_memory_mib(self._device, self._gpu)
         if self._free_before_mib is None or free_mib is None:
             return None
         return max(self._free_before_mib - free_mib, 0.0)
@@ -131,7 +136,7 @@ class OrtBackend:
             if self._device == "cpu":
                 scores: npt.NDArray[np.float32] = session.run(None, {"images": images})[0]
                 return scores
-            return _infer_bound(session, images)
+            return _infer_bound(session, images, self._gpu)
         except run_errors() as error:
             raise explain_failure(self.name, images.shape, error) from error
 
@@ -180,13 +185,13 @@ def _check_arguments(model: Path, device: str, threads: int | None, inter_thread
         raise BundleError(f"{model} does not exist: check the path")
 
 
-def _infer_bound(session: Any, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _infer_bound(session: Any, images: npt.NDArray[np.uint8], gpu: int) -> npt.NDArray[np.float32]:
     """One copy to the device and one back; a binding a call, so that threads do not share."""
     import onnxruntime
 
     pixels = np.ascontiguousarray(images)
     binding = session.io_binding()
-    on_device = onnxruntime.OrtValue.ortvalue_from_numpy(pixels, "cuda", 0)
+    on_device = onnxruntime.OrtValue.ortvalue_from_numpy(pixels, "cuda", gpu)
     binding.bind_ortvalue_input("images", on_device)
     binding.bind_output("scores", "cpu")
     session.run_with_iobinding(binding)

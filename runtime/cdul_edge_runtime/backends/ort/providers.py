@@ -60,13 +60,24 @@ def cpu_providers() -> Providers:
     return [(PROVIDERS["cpu"], {})]
 
 
-def cuda_providers() -> Providers:
+def check_gpu(gpu: int) -> None:
+    """Refuse a number that no GPU has, in clearer words than ONNX Runtime's.
+
+    Raises:
+        CdulEdgeError: there is no such GPU, no driver that answers, or no CUDA runtime.
+    """
+    from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
+
+    CudaRuntime(gpu=gpu)
+
+
+def cuda_providers(gpu: int = 0) -> Providers:
     """CUDA; ONNX Runtime itself adds the CPU for operators that CUDA does not have."""
-    return [(PROVIDERS["cuda"], _CUDA_OPTIONS)]
+    return [(PROVIDERS["cuda"], {**_CUDA_OPTIONS, "device_id": str(gpu)})]
 
 
 def tensorrt_providers(
-    precision: Precision, cache_dir: Path, size: tuple[int, int], profile: Profile
+    precision: Precision, cache_dir: Path, size: tuple[int, int], profile: Profile, gpu: int = 0
 ) -> Providers:
     """TensorRT with an engine cache; operators that it refuses go to CUDA.
 
@@ -76,9 +87,11 @@ def tensorrt_providers(
             cache does not notice other weights in the same graph.
         size: (height, width) px.
         profile: the batch sizes that the engine takes.
+        gpu: which of several.
     """
     shape = "x".join(map(str, (*size, 3)))
     options = {
+        "device_id": str(gpu),
         "trt_engine_cache_enable": "True",
         "trt_engine_cache_path": str(cache_dir),
         "trt_timing_cache_enable": "True",
@@ -91,7 +104,7 @@ def tensorrt_providers(
         options["trt_fp16_enable"] = "True"
     if precision is Precision.INT8:
         options["trt_int8_enable"] = "True"
-    return [(PROVIDERS["ort-tensorrt"], options), *cuda_providers()]
+    return [(PROVIDERS["ort-tensorrt"], options), *cuda_providers(gpu)]
 
 
 @contextmanager
@@ -115,14 +128,14 @@ def ready_for_gpu(device: Device) -> Iterator[None]:
         onnxruntime.set_default_logger_severity(2)  # its own default: warnings
 
 
-def free_memory_mib(device: Device) -> float | None:
-    """Free memory of the GPU; None on the CPU, or where there is no libcudart to ask."""
+def free_memory_mib(device: Device, gpu: int = 0) -> float | None:
+    """Free memory of that GPU; None on the CPU, or where there is no libcudart to ask."""
     if device == "cpu":
         return None
     from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 
     try:
-        return CudaRuntime().memory_mib()[0]
+        return CudaRuntime(gpu=gpu).memory_mib()[0]
     except CdulEdgeError:
         return None
 

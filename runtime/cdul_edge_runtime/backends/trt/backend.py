@@ -15,11 +15,12 @@ from weakref import finalize
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt import api as api
 from cdul_edge_runtime.backends.trt.cuda_graph import RecordedBatch
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.device_tensors import DeviceTensor
+from cdul_edge_runtime.backends.trt.engine_choice import find_engine
+from cdul_edge_runtime.backends.trt.engine_contract import IMAGES, SCORES, check_contract
 from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
 from cdul_edge_runtime.backends.trt.library import (
     LeanTensorRT,
@@ -30,9 +31,9 @@ from cdul_edge_runtime.backends.trt.library import (
     last_errors,
     starting,
 )
-from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError
-
-_IMAGES, _SCORES = "images", "scores"  # the graph's contract; see `manifest.Graph`
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 
 
 @dataclass
@@ -92,15 +93,15 @@ class TrtBackend:
         if trt is None:
             lean = engine.stamp.version_compatible
             trt = import_tensorrt(lean=True) if lean else import_tensorrt()
-        self._cuda = cuda or CudaRuntime()
+        self._cuda = cuda = cuda or CudaRuntime()
         self._version, self._precision = trt.__version__, engine.stamp.precision.value
         self._lock = Lock()
         self._batch = 0  # the size that the context is set to; 0 where that is not known
-        with ExitStack() as held:
+        with cuda.current(), ExitStack() as held:
             self._stream = self._cuda.create_stream()
             held.callback(self._cuda.destroy_stream, self._stream)
             loaded = _load(trt, self._cuda, engine)
-            self.input_shape, self.class_count, self.profile = _check_contract(
+            self.input_shape, self.class_count, self.profile = check_contract(
                 trt, loaded.engine, engine
             )
             self._images = self._tensor((*self.input_shape, 3), np.uint8, held)
@@ -113,8 +114,15 @@ class TrtBackend:
             held.callback(self._cuda.synchronize, self._stream)
             self._set_addresses()
             # nothing held may refer to this object, or it would never be dropped
-            self._release = finalize(self, _give_back, held.pop_all())
+            self._release = finalize(self, _give_back, cuda, held.pop_all())
             self._release.atexit = False  # the driver does it, and a thread may still be running
+
+    @classmethod
+    def open(cls, bundle: Bundle, precision: Precision, *, gpu: int = 0) -> TrtBackend:
+        """Load the engine of a bundle that fits this machine; errors as of `find_engine` too."""
+        trt = import_tensorrt(lean=True)  # first: it brings the CUDA runtime that fits it
+        cuda = CudaRuntime(gpu=gpu)
+        return cls(find_engine(bundle, precision, gpu_platform(trt, cuda)), cuda=cuda)
 
     @property
     def name(self) -> str:
@@ -149,7 +157,8 @@ class TrtBackend:
                 raise CdulEdgeError("this TensorRT engine was closed: load it again")
             self._images.host[:count] = images
             self._images.host[count:rows] = images[-1]
-            self._run(rows)
+            with self._cuda.current():
+                self._run(rows)
             scores: npt.NDArray[np.float32] = self._scores.host[:count].copy()
         return scores
 
@@ -183,7 +192,7 @@ class TrtBackend:
 
     def _set_batch(self, rows: int) -> None:
         self._graph.drop()
-        if not self._loaded.context.set_input_shape(_IMAGES, (rows, *self.input_shape, 3)):
+        if not self._loaded.context.set_input_shape(IMAGES, (rows, *self.input_shape, 3)):
             raise DeviceError(f"TensorRT refuses a batch of {rows}: {self._last_errors()}")
 
     def _enqueue(self, rows: int) -> None:
@@ -199,7 +208,7 @@ class TrtBackend:
 
     def _set_addresses(self) -> None:
         context = self._loaded.context
-        for name, tensor in ((_IMAGES, self._images), (_SCORES, self._scores)):
+        for name, tensor in ((IMAGES, self._images), (SCORES, self._scores)):
             if not context.set_tensor_address(name, tensor.device_address):
                 raise DeviceError(f"TensorRT refuses a buffer for {name}: {self._last_errors()}")
 
@@ -228,8 +237,11 @@ class TrtBackend:
             )
 
 
-def _give_back(held: ExitStack) -> None:
-    with suppress(CdulEdgeError):  # a GPU that is lost takes nothing back, and has nothing any more
+def _give_back(cuda: CudaRuntime, held: ExitStack) -> None:
+    # in whatever thread; a GPU that is lost takes nothing back, and has nothing any more
+    with ExitStack() as thread, suppress(CdulEdgeError):
+        with suppress(CdulEdgeError):
+            thread.enter_context(cuda.current())
         held.close()
 
 
@@ -247,33 +259,6 @@ def _load(trt: LeanTensorRT, cuda: CudaRuntime, stamped: StampedEngine) -> _Load
     if engine is None or context is None:
         raise DeviceError(_explain_refusal(stamped, cuda, last_errors(logger)))
     return _Loaded(logger, runtime, engine, context)
-
-
-def _check_contract(
-    trt: LeanTensorRT, engine: api.ICudaEngine, stamped: StampedEngine
-) -> tuple[tuple[int, int], int, Profile]:
-    """((height, width) px, C, batch sizes) of an engine that keeps the graph's contract."""
-    modes, types = trt.TensorIOMode, trt.DataType
-    names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
-    shapes = {name: tuple(engine.get_tensor_shape(name)) for name in names}
-    if (
-        sorted(names) != [_IMAGES, _SCORES]
-        or engine.get_tensor_mode(_IMAGES) != modes.INPUT
-        or engine.get_tensor_mode(_SCORES) != modes.OUTPUT
-        or engine.get_tensor_dtype(_IMAGES) != types.UINT8
-        or engine.get_tensor_dtype(_SCORES) != types.FLOAT
-        or len(shapes[_IMAGES]) != 4
-        or shapes[_IMAGES][3] != 3
-        or len(shapes[_SCORES]) != 2
-        or min(*shapes[_IMAGES][1:], shapes[_SCORES][1]) < 1
-    ):
-        raise BundleError(
-            f"{stamped.path} has the tensors {shapes}: expected uint8 images (N, H, W, 3) and "
-            "float32 scores (N, C): build it again with `cdul-edge build --force`"
-        )
-    low, best, high = (int(shape[0]) for shape in engine.get_tensor_profile_shape(_IMAGES, 0))
-    _, height, width, _ = shapes[_IMAGES]
-    return (height, width), shapes[_SCORES][1], Profile(low, best, high)
 
 
 def _explain_refusal(engine: StampedEngine, cuda: CudaRuntime, reason: str) -> str:

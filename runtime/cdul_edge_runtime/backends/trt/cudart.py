@@ -1,7 +1,8 @@
 """The CUDA runtime through ctypes: what running an engine needs, and nothing to install for it.
 
 Every function used is in libcudart 11.x, 12.x and 13.x with one signature. Addresses and handles
-are plain integers. Everything happens on the first device that CUDA_VISIBLE_DEVICES shows.
+are plain integers. CUDA keeps a current device for every thread, on which memory, streams and
+graphs are made: callers enter `current` before they make or use any.
 Source: CUDA Runtime API reference, docs.nvidia.com/cuda/cuda-runtime-api.
 """
 
@@ -9,16 +10,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from cdul_edge_runtime.backends.trt.cuda_library import load_cuda_library
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 
-_NAMES = (
-    *("libcudart.so", "libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0"),
-    "/usr/local/cuda/lib64/libcudart.so",  # where JetPack and the toolkit put it
-)
 _OUT_OF_MEMORY, _OLD_DRIVER, _NO_DEVICE = 2, 35, 100  # cudaError_t
 _TO_DEVICE, _TO_HOST = 1, 2  # cudaMemcpyKind
 _NON_BLOCKING = 1  # cudaStreamNonBlocking: independent of the default stream
@@ -37,6 +34,8 @@ _SIGNATURES: dict[str, list[Any]] = {
     "cudaRuntimeGetVersion": [_OUT_INT],
     "cudaDriverGetVersion": [_OUT_INT],
     "cudaGetDeviceCount": [_OUT_INT],
+    "cudaGetDevice": [_OUT_INT],
+    "cudaSetDevice": [_INT],
     "cudaDeviceGetAttribute": [_OUT_INT, _INT, _INT],
     "cudaGetDeviceProperties": [_HANDLE, _INT],
     "cudaMemGetInfo": [_OUT_SIZE, _OUT_SIZE],
@@ -59,22 +58,56 @@ _SIGNATURES: dict[str, list[Any]] = {
 
 
 class CudaRuntime:
-    """One loaded libcudart; every failed call is a `CdulEdgeError` that says how to fix it."""
+    """One loaded libcudart; every failed call is a `CdulEdgeError` that says how to fix it.
 
-    def __init__(self, library: Any = None) -> None:
-        """Load the library and make sure that a driver and a device answer.
+    Attributes:
+        gpu: number of the GPU, from 0, among those that CUDA_VISIBLE_DEVICES shows.
+    """
+
+    def __init__(self, library: Any = None, gpu: int = 0) -> None:
+        """Load the library and make sure that a driver and the device answer.
 
         Args:
             library: a loaded libcudart; by default the one that this process has already (as
                 TensorRT loads it), then those of the system, then those of NVIDIA's wheels.
+            gpu: which of several GPUs.
 
         Raises:
-            CdulEdgeError: no libcudart, no driver, one that is too old, or no device.
+            CdulEdgeError: no libcudart, no driver, one that is too old, or no such device.
         """
-        self._library = library if library is not None else _load_library()
+        self._library = library if library is not None else load_cuda_library()
+        self.gpu = gpu
         self._declare()
-        if self._integer("cudaGetDeviceCount") < 1:
+        count = self._integer("cudaGetDeviceCount")
+        if count < 1:
             raise CdulEdgeError(_explain_no_device("no device"))
+        if not 0 <= gpu < count:
+            there = "one GPU, number 0" if count == 1 else f"{count} GPUs, numbers 0 to {count - 1}"
+            raise CdulEdgeError(
+                f"there is no GPU {gpu}: CUDA shows {there}: see `nvidia-smi -L` and "
+                "CUDA_VISIBLE_DEVICES"
+            )
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Make this GPU the calling thread's own for the block, and give back what it had.
+
+        Where the thread has another, CUDA 12 and later start a context on that one too when it is
+        given back. Source: `cudaSetDevice` in the CUDA Runtime API reference.
+
+        Raises:
+            CdulEdgeError: the GPU cannot be chosen.
+        """
+        before = self._integer("cudaGetDevice")
+        if before == self.gpu:
+            yield
+            return
+        self._call("cudaSetDevice", self.gpu)
+        try:
+            yield
+        finally:
+            with suppress(CdulEdgeError):  # it may be full or in another's exclusive use
+                self._call("cudaSetDevice", before)
 
     @property
     def version(self) -> str:
@@ -85,22 +118,22 @@ class CudaRuntime:
         """Such as "Orin" or "NVIDIA GeForce RTX 4090"."""
         # the name comes first in every layout of the structure, so that the rest need not be known
         properties = ctypes.create_string_buffer(_PROPERTIES_BYTES)
-        self._call("cudaGetDeviceProperties", properties, 0)
+        self._call("cudaGetDeviceProperties", properties, self.gpu)
         return properties.raw[:_NAME_BYTES].partition(b"\0")[0].decode(errors="replace")
 
     def compute_capability(self) -> str:
         """Such as "8.7"."""
-        major = self._integer("cudaDeviceGetAttribute", _CAPABILITY_MAJOR, 0)
-        return f"{major}.{self._integer('cudaDeviceGetAttribute', _CAPABILITY_MINOR, 0)}"
+        return f"{self._attribute(_CAPABILITY_MAJOR)}.{self._attribute(_CAPABILITY_MINOR)}"
 
     def multiprocessors(self) -> int:
         """How many there are: what the modules that share a name differ in, such as all Orin."""
-        return self._integer("cudaDeviceGetAttribute", _MULTIPROCESSORS, 0)
+        return self._attribute(_MULTIPROCESSORS)
 
     def memory_mib(self) -> tuple[float, float]:
         """(free, total) memory of the device, in MiB; a Jetson shares it with the host."""
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
-        self._call("cudaMemGetInfo", ctypes.byref(free), ctypes.byref(total))
+        with self.current():
+            self._call("cudaMemGetInfo", ctypes.byref(free), ctypes.byref(total))
         return free.value / _MIB, total.value / _MIB
 
     def allocate(self, size: int) -> int:
@@ -181,6 +214,9 @@ class CudaRuntime:
         self._call(name, ctypes.byref(value), *arguments)
         return value.value
 
+    def _attribute(self, attribute: int) -> int:
+        return self._integer("cudaDeviceGetAttribute", attribute, self.gpu)
+
     def _handle(self, name: str, *arguments: int) -> int:
         value = ctypes.c_void_p()
         self._call(name, ctypes.byref(value), *arguments)
@@ -244,33 +280,3 @@ def _explain_no_device(text: str) -> str:
 
 def _version(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}"
-
-
-def _load_library() -> Any:
-    tried = []
-    for candidate in (*_loaded_already(), *_NAMES, *_from_wheels()):
-        try:
-            return ctypes.CDLL(candidate)
-        except OSError:
-            tried.append(candidate)
-    raise CdulEdgeError(
-        f"the CUDA runtime was not found (tried {', '.join(tried)}): on a Jetson it comes with "
-        "JetPack (`apt install nvidia-jetpack`), elsewhere with `pip install tensorrt`; or name "
-        "its folder in LD_LIBRARY_PATH"
-    )
-
-
-def _loaded_already() -> Iterator[str]:
-    try:
-        lines = Path("/proc/self/maps").read_text().splitlines()
-    except OSError:  # not Linux
-        return
-    paths = (line.partition("/")[1] + line.partition("/")[2] for line in lines if "/" in line)
-    yield from dict.fromkeys(path for path in paths if "/libcudart.so" in path)
-
-
-def _from_wheels() -> Iterator[str]:
-    """NVIDIA's wheels put it into site-packages/nvidia/cu13/lib or nvidia/cuda_runtime/lib."""
-    spec = find_spec("nvidia")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        yield from map(str, sorted(Path(folder).glob("*/lib/libcudart.so*"), reverse=True))

@@ -23,7 +23,15 @@ from cdul_edge_runtime.errors import CdulEdgeError
 
 
 def test_fp32_on_cuda_is_fp32_and_not_tf32() -> None:
-    assert cuda_providers() == [("CUDAExecutionProvider", {"use_tf32": "0"})]
+    assert cuda_providers() == [("CUDAExecutionProvider", {"use_tf32": "0", "device_id": "0"})]
+
+
+def test_the_number_of_a_gpu_reaches_both_of_nvidias_providers(tmp_path: Path) -> None:
+    both = tensorrt_providers(Precision.FP32, tmp_path, (8, 8), Profile(1, 1, 1), 3)
+    assert [(name, options["device_id"]) for name, options in both] == [
+        ("TensorrtExecutionProvider", "3"),
+        ("CUDAExecutionProvider", "3"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +60,7 @@ def test_a_silent_fallback_is_an_error_that_says_what_runs_and_what_to_install(
 ) -> None:
     # Listed and yet not there: what onnxruntime-gpu does on a machine without CUDA.
     monkeypatch.setattr(ort, "check_listed", lambda device: None)
-    monkeypatch.setattr(ort, "cuda_providers", cpu_providers)
+    monkeypatch.setattr(ort, "cuda_providers", lambda gpu: cpu_providers())
     with pytest.raises(CdulEdgeError, match="cuda was asked for") as caught:
         OrtBackend(bundle / "model.fp32.onnx", device="cuda")
     assert "runs on CPUExecutionProvider instead" in str(caught.value)
@@ -111,7 +119,7 @@ def test_memory_on_the_gpu_is_what_is_no_longer_free(
 ) -> None:
     assert OrtBackend(bundle / "model.fp32.onnx").device_memory_mib is None
     free = iter([1000.0, 700.0, None])
-    monkeypatch.setattr(ort, "free_memory_mib", lambda device: next(free))
+    monkeypatch.setattr(ort, "free_memory_mib", lambda device, gpu: next(free))
     backend = OrtBackend(bundle / "model.fp32.onnx")
     assert backend.device_memory_mib == 300
     assert backend.device_memory_mib is None

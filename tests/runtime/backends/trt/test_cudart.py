@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cdul_edge_runtime.backends.trt import cudart
+from cdul_edge_runtime.backends.trt import cuda_library
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.errors import CdulEdgeError
 from tests.fakes.fake_cuda import OUT_OF_MEMORY, FakeLibcudart
@@ -116,7 +116,7 @@ def test_nvidias_wheels_are_searched_too(tmp_path: Path, monkeypatch: pytest.Mon
     class Spec:
         submodule_search_locations = (str(tmp_path),)
 
-    monkeypatch.setattr(cudart, "find_spec", lambda name: Spec)
+    monkeypatch.setattr(cuda_library, "find_spec", lambda name: Spec)
     monkeypatch.setattr(ctypes, "CDLL", lambda name: (_ for _ in ()).throw(OSError(name)))
     with pytest.raises(CdulEdgeError, match=str(library)):
         CudaRuntime()
@@ -129,9 +129,10 @@ def test_the_real_library_is_found_and_says_what_is_missing() -> None:
     if not any(found for folder in folders for found in folder.glob("*/lib/libcudart.so*")):
         pytest.skip("no CUDA runtime wheel is installed")
     code = (
-        "from cdul_edge_runtime.backends.trt.cudart import CudaRuntime, _load_library\n"
+        "from cdul_edge_runtime.backends.trt.cuda_library import load_cuda_library\n"
+        "from cdul_edge_runtime.backends.trt.cudart import CudaRuntime\n"
         "from cdul_edge_runtime.errors import CdulEdgeError\n"
-        "library = _load_library()\n"
+        "library = load_cuda_library()\n"
         "try: print('a GPU:', CudaRuntime(library).device_name())\n"
         "except CdulEdgeError as error: print(error)\n"
     )

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cdul_edge.cli import app
+from cdul_edge_runtime.choices import DEVICES
+from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.device_choice import DeviceChoice, parse_device
+from cdul_edge_runtime.errors import CdulEdgeError
+
+
+def test_a_device_is_its_kind_and_the_number_of_its_gpu() -> None:
+    assert parse_device("auto") == "auto"
+    for kind in DEVICES:
+        assert parse_device(kind) == DeviceChoice(kind, 0)
+    for kind in set(DEVICES) - {"cpu"}:
+        assert parse_device(f"{kind}:0") == DeviceChoice(kind, 0)
+        assert parse_device(f"{kind}:12") == DeviceChoice(kind, 12)
+
+
+def test_it_is_written_as_it_is_asked_for() -> None:
+    for text in ("cpu", "cuda", "cuda:1", "tensorrt:2"):
+        assert str(parse_device(text)) == text
+    assert str(parse_device("cuda:0")) == "cuda"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("cuda:", "cuda:-1", "cuda:x", "cuda:1.0", "cuda:1e0", "cuda:0x1", "cuda:01", "cuda:1000"),
+        *("cuda: 1", "cuda :1", " cuda", "cuda:1 ", "cuda:1\n", "cuda:\uff11", "cuda:\u00b2"),
+        *("CUDA", "CUDA:0", "Tensorrt:1", "cuda1", "cuda-1", "cuda/1", "cuda,1", "cuda:1:1"),
+        *("", ":", ":1", "1", "gpu", "gpu:1", "all", "cud", "tensor-rt:1", "ort_tensorrt:1"),
+        *(None, 1, True, ["cuda"]),
+    ],
+)
+def test_near_matches_and_nonsense_are_refused_in_one_line(text: Any) -> None:
+    with pytest.raises(CdulEdgeError) as raised:
+        parse_device(text)
+    message = str(raised.value)
+    assert message.startswith(f"unknown device {text!r}: expected auto, cpu, cuda, ")
+    assert message.endswith("as in cuda:1, whose number follows a colon and counts from 0")
+
+
+@pytest.mark.parametrize("text", ["cpu:0", "cpu:1", "auto:1"])
+def test_what_is_no_gpu_takes_no_number(text: str) -> None:
+    kind, number = text.split(":")
+    expected = f"^unknown device '{text}': {kind} takes no GPU's number: leave :{number} out$"
+    with pytest.raises(CdulEdgeError, match=expected):
+        parse_device(text)
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [("predict", "--device"), ("bench", "--device"), ("verify", "--backend")]
+)
+def test_every_command_that_runs_a_bundle_reads_devices_alike(
+    command: str, option: str, bundle: Path
+) -> None:
+    words = [command, str(bundle), *(["x.png"] if command == "predict" else [])]
+    answer = CliRunner().invoke(app, [*words, option, "cuda:x"])
+    assert answer.exit_code == 2
+    assert "unknown device 'cuda:x': expected auto, cpu" in " ".join(answer.stderr.split())
+
+
+def test_the_cpu_says_that_it_is_the_cpu(bundle: Path) -> None:
+    with Classifier.load(bundle, device="cpu") as classifier:
+        assert classifier.selection is not None
+        assert classifier.selection.where == DeviceChoice("cpu")
+        assert (
+            str(classifier.selection) == "fp32 on cpu (passed over cpu int8-cpu: not in the bundle)"
+        )
