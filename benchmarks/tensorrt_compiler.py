@@ -12,7 +12,7 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -34,9 +34,10 @@ _KERNEL = re.compile(
     r"Name: .*?, LayerType: (?P<kind>\w+), Inputs: (?P<inputs>.*?), Constants: .*, "
     r"Outputs: (?P<outputs>.*?), TacticName: .*?, StreamId: \d+, Metadata: (?P<nodes>.*)"
 )
+_PARSED = re.compile(r"Parsing node: (?P<node>.*) \[(?P<operator>\w+)\]")
 _NO_KERNEL = {"shape_call"}  # host code that works out sizes
-_CONVOLUTION = "correlation"
-_PAIR = ("QuantizeLinear", "DequantizeLinear")
+_GENERATED = "kgen"  # pointwise code and reductions; it may hold a convolution's bias
+_PAIR = {"QuantizeLinear", "DequantizeLinear"}
 
 
 @dataclass(frozen=True)
@@ -62,20 +63,21 @@ class Fusion:
     Attributes:
         kernels: of the engine.
         kinds: how many of each kind.
-        convolutions: kernels that are convolutions.
-        convolutions_with_more: of these, how many hold other nodes too: activation or addition.
-        convolutions_in_int8: of these, how many read INT8.
-        rounding_kernels: kernels that are no convolution and end in INT8.
         named: kernels that name the ONNX nodes in them.
+        convolutions: Conv nodes of the graph.
+        convolutions_fused: of these, those whose kernel holds another node too, such as the
+            activation or the addition after it; Q/DQ pairs do not count.
+        convolutions_in_int8: of these, those whose kernel reads INT8.
+        rounding_kernels: kernels of generated code that end in INT8.
     """
 
     kernels: int
     kinds: dict[str, int]
+    named: int
     convolutions: int
-    convolutions_with_more: int
+    convolutions_fused: int
     convolutions_in_int8: int
     rounding_kernels: int
-    named: int
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def compile_graph(path: Path, precision: Precision, gpus: Sequence[str], threads
     add_profile(builder, config, tuple(network.get_input(0).shape)[1:], settings.profile)
     started, worked = perf_counter(), process_time()
     plan = builder.build_serialized_network(network, config)
+    log = [line for _, text in lines for line in text.splitlines()]
     return Compiled(
         parsed=True,
         built=plan is not None,
@@ -142,37 +145,40 @@ def compile_graph(path: Path, precision: Precision, gpus: Sequence[str], threads
         idle_mib=_rounded(idle),
         peak_mib=_rounded(peak_memory_mib()),
         engine_bytes=None if plan is None else plan.nbytes,
-        fusion=None if plan is None else count_fusion(read_kernels(text for _, text in lines)),
+        fusion=None if plan is None else count_fusion(log),
         **found,
     )
 
 
-def read_kernels(messages: Any) -> list[Kernel]:
-    """The kernels in a builder's log of detailed verbosity."""
+def read_kernels(log: Iterable[str]) -> list[Kernel]:
+    """The kernels in the lines of a builder's log of detailed verbosity."""
     found = []
-    for line in (line for message in messages for line in message.splitlines()):
-        match = _KERNEL.fullmatch(line.removeprefix("Layers:").strip())
-        if match and match["kind"] not in _NO_KERNEL:
+    for match in filter(None, map(_KERNEL.fullmatch, log)):
+        if match["kind"] not in _NO_KERNEL:
             nodes = tuple(re.findall(r"\[ONNX Layer: ([^\]]*)\]", match["nodes"]))
             reads, writes = ("Datatype: Int8" in match[side] for side in ("inputs", "outputs"))
             found.append(Kernel(match["kind"], nodes, reads, writes))
     return found
 
 
-def count_fusion(kernels: Sequence[Kernel]) -> Fusion:
-    """What the kernels say about fusion."""
-    convolutions = [one for one in kernels if one.kind == _CONVOLUTION]
+def count_fusion(log: Sequence[str]) -> Fusion:
+    """What parser and builder say in their log about fusion."""
+    operators = {m["node"]: m["operator"] for m in map(_PARSED.fullmatch, log) if m}
+    convolutions = [node for node, operator in operators.items() if operator == "Conv"]
+    kernels = read_kernels(log)
+    homes: dict[str, Kernel] = {}
+    for kernel in sorted(kernels, key=lambda one: one.kind != _GENERATED):
+        homes |= dict.fromkeys(kernel.nodes, kernel)  # the others come last, and win
+    own = [homes[node] for node in convolutions if node in homes]
+    held = [[name for name in one.nodes if operators.get(name) not in _PAIR] for one in own]
     return Fusion(
         kernels=len(kernels),
         kinds=dict(Counter(one.kind for one in kernels).most_common()),
-        convolutions=len(convolutions),
-        convolutions_with_more=sum(
-            len([name for name in one.nodes if not name.endswith(_PAIR)]) > 1
-            for one in convolutions
-        ),
-        convolutions_in_int8=sum(one.reads_int8 for one in convolutions),
-        rounding_kernels=sum(one.writes_int8 and one.kind != _CONVOLUTION for one in kernels),
         named=sum(bool(one.nodes) for one in kernels),
+        convolutions=len(convolutions),
+        convolutions_fused=sum(len(names) > 1 for names in held),
+        convolutions_in_int8=sum(one.reads_int8 for one in own),
+        rounding_kernels=sum(one.writes_int8 and one.kind == _GENERATED for one in kernels),
     )
 
 

@@ -28,22 +28,31 @@ def kernel(kind: str, reads: str, writes: str, *nodes: str) -> str:
 
 
 def test_the_log_tells_what_was_fused() -> None:
-    layers = [
+    parsed = {
+        "cast": "Cast", "mul": "Mul", "q": "QuantizeLinear", "dq": "DequantizeLinear",
+        "first": "Conv", "second": "Conv", "third": "Conv", "relu": "Relu", "mean": "ReduceMean",
+    }  # fmt: skip
+    log = [
+        *(f"Parsing node: {name} [{operator}]" for name, operator in parsed.items()),
+        "Layers:",
         kernel("shape_call", "Float", "Float"),
-        kernel("kgen", "UInt8", "Int8", "cast", "mul", "cast_QuantizeLinear"),
-        kernel("correlation", "Int8", "Float", "conv", "w_QuantizeLinear", "w_DequantizeLinear"),
-        kernel("correlation", "Float", "Float", "conv_2", "relu"),
-        kernel("kgen", "Float", "Float", "mean"),
+        kernel("kgen", "UInt8", "Int8", "cast", "mul", "q"),
+        kernel("correlation", "Int8", "Float", "first", "dq"),
+        kernel("kgen", "Float", "Float", "first", "mean"),  # the bias of the first
+        kernel("correlation", "Float", "Float", "second", "relu"),
+        kernel("runtime_fusion", "Float", "Float", "third", "relu"),
     ]
-    kernels = read_kernels(["Parsing node: conv [Conv]", "Layers:\n" + "\n".join(layers)])
-    assert count_fusion(kernels) == Fusion(
-        kernels=4,
-        kinds={"kgen": 2, "correlation": 2},
-        convolutions=2,
-        convolutions_with_more=1,
+    assert [one.kind for one in read_kernels(log)] == [
+        "kgen", "correlation", "kgen", "correlation", "runtime_fusion"
+    ]  # fmt: skip
+    assert count_fusion(log) == Fusion(
+        kernels=5,
+        kinds={"kgen": 2, "correlation": 2, "runtime_fusion": 1},
+        named=5,
+        convolutions=3,
+        convolutions_fused=2,
         convolutions_in_int8=1,
         rounding_kernels=1,
-        named=4,
     )
 
 
