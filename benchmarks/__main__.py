@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 HELPERS = {
-    "__init__", "__main__", "drawn_stores", "lite0", "networks", "paired", "photographs",
-    "published_settings", "record", "tensorrt_compiler", "world_figures", "world_rows",
+    "__init__", "__main__", "drawn_stores", "lite0", "networks", "nvidia_compiler", "paired",
+    "photographs", "published_settings", "record", "tensorrt_compiler", "world_figures",
+    "world_rows",
 }  # fmt: skip
 NEED_A_RUN = {"real_contact_sheet", "real_deployment"}  # of `cdul-edge train`, named on the spot
 TAKES_HOURS = {"real_world"}  # without a GPU

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from time import perf_counter
 from typing import Any, Literal, SupportsInt
@@ -23,6 +23,7 @@ _BYTES = {"Float": 4, "Half": 2, "BFloat16": 2, "Int8": 1, "UInt8": 1, "Bool": 1
 # The log ends messages with the driver that is missing here, which says nothing of the graph.
 _NO_DRIVER = re.compile(r"\[checkMacros\.cpp::catchCudaError.*", re.DOTALL)
 _PLACE = re.compile(r" In [^()]*(?:\(\))? at /_src/[^\s)]+")
+_PARSED = re.compile(r"^Parsing node: (.*) \[(\w+)\]$")
 _LOGGERS: list[object] = []  # the library keeps bare pointers to its loggers
 
 
@@ -45,6 +46,7 @@ class Kernel:
     Attributes:
         kind: NVIDIA's word: correlation (a convolution), kgen (generated for a chain of operators),
             runtime_fusion or gemm (a matrix product), maxpool, avgpool.
+        nodes: names of the ONNX nodes that became part of it.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Kernel:
     inputs: tuple[Tensor, ...]
     constants: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    nodes: tuple[str, ...] = ()
 
     @property
     def is_int8_convolution(self) -> bool:
@@ -71,6 +74,8 @@ class Compiled:
         warnings: what NVIDIA warned of.
         seconds: of parsing and building.
         kernels: in the order in which they run.
+        layers: that the parser made of the graph.
+        operators: of every node that the parser read, by its name.
     """
 
     refused_by: Stage | None
@@ -81,6 +86,8 @@ class Compiled:
     engine_bytes: int = 0
     weight_bytes: int = 0
     kernels: tuple[Kernel, ...] = ()
+    layers: int = 0
+    operators: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def convolutions(self) -> tuple[Kernel, ...]:
@@ -102,7 +109,11 @@ def compiler_version() -> str:
 
 
 def compile_graph(
-    model: bytes, *, gpus: Sequence[str] = (GPU,), batches: tuple[int, int, int] = (1, 1, 8)
+    model: bytes,
+    *,
+    gpus: Sequence[str] = (GPU,),
+    batches: tuple[int, int, int] = (1, 1, 8),
+    threads: int | None = None,
 ) -> Compiled:
     """Parse an ONNX file and build an engine of it.
 
@@ -110,6 +121,7 @@ def compile_graph(
         model: the file's content.
         gpus: compute capabilities such as "8.6".
         batches: smallest, usual and largest number of pictures.
+        threads: most that the builder may use; None leaves it its own number.
 
     Raises:
         ModuleNotFoundError: TensorRT for RTX is not installed.
@@ -119,6 +131,7 @@ def compile_graph(
     logger = _make_logger(trt, heard)
     started = perf_counter()
     builder = trt.Builder(logger)
+    builder.max_threads = threads or builder.max_threads
     network = builder.create_network(0)
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model):
@@ -149,6 +162,8 @@ def compile_graph(
         len(bytes(plan)),
         sum(int(found[1]) for found in weights if found),
         tuple(_read_kernels(text for _, text in heard)),
+        network.num_layers,
+        dict(found for _, text in heard for found in _PARSED.findall(text)),
     )
 
 
@@ -189,7 +204,8 @@ def _read_kernels(texts: Iterable[str]) -> list[Kernel]:
         reads, constants, writes = (
             tuple(_read_tensors(line, part)) for part in ("Inputs", "Constants", "Outputs")
         )
-        found.append(Kernel(named[1], named[2], reads, constants, writes))
+        nodes = tuple(re.findall(r"\[ONNX Layer: ([^\]]*)\]", line))
+        found.append(Kernel(named[1], named[2], reads, constants, writes, nodes))
     return found
 
 

@@ -26,7 +26,7 @@ import torch
 
 from benchmarks.networks import Subject, warmed, write_bundle
 from benchmarks.record import RESULTS, record
-from benchmarks.tensorrt_compiler import Compiled
+from benchmarks.tensorrt_compiler import Build
 from cdul_edge.demo.world import paint_world
 from cdul_edge_calibration.data.ranges import measure_ranges
 from cdul_edge_calibration.graphs.fp16 import find_fp16_hazards, to_fp16
@@ -69,8 +69,8 @@ FAMILIES = {
     "CLIP": ("clip:RN50", "clip:demo"),
 }  # fmt: skip
 FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}
-GPUS = ("SM86", "SM89")  # of GeForce 30 and 40
-EVERY_GPU = ("SM75", "SM80", "SM86", "SM89", "SM120", "SM121")
+GPUS = ("8.6", "8.9")  # of GeForce 30 and 40
+EVERY_GPU = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
 BUILT_FOR_EVERY_GPU = {"resnet50", "timm:tf_efficientnet_lite0", "vit_b_16"}
 PICTURES = 8
 LIMIT_S = 300  # a build that takes longer is listed as not run
@@ -98,11 +98,10 @@ def measure(
         "parity_max_error": manifest.parity.max_error,
         "export_seconds": round(perf_counter() - started, 1),
         "nodes": {each.value: len(onnx.load(files[each]).graph.node) for each in files},
-        "builds": {each.value: asdict(build(files[each], each, GPUS, threads)) for each in files},
+        "builds": {each.value: asdict(build(files[each], GPUS, threads)) for each in files},
     }
     if name in BUILT_FOR_EVERY_GPU:
-        fp16 = Precision.FP16
-        found["every_gpu"] = asdict(build(files[fp16], fp16, EVERY_GPU, threads))
+        found["every_gpu"] = asdict(build(files[Precision.FP16], EVERY_GPU, threads))
     return found
 
 
@@ -120,21 +119,20 @@ def write_files(subject: Subject, pictures: PictureList, folder: Path) -> Bundle
     return bundle
 
 
-def build(file: Path, precision: Precision, gpus: Sequence[str], threads: int) -> Compiled:
+def build(file: Path, gpus: Sequence[str], threads: int) -> Build:
     """What `benchmarks.tensorrt_compiler` finds, or why it found nothing."""
-    words = [str(file), precision.value, ",".join(gpus), str(threads)]
+    words = [str(file), ",".join(gpus), str(threads)]
     command = [sys.executable, "-m", "benchmarks.tensorrt_compiler", *words]
-    fault = ""
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
-        if run.returncode:
-            last = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
-            fault = f"the compiler's process died: {last}"
     except subprocess.TimeoutExpired:
         fault = f"not run: over {LIMIT_S} s"
-    if fault:
-        return Compiled(False, False, fault, (), tuple(gpus), file.stat().st_size)
-    return parse_record(Compiled, json.loads(run.stdout.splitlines()[-1]))
+    else:
+        if not run.returncode:
+            return parse_record(Build, json.loads(run.stdout.splitlines()[-1]))
+        last = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
+        fault = f"the compiler's process died: {last}"
+    return Build(tuple(gpus), file.stat().st_size, message=fault)
 
 
 def measured_before(path: Path) -> dict[str, Any]:
@@ -153,7 +151,7 @@ def tell(name: str, found: dict[str, Any]) -> str:
     if "refused" in found:
         return f"{name}: not exported: {found['refused']}"
     told = [
-        f"{precision} {one['build_seconds']:.1f} s, {one['fusion']['kernels']} kernels"
+        f"{precision} {one['seconds']:.1f} s, {one['fusion']['kernels']} kernels"
         if one["built"]
         else f"{precision} REFUSED: {one['message']}"
         for precision, one in found["builds"].items()
