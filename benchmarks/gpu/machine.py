@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.roots import ROOT, child_environment
+from cdul_edge_export.compute_capabilities import known_capabilities
+from cdul_edge_runtime.backends.trt.library import import_tensorrt
+from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
 from cdul_edge_runtime.host.json_record import parse_record
 from cdul_edge_runtime.host.machine import describe_machine, installed_versions
 
@@ -36,6 +39,7 @@ class CheckedMachine:
         capability: compute capability, such as "9.0".
         cuda: the version that torch was built for.
         providers: execution providers that ONNX Runtime lists.
+        rtx_capabilities: what the installed TensorRT for RTX builds for; empty without it.
         versions: of installed packages; a package without metadata is left out.
         machine: processor, cores, memory, system, Python.
     """
@@ -48,6 +52,7 @@ class CheckedMachine:
     providers: tuple[str, ...]
     versions: Mapping[str, str]
     machine: Mapping[str, object]
+    rtx_capabilities: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -98,6 +103,7 @@ def _look() -> CheckedMachine:
         providers=_ask_onnxruntime(),
         versions=installed_versions(*PACKAGES),
         machine=describe_machine(),
+        rtx_capabilities=_ask_rtx(),
     )
 
 
@@ -138,6 +144,15 @@ def _ask_onnxruntime() -> tuple[str, ...]:
     import onnxruntime
 
     return tuple(onnxruntime.get_available_providers())
+
+
+def _ask_rtx() -> tuple[str, ...]:
+    try:
+        return known_capabilities(import_tensorrt("rtx"))
+    except CdulEdgeError as error:
+        if not isinstance(error, MissingExtraError):  # there and broken: the step will say so too
+            print(error, file=sys.stderr)
+        return ()
 
 
 if __name__ == "__main__":

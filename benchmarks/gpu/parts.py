@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.gpu.step import Context, Outcome
 
 Part = Callable[[], Outcome]
 
 
-def run_parts(context: Context, parts: Mapping[str, Part]) -> Outcome:
+def run_parts(context: Context, parts: Mapping[str, Part], notes: Sequence[str] = ()) -> Outcome:
     """Run parts in order and keep what each found; one that raises becomes a failure.
 
     Args:
         context: of the step.
         parts: by name; a figure's name gets its part's in front.
+        notes: what has no part, and why.
     """
-    found = Outcome()
+    found = Outcome(notes=tuple(notes))
     for name, part in parts.items():
         print(f"== {name}", flush=True)
         try:
