@@ -34,7 +34,8 @@ bench: $(STAMP)  ## every benchmark on this machine; writes benchmarks/results/*
 # A lent GPU often comes with torch and without a network: `make gpu-check PYTHON=python3` takes that
 # Python as it is and makes no .venv. Options: `make gpu-check GPU_CHECK="--minutes 4"`.
 GIVEN_PYTHON := $(filter-out file default undefined,$(origin PYTHON))
-gpu-check: export PYTHONPATH := $(CURDIR):$(CURDIR)/export:$(CURDIR)/calibration:$(CURDIR)/runtime
+GIVEN_PATH := $(PYTHONPATH)
+gpu-check: export PYTHONPATH = $(CURDIR):$(CURDIR)/export:$(CURDIR)/calibration:$(CURDIR)/runtime:$(GIVEN_PATH)
 gpu-check: $(if $(GIVEN_PYTHON),,$(STAMP))  ## prove an NVIDIA GPU; writes benchmarks/results/gpu/*.json
 	$(if $(GIVEN_PYTHON),$(PYTHON),$(BIN)/python) -m benchmarks.gpu $(GPU_CHECK)
 
