@@ -1,6 +1,6 @@
 """Step (f): memory stays flat over 2,000 batches of labeling, training, and classifying.
 
-TensorRT's engines are watched in their own step, where they are built.
+ONNX Runtime's CUDA and TensorRT's engines are watched in their own steps.
 """
 
 from __future__ import annotations
@@ -16,19 +16,16 @@ from benchmarks.gpu.parts import Part, run_parts
 from benchmarks.gpu.step import Context, Outcome, Step, anywhere
 from cdul_edge_runtime.host.console import Advance, SilentConsole
 
-_CUDA = "CUDAExecutionProvider"
 _EPOCHS = 10
 
 
 def run(context: Context) -> Outcome:
-    """Each part in turn; the classifier on the CPU, and on CUDA where ONNX Runtime has it."""
+    """Each part in turn."""
     parts: dict[str, Part] = {
         "labeling": partial(_watch_encoder, context),
         "training": partial(_watch_training, context),
-        "classifier on cpu": partial(_watch_classifier, context, "cpu"),
+        "classifier on the CPU": partial(_watch_classifier, context),
     }
-    if context.device == "cuda" and _CUDA in context.machine.providers:
-        parts["classifier on cuda"] = partial(_watch_classifier, context, "cuda")
     return run_parts(context, parts)
 
 
@@ -94,17 +91,24 @@ def _watch_training(context: Context) -> Outcome:
     return log.outcome()
 
 
-def _watch_classifier(context: Context, device: str) -> Outcome:
-    """The classifier on batches of 1 to 16 inputs."""
+def _watch_classifier(context: Context) -> Outcome:
+    """ONNX Runtime on the CPU, batches of 1 to 16 inputs."""
     import numpy as np
 
-    from benchmarks.networks import export_random
+    from benchmarks.networks import warmed, write_bundle
+    from cdul_edge.demo.world import paint_world
+    from cdul_edge_export.reference import choose_reference
     from cdul_edge_runtime.classifier import Classifier
+    from cdul_edge_runtime.pictures.images import find_images
 
-    side, log = 64, MemoryLog(context)
-    bundle, _ = export_random("resnet18", side, context.folder / f"bundle-{device}")
+    world = paint_world(context.folder / "world", train=4, heldout=1, seed=0)
+    pictures = find_images(world.train)
+    side, log = context.size(64, 32), MemoryLog(context)
+    subject = warmed(context.size("resnet18", "clip:demo"), pictures, side)
+    reference = choose_reference(pictures, subject.preprocess, count=2)
+    bundle = write_bundle(subject, reference, context.folder)
     inputs = np.random.default_rng(0).integers(0, 256, (16, side, side, 3), dtype=np.uint8)
-    with Classifier.load(bundle, device=device, precision="fp32", threads=2) as classifier:
+    with Classifier.load(bundle, device="cpu", precision="fp32") as classifier:
         for count in _sizes(log.batches):
             classifier.predict_inputs(inputs[:count])
             log.batch_done()

@@ -7,6 +7,7 @@ import re
 
 from benchmarks.tables.costs import draw_costs
 from benchmarks.tables.expected import draw_expected
+from benchmarks.tables.gpu import draw_gpu
 from benchmarks.tables.markdown import RESULTS, figures, percent, section, table
 from benchmarks.tables.photographs import draw_all
 from benchmarks.tables.published import draw_observed_gain, draw_published
@@ -27,7 +28,8 @@ def draw_page() -> str:
     """The whole of benchmarks/README.md."""
     labels = (draw_real(), draw_expected(), draw_sampling(), draw_grids(), draw_demo())
     learned = (*draw_study(), draw_observed_gain(), *draw_published())
-    return "\n".join((INTRO, draw_files(), *draw_all(), *labels, *learned, *draw_costs()))
+    costs = (*draw_costs(), draw_gpu())
+    return "\n".join((INTRO, draw_files(), *draw_all(), *labels, *learned, *costs))
 
 
 def draw_files() -> str:

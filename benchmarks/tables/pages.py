@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.tables.edge import draw_edge
 from benchmarks.tables.figures_page import draw_page
+from benchmarks.tables.gpu import draw_gpu
 from benchmarks.tables.markdown import ROOT
 from benchmarks.tables.photographs import draw_main
 from benchmarks.tables.readme_page import draw_summary
@@ -34,7 +35,7 @@ class Page:
 PAGES = (
     Page(ROOT / "benchmarks" / "README.md", draw_page, marked=False),
     Page(ROOT / "README.md", draw_summary),
-    Page(ROOT / "docs" / "reproduce.md", draw_main),
+    Page(ROOT / "docs" / "reproduce.md", lambda: f"{draw_main()}\n{draw_gpu()}"),
     Page(ROOT / "docs" / "networks.md", draw_edge),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.tables.gpu import draw_gpu_line
 from benchmarks.tables.markdown import figures, spread, study_rows, table
 from benchmarks.tables.photographs import count, measured, percent, seeds
 from benchmarks.tables.records import RealWorld, read_deployment, read_real_world
@@ -16,7 +17,7 @@ def draw_summary() -> str:
     """Everything between the marks."""
     world = read_real_world()
     rows = [*([] if world is None else photograph_rows(world)), *label_rows()]
-    told = draw_bounds(world) + draw_device()
+    told = draw_bounds(world) + draw_device() + draw_gpu_line()
     heads = ("", "CLIP, whole image", "CDUL's scores", "cdul-edge, default")
     if told:
         return f"{table(heads, rows)}\n{told.strip()}\n"
