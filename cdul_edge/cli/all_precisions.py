@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 
 
 def find_obstacle() -> CdulEdgeError | None:
-    """Why no engine can be built here, said at once; None where TensorRT and a GPU answer."""
-    from cdul_edge_export.engine import require_tensorrt
+    """Why no engine can be built here, said at once.
+
+    None where TensorRT and a GPU answer, or TensorRT for RTX is installed, which needs none.
+    """
+    from cdul_edge_export.engine_target import choose_target
 
     try:
-        require_tensorrt()
+        choose_target("auto")
     except CdulEdgeError as error:
         _say(f"no engine can be built here ({error}); the ONNX files will be made")
         return error
@@ -27,7 +30,7 @@ def find_obstacle() -> CdulEdgeError | None:
 def calibrate_and_build(
     bundle: Bundle, pictures: PictureList, obstacle: CdulEdgeError | None
 ) -> None:
-    """Make every precision of a bundle, and an engine of each that TensorRT uses.
+    """Make every precision of a bundle, and an engine of each that NVIDIA's libraries use.
 
     Args:
         bundle: as `export` made it.
@@ -37,6 +40,7 @@ def calibrate_and_build(
     Raises:
         CdulEdgeError: a precision breaks the budget, an engine cannot be built, or the obstacle.
     """
+    from cdul_edge.cli.build import say_engines
     from cdul_edge.cli.calibrate import report_result
     from cdul_edge_calibration import CalibrateRequest, calibrate
     from cdul_edge_export import BuildRequest, build
@@ -50,7 +54,7 @@ def calibrate_and_build(
     except CdulEdgeError as refused:  # what holds the budget is built all the same
         faults.append(str(refused))
     if obstacle is None:
-        build(BuildRequest(bundle.folder), console)
+        say_engines(build(BuildRequest(bundle.folder), console), message_console())
     else:
         faults.append(
             f"no engine was built: {obstacle}; {bundle.folder} is complete without: on the device "

@@ -107,7 +107,7 @@ def build(
     force: ForceOption = False,
     json: JsonOption = None,
 ) -> None:
-    """Build TensorRT engines of a bundle for this machine. PyTorch is not needed."""
+    """Build engines of a bundle, with TensorRT or TensorRT for RTX. PyTorch is not needed."""
     from cdul_edge_export import BuildRequest
     from cdul_edge_export import build as build_engines
     from cdul_edge_runtime.backends.profile import Profile
@@ -128,17 +128,29 @@ def build(
     _report(build_engines(request, StderrConsole(messages)), messages, json)
 
 
-def _report(result: BuildResult, messages: Console, json: Path | None) -> None:
+def say_engines(result: BuildResult, messages: Console) -> None:
+    """What was built, a line each, and how to try it."""
     for engine in result.engines:
         stamp = engine.stamp
         peak = stamp.build["peak_memory_mib"]
         memory = f", peak memory {peak:.0f} MiB" if peak is not None else ""
         messages.print(
             f"{stamp.precision.value}: {stamp.bytes / 2**20:.1f} MiB in "
-            f"{stamp.build['seconds']:.0f} s{memory}"
+            f"{stamp.build['seconds']:.1f} s{memory}"
         )
-        if str(json) != "-":
-            print(engine.path)
-    messages.print(f"now: cdul-edge verify {result.bundle} --backend tensorrt")
+    if any(engine.stamp.compute_capabilities for engine in result.engines):
+        messages.print(
+            f"now: copy {result.bundle} to a PC with such a GPU, and there: cdul-edge verify "
+            f"{result.bundle.name} --backend tensorrt-rtx"
+        )
+    else:
+        messages.print(f"now: cdul-edge verify {result.bundle} --backend tensorrt")
+
+
+def _report(result: BuildResult, messages: Console, json: Path | None) -> None:
+    say_engines(result, messages)
     if json is not None:
         write_summary(json, result.to_dict())
+    if str(json) != "-":
+        for engine in result.engines:
+            print(engine.path)

@@ -48,7 +48,7 @@ ParityLimitOption = Annotated[
 ]
 TrtOption = Annotated[
     bool,
-    typer.Option("--trt", help="Also calibrate, and build TensorRT engines for this machine."),
+    typer.Option("--trt", help="Also calibrate, and build engines as `cdul-edge build` does."),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace the bundle that --out holds.")]
 JsonOption = Annotated[
@@ -71,8 +71,10 @@ def export(
 ) -> None:
     """Export a trained network to ONNX, compare it with PyTorch, and write a bundle.
 
-    --trt runs `export`, `calibrate` and `build` in one, on a machine that has a GPU and TensorRT.
-    Without them it says so up front, makes the ONNX files all the same, and ends with exit code 2.
+    --trt runs `export`, `calibrate` and `build` in one: with TensorRT where it and a GPU are there,
+    otherwise with TensorRT for RTX (`pip install "cdul-edge[rtx]"`), which builds for the GPUs of
+    PCs and needs none. Without either it says so up front, makes the ONNX files all the same, and
+    ends with exit code 2.
     """
     with extra_imports("train", "exporting"):
         from cdul_edge.front.export_run import ExportRunRequest, export_run

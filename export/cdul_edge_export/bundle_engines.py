@@ -88,5 +88,7 @@ def build(request: BuildRequest, console: Console | None = None) -> BuildResult:
         for precision in dict.fromkeys(precisions)
     ]
     target = choose_target(request.flavor, request.for_gpus)
+    if target.reason:
+        console.say(f"engines for RTX GPUs, and no others: {target.reason}")
     engines = build_engines(bundle, wanted, target, force=request.force, talk=console.say)
     return BuildResult(bundle.folder, tuple(engines))

@@ -17,6 +17,7 @@ from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.run_folder import load_run
 from cdul_edge_calibration.graphs.tensorrt_rules import find_violations
 from cdul_edge_export.deploy import score_pictures
+from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.host.console import SilentConsole
@@ -24,6 +25,12 @@ from cdul_edge_runtime.pictures.images import find_images
 from tests.fakes.tiny_clip import write_tiny_clip
 
 NAMES = ("red", "green", "blue")
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Make them fail to import, as where they are not installed."""
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)
 
 
 def invoke(*words: object) -> Result:
@@ -187,26 +194,43 @@ def test_lost_pictures_are_an_error_that_names_the_way_out(
     assert not (tmp_path / "b").exists()
 
 
-def test_trt_without_tensorrt_says_so_at_once_and_keeps_every_onnx_file(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "tensorrt", None)  # as where it is not installed
-    monkeypatch.setitem(sys.modules, "tensorrt_lean", None)
-    out = tmp_path / "b"
-    # Far from the scores of a network that saw six pictures once.
-    far = tmp_path / "thresholds.json"
+def export_all(run: Path, out: Path) -> Result:
+    """`export --trt`, with thresholds far from the scores of a network that saw six pictures."""
+    far = out.with_suffix(".json")
     far.write_text(json.dumps(dict.fromkeys(NAMES, 0.99)))
-    options = ("--thresholds", far, "--trt", "--json", "-")
-    result = invoke("export", run, "--out", out, *options)
-    assert result.exit_code == 2, result.output
+    result = invoke("export", run, "--out", out, "--thresholds", far, "--trt", "--json", "-")
     assert json.loads(result.stdout)["bundle"] == str(out)  # the table of precisions is talk
-    lines = result.stderr.splitlines()
-    assert lines[0].startswith("no engine can be built here (TensorRT is not installed")
-    assert lines[-1].startswith("cdul-edge: no engine was built: TensorRT is not installed")
-    assert "`cdul-edge build b`" in lines[-1]
     made = [precision.value for precision in Bundle.load(out).precisions()]
     assert made == ["fp32", "fp16", "int8", "int8-cpu"]
-    assert not (out / "engines").exists()
+    return result
+
+
+def test_trt_ends_with_engines_where_only_tensorrt_for_rtx_is_there(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    forbid(monkeypatch, "tensorrt", "tensorrt_lean")
+    result = export_all(run, tmp_path / "b")
+    assert result.exit_code == 0, result.output
+    stamps = [EngineStamp.read(path) for path in (tmp_path / "b" / "engines").glob("*.json")]
+    assert {stamp.precision.value for stamp in stamps} == {"fp32", "fp16", "int8"}
+    assert all(stamp.flavor == "rtx" and stamp.bytes > 10_000 for stamp in stamps)
+    assert "engines for RTX GPUs, and no others: TensorRT is not installed" in result.stderr
+    assert result.stderr.splitlines()[-1].endswith("verify b --backend tensorrt-rtx")
+
+
+def test_trt_without_either_library_says_so_at_once_and_keeps_every_onnx_file(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid(monkeypatch, "tensorrt", "tensorrt_lean", "tensorrt_rtx")
+    result = export_all(run, tmp_path / "b")
+    assert result.exit_code == 2, result.output
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("no engine can be built here (TensorRT is not installed")
+    assert 'pip install "cdul-edge[rtx]"' in lines[0]  # the way out on this machine
+    assert lines[-1].startswith("cdul-edge: no engine was built: TensorRT is not installed")
+    assert "`cdul-edge build b`" in lines[-1]
+    assert not (tmp_path / "b" / "engines").exists()
 
 
 def test_a_bundle_names_no_folder_of_the_machine_that_made_it(
