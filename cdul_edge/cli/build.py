@@ -138,13 +138,19 @@ def say_engines(result: BuildResult, messages: Console) -> None:
             f"{stamp.precision.value}: {stamp.bytes / 2**20:.1f} MiB in "
             f"{stamp.build['seconds']:.1f} s{memory}"
         )
-    if any(engine.stamp.compute_capabilities for engine in result.engines):
-        messages.print(
-            f"now: copy {result.bundle} to a PC with such a GPU, and there: cdul-edge verify "
-            f"{result.bundle.name} --backend tensorrt-rtx"
-        )
-    else:
-        messages.print(f"now: cdul-edge verify {result.bundle} --backend tensorrt")
+    messages.print(_next_step(result))
+
+
+def _next_step(result: BuildResult) -> str:
+    stamp = result.engines[0].stamp
+    if stamp.flavor == "tensorrt":
+        return f"now: cdul-edge verify {result.bundle} --backend tensorrt"
+    if stamp.runs_on(stamp.platform.compute_capability):
+        return f"now: cdul-edge verify {result.bundle} --backend tensorrt-rtx"
+    return (
+        f"now: copy {result.bundle} to a PC with such a GPU, and there: cdul-edge verify "
+        f"{result.bundle.name} --backend tensorrt-rtx"
+    )
 
 
 def _report(result: BuildResult, messages: Console, json: Path | None) -> None:

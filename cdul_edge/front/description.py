@@ -70,6 +70,8 @@ def _describe_json(file: Path) -> Description:
         return _describe_bundle(file.parent)
     if file.name == "manifest.json":
         return Description(LABELS, content)
+    if "source_sha256" in content and content.get("stage") == "build":
+        return _describe_engine(file.with_suffix(".engine"))
     if content.get("stage") == "train":
         facts = {**_summarize(content), **_run_state(file.parent)}
         return Description("training run", facts)
@@ -77,12 +79,15 @@ def _describe_json(file: Path) -> Description:
 
 
 def _describe_bundle(folder: Path) -> Description:
+    from cdul_edge.front.engine_description import describe_engines
     from cdul_edge_runtime.bundle.bundle import Bundle
 
     bundle = Bundle.load(folder)
     facts: dict[str, object] = dict(bundle.manifest.to_dict())
     facts["files"] = {name: f"{r.bytes} bytes" for name, r in bundle.manifest.files.items()}
     facts["precisions"] = {p.value: _describe_precision(bundle, p) for p in bundle.precisions()}
+    if engines := describe_engines(bundle):
+        facts["engines"] = engines
     return Description("bundle, every file as its manifest says", facts)
 
 
@@ -100,6 +105,12 @@ def _describe_precision(bundle: Bundle, precision: Precision) -> str:
         f"{size}, {change:+.2f} points of mAP, {100 * accuracy.flip_rate:.2f} % flips "
         f"on {accuracy.pictures} pictures" + _VERDICTS[record.verdict]
     )
+
+
+def _describe_engine(file: Path) -> Description:
+    from cdul_edge.front.engine_description import describe_engine
+
+    return Description(*describe_engine(file))
 
 
 def _describe_onnx(file: Path) -> Description:
@@ -183,6 +194,7 @@ def _describe_table(file: Path) -> Description:
 
 _READERS: dict[str, Callable[[Path], Description]] = {
     ".csv": _describe_table,
+    ".engine": _describe_engine,
     ".json": _describe_json,
     ".jsonl": _describe_lines,
     ".npz": _describe_npz,

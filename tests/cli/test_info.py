@@ -3,14 +3,20 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
+from cdul_edge_runtime.backends.profile import Profile
+from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp
+from cdul_edge_runtime.backends.trt.platform import GpuPlatform
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.host.child_python import child_environment, module_command
-from cdul_edge_runtime.host.files import read_json, write_json
+from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
 
 
 def facts(path: Path) -> dict[str, object]:
@@ -28,6 +34,52 @@ def test_a_bundle_and_each_of_its_files_are_known(bundle: Path) -> None:
     reference = facts(bundle / "reference.npz")
     assert reference["kind"] == "reference pictures with PyTorch's scores"
     assert reference["inputs"] == "uint8 (3, 8, 8, 3)"
+
+
+def stamp_engine(bundle: Path, name: str, platform: GpuPlatform, **fields: Any) -> Path:
+    """A file in place of an engine of the bundle's FP32 graph, with its stamp."""
+    engine = bundle / "engines" / f"{name}.engine"
+    engine.parent.mkdir(exist_ok=True)
+    engine.write_bytes(b"a plan")
+    EngineStamp(
+        precision=Precision.FP32,
+        source_sha256=Bundle.load(bundle).fp32_sha256,
+        sha256=sha256_file(engine),
+        bytes=6,
+        platform=platform,
+        profile=Profile(1, 1, 8),
+        strongly_typed=True,
+        **fields,
+    ).write(engine.with_suffix(".json"))
+    return engine
+
+
+def test_engines_are_shown_with_their_library_their_gpus_and_what_is_wrong(bundle: Path) -> None:
+    assert "engines" not in facts(bundle)
+    ahead = GpuPlatform("1.7.1.116", "", "", 0, "x86_64", "rtx")
+    rtx = stamp_engine(bundle, "a", ahead, compute_capabilities=("8.6", "8.9"))
+    stamp_engine(bundle, "b", GpuPlatform("10.3.0", "Orin", "8.7", 16, "aarch64"))
+    (bundle / "engines" / "c.json").write_text("{}")
+    engines = facts(bundle)["engines"]
+    assert isinstance(engines, dict)
+    assert engines["a.engine"] == (
+        "fp32 engine of TensorRT for RTX 1.7.1.116, for compute capability 8.6, 8.9, "
+        "batches of 1 to 8, 6 bytes"
+    )
+    assert engines["b.engine"] == (
+        "fp32 engine of TensorRT 10.3.0, for Orin (compute capability 8.7, 16 multiprocessors), "
+        "batches of 1 to 8, 6 bytes"
+    )
+    assert "is damaged" in engines["damaged 1"]
+    for file in (rtx, rtx.with_suffix(".json")):
+        assert facts(file)["kind"] == "fp32 engine of TensorRT for RTX 1.7.1.116"
+        assert facts(file)["compute_capabilities"] == ["8.6", "8.9"]
+    rtx.write_bytes(b"a pla")
+    assert str(facts(rtx)["kind"]).endswith("; of no use: the engine file was changed")
+    rtx.unlink()
+    engines = facts(bundle)["engines"]
+    assert isinstance(engines, dict)
+    assert engines["a.engine"].endswith("; of no use: the engine file is missing")
 
 
 def test_a_table_for_people_is_the_default(bundle: Path) -> None:

@@ -150,12 +150,17 @@ class StampedEngine:
 
         Built elsewhere or from another file, missing, or changed; empty when it can be run.
         """
-        found = self.stamp.misfits(platform)
+        misfits = self.stamp.misfits(platform)
+        return misfits + self.file_faults(source_sha256, digest=not misfits)
+
+    def file_faults(self, source_sha256: str, *, digest: bool = True) -> list[str]:
+        """Those of the same that hold on every machine; without `digest` no file is read."""
+        found = []
         if self.stamp.source_sha256 != source_sha256:
             found.append("built from another ONNX file")
         if not self.path.is_file():
             found.append("the engine file is missing")
-        elif not found and sha256_file(self.path) != self.stamp.sha256:
+        elif digest and not found and sha256_file(self.path) != self.stamp.sha256:
             found.append("the engine file was changed")
         return found
 
