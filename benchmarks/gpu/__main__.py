@@ -21,6 +21,8 @@ from benchmarks.gpu.check import check
 from benchmarks.gpu.request import CheckRequest
 from cdul_edge_runtime.errors import CdulEdgeError
 
+_MOST_MINUTES = 24 * 60
+
 
 def read_options(words: list[str] | None = None) -> CheckRequest:
     """The command line."""
@@ -32,7 +34,7 @@ def read_options(words: list[str] | None = None) -> CheckRequest:
         help="tiny sizes, to try the script itself; bars of speed and memory are not judged",
     )
     parser.add_argument(
-        "--minutes", type=float, default=8, help="that the whole check may take; 8 by default"
+        "--minutes", type=_minutes, default=8, help="that the whole check may take; 8 by default"
     )
     parser.add_argument(
         "--steps", type=lambda text: tuple(text.split(",")), default=(), help="names, by commas"
@@ -42,6 +44,12 @@ def read_options(words: list[str] | None = None) -> CheckRequest:
         "--out", type=Path, help="folder of results instead of benchmarks/results/gpu"
     )
     return CheckRequest(**vars(parser.parse_args(words)))
+
+
+def _minutes(text: str) -> float:
+    if not 0 < float(text) <= _MOST_MINUTES:
+        raise ValueError(text)
+    return float(text)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -55,7 +63,7 @@ def main() -> int:
     request = read_options()
     try:
         return check(request)
-    except CdulEdgeError as error:
+    except (CdulEdgeError, OSError) as error:  # such as an --out that is a file, or a full disk
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,7 +1,8 @@
-"""The bundle that ONNX Runtime and TensorRT are held to: random weights, three precisions."""
+"""Bundles that ONNX Runtime and TensorRT are held to: random weights, as fast as trained ones."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.precision_record import Limits, PrecisionRecord
 from cdul_edge_runtime.pictures.images import find_images
 
-NETWORK, QUICK_NETWORK = "resnet50", "clip:demo"
+QUICK_NETWORK = "clip:demo"
 SIDE_PX, QUICK_SIDE_PX = 224, 32
 _PICTURES = 16
 # What a GPU's score may differ by from the same file's on the CPU: half has 11 bits, and a value
@@ -29,20 +30,27 @@ _PICTURES = 16
 _SLACK = {Precision.FP16: 0.01, Precision.INT8: 0.05}
 
 
-def make_bundle(context: Context) -> Path:
-    """FP32, FP16 and INT8 of one network, whose `verify` allows what a GPU may round otherwise."""
-    pictures = find_images(
-        paint_world(context.folder / "world", train=_PICTURES, heldout=1, seed=0).train
-    )
+def make_bundle(context: Context, network: str, reduced: Collection[Precision]) -> Path:
+    """A network's bundle, whose `verify` allows what a GPU may round otherwise.
+
+    Args:
+        context: of the step; the bundle lands in its folder.
+        network: a `--network`, at 224 px; with `--quick` another, which is small.
+        reduced: FP16 and INT8, or one of them.
+    """
+    world = paint_world(context.folder / "world", train=_PICTURES, heldout=1, seed=0)
+    pictures = find_images(world.train)
     side = context.size(SIDE_PX, QUICK_SIDE_PX)
-    subject = warmed(context.size(NETWORK, QUICK_NETWORK), pictures, side)
+    subject = warmed(context.size(network, QUICK_NETWORK), pictures, side)
     reference = choose_reference(pictures, subject.preprocess, count=_PICTURES)
     bundle = write_bundle(subject, reference, context.folder)
     model = onnx.load(bundle.model_path())
     name_nodes(model)
     ranges = measure_ranges(bundle.model_path(), lambda: iter([reference.inputs]))
-    _add(bundle, Precision.FP16, to_fp16(model, find_fp16_hazards(model, ranges)))
-    _add(bundle, Precision.INT8, quantize_for_tensorrt(model, ranges))
+    if Precision.FP16 in reduced:
+        _add(bundle, Precision.FP16, to_fp16(model, find_fp16_hazards(model, ranges)))
+    if Precision.INT8 in reduced:
+        _add(bundle, Precision.INT8, quantize_for_tensorrt(model, ranges))
     return bundle.folder
 
 

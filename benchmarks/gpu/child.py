@@ -14,6 +14,7 @@ from time import monotonic
 
 import numpy as np
 
+from benchmarks.gpu.local_paths import hide_all_paths
 from benchmarks.gpu.machine import CheckedMachine
 from benchmarks.gpu.plan import find_steps
 from benchmarks.gpu.step import Context, Outcome
@@ -35,7 +36,9 @@ class KeptOutcome:
 def read_kept(folder: Path) -> KeptOutcome:
     """What a child left in the step's folder; nothing, where it left nothing."""
     file = folder / OUTCOME
-    return parse_record(KeptOutcome, read_json(file)) if file.is_file() else KeptOutcome()
+    if not file.is_file():
+        return KeptOutcome()
+    return parse_record(KeptOutcome, hide_all_paths(read_json(file), folder))
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.gpu.parts import Part, run_parts
 from benchmarks.gpu.step import Context, Figure, Outcome, Setting, Step
+from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import PrecisionName
 
 CUDA = "CUDAExecutionProvider"
@@ -34,7 +35,7 @@ def run(context: Context) -> Outcome:
     from benchmarks.gpu.bundles import make_bundle
     from benchmarks.gpu.verified import verify_on, watch_memory
 
-    bundle = make_bundle(context)
+    bundle = make_bundle(context, "resnet50", (Precision.FP16,))
     parts: dict[str, Part] = {"fp32 in batches": partial(_compare_batches, context, bundle)}
     for precision in _PRECISIONS:
         parts[precision] = partial(verify_on, context, bundle, context.device, precision)
@@ -127,7 +128,7 @@ STEP = Step(
     name="onnxruntime",
     title="ONNX Runtime on this device: parity, IOBinding, latency, memory",
     needs=needs,
-    seconds=75,
+    seconds=60,
     quick_seconds=25,
     run=run,
 )

@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 
 from benchmarks.gpu.child import MACHINE, KeptOutcome, read_kept
+from benchmarks.gpu.local_paths import hide_paths
 from benchmarks.gpu.request import CheckRequest
 from benchmarks.gpu.result_file import Status, StepResult, judge
 from benchmarks.gpu.roots import ROOT, child_environment
@@ -136,12 +137,6 @@ def _conclude(
 
 
 def _tail(log: Path, folder: Path) -> tuple[str, ...]:
-    """The end of the log, in which no path of this machine is left."""
+    """The end of the log."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:]
-    places = {
-        str(folder): "STEP", str(ROOT): ".", sys.prefix: "PYTHON", sys.base_prefix: "PYTHON",
-        str(Path.home()): "~",
-    }  # fmt: skip
-    for place, name in places.items():
-        lines = [line.replace(place, name) if len(place) > 1 else line for line in lines]
-    return tuple(line[:500] for line in lines)
+    return tuple(hide_paths(line, folder)[:500] for line in lines)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.gpu.parts import Part, run_parts
 from benchmarks.gpu.step import Context, Figure, Outcome, Setting, Step
+from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Flavor, PrecisionName
 
 _MODULES: dict[Flavor, str] = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}
@@ -43,7 +44,7 @@ def run(context: Context) -> Outcome:
     from benchmarks.gpu.bundles import make_bundle
     from benchmarks.gpu.verified import verify_on, watch_memory
 
-    bundle = make_bundle(context)
+    bundle = make_bundle(context, "resnet18", (Precision.FP16, Precision.INT8))
     parts: dict[str, Part] = {}
     notes = []
     for flavor, device in _DEVICES.items():
@@ -82,7 +83,7 @@ STEP = Step(
     name="tensorrt",
     title="TensorRT and TensorRT for RTX: build, verify, latency, memory",
     needs=needs,
-    seconds=120,
+    seconds=80,
     quick_seconds=25,
     run=run,
 )

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.gpu.roots import ROOT
 from benchmarks.gpu.step import Context, Figure, Outcome, Setting, Step
 
-_MARK = "pytest.mark.gpu"
+_PLUGINS = ("randomly", "benchmark", "cacheprovider")  # not wanted, whether installed or not
 _NO_GPU = "no CUDA device: --device cpu"
 
 
@@ -72,14 +72,26 @@ class TestLog:
 
 
 def run(context: Context) -> Outcome:
-    """Run the tests that are marked `gpu`."""
+    """Run the tests that are marked `gpu`, and those marked `tensorrt` where that is installed."""
     import pytest
 
     log = TestLog(context)
-    files = find_files(_MARK)
+    marks = ["gpu", *(["tensorrt"] if find_spec("tensorrt") else [])]
+    files = find_files(*marks)
     # The environment is not ours: its warnings are none of our faults, its plugins may be absent.
-    words = ["-m", "gpu", "-q", "-W", "default", "-p", "no:randomly", "-p", "no:benchmark"]
+    words = [
+        "-m",
+        " or ".join(marks),
+        "-q",
+        "-W",
+        "default",
+        "-p",
+        "no:randomly",
+        "-p",
+        "no:benchmark",
+    ]
     words += ["-p", "no:cacheprovider", "--continue-on-collection-errors", "--durations=10"]
+    words += [word for name in _PLUGINS for word in ("-p", f"no:{name}")]
     words += ["--basetemp", str(context.folder / "tests"), "--rootdir", str(ROOT)]
     code = pytest.main([*words, *files], plugins=[log])
     outcome = log.outcome()
@@ -93,10 +105,12 @@ def run(context: Context) -> Outcome:
     )
 
 
-def find_files(mark: str) -> list[str]:
-    """Test files with the mark: the others may need what is not installed here."""
+def find_files(*marks: str) -> list[str]:
+    """Test files with one of the marks: the others may need what is not installed here."""
+    wanted = [f"pytest.mark.{mark}" for mark in marks]
     files = sorted((ROOT / "tests").rglob("test_*.py"))
-    return [str(file) for file in files if mark in file.read_text(encoding="utf-8")]
+    texts = ((file, file.read_text(encoding="utf-8")) for file in files)
+    return [str(file) for file, text in texts if any(mark in text for mark in wanted)]
 
 
 def needs(setting: Setting) -> str | None:
@@ -120,7 +134,7 @@ STEP = Step(
     name="tests",
     title="every test that needs a GPU (`pytest -m gpu`)",
     needs=needs,
-    seconds=100,
+    seconds=80,
     quick_seconds=20,
     run=run,
 )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.gpu.__main__ import read_options
 from benchmarks.gpu.check import check
+from benchmarks.gpu.local_paths import hide_paths
 from benchmarks.gpu.machine import CheckedMachine
 from benchmarks.gpu.request import RESULTS, TRIALS, CheckRequest
+from benchmarks.gpu.roots import ROOT
 from benchmarks.gpu.step import Setting
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -158,6 +162,27 @@ def test_no_trial_is_ever_taken_for_the_result_of_a_gpu() -> None:
     for setting in settings:
         assert CheckRequest(setting.device, setting.quick).folder(setting) == TRIALS
     assert CheckRequest().folder(Setting("cuda", False, GPU)) == RESULTS
+
+
+def test_no_folder_of_this_machine_stands_in_a_result(tmp_path: Path) -> None:
+    lines = {
+        f'File "{ROOT}/cdul_edge/cli/app.py", line 3': 'File "./cdul_edge/cli/app.py", line 3',
+        f"{sys.prefix}/bin/python": "PYTHON/bin/python",
+        "'/opt/x/lib/python3.12/site-packages/torch/a.py'": "'site-packages/torch/a.py'",
+        f"{tmp_path}/work/run": "STEP/work/run",
+        f"{Path.home()}/pictures": "~/pictures",
+    }
+    assert [hide_paths(line, tmp_path) for line in lines] == list(lines.values())
+
+
+def test_the_command_line_is_a_request(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = read_options("--device cpu --quick --minutes 2.5 --steps tests,memory --force".split())
+    assert asked == CheckRequest("cpu", True, 2.5, ("tests", "memory"), True)
+    assert read_options([]) == CheckRequest()
+    for wrong in ("0", "-1", "nan", "inf", "soon"):
+        with pytest.raises(SystemExit, match="2"):
+            read_options(["--minutes", wrong])
+    assert "argument --minutes: invalid" in capsys.readouterr().err
 
 
 def test_what_cannot_start_says_why(run: Run) -> None:

@@ -66,7 +66,7 @@ def test_what_is_not_installed_is_named() -> None:
 
 
 def test_files_with_tests_of_a_gpu_are_found_and_no_others() -> None:
-    names = [Path(file).relative_to(ROOT / "tests").as_posix() for file in find_files("mark.gpu")]
+    names = [Path(file).relative_to(ROOT / "tests").as_posix() for file in find_files("gpu")]
     assert "training/test_cuda.py" in names
     assert "labels/test_quality.py" not in names
 
