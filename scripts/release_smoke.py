@@ -17,6 +17,7 @@ import numpy as np
 import cdul_edge
 from cdul_edge import Bundle, Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.machine import nvidia_driver_there
 
 COMMAND = Path(sys.executable).with_name("cdul-edge")
 
@@ -44,11 +45,22 @@ def try_cpu(bundle: Path) -> None:
 
 
 def try_gpu(bundle: Path) -> None:
-    """The CUDA provider is there, and the same package still runs on the CPU."""
+    """The CUDA provider is there, and the same package still runs on the CPU.
+
+    On a machine without a GPU, each device that needs one says so in a line, and `auto` goes on.
+    """
     import onnxruntime
 
     assert "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     compare_with_reference(bundle, device="cpu")
+    if nvidia_driver_there():
+        return
+    for device in ("cuda", "ort-tensorrt"):
+        for precision in ("fp32", "auto"):
+            said = refused("predict", bundle, write_picture(), *words(device, precision))
+            assert "no NVIDIA driver here" in said, said
+            assert said.count("\n") == 1, said
+    command("predict", bundle, write_picture(), "--out", "predictions.jsonl")
 
 
 def try_trt(bundle: Path) -> None:
@@ -113,6 +125,18 @@ def command(*words: object) -> None:
     done = subprocess.run([str(COMMAND), *map(str, words)], capture_output=True, text=True)
     if done.returncode:
         raise AssertionError(f"cdul-edge {words[0]}: {done.stdout}{done.stderr}")
+
+
+def words(device: str, precision: str) -> tuple[str, ...]:
+    """The options that ask for both."""
+    return "--device", device, "--precision", precision
+
+
+def refused(*words: object) -> str:
+    """What one `cdul-edge` command says that is an error of the user's."""
+    done = subprocess.run([str(COMMAND), *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
+    return done.stderr
 
 
 TRIALS: dict[str, Callable[[Path], None]] = {

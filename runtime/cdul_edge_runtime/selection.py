@@ -11,6 +11,8 @@ import numpy as np
 
 from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
+from cdul_edge_runtime.backends.ort.failures import NEEDS_DRIVER
+from cdul_edge_runtime.backends.ort.library import import_onnxruntime
 from cdul_edge_runtime.backends.trt.engine_stamp import (
     ENGINES,
     damaged_stamps,
@@ -48,6 +50,7 @@ _ORDER: tuple[Pair, ...] = (
 )
 # Why nobody expects an accelerator here: not worth a word when the CPU fails.
 _NO_ENGINE, _NO_DRIVER = "no engine was built", "no NVIDIA driver here"
+_GPU_PROVIDERS: tuple[Device, ...] = ("cuda", "ort-tensorrt")
 _FLOOR: Pair = ("cpu", Precision.FP32)
 _FAST_INT8 = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
@@ -222,7 +225,7 @@ def _obstacle(bundle: Bundle, pair: Pair, *, precision_is_free: bool) -> str | N
     device, precision = pair
     if device == "tensorrt" and not any((bundle.folder / ENGINES).glob("*.json")):
         return _NO_ENGINE
-    if device == "cuda" and (why := _no_cuda()):
+    if device in _GPU_PROVIDERS and (why := _no_cuda()):
         return why
     if precision not in bundle.precisions():
         return "not in the bundle"
@@ -262,8 +265,10 @@ def _no_cuda() -> str | None:
         return _NO_DRIVER
     if find_spec("onnxruntime") is None:
         return "onnxruntime-gpu is not installed"
-    import onnxruntime
-
+    try:
+        onnxruntime = import_onnxruntime()
+    except CdulEdgeError as error:
+        return str(error)
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         return f"onnxruntime {onnxruntime.__version__} here is built without CUDA"
     return None
@@ -279,6 +284,8 @@ def _refusal(
     hint = ""
     if device == "auto" and ("cpu", precision) in ACCURACY_ONLY:
         hint = "; device cpu runs it slowly, good for checking its accuracy"
+    if device in _GPU_PROVIDERS and any(why == _NO_DRIVER for _, _, why in passed):
+        hint = f"; {NEEDS_DRIVER}"
     return f"{bundle.folder} cannot run in {wanted} on {device}: {_list(passed)}{hint}"
 
 

@@ -152,6 +152,18 @@ def test_what_is_slow_on_the_cpu_is_never_picked_for_its_precision_alone(
             pick(full, precision=precision)
 
 
+@pytest.mark.parametrize("device", ["cuda", "ort-tensorrt"])
+def test_a_gpu_asked_for_without_a_driver_is_told_once_with_the_way_out(
+    device: str, full: Path, machine: Machine
+) -> None:
+    machine.no_cuda = selection._NO_DRIVER
+    with pytest.raises(CdulEdgeError, match="no NVIDIA driver here; install the GPU's") as caught:
+        pick(full, device=device)
+    assert str(caught.value).count("no NVIDIA driver") == 1
+    assert machine.opened == []
+    assert pick(full, device="cpu") == ("cpu", "int8-cpu")
+
+
 @pytest.mark.parametrize("wish", ["gpu", "CPU", ""])
 def test_an_unknown_device_or_precision_is_named_with_those_that_exist(
     bundle: Path, wish: str

@@ -27,7 +27,10 @@ from cdul_edge_runtime.host.power import describe_power
 
 FORMAT = 1
 FRAME = (1280, 720)  # width and height of the picture that the end-to-end latency starts from
-VERSIONS = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "tensorrt")
+VERSIONS = (
+    *("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt_lean"),
+    *("tensorrt-rtx", "tensorrt-rtx-cu12", "tensorrt-rtx-cu13"),
+)
 
 Inputs = npt.NDArray[np.uint8]
 

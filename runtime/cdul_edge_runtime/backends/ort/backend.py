@@ -8,26 +8,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cdul_edge_runtime.backends.ort.bound_runs import BoundRuns
+from cdul_edge_runtime.backends.ort.failures import (
+    explain_failure,
+    explain_fallback,
+    explain_no_start,
+    run_errors,
+    session_errors,
+)
+from cdul_edge_runtime.backends.ort.library import import_onnxruntime
 from cdul_edge_runtime.backends.ort.providers import (
     PROVIDERS,
     Providers,
-    check_gpu,
     check_listed,
     cpu_providers,
     cuda_providers,
-    explain_failure,
-    explain_fallback,
     free_memory_mib,
     ready_for_gpu,
-    run_errors,
-    session_errors,
     tensorrt_providers,
-    wants_memory,
 )
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device
-from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError, extra_imports
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.forks import never_free_in_a_fork
 
 # Tuned for one picture, which is what a camera gives; the reference of a bundle has 16.
@@ -67,7 +70,7 @@ class OrtBackend:
         Args:
             model: an ONNX file.
             device: "cpu", "cuda" or "ort-tensorrt".
-            gpu: which of several; nothing on "cpu".
+            gpu: the GPU's number among those that CUDA_VISIBLE_DEVICES shows; not for "cpu".
             precision: what the file holds.
             threads: threads within one operator; None lets ONNX Runtime take every core.
             inter_threads: operators run side by side; 1 suits graphs without branches.
@@ -80,13 +83,9 @@ class OrtBackend:
             BundleError: no such file, or one that ONNX Runtime cannot load or that breaks the
                 contract of the graph.
         """
-        with extra_imports("cpu", "running a model"):
-            import onnxruntime
+        self._version: str = import_onnxruntime().__version__
         _check_arguments(model, device, threads, inter_threads)
         check_listed(device)
-        if gpu and device != "cpu":
-            check_gpu(gpu)
-        self._version: str = onnxruntime.__version__
         self._device, self._gpu = device, gpu
         self._precision = precision
         self._threads = (threads or 0, inter_threads)  # 0: ONNX Runtime counts the cores itself
@@ -108,7 +107,9 @@ class OrtBackend:
             raise explain_fallback(device, running)
         self.metadata = _read_metadata(session, model)
         self.input_shape, self.class_count = _check_contract(session, model)
-        self._session: Any = session  # None once it is closed
+        self._session: Any = session  # None once it is closed, and so is what follows
+        bound = None if device == "cpu" else BoundRuns(session, self.class_count, gpu=gpu)
+        self._bound: BoundRuns | None = bound
         never_free_in_a_fork(session)
 
     @property
@@ -129,23 +130,23 @@ class OrtBackend:
                 f"a batch of {len(images)} pictures: {self.name} was started for at most "
                 f"{self.max_batch}; give fewer at once"
             )
-        session = self._session  # read once: a run keeps it, though another thread may close it
+        # read once: a run keeps them, though another thread may close this
+        session, bound = self._session, self._bound
         if session is None:
             raise CdulEdgeError("this ONNX Runtime session was closed: load it again")
         try:
-            if self._device == "cpu":
-                scores: npt.NDArray[np.float32] = session.run(None, {"images": images})[0]
-                return scores
-            return _infer_bound(session, images, self._gpu)
+            if bound is not None:
+                return bound.infer(images)
+            scores: npt.NDArray[np.float32] = session.run(None, {"images": images})[0]
+            return scores
         except run_errors() as error:
             raise explain_failure(self.name, images.shape, error) from error
 
     def close(self) -> None:
-        self._session = None  # what it holds goes when the last run has ended
+        self._bound = self._session = None  # what they hold goes when the last run has ended
 
     def _start(self, model: Path, providers: Providers) -> Any:
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self._threads
         options.log_severity_level = 3
@@ -159,16 +160,12 @@ class OrtBackend:
                     str(model), sess_options=options, providers=providers, **more
                 )
         except session_errors() as error:
-            reason = " ".join(str(error).split())
             if on_cpu:
+                reason = " ".join(str(error).split())
                 raise BundleError(
                     f"{model} is not a model that ONNX Runtime can load ({reason})"
                 ) from error
-            kind = DeviceError if wants_memory(reason) else CdulEdgeError
-            raise kind(
-                f"{providers[0][0]} cannot start with {model} ({reason[:500]}): "
-                "`cdul-edge doctor` shows what is here"
-            ) from error
+            raise explain_no_start(self._device, model, error) from error
 
 
 # ONNX Runtime starts as many as it is told to, and hangs where the system gives no more.
@@ -183,20 +180,6 @@ def _check_arguments(model: Path, device: str, threads: int | None, inter_thread
             raise CdulEdgeError(f"{count} threads: expected 1 to {_MOST_THREADS}")
     if not model.is_file():
         raise BundleError(f"{model} does not exist: check the path")
-
-
-def _infer_bound(session: Any, images: npt.NDArray[np.uint8], gpu: int) -> npt.NDArray[np.float32]:
-    """One copy to the device and one back; a binding a call, so that threads do not share."""
-    import onnxruntime
-
-    pixels = np.ascontiguousarray(images)
-    binding = session.io_binding()
-    on_device = onnxruntime.OrtValue.ortvalue_from_numpy(pixels, "cuda", gpu)
-    binding.bind_ortvalue_input("images", on_device)
-    binding.bind_output("scores", "cpu")
-    session.run_with_iobinding(binding)
-    scores: npt.NDArray[np.float32] = binding.copy_outputs_to_cpu()[0]
-    return scores
 
 
 def _read_metadata(session: Any, model: Path) -> dict[str, str]:

@@ -1,0 +1,133 @@
+"""Why a provider of ONNX Runtime does not start, or a run does not end: one line each."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from pathlib import Path
+from typing import Any
+
+from cdul_edge_runtime.choices import Device
+from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
+from cdul_edge_runtime.host.machine import nvidia_driver_there
+
+_CUDA = 'CUDA and cuDNN that it was built for (pip install "onnxruntime-gpu[cuda,cudnn]")'
+_NEEDS = {
+    "cuda": f"install the {_CUDA}, and the GPU's driver",
+    "ort-tensorrt": (
+        f"install the TensorRT that it was built for (the one on PyPI: TensorRT 10), the {_CUDA}, "
+        "and the GPU's driver"
+    ),
+}
+NEEDS_DRIVER = (
+    "install the GPU's driver (`nvidia-smi` must work), or start the container with --gpus all"
+)
+_LISTED = "give the number of a GPU that `nvidia-smi` lists"
+# What CUDA says through ONNX Runtime, among C++ names and paths, and what to do about it.
+_SAYINGS = (
+    (r"Invalid device ID: [^.]*", _LISTED),
+    (r"CUDA failure 101: [^;]*", _LISTED),
+    (
+        r"CUDA failure 35: [^;]*",
+        "update the GPU's driver, or install an onnxruntime-gpu for the CUDA that `nvidia-smi` "
+        "names",
+    ),
+    (
+        r"CUDA failure 100: [^;]*",
+        "check `nvidia-smi`, CUDA_VISIBLE_DEVICES, and the container's --gpus all",
+    ),
+)
+# What each provider's library is called, to ask the system's loader what it misses.
+_LIBRARIES = {"cuda": "providers_cuda", "ort-tensorrt": "providers_tensorrt"}
+_DOCTOR = "`cdul-edge doctor` shows what is here"
+
+
+def explain_fallback(device: Device, running: str) -> CdulEdgeError:
+    """The error for a provider that did not start while another took its place without a word."""
+    found, fix = _cause(device)
+    reason = f" ({found})" if found else ""
+    return CdulEdgeError(
+        f"{device} was asked for, and ONNX Runtime {_version()} runs on {running} "
+        f"instead{reason}: {fix}; {_DOCTOR}"
+    )
+
+
+def explain_no_start(device: Device, model: Path, error: Exception) -> CdulEdgeError:
+    """The error for a provider that said itself why it does not start with this model."""
+    said = " ".join(str(error).split())
+    if wants_memory(said):
+        return DeviceError(f"{device} has not enough memory for {model} ({said[:500]})")
+    found, fix = _cause(device, said)
+    if found:  # the machine's fault: the same for every model, so that lists name it once
+        return CdulEdgeError(
+            f"{device} was asked for, and ONNX Runtime {_version()} cannot start it "
+            f"({found}): {fix}; {_DOCTOR}"
+        )
+    return CdulEdgeError(f"{device} cannot start with {model} ({said[:500]}): {_DOCTOR}")
+
+
+def explain_failure(name: str, shape: tuple[int, ...], error: Exception) -> DeviceError:
+    """One line for a run that the device did not finish."""
+    said = " ".join(str(error).split())
+    pictures = f"a batch of {shape[0]} pictures of {shape[1]}x{shape[2]} px"
+    if isinstance(error, MemoryError) or wants_memory(said):
+        return DeviceError(
+            f"{name} has not enough memory for {pictures} ({said[:300]}): "
+            "use a smaller batch, or end what else uses this device"
+        )
+    return DeviceError(f"{name} failed on {pictures} ({said[:300]})")
+
+
+def wants_memory(said: str) -> bool:
+    """Whether ONNX Runtime's words are those of too little memory."""
+    signs = ("out of memory", "failed to allocate", "bad_alloc")
+    return any(sign in said.lower() for sign in signs)
+
+
+def session_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises for a model or a provider that it cannot start."""
+    state = _pybind_state()
+    names = "Fail InvalidArgument InvalidGraph InvalidProtobuf NoSuchFile NotImplemented NoModel"
+    found = (getattr(state, name) for name in f"{names} RuntimeException EPFail".split())
+    return (*found, RuntimeError, ValueError)
+
+
+def run_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises for a run that the device did not finish."""
+    state = _pybind_state()
+    return (state.Fail, state.RuntimeException, state.EPFail, RuntimeError, MemoryError)
+
+
+def _cause(device: Device, said: str = "") -> tuple[str | None, str]:
+    """What this machine lacks for the device, None if nothing is seen, and what to do."""
+    if not nvidia_driver_there():
+        return "no NVIDIA driver here", NEEDS_DRIVER
+    for pattern, fix in _SAYINGS:
+        if match := re.search(pattern, said):
+            return match.group().strip(), fix
+    return missing_library(device), _NEEDS[device]
+
+
+def missing_library(device: Device) -> str | None:
+    """What the system's loader says of the provider; only after ONNX Runtime itself has tried."""
+    import onnxruntime
+
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    for library in sorted(folder.glob(f"*{_LIBRARIES[device]}.*")):
+        try:
+            ctypes.CDLL(str(library))
+        except OSError as error:
+            return str(error)
+    return None
+
+
+def _version() -> str:
+    import onnxruntime
+
+    return str(onnxruntime.__version__)
+
+
+def _pybind_state() -> Any:
+    from onnxruntime.capi import onnxruntime_pybind11_state
+
+    return onnxruntime_pybind11_state

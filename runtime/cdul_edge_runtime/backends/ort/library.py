@@ -1,0 +1,86 @@
+"""Importing ONNX Runtime, whose packages share one folder and break one another."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+
+# Each brings the module `onnxruntime`: the files of the one installed last stay.
+_PACKAGES = (
+    *("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-rocm"),
+    *("onnxruntime-migraphx", "onnxruntime-qnn", "onnxruntime-training"),
+)
+
+
+def import_onnxruntime() -> Any:
+    """The module.
+
+    Raises:
+        MissingExtraError: it is not installed.
+        CdulEdgeError: it is there and does not load.
+    """
+    with extra_imports("cpu", "running a model"):
+        try:
+            import onnxruntime
+        except (ImportError, OSError) as error:
+            if getattr(error, "name", None) == "onnxruntime":
+                raise
+            raise CdulEdgeError(_explain_damage(str(error))) from error
+    # What is left of a folder that two packages shared is a package without a single name.
+    if not hasattr(onnxruntime, "InferenceSession"):
+        raise CdulEdgeError(_explain_damage("files of it are missing"))
+    return onnxruntime
+
+
+def explain_missing_provider(device: str, onnxruntime: Any) -> str:
+    """One line on a build of ONNX Runtime that does not have the provider of `device`."""
+    listed = ", ".join(onnxruntime.get_available_providers())
+    # The same for every device, so that a list of what is not here names it once.
+    return (
+        f"{device} was asked for, and onnxruntime {onnxruntime.__version__} here has only "
+        f"{listed}{_two_installed()}: {_how_to_get_one()}"
+    )
+
+
+def _explain_damage(reason: str) -> str:
+    here = _installed() or ("onnxruntime",)
+    extra = "gpu" if "onnxruntime-gpu" in here else "cpu"
+    return (
+        f"onnxruntime is damaged ({reason}); onnxruntime and onnxruntime-gpu share one folder, and "
+        f"uninstalling one breaks the other: pip uninstall {' '.join(here)}, then pip install "
+        f'"cdul-edge[{extra}]"'
+    )
+
+
+def _how_to_get_one() -> str:
+    if platform.machine() in ("aarch64", "arm64"):
+        return (
+            "PyPI's onnxruntime-gpu does not fit JetPack 6, and has no TensorRT on this kind of "
+            "machine: build engines with `cdul-edge build` and give --device tensorrt"
+        )
+    # Each that is here, at once: pip takes one that stays behind without its files for installed.
+    return (
+        f"pip uninstall {' '.join(_installed() or ('onnxruntime',))}, then pip install "
+        '"cdul-edge[gpu]", which also needs CUDA, cuDNN and the GPU\'s driver'
+    )
+
+
+def _two_installed() -> str:
+    here = _installed()
+    if len(here) < 2:
+        return ""
+    return f" (of {' and '.join(here)}, which share one folder, the one installed last is here)"
+
+
+def _installed() -> tuple[str, ...]:
+    found = []
+    for package in _PACKAGES:
+        try:
+            version(package)
+        except PackageNotFoundError:
+            continue
+        found.append(package)
+    return tuple(found)
