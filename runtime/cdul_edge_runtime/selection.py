@@ -284,7 +284,7 @@ def _refusal(
     hint = ""
     if device == "auto" and ("cpu", precision) in ACCURACY_ONLY:
         hint = "; device cpu runs it slowly, good for checking its accuracy"
-    if device in _GPU_PROVIDERS and any(why == _NO_DRIVER for _, _, why in passed):
+    if device != "auto" and any(why == _NO_DRIVER for _, _, why in passed):
         hint = f"; {NEEDS_DRIVER}"
     return f"{bundle.folder} cannot run in {wanted} on {device}: {_list(passed)}{hint}"
 
