@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from cdul_edge_runtime.backends.ort.api import Inputs, Scores, Session
 from cdul_edge_runtime.backends.ort.bound_runs import BoundRuns
 from cdul_edge_runtime.backends.ort.failures import (
     explain_failure,
@@ -107,7 +104,8 @@ class OrtBackend:
             raise explain_fallback(device, running)
         self.metadata = _read_metadata(session, model)
         self.input_shape, self.class_count = _check_contract(session, model)
-        self._session: Any = session  # None once it is closed, and so is what follows
+        # None once it is closed, and so is what follows
+        self._session: Session | None = session
         bound = None if device == "cpu" else BoundRuns(session, self.class_count, gpu=gpu)
         self._bound: BoundRuns | None = bound
         never_free_in_a_fork(session)
@@ -124,7 +122,7 @@ class OrtBackend:
             return None
         return max(self._free_before_mib - free_mib, 0.0)
 
-    def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def infer(self, images: Inputs) -> Scores:
         if self.max_batch is not None and len(images) > self.max_batch:
             raise CdulEdgeError(
                 f"a batch of {len(images)} pictures: {self.name} was started for at most "
@@ -137,28 +135,30 @@ class OrtBackend:
         try:
             if bound is not None:
                 return bound.infer(images)
-            scores: npt.NDArray[np.float32] = session.run(None, {"images": images})[0]
-            return scores
+            return session.run(None, {"images": images})[0]
         except run_errors() as error:
             raise explain_failure(self.name, images.shape, error) from error
 
     def close(self) -> None:
         self._bound = self._session = None  # what they hold goes when the last run has ended
 
-    def _start(self, model: Path, providers: Providers) -> Any:
+    def _start(self, model: Path, providers: Providers) -> Session:
         onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self._threads
         options.log_severity_level = 3
-        more: dict[str, Any] = {"enable_fallback": 0}  # it would go on elsewhere, and print so
-        if self._precision in _HARMFUL_OPTIMISERS:
-            more["disabled_optimizers"] = [_HARMFUL_OPTIMISERS[self._precision]]
+        harmful = _HARMFUL_OPTIMISERS.get(self._precision)
         on_cpu = providers[0][0] == PROVIDERS["cpu"]
         try:
             with ready_for_gpu("cpu" if on_cpu else self._device):
-                return onnxruntime.InferenceSession(
-                    str(model), sess_options=options, providers=providers, **more
+                session: Session = onnxruntime.InferenceSession(
+                    str(model),
+                    sess_options=options,
+                    providers=providers,
+                    disabled_optimizers=[harmful] if harmful else None,
+                    enable_fallback=0,  # it would go on elsewhere, and print so
                 )
+                return session
         except session_errors() as error:
             if on_cpu:
                 reason = " ".join(str(error).split())
@@ -182,7 +182,7 @@ def _check_arguments(model: Path, device: str, threads: int | None, inter_thread
         raise BundleError(f"{model} does not exist: check the path")
 
 
-def _read_metadata(session: Any, model: Path) -> dict[str, str]:
+def _read_metadata(session: Session, model: Path) -> dict[str, str]:
     try:
         return dict(session.get_modelmeta().custom_metadata_map)
     except UnicodeDecodeError as error:
@@ -191,9 +191,11 @@ def _read_metadata(session: Any, model: Path) -> dict[str, str]:
         ) from error
 
 
-def _check_contract(session: Any, model: Path) -> tuple[tuple[int, int], int]:
+def _check_contract(session: Session, model: Path) -> tuple[tuple[int, int], int]:
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    found = [f"{t.name}: {t.type}{t.shape}" for t in (*inputs, *outputs)]
+    both = (*inputs, *outputs)
+    found = [f"{tensor.name}: {tensor.type}{tensor.shape}" for tensor in both]
+    fixed = [n for tensor in both for n in tensor.shape[1:] if isinstance(n, int)]
     if (
         [t.name for t in inputs] != ["images"]
         or [t.name for t in outputs] != ["scores"]
@@ -202,11 +204,11 @@ def _check_contract(session: Any, model: Path) -> tuple[tuple[int, int], int]:
         or inputs[0].shape[3] != 3
         or outputs[0].type != "tensor(float)"
         or len(outputs[0].shape) != 2
-        or not all(isinstance(n, int) for n in (*inputs[0].shape[1:], outputs[0].shape[1]))
+        or len(fixed) != 4
     ):
         raise BundleError(
             f"{model} has {'; '.join(found)}: expected images: tensor(uint8)[N, H, W, 3] and "
             "scores: tensor(float)[N, C], as `cdul-edge export` makes them"
         )
-    _, height, width, _ = inputs[0].shape
-    return (height, width), outputs[0].shape[1]
+    height, width, _, classes = fixed
+    return (height, width), classes

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from cdul_edge_runtime.backends.ort.api import (
+    Binding,
+    BindingSession,
+    DeviceValue,
+    Inputs,
+    Scores,
+)
 
 # Idle ones that are kept: a stream of batches has one shape, and a shorter one at its end.
 _KEPT = 4
@@ -23,9 +29,9 @@ class _Slot:
         binding: of both, made once.
     """
 
-    images: Any
-    scores: npt.NDArray[np.float32]
-    binding: Any
+    images: DeviceValue
+    scores: Scores
+    binding: Binding
 
 
 class BoundRuns:
@@ -38,7 +44,9 @@ class BoundRuns:
     Graphs", and onnxruntime.ai/docs/performance/tune-performance/iobinding.html.
     """
 
-    def __init__(self, session: Any, class_count: int, device: str = "cuda", gpu: int = 0) -> None:
+    def __init__(
+        self, session: BindingSession, class_count: int, device: str = "cuda", gpu: int = 0
+    ) -> None:
         """Nothing is allocated before the first run.
 
         Args:
@@ -53,12 +61,12 @@ class BoundRuns:
         self._place = (device, gpu)
         self._lock = Lock()
 
-    def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def infer(self, images: Inputs) -> Scores:
         """(N, H, W, 3) to (N, C) scores, which later calls leave as they are."""
         slot = self._take(images.shape)
         slot.images.update_inplace(np.ascontiguousarray(images))
         self._session.run_with_iobinding(slot.binding)
-        scores = slot.scores.copy()
+        scores: Scores = slot.scores.copy()
         # One whose run failed is not put back: nobody knows what it holds.
         with self._lock:
             self._idle = [*self._idle, slot][-_KEPT:]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import re
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
@@ -127,7 +128,5 @@ def _version() -> str:
     return str(onnxruntime.__version__)
 
 
-def _pybind_state() -> Any:
-    from onnxruntime.capi import onnxruntime_pybind11_state
-
-    return onnxruntime_pybind11_state
+def _pybind_state() -> ModuleType:
+    return import_module("onnxruntime.capi.onnxruntime_pybind11_state")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from types import ModuleType
 
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
@@ -15,7 +16,7 @@ _PACKAGES = (
 )
 
 
-def import_onnxruntime() -> Any:
+def import_onnxruntime() -> ModuleType:
     """The module.
 
     Raises:
@@ -24,7 +25,7 @@ def import_onnxruntime() -> Any:
     """
     with extra_imports("cpu", "running a model"):
         try:
-            import onnxruntime
+            onnxruntime = import_module("onnxruntime")
         except (ImportError, OSError) as error:
             if getattr(error, "name", None) == "onnxruntime":
                 raise
@@ -35,7 +36,7 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def explain_missing_provider(device: str, onnxruntime: Any) -> str:
+def explain_missing_provider(device: str, onnxruntime: ModuleType) -> str:
     """One line on a build of ONNX Runtime that does not have the provider of `device`."""
     listed = ", ".join(onnxruntime.get_available_providers())
     # The same for every device, so that a list of what is not here names it once.
