@@ -108,6 +108,16 @@ def compiler_version() -> str:
     return str(import_module("tensorrt_rtx").__version__)
 
 
+def supported_operators(names: Iterable[str]) -> dict[str, bool]:
+    """Of ONNX operators, whether NVIDIA's parser knows them; some it reads by a plugin alone."""
+    trt: Any = import_module("tensorrt_rtx")
+    logger = _make_logger(trt, [])
+    builder = trt.Builder(logger)
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, logger)
+    return {name: bool(parser.supports_operator(name)) for name in names}
+
+
 def compile_graph(
     model: bytes,
     *,

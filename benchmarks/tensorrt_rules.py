@@ -1,12 +1,19 @@
-"""Does the INT8 file of each network keep TensorRT's rules, with every convolution in INT8?
+"""Does NVIDIA agree with our rules of TensorRT, and does the INT8 file of each network keep them?
 
-Random weights: the rules ask what the graph looks like, not what it says. No TensorRT is run.
+The graph of the tests' residual network is broken in each way that a rule knows, and given to
+NVIDIA's own parser and builder: TensorRT for RTX needs no GPU for that. Then each network is made
+INT8 and held to the rules; its weights are random, since a rule asks what a graph looks like.
+
+    python -m benchmarks.tensorrt_rules [--rules-only] [--threads 1]
+
+With `--rules-only` the networks of the last run stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +22,9 @@ import onnx
 import torch
 import torchvision
 
+from benchmarks.nvidia_compiler import GPU, compiler_version
 from benchmarks.record import record
+from benchmarks.rule_verdicts import NAME, PATH, judge_rules
 from cdul_edge_calibration.data.ranges import measure_ranges
 from cdul_edge_calibration.graphs.fp16 import to_fp16
 from cdul_edge_calibration.graphs.layers import name_nodes
@@ -24,6 +33,7 @@ from cdul_edge_calibration.graphs.tensorrt_rules import count_int8_convolutions,
 from cdul_edge_export.deploy import Deploy
 from cdul_edge_export.onnx_export import to_onnx
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.files import read_json
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 RESNETS = tuple(f"resnet{depth}" for depth in (18, 34, 50, 101, 152))
@@ -53,7 +63,7 @@ def check_network(network: torch.nn.Module, size_px: int) -> dict[str, Any]:
         "convolutions": convolutions,
         "in_int8": int8,
         "violations": len(violations),
-        "first_violation": violations[0] if violations else None,
+        "first_violation": str(violations[0]) if violations else None,
         "fp16": _try_fp16(model),
     }
 
@@ -73,11 +83,8 @@ def open_clip_trunk() -> torch.nn.Module:
     return open_clip.create_model("RN50", pretrained=None).visual  # type: ignore[no-any-return]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+def check_networks() -> dict[str, dict[str, Any]]:
+    """Every network of the list, by its name."""
     figures = {}
     for name in (*RESNETS, *OTHERS, "open_clip RN50"):
         torch.manual_seed(0)
@@ -87,7 +94,26 @@ def main() -> None:
             network = open_clip_trunk()
         figures[name] = check_network(network, SIZE_PX)
         print(f"{name}: {figures[name]}", flush=True)
-    record("tensorrt_rules", figures, threads=options.threads)
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rules-only", action="store_true", help="leave the networks as they are")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    rules = judge_rules()
+    for name, verdict in rules.items():
+        print(f"{name}: {verdict.refused_by or 'built'} {verdict.message[:100]}", flush=True)
+    networks = read_json(PATH)["figures"]["networks"] if options.rules_only else check_networks()
+    figures = {
+        "tensorrt_rtx": compiler_version(),
+        "compute_capability": GPU,
+        "rules": {name: asdict(verdict) for name, verdict in rules.items()},
+        "networks": networks,
+    }
+    record(NAME, figures, threads=options.threads)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from cdul_edge_calibration.collect import Collected
 from cdul_edge_calibration.graphs.fp16 import find_fp16_hazards, to_fp16
 from cdul_edge_calibration.graphs.layers import work_share
 from cdul_edge_calibration.graphs.quantize import quantize_for_cpu, quantize_for_tensorrt
-from cdul_edge_calibration.graphs.tensorrt_rules import OPSET, find_violations
+from cdul_edge_calibration.graphs.tensorrt_graph import OPSET
+from cdul_edge_calibration.graphs.tensorrt_rules import find_violations
 from cdul_edge_calibration.request import CalibrateRequest
 from cdul_edge_calibration.sensitivity import Fit, LayerSensitivity, fit_budget
 from cdul_edge_calibration.speed import measure_speed_up

@@ -32,6 +32,7 @@ _KNOWN = frozenset(
 # Sums of squares leave FP16's range over a feature map where no single value comes near it, and
 # angles of position encodings have no digits left there.
 _STAY_FP32 = frozenset("Cos CumSum InstanceNormalization ReduceL2 ReduceSumSquare Sin".split())
+CONVERTED = _KNOWN | _STAY_FP32
 # Inputs that are FP32 whatever the others are: a Resize's region and scales.
 _ALWAYS_FP32 = {"Resize": (1, 2)}
 # Inputs that multiply: one that becomes 0 wipes out a channel.
@@ -59,7 +60,7 @@ def to_fp16(model: onnx.ModelProto, keep_fp32: Collection[str] = ()) -> onnx.Mod
     half.CopyFrom(model)
     name_nodes(half)
     graph = half.graph
-    unknown = sorted({node.op_type for node in graph.node} - _KNOWN - _STAY_FP32)
+    unknown = sorted({node.op_type for node in graph.node} - CONVERTED)
     if unknown:
         raise CdulEdgeError(
             f"the graph has {', '.join(unknown)}, which the FP16 converter does not know: "
