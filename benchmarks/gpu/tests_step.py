@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -73,36 +74,26 @@ class TestLog:
 
 def run(context: Context) -> Outcome:
     """Run the tests that are marked `gpu`, and those marked `tensorrt` where that is installed."""
+    marks = ["gpu", *(["tensorrt"] if find_spec("tensorrt") else [])]
+    return run_tests(context, " or ".join(marks), find_files(*marks))
+
+
+def run_tests(context: Context, marks: str, files: Sequence[str]) -> Outcome:
+    """Run the tests of some files that a mark expression selects."""
     import pytest
 
     log = TestLog(context)
-    marks = ["gpu", *(["tensorrt"] if find_spec("tensorrt") else [])]
-    files = find_files(*marks)
     # The environment is not ours: its warnings are none of our faults, its plugins may be absent.
-    words = [
-        "-m",
-        " or ".join(marks),
-        "-q",
-        "-W",
-        "default",
-        "-p",
-        "no:randomly",
-        "-p",
-        "no:benchmark",
-    ]
-    words += ["-p", "no:cacheprovider", "--continue-on-collection-errors", "--durations=10"]
+    words = ["-q", "-m", marks, "-W", "default", "--durations=10"]
+    words += ["--continue-on-collection-errors", "--rootdir", str(ROOT)]
+    words += ["--basetemp", str(context.folder / "tests")]
     words += [word for name in _PLUGINS for word in ("-p", f"no:{name}")]
-    words += ["--basetemp", str(context.folder / "tests"), "--rootdir", str(ROOT)]
     code = pytest.main([*words, *files], plugins=[log])
     outcome = log.outcome()
     if code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return outcome
-    return Outcome(
-        outcome.figures,
-        (*outcome.failures, f"pytest ended with status {int(code)}"),
-        outcome.notes,
-        outcome.details,
-    )
+    ended = f"pytest ended with status {int(code)}"
+    return replace(outcome, failures=(*outcome.failures, ended))
 
 
 def find_files(*marks: str) -> list[str]:
