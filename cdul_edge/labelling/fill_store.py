@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from itertools import chain, groupby
 
 import numpy as np
+import torch
 
 from cdul_edge.clip.models import load_clip
 from cdul_edge.labelling.arrays import Floats
@@ -170,7 +171,7 @@ class StoreFiller:
             same = sum(path in earlier.places for i in parts for path in plan.paths(i))
             self.console.say(f"{same} pictures are the same as before: CLIP is not run for them")
         fresh = [i for i in parts if not earlier.places.keys() >= set(plan.paths(i))]
-        empty = Part((), np.empty((0, 0, 0), self.encoder.dtype))
+        empty = Part((), torch.empty((0, 0, 0), dtype=self.encoder.dtype).numpy())
         known = ((index, empty) for index in sorted(set(parts) - set(fresh)))
         encoded = self._encoded_parts(fresh, earlier, errors, advance) if fresh else ()
         for index, part in chain(known, encoded):
@@ -200,11 +201,12 @@ class StoreFiller:
         )
         size = request.batch_pictures or fitting
         workers = usable_cores() if request.workers is None else request.workers
-        held = self.encoder.streams + 1
-        works = self._cut_batches(parts, earlier, size)
+        piece = self.encoder.piece_pictures(size)
+        held = self.encoder.held_batches * -(-size // piece)
+        works = self._cut_batches(parts, earlier, size, piece)
         with (
             self.effort.encoding(),
-            open_decoder(reader, size, workers, held, self.console) as decoder,
+            open_decoder(reader, piece, workers, held, self.console) as decoder,
         ):
 
             def encoded() -> Iterator[tuple[Decoded, Floats]]:
@@ -215,12 +217,17 @@ class StoreFiller:
             for index, batches in groupby(encoded(), key=lambda found: found[0].part):
                 yield index, self._gather(batches, errors, advance)
 
-    def _cut_batches(self, parts: Sequence[int], earlier: EarlierRows, size: int) -> Iterator[Work]:
+    def _cut_batches(
+        self, parts: Sequence[int], earlier: EarlierRows, size: int, piece: int
+    ) -> Iterator[Work]:
         """Batches never cross parts, so a resumed part is made of the same batches as any other."""
         for index in parts:
             paths = tuple(p for p in self.plan.paths(index) if p not in earlier.places)
             for start in range(0, len(paths), size):
-                yield Work(index, paths[start : start + size])
+                batch = paths[start : start + size]
+                for place in range(0, len(batch), piece):
+                    ends = place + piece >= len(batch)
+                    yield Work(index, batch[place : place + piece], ends)
 
     def _gather(
         self, batches: Iterator[tuple[Decoded, Floats]], errors: ErrorLimit, advance: Advance

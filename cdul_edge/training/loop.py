@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cdul_edge.clip.float32 import whole_float32
 from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.augmentation import move_pixels, recolor, zoom
@@ -29,7 +30,6 @@ from cdul_edge.training.optimization import (
     make_schedule,
     rate_factor,
     update_average,
-    whole_float32,
 )
 from cdul_edge.training.probabilities import (
     ScoreScale,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -197,17 +196,6 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     if precision not in _FORMATS:
         return nullcontext()
     return torch.autocast(device.type, _FORMATS[precision])
-
-
-@contextmanager
-def whole_float32() -> Iterator[None]:
-    """Convolutions of float32 as they are on a CPU: unless told, cuDNN rounds to TF32's 10 bits."""
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
 
 
 def _cpu_multiplies_bf16() -> bool:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cdul_edge.clip.float32 import is_whole
 from cdul_edge.training.attention.second_look import EndedEpoch
 from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.config import METHODS, MethodName, TrainConfig
@@ -214,14 +215,14 @@ def test_what_decides_thresholds_is_computed_without_tf32(small: Small) -> None:
     seen: list[tuple[bool, torch.dtype]] = []
 
     def note(module: object, given: object, answer: Tensor) -> None:
-        seen.append((torch.backends.cudnn.allow_tf32, answer.dtype))
+        seen.append((is_whole(), answer.dtype))
 
     trainer.network.register_forward_hook(note)
-    allowed = torch.backends.cudnn.allow_tf32
+    before = is_whole()
     for exact in (True, False):
         trainer.predict(trainer.pictures, exact=exact)
-    assert set(seen) == {(False, torch.float32), (allowed, torch.bfloat16)}
-    assert torch.backends.cudnn.allow_tf32 == allowed
+    assert set(seen) == {(True, torch.float32), (before, torch.bfloat16)}
+    assert is_whole() == before
 
 
 @every_method

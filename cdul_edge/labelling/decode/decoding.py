@@ -30,10 +30,16 @@ MOST_DEATHS = 3
 
 @dataclass(frozen=True)
 class Work:
-    """A batch of pictures to decode, and the part of the store that it belongs to."""
+    """Pictures to decode at once.
+
+    Attributes:
+        part: of the store.
+        ends_batch: whether the encoder's batch is whole with them.
+    """
 
     part: int
     paths: tuple[str, ...]
+    ends_batch: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,12 +50,14 @@ class Decoded:
         part: of the store.
         pictures: the batch, readable or not.
         pixels: (M, 1 + R, S, S, 3) uint8 of the M readable pictures, in order.
+        ends_batch: as `Work` has it.
     """
 
     part: int
     pictures: tuple[StoredPicture, ...]
     pixels: Pixels
     slot: int
+    ends_batch: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ class Decoder:
             pictures = self._receive(one)
             readable = sum(picture.reason is None for picture in pictures)
             pixels = self._slots.array[one.slot][:readable]
-            yield Decoded(one.work.part, pictures, pixels, one.slot)
+            yield Decoded(one.work.part, pictures, pixels, one.slot, one.work.ends_batch)
 
     def release(self, batch: Decoded) -> None:
         """Give the batch's memory back."""

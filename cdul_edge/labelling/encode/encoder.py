@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch.nn.functional import normalize
 
 from cdul_edge.clip.choices import Device, Precision
+from cdul_edge.clip.float32 import whole_float32
 from cdul_edge.clip.models import LoadedClip
 from cdul_edge.labelling.arrays import Floats, Pixels
 from cdul_edge.labelling.decode.decoding import Decoded
 from cdul_edge.labelling.encode.fold_batch_norm import fold_batch_norm
 from cdul_edge.labelling.encode.prompts import Prompts, refuse_equal, warn_of_truncated
+from cdul_edge.labelling.encode.queued import AHEAD, Queued, bring_pixels, stream_queued
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.machine import usable_cores
@@ -28,6 +29,12 @@ MAX_BATCH_PICTURES = 256
 # Pixels per batch: for a core's caches (measured at 64 and 224 px: a third less time than batches
 # of twice the size and more), or to fill a GPU.
 BATCH_PIXELS = {"cpu": 700_000, "cuda": 25_000_000}
+
+# Devices that work by themselves: what they compute is queued, and fetched when it is there.
+QUEUING = ("cuda",)
+# Pictures that a process decodes at once for these. The first batch is soon there, and each of many
+# processes holds a few pictures instead of a GPU's batch.
+PIECE_PICTURES = 8
 
 # Each stream holds a batch's activations; beyond eight they cost memory and win nothing.
 MAX_STREAMS = 8
@@ -61,15 +68,24 @@ class ClipEncoder:
         self._mean = torch.tensor(clip.mean, device=self.device).view(channels) * 255
         self._scale = 1 / (torch.tensor(clip.std, device=self.device).view(channels) * 255)
         threads = threads or usable_cores()
-        self.streams = 1 if self.device == "cuda" else min(threads, MAX_STREAMS)
-        self._threads_a_stream = max(1, threads // self.streams)
+        self._streams = min(threads, MAX_STREAMS)
+        self._threads_a_stream = max(1, threads // self._streams)
 
-    dtype: type[np.floating[Any]] = np.float32  # of `embed_views`
+    dtype = torch.float32  # of `embed_views`
 
     @property
     def vectors_per_view(self) -> int:
         """How many vectors `embed_views` gives for each view."""
         return 1
+
+    @property
+    def held_batches(self) -> int:
+        """How many batches `stream` may hold at once, the one just given out among them."""
+        return 1 + (AHEAD if self.device in QUEUING else self._streams)
+
+    def piece_pictures(self, batch_pictures: int) -> int:
+        """How many pictures of a batch are best decoded at once, for `stream`."""
+        return min(batch_pictures, PIECE_PICTURES) if self.device in QUEUING else batch_pictures
 
     @property
     def image_size_px(self) -> int:
@@ -114,7 +130,7 @@ class ClipEncoder:
             )
             grouped = torch.split(embedded, [len(listed) for listed in texts])
             means = [rows.mean(dim=0) for rows in grouped]
-            vectors = _checked(normalize(torch.stack(means), dim=-1))
+            vectors = Queued.of(normalize(torch.stack(means), dim=-1)).fetch()
         refuse_equal(
             prompts.classes.names,
             [vector.tobytes() for vector in vectors],
@@ -124,24 +140,42 @@ class ClipEncoder:
 
     def embed_views(self, pixels: Pixels) -> Floats:
         """Unit vectors (M, V x `vectors_per_view`, D) of views (M, V, S, S, 3) uint8."""
-        pictures, views, side, _, _ = pixels.shape
+        return self.queue([pixels]).fetch()
+
+    def queue(self, pieces: Sequence[Pixels]) -> Queued:
+        """Have the device embed the pieces of a batch, each as `embed_views` takes it."""
+        pictures, views = sum(map(len, pieces)), pieces[0].shape[1]
         if not pictures:
-            return np.empty((0, views * self.vectors_per_view, 0), self.dtype)
-        flat = torch.from_numpy(pixels.reshape(pictures * views, side, side, 3))
-        with torch.inference_mode(), self._autocast():
-            # NHWC bytes seen as NCHW are channels_last already: no copy
-            images = flat.to(self.device).permute(0, 3, 1, 2).float()
-            images.sub_(self._mean).mul_(self._scale)
-            vectors = self._encode(images).float()
-        return _checked(normalize(vectors, dim=-1)).reshape(pictures, -1, vectors.shape[-1])
+            return Queued(torch.empty((0, views * self.vectors_per_view, 0), dtype=self.dtype))
+        with torch.inference_mode():
+            vectors = normalize(
+                self.encode(self.normalize(bring_pixels(pieces, self.device))), dim=-1
+            )
+            return Queued.of(vectors.to(self.dtype).view(pictures, -1, vectors.shape[-1]))
+
+    def normalize(self, pixels: torch.Tensor) -> torch.Tensor:
+        """What `encode` takes, (B, 3, S, S) float32, of (B, S, S, 3) uint8 on the device."""
+        # NHWC bytes seen as NCHW are channels_last already: no copy
+        return pixels.permute(0, 3, 1, 2).float().sub_(self._mean).mul_(self._scale)
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, D) float32 of normalized views, or (B, `vectors_per_view`, D); any length."""
+        with self._autocast():
+            return self._encode(images).float()
 
     def stream(self, batches: Iterable[Decoded]) -> Iterator[tuple[Decoded, Floats]]:
-        """Embed batches in order, at most `streams` at a time beside the one just given out."""
+        """Embed what was decoded, in order, holding `held_batches` at most.
+
+        Several batches are computed at a time on a CPU. A GPU takes a batch in pieces.
+        """
+        if self.device in QUEUING:
+            yield from stream_queued(self.queue, batches)
+            return
         before = torch.get_num_threads()
         tasks = (partial(self._embed_batch, batch) for batch in batches)
         try:
             yield from work_ahead(
-                tasks, workers=self.streams, ahead=self.streams + 1, start=self._start_thread
+                tasks, workers=self._streams, ahead=self._streams + 1, start=self._start_thread
             )
         finally:
             torch.set_num_threads(before)
@@ -155,12 +189,11 @@ class ClipEncoder:
         return vectors
 
     def _start_thread(self) -> None:
-        if self.device == "cpu":
-            torch.set_num_threads(self._threads_a_stream)
+        torch.set_num_threads(self._threads_a_stream)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.precision == "fp32":
-            return contextlib.nullcontext()
+            return whole_float32() if self.device == "cuda" else contextlib.nullcontext()
         return torch.autocast(self.device, _TYPES[self.precision])
 
 
@@ -168,16 +201,6 @@ def choose_batch_pictures(image_size_px: int, views: int, device: str) -> int:
     """Whole pictures per batch, so that all of a picture's views travel together."""
     pictures = math.ceil(BATCH_PIXELS[device] / (views * image_size_px**2))
     return min(pictures, MAX_BATCH_PICTURES)
-
-
-def _checked(vectors: torch.Tensor) -> Floats:
-    if not bool(torch.isfinite(vectors).all()):
-        raise CdulEdgeError(
-            "CLIP's embeddings hold NaN or infinity: its weights are damaged, or the precision is "
-            "too low for it; try --precision fp32"
-        )
-    found: Floats = vectors.cpu().numpy()
-    return found
 
 
 def _choose_device(device: Device) -> Literal["cpu", "cuda"]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from cdul_edge.clip.choices import Device, Precision
 from cdul_edge.clip.models import LoadedClip
-from cdul_edge.labelling.arrays import Floats, Pixels
 from cdul_edge.labelling.encode.dense_tokens import embed_tokens, require_plain_vit
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 
@@ -19,7 +17,7 @@ class PatchEncoder(ClipEncoder):
         CdulEdgeError: the CLIP is no plain ViT.
     """
 
-    dtype = np.float16
+    dtype = torch.float16  # two hundred vectors per picture are stored
 
     def __init__(
         self,
@@ -36,10 +34,6 @@ class PatchEncoder(ClipEncoder):
         """The whole picture, then its patches row by row."""
         rows, columns = self._vit.grid_size
         return 1 + int(rows * columns)
-
-    def embed_views(self, pixels: Pixels) -> Floats:
-        """As `ClipEncoder` does, in float16: two hundred vectors per picture are stored."""
-        return super().embed_views(pixels).astype(self.dtype)
 
     def _encode(self, images: torch.Tensor) -> torch.Tensor:
         return embed_tokens(self._vit, images)
