@@ -18,6 +18,7 @@ ON_THE_WORKSTATION = tuple(
 )
 CALIBRATION = "cdul_edge_calibration"  # needs onnx, and no torch either
 NEED_THE_TRAIN_EXTRA = {
+    "cdul_edge.clip.float32",
     "cdul_edge.clip.sources",
     "cdul_edge.clip.models",
     "cdul_edge.clip.tensor_files",

@@ -25,6 +25,7 @@ from cdul_edge.training.methods.mixing import draw_mixing
 from cdul_edge.training.optimization import (
     autocast,
     begin_epoch,
+    load_optimizer,
     make_average,
     make_optimizer,
     make_schedule,
@@ -182,7 +183,7 @@ class Trainer:
         """Resume from what `checkpoint` gave."""
         self.epoch, self.step = saved.epoch, saved.step
         self.network.load_state_dict(saved.network)
-        self.optimizer.load_state_dict(saved.optimizer)
+        load_optimizer(self.optimizer, saved.optimizer)
         self.schedule = make_schedule(self.optimizer, self.config, self._all_steps, done=saved.step)
         self.method.load_state_dict(saved.method)
         if self.ema is not None and saved.ema is not None:

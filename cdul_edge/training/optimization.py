@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -44,6 +46,15 @@ def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optim
             groups, momentum=config.momentum, nesterov=config.momentum > 0, fused=fused
         )
     return torch.optim.AdamW(groups, fused=fused)
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+    """Take up the state of a run that another machine may have begun: steps are fused as here."""
+    groups = [
+        {**theirs, "fused": own["fused"]}
+        for theirs, own in zip(saved["param_groups"], optimizer.param_groups, strict=True)
+    ]
+    optimizer.load_state_dict({**saved, "param_groups": groups})
 
 
 def rate_factor(step: int, steps: int, config: TrainConfig) -> float:

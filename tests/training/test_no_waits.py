@@ -74,6 +74,29 @@ def test_no_step_of_a_method_waits(small: Callable[..., TrainConfig], name: Meth
     assert trainer.step == 2
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("name", METHODS)
+def test_cuda_tells_of_no_wait_either(
+    small: Callable[..., TrainConfig], name: MethodName, precision: str, optimizer: str
+) -> None:
+    trainer = start_training(
+        small, name, 42, device="cuda", epochs=4, batch_size=14, precision=precision,
+        optimizer=optimizer, method_settings=EAGER.get(name, {}), learner=tiny_network(),
+        mixup=0.2 if find_method(name).mixes else 0.0, **EVERYTHING,
+    )  # fmt: skip
+    indices = torch.arange(14)
+    images = trainer.pictures.pixels[indices].cuda()  # type: ignore[attr-defined]
+    trainer._take_step(images, indices)  # what is made once
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for trainer.epoch in (0, 2):
+            trainer._take_step(images, indices)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 def test_what_waits_would_be_seen() -> None:
     values, rows = torch.zeros(3, device=META), torch.tensor([0, 2])
     with Waits() as waits:

@@ -15,6 +15,7 @@ from cdul_edge.training.optimization import (
     begin_epoch,
     choose_device,
     ema_decay,
+    load_optimizer,
     make_average,
     make_optimizer,
     make_schedule,
@@ -153,6 +154,19 @@ def test_a_mean_starts_at_the_first_weights_and_moves_by_its_decay(
         update_average(mean, network, config)
     (found,) = mean.module.parameters()
     assert found.item() == pytest.approx(second)
+
+
+def test_a_state_saved_on_a_gpu_is_stepped_as_this_machine_does() -> None:
+    for config in (TrainConfig(), TrainConfig(optimizer="sgd")):
+        begun, resumed = small_optimizer(config), small_optimizer(config)
+        begun.step()
+        saved = begun.state_dict()
+        for group in saved["param_groups"]:
+            group["fused"] = True
+        load_optimizer(resumed, saved)
+        assert {group["fused"] for group in resumed.param_groups} == {None}
+        assert resumed.state_dict()["state"].keys() == saved["state"].keys()
+        resumed.step()
 
 
 def test_without_a_decay_there_is_no_mean() -> None:

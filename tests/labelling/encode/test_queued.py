@@ -16,6 +16,7 @@ from cdul_edge.labelling.decode.decoding import Decoded
 from cdul_edge.labelling.encode import encoder as encoder_module
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.queued import AHEAD, Queued, bring_pixels, stream_queued
+from cdul_edge.labelling.store.parts import part_name, read_part
 from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -107,7 +108,7 @@ def test_nothing_is_waited_for_until_it_is_fetched(clip: MakeClip) -> None:
     assert queued.fetch().shape == (7, 3, 16)
 
 
-def test_a_store_is_the_same_to_the_bit_whichever_way_its_batches_went(
+def test_a_store_holds_the_same_whichever_way_its_batches_went(
     label: Any, pictures: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (pictures / "001.jpg").write_bytes(b"no picture")
@@ -115,4 +116,9 @@ def test_a_store_is_the_same_to_the_bit_whichever_way_its_batches_went(
     monkeypatch.setattr(encoder_module, "QUEUING", ("cpu",))
     monkeypatch.setattr(encoder_module, "PIECE_PICTURES", 1)
     label(out=tmp_path / "queued", workers=1)
-    assert label.parts(tmp_path / "queued") == label.parts()
+    for index in range(3):
+        found, expected = (
+            read_part(out / part_name(index), "cosines") for out in (tmp_path / "queued", label.out)
+        )
+        assert found.pictures == expected.pictures
+        assert found.values == pytest.approx(expected.values, abs=1e-6)
