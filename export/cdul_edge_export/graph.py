@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import defs, helper, numpy_helper, shape_inference
 
+from cdul_edge_export.folding import Constants, fold_nodes
 from cdul_edge_runtime.errors import CdulEdgeError
 
 OPSET = 17  # the newest that TensorRT 8.5 to 11 all read
 IR_VERSION = 8  # the one that belongs to it
 
-Constants = dict[str, npt.NDArray[Any]]
 Shape = tuple[int | None, ...]
 Shapes = dict[str, Shape]
 
@@ -32,8 +29,9 @@ def lower_opset(model: onnx.ModelProto) -> tuple[str, ...]:
 
     Pooling over height and width becomes GlobalAveragePool or GlobalMaxPool (and a Reshape after
     it Flatten), which int8 and TensorRT handle best; other reductions take their axes as an
-    attribute again; Split loses `num_outputs`; Resize to a known size gets constant scales. Every
-    other operator must mean the same in both.
+    attribute again; Split loses `num_outputs`; Resize to a known size gets constant scales. What
+    newer operators make of constants is a constant. Every other operator must mean the same in
+    both.
 
     Returns:
         Operators that have no equal in opset 17, sorted; the model is then left at its opset.
@@ -43,9 +41,12 @@ def lower_opset(model: onnx.ModelProto) -> tuple[str, ...]:
     lowered = onnx.ModelProto()
     lowered.CopyFrom(model)
     graph = lowered.graph
-    _replace_nodes(graph, _constants(graph), _shapes(model))
+    constants = _constants(graph)
+    _replace_nodes(graph, constants, _shapes(model))
+    opset = _opset(model)
+    fold_nodes(graph, constants, lambda node: not _same_in_17(node, opset), opset=opset)
     _drop_unused(graph)
-    newer = {node.op_type for node in graph.node if not _same_in_17(node, _opset(model))}
+    newer = {node.op_type for node in graph.node if not _same_in_17(node, opset)}
     if newer:
         return tuple(sorted(newer))
     del lowered.opset_import[:]
@@ -53,24 +54,6 @@ def lower_opset(model: onnx.ModelProto) -> tuple[str, ...]:
     lowered.ir_version = IR_VERSION
     model.CopyFrom(lowered)
     return ()
-
-
-def let_cast_alone_read_pixels(model: onnx.ModelProto) -> None:
-    """Take shapes from the float pixels, in place: TensorRT lets nothing but a Cast read uint8.
-
-    A class token asks for the batch size in this way, with a Shape of the graph's input.
-    """
-    graph = model.graph
-    pixels = graph.input[0].name
-    cast = next((n for n in graph.node if n.op_type == "Cast" and n.input[0] == pixels), None)
-    if cast is None:
-        return
-    first = onnx.NodeProto.FromString(cast.SerializeToString())
-    graph.node.remove(cast)
-    graph.node.insert(0, first)
-    for node in graph.node:
-        if node.op_type == "Shape" and node.input[0] == pixels:
-            node.input[0] = first.output[0]
 
 
 def check_graph(model: onnx.ModelProto) -> None:

@@ -12,7 +12,8 @@ import onnx
 import torch
 from torch import nn
 
-from cdul_edge_export.graph import check_graph, let_cast_alone_read_pixels, lower_opset
+from cdul_edge_export.graph import check_graph, lower_opset
+from cdul_edge_export.tensorrt_input import let_cast_alone_read_pixels, spell_equations
 from cdul_edge_runtime.bundle.manifest import program_version
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.preprocess import Preprocess
@@ -54,6 +55,7 @@ def to_onnx(network: nn.Module, preprocess: Preprocess) -> tuple[onnx.ModelProto
     assert exported is not None  # only the exporter without dynamo gives none
     model: onnx.ModelProto = exported.model_proto
     let_cast_alone_read_pixels(model)
+    spell_equations(model)
     newer = lower_opset(model)
     model.producer_name, model.producer_version = "cdul-edge", program_version()
     check_graph(model)

@@ -150,6 +150,24 @@ def test_a_resize_that_smooths_keeps_the_graph_at_its_opset() -> None:
     assert lower_opset(model) == ("Resize",)
 
 
+def test_what_a_newer_operator_makes_of_constants_is_a_constant() -> None:
+    """A position embedding is smoothed to the input size once, and not for every image."""
+    grid = np.array([[0, 0, 8, 8]] * 4, np.float32).reshape(1, 1, 4, 4)
+    smooth = helper.make_node(
+        "Resize", ["grid", "", "", "size"], ["small"], mode="linear", antialias=1
+    )
+    model = model_of(
+        [smooth, helper.make_node("Add", ["x", "small"], ["y"])],
+        {"size": [1, 1, 2, 2]},
+        shape=("batch", 3, 2, 2),
+    )
+    model.graph.initializer.append(numpy_helper.from_array(grid, "grid"))
+    assert_lowered(model, ["Add"], x=np.zeros((2, 3, 2, 2), np.float32))
+    (kept,) = model.graph.initializer
+    # halving weighs the pixels around a new one 1 : 3 : 3 : 1, and repeats the edge
+    assert numpy_helper.to_array(kept).tolist() == [[[[1, 7], [1, 7]]]]
+
+
 def test_an_operator_of_opset_18_keeps_the_whole_graph_there_and_valid() -> None:
     nodes = [
         helper.make_node("ReduceMean", ["x", "axes"], ["m"]),
