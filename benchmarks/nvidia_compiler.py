@@ -124,6 +124,7 @@ def compile_graph(
     gpus: Sequence[str] = (GPU,),
     batches: tuple[int, int, int] = (1, 1, 8),
     threads: int | None = None,
+    tf32: bool = True,
 ) -> Compiled:
     """Parse an ONNX file and build an engine of it.
 
@@ -132,6 +133,7 @@ def compile_graph(
         gpus: compute capabilities such as "8.6".
         batches: smallest, usual and largest number of pictures.
         threads: most that the builder may use; None leaves it its own number.
+        tf32: whether FP32 products may keep 10 bits of 23; `cdul-edge build` forbids it for FP32.
 
     Raises:
         ModuleNotFoundError: TensorRT for RTX is not installed.
@@ -149,6 +151,8 @@ def compile_graph(
         return _refused("parser", error.desc(), error.node_name(), heard, started)
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    if not tf32:
+        config.clear_flag(trt.BuilderFlag.TF32)
     config.num_compute_capabilities = len(gpus)
     for place, gpu in enumerate(gpus):
         capability = getattr(trt.ComputeCapability, f"SM{gpu.replace('.', '')}")

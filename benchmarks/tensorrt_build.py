@@ -98,10 +98,11 @@ def measure(
         "parity_max_error": manifest.parity.max_error,
         "export_seconds": round(perf_counter() - started, 1),
         "nodes": {each.value: len(onnx.load(files[each]).graph.node) for each in files},
-        "builds": {each.value: asdict(build(files[each], GPUS, threads)) for each in files},
+        "builds": {each.value: asdict(build(files[each], each, GPUS, threads)) for each in files},
     }
     if name in BUILT_FOR_EVERY_GPU:
-        found["every_gpu"] = asdict(build(files[Precision.FP16], EVERY_GPU, threads))
+        half = Precision.FP16
+        found["every_gpu"] = asdict(build(files[half], half, EVERY_GPU, threads))
     return found
 
 
@@ -119,9 +120,9 @@ def write_files(subject: Subject, pictures: PictureList, folder: Path) -> Bundle
     return bundle
 
 
-def build(file: Path, gpus: Sequence[str], threads: int) -> Build:
+def build(file: Path, precision: Precision, gpus: Sequence[str], threads: int) -> Build:
     """What `benchmarks.tensorrt_compiler` finds, or why it found nothing."""
-    words = [str(file), ",".join(gpus), str(threads)]
+    words = [str(file), precision.value, ",".join(gpus), str(threads)]
     command = [sys.executable, "-m", "benchmarks.tensorrt_compiler", *words]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)

@@ -1,6 +1,6 @@
 """One ONNX file through NVIDIA's compiler in a process of its own: its peak of memory is its own.
 
-python -m benchmarks.tensorrt_compiler model.fp16.onnx 8.6,8.9 1 > figures.json
+python -m benchmarks.tensorrt_compiler model.fp16.onnx fp16 8.6,8.9 1 > figures.json
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 
 from benchmarks.nvidia_compiler import Kernel, compile_graph
+from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.host.machine import peak_memory_mib
 
 _GENERATED = "kgen"  # pointwise code and reductions; it may hold a convolution's bias
@@ -72,12 +73,13 @@ class Build:
     fusion: Fusion | None = None
 
 
-def measure_build(path: Path, gpus: Sequence[str], threads: int) -> Build:
+def measure_build(path: Path, precision: Precision, gpus: Sequence[str], threads: int) -> Build:
     """Parse and build for these compute capabilities ("8.6"), for 1 to 8 pictures at once."""
     import_module("tensorrt_rtx")
     idle = peak_memory_mib()
     started, worked = perf_counter(), process_time()
-    found = compile_graph(path.read_bytes(), gpus=gpus, threads=threads)
+    tf32 = precision is not Precision.FP32
+    found = compile_graph(path.read_bytes(), gpus=gpus, threads=threads, tf32=tf32)
     seconds, cpu_seconds = perf_counter() - started, process_time() - worked
     return Build(
         gpus=tuple(gpus),
@@ -129,8 +131,9 @@ def _rounded(mib: float | None) -> float | None:
 
 
 def main() -> None:
-    path, gpus, threads = sys.argv[1:]
-    print(json.dumps(asdict(measure_build(Path(path), gpus.split(","), int(threads)))))
+    path, precision, gpus, threads = sys.argv[1:]
+    found = measure_build(Path(path), Precision(precision), gpus.split(","), int(threads))
+    print(json.dumps(asdict(found)))
 
 
 if __name__ == "__main__":

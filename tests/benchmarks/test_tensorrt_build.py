@@ -11,6 +11,7 @@ import pytest
 from benchmarks import tensorrt_build
 from benchmarks.nvidia_compiler import Kernel, Tensor
 from benchmarks.tensorrt_compiler import Fusion, count_fusion
+from cdul_edge_runtime.bundle.manifest import Precision
 
 BUILT = pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
 
@@ -65,7 +66,7 @@ def test_three_precisions_are_built_once_and_kept(
 
 def test_a_file_that_nvidia_refuses_stands_there_with_its_message(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no graph")
-    found = tensorrt_build.build(tmp_path / "model.onnx", ("8.9",), threads=1)
+    found = tensorrt_build.build(tmp_path / "model.onnx", Precision.FP32, ("8.9",), threads=1)
     assert (found.parsed, found.built, found.gpus) == (False, False, ("8.9",))
     assert "onnx" in found.message.lower()
 
