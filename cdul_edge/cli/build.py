@@ -50,11 +50,12 @@ FlavorOption = Annotated[
     ),
 ]
 ForOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--for",
-        help="With rtx, the GPUs to build for, by compute capability: sm86,sm89.",
-        show_default="the GPU of this machine; without one, all of Ampere and later",
+        help="Build for these GPUs, with rtx: compute capabilities such as sm86,sm89, or all for "
+        "every one from Ampere on.",
+        show_default="the GPU of this machine; without one, all",
     ),
 ]
 BatchMinOption = Annotated[int, typer.Option(help="Smallest batch that the engine accepts.", min=1)]
@@ -122,7 +123,7 @@ def build(
         hardware_compatible=hardware_compatible,
         force=force,
         flavor=flavor.value,
-        for_gpus=tuple(for_gpus.split(",")) if for_gpus is not None else (),
+        for_gpus=tuple(name for names in for_gpus or () for name in names.split(",")),
     )
     messages = message_console()
     _report(build_engines(request, StderrConsole(messages)), messages, json)
@@ -134,23 +135,23 @@ def say_engines(result: BuildResult, messages: Console) -> None:
         stamp = engine.stamp
         peak = stamp.build["peak_memory_mib"]
         memory = f", peak memory {peak:.0f} MiB" if peak is not None else ""
+        seconds = stamp.build["seconds"]
         messages.print(
             f"{stamp.precision.value}: {stamp.bytes / 2**20:.1f} MiB in "
-            f"{stamp.build['seconds']:.1f} s{memory}"
+            f"{seconds:.{0 if seconds >= 10 else 2}f} s{memory}"
         )
-    messages.print(_next_step(result))
+    messages.print(f"now: {_next_step(result)}")
 
 
 def _next_step(result: BuildResult) -> str:
-    stamp = result.engines[0].stamp
-    if stamp.flavor == "tensorrt":
-        return f"now: cdul-edge verify {result.bundle} --backend tensorrt"
-    if stamp.runs_on(stamp.platform.compute_capability):
-        return f"now: cdul-edge verify {result.bundle} --backend tensorrt-rtx"
-    return (
-        f"now: copy {result.bundle} to a PC with such a GPU, and there: cdul-edge verify "
-        f"{result.bundle.name} --backend tensorrt-rtx"
-    )
+    """What runs the engines: here, or where there is a GPU."""
+    platform = result.engines[0].stamp.platform
+    if platform.flavor == "tensorrt":
+        return f"cdul-edge verify {result.bundle} --backend tensorrt"
+    if all(engine.stamp.runs_on(platform.compute_capability) for engine in result.engines):
+        return f"cdul-edge verify {result.bundle} --backend tensorrt-rtx"
+    there = f"cdul-edge verify {result.bundle.name} --backend tensorrt-rtx"
+    return f"copy {result.bundle} to a PC with such a GPU, and run there: {there}"
 
 
 def _report(result: BuildResult, messages: Console, json: Path | None) -> None:

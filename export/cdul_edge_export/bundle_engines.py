@@ -26,13 +26,15 @@ class BuildRequest:
         flavor: TensorRT, for the GPU that is here; TensorRT for RTX, which needs none; "auto" is
             the first that can be used.
         for_gpus: compute capabilities such as "sm86" or "8.6", for TensorRT for RTX; empty is the
-            GPU that is here, and without one all that it supports but Turing, and later ones.
+            GPU that is here, and without one "all": every GPU from Ampere on.
         profile: the batch sizes that the engines take.
         workspace_mib: most device memory that one layer may use while it runs.
-        version_compatible: let newer TensorRT versions load them; may be slower.
-        hardware_compatible: let newer GPUs (Ampere and later) load them; may be slower.
-        optimization_level: 0 (quick build) to 5 (long search); None leaves TensorRT's default.
-        force: replace engines of this machine.
+        version_compatible: let newer TensorRT versions load them; may be slower. Not with RTX.
+        hardware_compatible: let newer GPUs (Ampere and later) load them; may be slower. Not with
+            RTX, which has `for_gpus`.
+        optimization_level: 0 (quick build) to 5 (long search); None leaves TensorRT's default. Not
+            with RTX.
+        force: replace engines for the same GPUs.
     """
 
     bundle: Path
@@ -68,10 +70,10 @@ def build(request: BuildRequest, console: Console | None = None) -> BuildResult:
         console: where to say what is done; without one, only warnings are issued.
 
     Raises:
-        MissingExtraError: TensorRT is not installed.
+        MissingExtraError: neither library is installed, or not the one that was asked for.
         BundleError: the bundle has no such precision, or a file of it was changed.
-        CdulEdgeError: no GPU; an engine exists and `force` is not set; the graph is too new, or
-            TensorRT refuses it.
+        CdulEdgeError: TensorRT has no GPU; TensorRT for RTX does not build for a GPU; an engine
+            exists and `force` is not set; the graph is too new, or the library refuses it.
     """
     console = console or LibraryConsole()
     bundle = Bundle.load(request.bundle)
@@ -88,7 +90,7 @@ def build(request: BuildRequest, console: Console | None = None) -> BuildResult:
         for precision in dict.fromkeys(precisions)
     ]
     target = choose_target(request.flavor, request.for_gpus)
-    if target.reason:
-        console.say(f"engines for RTX GPUs, and no others: {target.reason}")
+    for note in target.notes:
+        console.say(note)
     engines = build_engines(bundle, wanted, target, force=request.force, talk=console.say)
     return BuildResult(bundle.folder, tuple(engines))

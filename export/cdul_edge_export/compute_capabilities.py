@@ -1,7 +1,9 @@
 """The GPUs that TensorRT for RTX builds an engine for, by compute capability.
 
-An engine holds no machine code: kernels are compiled where it first runs, so one more GPU costs
-next to nothing. Source: "CPU-Only AOT and TensorRT-RTX Engines" in NVIDIA's documentation.
+An engine holds weights and a plan; its kernels are compiled where it first runs. One more GPU in
+the list therefore costs next to nothing, and without a list NVIDIA's own default is an engine for
+every GPU from Ampere on. Turing is left to those who name it: it multiplies matrices in FP16 only.
+Source: "CPU-Only AOT and TensorRT-RTX Engines" and "Support Matrix" in NVIDIA's documentation.
 """
 
 from __future__ import annotations
@@ -16,12 +18,20 @@ from cdul_edge_runtime.backends.trt.platform import (
     GpuPlatform,
     describe_capabilities,
     describe_gpu,
+    holds_gpu,
     version_numbers,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
 
-_TURING = "7.5"  # named only by itself: what it cannot do, no engine for it and others may do
-_SPELLING = re.compile(r"(?:sm|compute)?[ _-]*(\d+)\.?(\d)")
+ALL = "all"  # NVIDIA's default, by name
+TURING = "7.5"
+_SPELLING = re.compile(r"(?:sm|compute)?[ _-]*(\d{1,2})\.?(\d)")
+# What people may name that has another library.
+_FOR_TENSORRT = {
+    **{"7.0": "Volta", "7.2": "Jetson Xavier", "8.7": "Jetson Orin", "9.0": "Hopper"},
+    **{"10.0": "Blackwell of data centers", "10.3": "Blackwell of data centers"},
+    **{"10.1": "Jetson Thor", "11.0": "Jetson Thor"},
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class GpuSet:
 
     Attributes:
         capabilities: such as ("8.6", "8.9"), the oldest first.
-        newer_gpus: NVIDIA's own default, which newer GPUs load as well.
+        newer_gpus: NVIDIA's default, which newer GPUs load as well.
     """
 
     capabilities: tuple[str, ...]
@@ -40,10 +50,14 @@ class GpuSet:
         """Such as "compute capability 8.6, 8.9"."""
         return describe_capabilities(self.capabilities, newer_gpus=self.newer_gpus)
 
+    def hold(self, capability: str) -> bool:
+        """Whether a GPU of that compute capability is among them."""
+        return holds_gpu(self.capabilities, capability, newer_gpus=self.newer_gpus)
+
     @property
-    def short(self) -> str:
-        """For file names: "-sm86-sm89"; empty for NVIDIA's default."""
-        return "" if self.newer_gpus else "".join(f"-{_sm(one)}" for one in self.capabilities)
+    def suffix(self) -> str:
+        """For file names: "-sm86-sm89", or "-all"."""
+        return f"-{ALL}" if self.newer_gpus else "".join(f"-{_sm(c)}" for c in self.capabilities)
 
 
 def known_capabilities(trt: RtxTensorRT) -> tuple[str, ...]:
@@ -54,7 +68,7 @@ def known_capabilities(trt: RtxTensorRT) -> tuple[str, ...]:
 
 def every_gpu(trt: RtxTensorRT) -> GpuSet:
     """NVIDIA's default: every GPU but Turing, and newer ones."""
-    return GpuSet(tuple(one for one in known_capabilities(trt) if one != _TURING), newer_gpus=True)
+    return GpuSet(tuple(one for one in known_capabilities(trt) if one != TURING), newer_gpus=True)
 
 
 def this_gpu(trt: RtxTensorRT, platform: GpuPlatform) -> GpuSet:
@@ -66,7 +80,7 @@ def this_gpu(trt: RtxTensorRT, platform: GpuPlatform) -> GpuSet:
     if platform.compute_capability not in known_capabilities(trt):
         raise CdulEdgeError(
             f"TensorRT for RTX {trt.__version__} does not support {describe_gpu(platform)}: use "
-            "TensorRT (--flavor tensorrt), or name other GPUs with --for"
+            "--flavor tensorrt, or name other GPUs with --for"
         )
     return GpuSet((platform.compute_capability,))
 
@@ -74,11 +88,22 @@ def this_gpu(trt: RtxTensorRT, platform: GpuPlatform) -> GpuSet:
 def parse_gpus(trt: RtxTensorRT, names: tuple[str, ...]) -> GpuSet:
     """GPUs by their compute capability: "sm86", "SM_86", "8.6" and "86" are one.
 
+    Args:
+        trt: the installed module, which says what there is.
+        names: in any order; one that comes twice counts once. "all" is NVIDIA's default.
+
     Raises:
-        CdulEdgeError: one that the installed module does not build for.
+        CdulEdgeError: one that the module does not build for, or none.
     """
     known = known_capabilities(trt)
-    found = {_parse(name, known, trt.__version__) for name in names}
+    wanted = [name.strip().lower() for name in names if name.strip()]
+    if ALL in wanted:
+        if set(wanted) != {ALL}:
+            raise CdulEdgeError(f"--for {ALL} is every GPU from Ampere on: name no others with it")
+        return every_gpu(trt)
+    found = {_parse(name, known, trt.__version__) for name in wanted}
+    if not found:
+        raise CdulEdgeError(f"--for names no GPU: expected {ALL}, {_listed(known)}")
     return GpuSet(tuple(sorted(found, key=version_numbers)))
 
 
@@ -98,16 +123,26 @@ def set_gpus(trt: RtxTensorRT, config: api.RtxIBuilderConfig, gpus: GpuSet) -> N
 
 
 def _parse(name: str, known: tuple[str, ...], version: str) -> str:
-    match = _SPELLING.fullmatch(name.strip().lower())
+    match = _SPELLING.fullmatch(name)
     capability = f"{int(match[1])}.{match[2]}" if match else name
     if capability in known:
         return capability
-    listed = [_sm(one) for one in known]
-    near = get_close_matches(_sm(capability), listed, n=2, cutoff=0.6)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    if capability in _FOR_TENSORRT:
+        raise CdulEdgeError(
+            f"--for {name}: TensorRT for RTX {version} does not support "
+            f"{_FOR_TENSORRT[capability]} ({capability}): build on that machine with --flavor "
+            f"tensorrt, or expected {ALL}, {_listed(known)}"
+        )
+    near = get_close_matches(_sm(capability), [_sm(one) for one in known], n=2, cutoff=0.6)
+    hint = f" (did you mean {' or '.join(near)}?)" if near else ""
     raise CdulEdgeError(
-        f"TensorRT for RTX {version} does not build for {name!r}{hint} Expected {', '.join(listed)}"
+        f"--for {name}: TensorRT for RTX {version} builds for no such GPU{hint}: expected {ALL}, "
+        f"{_listed(known)}"
     )
+
+
+def _listed(known: tuple[str, ...]) -> str:
+    return ", ".join(map(_sm, known))
 
 
 def _sm(capability: str) -> str:

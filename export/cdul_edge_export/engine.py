@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
@@ -20,12 +18,19 @@ from cdul_edge_export.engine_config import (
     create_network,
     parse_onnx,
 )
+from cdul_edge_export.engine_failure import explain_failure, join_failures
+from cdul_edge_export.engine_files import (
+    engine_path,
+    logged_failure,
+    timing_cache_path,
+    write_engine,
+    write_log,
+)
 from cdul_edge_export.engine_target import EngineTarget, choose_target
+from cdul_edge_export.interruption import Stop, attach_stop, deferred_interrupt
 from cdul_edge_export.timing_cache import attach_cache, keep_cache
 from cdul_edge_runtime.backends.trt import api as api
-from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.engine_stamp import (
-    ENGINES,
     EngineStamp,
     StampedEngine,
     damaged_stamps,
@@ -36,8 +41,6 @@ from cdul_edge_runtime.backends.trt.library import (
     Messages,
     RtxTensorRT,
     collect_messages,
-    last_errors,
-    log_text,
     starting,
 )
 from cdul_edge_runtime.backends.trt.platform import (
@@ -49,7 +52,6 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import FlavorRequest
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
-from cdul_edge_runtime.host.files import atomic_write
 from cdul_edge_runtime.host.machine import peak_memory_mib, reset_peak_memory
 
 Talk = Callable[[str], None]
@@ -58,9 +60,7 @@ Talk = Callable[[str], None]
 def require_tensorrt(flavor: FlavorRequest = "tensorrt") -> GpuPlatform:
     """Make sure that engines can be built here, before anything long begins.
 
-    Raises:
-        MissingExtraError: TensorRT is not installed.
-        CdulEdgeError: TensorRT does not load, or there is no driver or no GPU.
+    Raises what `choose_target` raises.
     """
     return choose_target(flavor).platform
 
@@ -80,12 +80,26 @@ def build_engines(
 ) -> list[StampedEngine]:
     """Build several engines; what would be refused is refused before the first build.
 
-    Raises what `build_engine` raises.
+    One that cannot be built does not keep the others from being built.
+
+    Raises:
+        CdulEdgeError: what `build_engine` raises; what was built all the same is named.
+        OSError: such as a full disk, at once.
     """
     target = target or choose_target()
     for settings in wanted:
         _refuse(bundle, settings, target, force=force)
-    return [build_engine(bundle, settings, target, force=force, talk=talk) for settings in wanted]
+    for fault in damaged_stamps(bundle.folder):
+        talk(fault)
+    built, failures = [], []
+    for settings in wanted:
+        try:
+            built.append(build_engine(bundle, settings, target, force=force, talk=talk))
+        except CdulEdgeError as error:
+            failures.append(error)
+    if failures:
+        raise join_failures(failures, [engine.path for engine in built])
+    return built
 
 
 def build_engine(
@@ -102,31 +116,30 @@ def build_engine(
         bundle: checked, as `Bundle.load` gives it; only its engines/ folder changes.
         settings: which engine.
         target: with what and for which GPUs; by default what `choose_target` finds here.
-        force: replace the engine of that precision for this machine.
+        force: replace the engine of that precision for the same GPUs.
         talk: told what is done, a line at a time.
 
     Raises:
         MissingExtraError: TensorRT is not installed.
         BundleError: the bundle has no such precision, or its file was changed.
         CdulEdgeError: no GPU; the engine exists; the graph is too new or the parser refuses it;
-            TensorRT gives up, such as for want of memory.
-        OSError: such as a full disk; it leaves neither half an engine nor a stamp.
+            TensorRT gives up, such as for want of memory; an option that the library lacks.
+        OSError: such as a full disk; it leaves neither half an engine nor a stamp, and an engine
+            that was to be replaced stays.
     """
     target = target or choose_target()
     path = _refuse(bundle, settings, target, force=force)
-    for fault in damaged_stamps(bundle.folder):
-        talk(fault)
     source = source_sha256(bundle, settings.precision)
     talk(_announce(settings, target))
     messages = collect_messages(target.trt)
     reset_peak_memory()
     started = perf_counter()
-    with _logged_failure(path, messages):
-        plan, strongly_typed = _build_plan(bundle, settings, target, messages, talk)
+    with logged_failure(path, messages), deferred_interrupt() as stop:
+        plan, strongly_typed = _build_plan(bundle, settings, target, messages, talk, stop)
     build = _about_build(settings, perf_counter() - started)
     stamp = _stamp(settings, source, plan, target, build, strongly_typed=strongly_typed)
-    _write_engine(path, plan, stamp)
-    _write_log(path, messages)
+    write_engine(path, plan, stamp)
+    write_log(path, messages)
     return StampedEngine(path, stamp)
 
 
@@ -161,6 +174,7 @@ def _build_plan(
     target: EngineTarget,
     messages: Messages,
     talk: Talk,
+    stop: Stop,
 ) -> tuple[bytes, bool]:
     """The serialized engine, and whether it is strongly typed."""
     trt, preprocess = target.trt, bundle.manifest.preprocess
@@ -174,118 +188,73 @@ def _build_plan(
     configure(trt, config, settings, strongly_typed=strongly_typed)
     shape = (preprocess.height_px, preprocess.width_px, 3)
     add_profile(builder, config, shape, settings.profile)
-    cache = None
-    if target.gpus is not None:
-        rtx, rtx_config = cast(RtxTensorRT, trt), cast(api.RtxIBuilderConfig, config)
-        set_gpus(rtx, rtx_config, target.gpus)
-    else:
-        # RTX measures nothing before it runs; there, a timing cache asks for a GPU and does nothing
-        cache_path = _timing_cache(bundle, target.platform)
+    cache, cache_path = None, timing_cache_path(bundle, target.platform)
+    if target.gpus is None:
         cache = attach_cache(config, cache_path, talk)
+    else:  # RTX measures nothing here: a timing cache would only make it ask for a GPU
+        rtx, rtx_config = cast(RtxTensorRT, trt), cast(api.RtxIBuilderConfig, config)
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # the log lists the layers
+        set_gpus(rtx, rtx_config, target.gpus)
+    monitor = attach_stop(trt, config, stop)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise DeviceError(_explain_failure(settings, target.cuda, messages))
+        raise DeviceError(explain_failure(settings, target, messages))
     if cache is not None:
         keep_cache(config, cache_path)
-    del cache, parser  # they had to live until here
+    del cache, monitor, parser  # they had to live until here
     return bytes(plan), strongly_typed
 
 
-def _refuse(
-    bundle: Bundle,
-    settings: BuildSettings,
-    target: EngineTarget,
-    *,
-    force: bool,
-) -> Path:
+def _refuse(bundle: Bundle, settings: BuildSettings, target: EngineTarget, *, force: bool) -> Path:
     """Where the engine will lie; raises whatever can be known before the build."""
     graph, platform = bundle.manifest.graph, target.platform
     check_opset(target.trt, graph.opset, graph.newer_operators)
     bundle.model_path(settings.precision)
-    if settings.hardware_compatible and not is_ampere_or_later(platform):
+    if target.gpus is not None:
+        _refuse_what_rtx_lacks(settings)
+    elif settings.hardware_compatible and not is_ampere_or_later(platform):
         raise CdulEdgeError(
             f"a hardware-compatible engine needs a GPU from Ampere (8.0) on, {platform.gpu} has "
             f"{platform.compute_capability}: leave --hardware-compatible out"
         )
-    path = bundle.folder / ENGINES / f"{settings.precision.value}-{_target_name(target)}.engine"
+    path = engine_path(bundle, settings.precision, target)
     present = [engine.path for engine in list_engines(bundle.folder, settings.precision)]
     if path in present and not force:
         raise CdulEdgeError(f"{path} exists: replace it with --force")
     return path
 
 
+def _refuse_what_rtx_lacks(settings: BuildSettings) -> None:
+    """Options that its builder takes without doing anything, or fails on with other words."""
+    if settings.hardware_compatible:
+        raise CdulEdgeError(
+            "an engine of TensorRT for RTX runs on every GPU that it was built for: name them "
+            "with --for, and leave --hardware-compatible out"
+        )
+    if settings.version_compatible:
+        raise CdulEdgeError(
+            "an engine of TensorRT for RTX runs on the version that built it and on no other: "
+            "leave --version-compatible out, and build again after an update"
+        )
+    if settings.optimization_level is not None:
+        raise CdulEdgeError(
+            "TensorRT for RTX chooses kernels where the engine runs, whatever the optimization "
+            "level: leave it out"
+        )
+
+
 def _announce(settings: BuildSettings, target: EngineTarget) -> str:
-    platform = target.platform
-    doing = f"building {settings.precision.value}"
+    platform, doing = target.platform, f"building {settings.precision.value}"
+    library = f"{library_name(platform.flavor)} {platform.tensorrt}"
     if target.gpus is None:
-        return f"{doing} for {platform.gpu} with TensorRT {platform.tensorrt}; this takes minutes"
-    library = f"{library_name('rtx')} {platform.tensorrt}"
-    return f"{doing} for GPUs of {target.gpus} with {library}"
-
-
-def _target_name(target: EngineTarget) -> str:
-    """For file names, such as "orin-sm87-16mp-trt10.3.0" or "rtx1.7.1.116-sm86-sm89"."""
-    platform = target.platform
-    if target.gpus is not None:
-        return f"rtx{platform.tensorrt}{target.gpus.short}"
-    return f"{_gpu_name(platform)}-trt{platform.tensorrt}"
-
-
-def _timing_cache(bundle: Bundle, platform: GpuPlatform) -> Path:
-    name = f"timing-{platform.tensorrt}-{_gpu_name(platform)}.cache"
-    return bundle.folder / ENGINES / name
-
-
-def _gpu_name(platform: GpuPlatform) -> str:
-    """For file names, such as "orin-sm87-16mp" of 16 multiprocessors."""
-    slug = re.sub(r"[^a-z0-9]+", "-", platform.gpu.lower()).strip("-")
-    capability = platform.compute_capability.replace(".", "")
-    return f"{slug}-sm{capability}-{platform.multiprocessors}mp"
+        return f"{doing} for {platform.gpu} with {library}; this takes minutes"
+    return f"{doing} for {target.gpus} with {library}"
 
 
 def _about_build(settings: BuildSettings, seconds: float) -> dict[str, Any]:
     return {
-        "seconds": round(seconds, 1),
+        "seconds": round(seconds, 2),
         "peak_memory_mib": peak_memory_mib(),
         "workspace_mib": settings.workspace_mib,
         "optimization_level": settings.optimization_level,
     }
-
-
-def _write_engine(path: Path, plan: bytes, stamp: EngineStamp) -> None:
-    stamp_path = path.with_suffix(".json")
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(plan)
-    try:
-        stamp.write(stamp_path)
-    except BaseException:
-        # an engine that no stamp describes is of no use, nor is the stamp of its predecessor
-        path.unlink(missing_ok=True)
-        stamp_path.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _logged_failure(path: Path, messages: Messages) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):  # the reason for the failure matters more than its log
-            _write_log(path, messages)
-        raise
-
-
-def _write_log(path: Path, messages: Messages) -> None:
-    with atomic_write(path.with_suffix(".log")) as temporary:
-        temporary.write_text(log_text(messages), encoding="utf-8")
-
-
-def _explain_failure(settings: BuildSettings, cuda: CudaRuntime | None, messages: Messages) -> str:
-    if cuda is None:
-        return f"TensorRT built no {settings.precision.value} engine ({last_errors(messages)})"
-    free, total = cuda.memory_mib()
-    return (
-        f"TensorRT built no {settings.precision.value} engine ({last_errors(messages)}; "
-        f"{free:.0f} of {total:.0f} MiB are free on the GPU, workspace {settings.workspace_mib} "
-        "MiB): end other programs, or build with a smaller --workspace or --batch-max"
-    )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt import api as api
-from cdul_edge_runtime.backends.trt.library import TensorRT
+from cdul_edge_runtime.backends.trt.library import TensorRT, shorten
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -138,4 +138,4 @@ def _describe(error: api.ParserError) -> str:
     node = f"node {error.node()}"
     if name is not None and operator is not None:  # from 10
         node = f"{operator()} {name()!r} ({node})"
-    return f"{node}: {' '.join(error.desc().split())} [{error.code()}]"
+    return f"{node}: {shorten(error.desc())} [{error.code()}]"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cdul_edge_export.compute_capabilities import GpuSet, every_gpu, parse_gpus, this_gpu
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
@@ -13,9 +13,10 @@ from cdul_edge_runtime.backends.trt.library import (
     gpu_platform,
     import_tensorrt,
 )
-from cdul_edge_runtime.backends.trt.platform import GpuPlatform
+from cdul_edge_runtime.backends.trt.platform import GpuPlatform, describe_gpu
 from cdul_edge_runtime.choices import FlavorRequest
 from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
+from cdul_edge_runtime.host.machine import nvidia_driver_there
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,14 @@ class EngineTarget:
         platform: what they are built on; without a GPU, where there is none.
         cuda: of the GPU that is here; None without one.
         gpus: what TensorRT for RTX builds for; None for TensorRT, which builds for `platform` only.
-        reason: why this library, where it was not asked for by name.
+        notes: what to tell before a build: why it is this library and these GPUs.
     """
 
     trt: TensorRT
     platform: GpuPlatform
     cuda: CudaRuntime | None
     gpus: GpuSet | None = None
-    reason: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def choose_target(
@@ -50,7 +51,8 @@ def choose_target(
 
     Args:
         flavor: "auto" is TensorRT where it and a GPU are there, and TensorRT for RTX otherwise.
-        for_gpus: compute capabilities such as "sm86" or "8.6"; only TensorRT for RTX takes any.
+        for_gpus: compute capabilities such as "sm86" or "8.6", or "all"; only TensorRT for RTX
+            takes any, and "auto" is that then.
         cuda: of the GPU that is here; None looks for one.
 
     Raises:
@@ -60,24 +62,26 @@ def choose_target(
     """
     if flavor == "tensorrt" and for_gpus:
         raise CdulEdgeError(
-            "TensorRT builds for the GPU that is here and for no other: name GPUs for "
-            "--flavor rtx only"
+            "TensorRT builds for the GPU that is here and for no other: leave --for out, or give "
+            "--flavor rtx"
         )
     if flavor == "rtx" or for_gpus:
-        return _rtx_target(for_gpus, cuda)
+        return _find_rtx(for_gpus, cuda)
     if flavor == "tensorrt":
-        return _tensorrt_target(cuda)
+        return tensorrt_target(import_tensorrt(), cuda or CudaRuntime())
     try:
-        return _tensorrt_target(cuda)
+        return tensorrt_target(import_tensorrt(), cuda or CudaRuntime())
     except CdulEdgeError as error:
-        fault = str(error)
+        fault = error
     try:
-        target = _rtx_target((), cuda)
+        target = _find_rtx((), cuda)
     except MissingExtraError as error:
-        raise MissingExtraError(f"{fault}; or, for RTX GPUs: {error}") from error
+        raise type(fault)(f"{fault}; or, for GPUs of PCs and without one: {error}") from error
     except CdulEdgeError as error:
         raise CdulEdgeError(f"{fault}; {error}") from error
-    return EngineTarget(target.trt, target.platform, target.cuda, target.gpus, fault)
+    if isinstance(fault, MissingExtraError):
+        return target
+    return replace(target, notes=(f"TensorRT is left out: {fault}", *target.notes))
 
 
 def tensorrt_target(trt: TensorRT, cuda: CudaRuntime) -> EngineTarget:
@@ -88,7 +92,11 @@ def tensorrt_target(trt: TensorRT, cuda: CudaRuntime) -> EngineTarget:
 def rtx_target(
     trt: RtxTensorRT, for_gpus: tuple[str, ...], cuda: CudaRuntime | None
 ) -> EngineTarget:
-    """TensorRT for RTX, for the GPUs that are named, for the one that is here, or for all."""
+    """TensorRT for RTX, for the GPUs that are named, for the one that is here, or for all.
+
+    Raises:
+        CdulEdgeError: it does not build for one of them.
+    """
     if cuda is None:
         here = GpuPlatform(trt.__version__, "", "", 0, platform.machine(), "rtx")
     else:
@@ -99,18 +107,21 @@ def rtx_target(
         gpus = every_gpu(trt)
     else:
         gpus = this_gpu(trt, here)
-    return EngineTarget(trt, here, cuda, gpus)
+    notes: tuple[str, ...] = ()
+    if cuda is not None and not gpus.hold(here.compute_capability):
+        notes = (f"this machine's {describe_gpu(here)} will not run what is built for {gpus}",)
+    return EngineTarget(trt, here, cuda, gpus, notes)
 
 
-def _tensorrt_target(cuda: CudaRuntime | None) -> EngineTarget:
-    return tensorrt_target(import_tensorrt(), cuda or CudaRuntime())
-
-
-def _rtx_target(for_gpus: tuple[str, ...], cuda: CudaRuntime | None) -> EngineTarget:
-    trt = import_tensorrt("rtx")
+def _find_rtx(for_gpus: tuple[str, ...], cuda: CudaRuntime | None) -> EngineTarget:
+    trt, fault = import_tensorrt("rtx"), ""  # what hides a GPU whose driver is there
     if cuda is None:
         try:
             cuda = CudaRuntime()
-        except CdulEdgeError:  # it builds without a GPU as well
-            cuda = None
-    return rtx_target(trt, for_gpus, cuda)
+        except CdulEdgeError as error:  # it builds without one as well
+            fault = f" ({error})" if nvidia_driver_there() else ""
+    target = rtx_target(trt, for_gpus, cuda)
+    if for_gpus or target.cuda is not None:
+        return target
+    note = f"no GPU here{fault}: building for every GPU from Ampere on; --for names others"
+    return replace(target, notes=(note,))

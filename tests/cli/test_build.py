@@ -16,12 +16,20 @@ from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
+from tests.fakes.conv_bundle import write_conv_bundle
 from tests.fakes.engine_machine import Machine, add_precision
 from tests.fakes.fake_cuda import FakeLibcudart
 
 
 def build(*words: object) -> Result:
     return CliRunner().invoke(app, ["build", *map(str, words)])
+
+
+@pytest.fixture
+def conv(bundle: Path) -> Path:
+    """A bundle that a real parser reads, where there is one."""
+    pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX on this platform")
+    return write_conv_bundle(bundle).folder
 
 
 @pytest.fixture
@@ -43,7 +51,7 @@ def test_every_precision_that_tensorrt_can_use_is_built(bundle: Path, machine: M
         for name in ("fp32", "fp16", "int8")
     ]
     assert "building fp16 for Orin with TensorRT 10.3.0" in result.stderr
-    assert re.search(r"fp16: 0\.0 MiB in \d+\.\d s, peak memory", result.stderr)
+    assert re.search(r"fp16: 0\.0 MiB in 0\.\d\d s, peak memory", result.stderr)
     assert f"now: cdul-edge verify {bundle} --backend tensorrt" in result.stderr
 
 
@@ -106,6 +114,56 @@ def test_without_a_driver_the_command_says_so_before_it_begins(
     assert result.exit_code == 2
     assert "no NVIDIA driver answers" in result.stderr
     assert not (bundle / "engines").exists()
+
+
+def test_gpus_are_named_with_commas_or_one_by_one_and_the_next_step_is_elsewhere(
+    conv: Path,
+) -> None:
+    options = ["--precision", "fp16", "--flavor", "rtx"]
+    result = build(conv, *options, "--for", "sm86,8.9", "--for", "SM120")
+    assert result.exit_code == 0, result.output
+    version = pytest.importorskip("tensorrt_rtx").__version__
+    path = conv / "engines" / f"fp16-rtx{version}-sm86-sm89-sm120.engine"
+    assert result.stdout.splitlines() == [str(path)]
+    doing, _, then = result.stderr.splitlines()
+    assert doing == (
+        f"building fp16 for compute capability 8.6, 8.9, 12.0 with TensorRT for RTX {version}"
+    )
+    assert then == (
+        f"now: copy {conv} to a PC with such a GPU, and run there: "
+        "cdul-edge verify bundle --backend tensorrt-rtx"
+    )
+
+
+def test_without_a_gpu_and_without_a_word_engines_are_for_every_gpu_from_ampere_on(
+    conv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_target, "CudaRuntime", lambda: CudaRuntime(FakeLibcudart(driver=0)))
+    monkeypatch.setattr(engine_target, "nvidia_driver_there", lambda: False)
+    result = build(conv, "--precision", "fp16", "--flavor", "rtx")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.endswith("-all.engine\n")
+    assert "no GPU here: building for every GPU from Ampere on; --for names oth" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--for", "sm90"], "does not support Hopper (9.0)"),
+        (["--for", ","], "--for names no GPU: expected all, sm75, sm80, sm86"),
+        (["--for", "sm88"], "did you mean sm89 or sm86?"),
+        (["--for", "sm86", "--flavor", "tensorrt"], "leave --for out, or give --flavor rtx"),
+        (["--for", "sm86", "--version-compatible"], "leave --version-compatible out"),
+    ],
+)
+def test_what_rtx_cannot_build_is_one_line_before_anything_is_written(
+    options: list[object], message: str, conv: Path
+) -> None:
+    result = build(conv, *options)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert message in line
+    assert not (conv / "engines").exists()
 
 
 def test_without_tensorrt_the_command_says_how_to_get_it(

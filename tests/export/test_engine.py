@@ -294,7 +294,9 @@ def test_a_damaged_stamp_is_told_and_does_not_stand_in_the_way(
     engine = machine.build(bundle)
     engine.path.with_suffix(".json").write_text("{")
     words: list[str] = []
-    machine.build(bundle, talk=words.append)
+    target = tensorrt_target(machine.trt, machine.cuda)
+    wanted = [BuildSettings(Precision.FP32)]
+    build_engines(Bundle.load(bundle), wanted, target, talk=words.append)
     assert any(f"{NAME}.json is damaged" in word for word in words)
 
 

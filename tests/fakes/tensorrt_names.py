@@ -16,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 API = ROOT / "runtime/cdul_edge_runtime/backends/trt/api.py"
 MODULE = ROOT / "runtime/cdul_edge_runtime/backends/trt/library.py"
+MEASURED = ROOT / "benchmarks/nvidia_compiler.py"  # of TensorRT for RTX alone, which tests run
 MODULES = {"LeanTensorRT", "TensorRT", "RtxTensorRT"}
 RTX = "Rtx"  # begins the protocols of what only TensorRT for RTX has
 Members = dict[str, ast.expr | None]
@@ -39,7 +40,8 @@ def sources() -> list[Path]:
     """Every file that may hold a TensorRT object."""
     folders = ("cdul_edge", "export", "calibration", "runtime", "benchmarks")
     files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
-    return [p for p in files if p != API and re.search(r"tensorrt|backends\.trt", p.read_text())]
+    wanted = re.compile(r"tensorrt|backends\.trt")
+    return [p for p in files if p not in (API, MEASURED) and wanted.search(p.read_text())]
 
 
 def _members(node: ast.ClassDef) -> Members:
@@ -126,10 +128,11 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
-        if name in ("getattr", "setattr", "hasattr", "optional") and node.args:
+        guards = ("optional", "set_optional")
+        if name in ("getattr", "setattr", "hasattr", *guards) and node.args:
             owner = self.kind(node.args[0])
             constant = node.args[1].value if isinstance(node.args[1], ast.Constant) else None
-            if owner and name == "optional" and isinstance(constant, str):
+            if owner and name in guards and isinstance(constant, str):
                 self.uses.guarded.add(f"{owner}.{constant}")
             elif owner:
                 self.uses.faults.append(f"{ast.unparse(node)}: say `optional` and the name")

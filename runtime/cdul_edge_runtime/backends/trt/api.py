@@ -21,11 +21,18 @@ OPTIONAL = (
     "BuilderFlag.INT8",  # until 10
     "NetworkDefinitionCreationFlag.EXPLICIT_BATCH",  # until 10, needed by 8
     "NetworkDefinitionCreationFlag.STRONGLY_TYPED",  # from 10; always on in 11
+    "TensorRT.IProgressMonitor",  # from 10
+    "IBuilderConfig.progress_monitor",  # from 10
     "ICudaEngine.device_memory_size",  # until 10
     "ICudaEngine.device_memory_size_v2",  # from 10
     "ParserError.node_name",  # from 10
     "ParserError.node_operator",  # from 10
 )
+
+
+def set_optional(owner: object, name: str, value: object) -> None:
+    """Set a member that only some versions have."""
+    setattr(owner, name, value)
 
 
 def optional(owner: object, name: str) -> Any:
@@ -54,6 +61,10 @@ class MemoryPoolType(Protocol):
 
 class HardwareCompatibilityLevel(Protocol):
     AMPERE_PLUS: SupportsInt
+
+
+class ProfilingVerbosity(Protocol):
+    DETAILED: SupportsInt
 
 
 class TensorIOMode(Protocol):
@@ -85,6 +96,7 @@ class IOptimizationProfile(Protocol):
 class IBuilderConfig(Protocol):
     builder_optimization_level: int
     hardware_compatibility_level: SupportsInt
+    profiling_verbosity: SupportsInt
 
     def set_flag(self, flag: SupportsInt) -> None: ...
     def clear_flag(self, flag: SupportsInt) -> None: ...

@@ -9,7 +9,7 @@ from cdul_edge_runtime.backends.trt.engine_stamp import (
     source_sha256,
 )
 from cdul_edge_runtime.backends.trt.library import gpu_platform
-from cdul_edge_runtime.backends.trt.platform import GpuPlatform
+from cdul_edge_runtime.backends.trt.platform import GpuPlatform, library_name
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import BundleError
@@ -20,7 +20,8 @@ def find_engine(
 ) -> StampedEngine:
     """The bundle's engine of that precision that this machine can run.
 
-    One that was built here comes before one that is only compatible.
+    One that was built here comes before one that is only compatible, and one that was built for
+    few GPUs before one for many.
 
     Args:
         bundle: checked, as `Bundle.load` gives it.
@@ -36,15 +37,23 @@ def find_engine(
     source = source_sha256(bundle, precision)
     reasons = damaged_stamps(bundle.folder)
     engines = list_engines(bundle.folder, precision)
-    for engine in sorted(engines, key=lambda engine: engine.stamp.platform != platform):
+    for engine in sorted(engines, key=lambda engine: _distance(engine, platform)):
         faults = engine.faults(source, platform)
         if not faults:
             return engine
         reasons.append(f"{engine.path.name} ({', '.join(faults)})")
     fix = f"cdul-edge build {bundle.folder} --precision {precision.value}"
+    if platform.flavor == "rtx":
+        fix += " --flavor rtx"
     if reasons:
         fix += " --force"
+    library = f"{library_name(platform.flavor)} {platform.tensorrt}"
     raise BundleError(
-        f"{bundle.folder} has no {precision.value} engine for TensorRT {platform.tensorrt} on "
-        f"{platform.gpu}{': ' if reasons else ''}{'; '.join(reasons)}: build one here with `{fix}`"
+        f"{bundle.folder} has no {precision.value} engine for {library} on {platform.gpu}"
+        f"{': ' if reasons else ''}{'; '.join(reasons)}: build one here with `{fix}`"
     )
+
+
+def _distance(engine: StampedEngine, platform: GpuPlatform) -> tuple[bool, bool, int]:
+    stamp = engine.stamp
+    return stamp.platform != platform, stamp.newer_gpus, len(stamp.compute_capabilities)

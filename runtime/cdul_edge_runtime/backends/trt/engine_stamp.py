@@ -13,6 +13,7 @@ from cdul_edge_runtime.backends.trt.platform import (
     GpuPlatform,
     describe_capabilities,
     describe_gpu,
+    holds_gpu,
     is_ampere_or_later,
     library_name,
     version_numbers,
@@ -25,6 +26,7 @@ from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
 from cdul_edge_runtime.host.json_record import check_header, parse_record
 
 FORMAT = 2
+_ISA = {"AMD64": "x86_64"}  # as Windows says; engines of TensorRT for RTX run on both
 ENGINES = "engines"  # folder in a bundle; engines are caches, the bundle is complete without them
 
 
@@ -92,22 +94,23 @@ class EngineStamp:
         return reasons
 
     def _rtx_misfits(self, here: GpuPlatform) -> list[str]:
+        """Engines of TensorRT for RTX run on one version, and on the GPUs they were built for.
+
+        Source: "Engine Compatibility" in NVIDIA's TensorRT-RTX documentation.
+        """
         built, reasons = self.platform, []
-        if built.system != here.system:
+        if _ISA.get(built.system, built.system) != _ISA.get(here.system, here.system):
             reasons.append(f"built on {built.system}, this is {here.system}")
         if built.tensorrt != here.tensorrt:
-            reasons.append(
-                f"built with {library_name('rtx')} {built.tensorrt}, here is {here.tensorrt}"
-            )
+            library = library_name("rtx")
+            reasons.append(f"built with {library} {built.tensorrt}, here is {here.tensorrt}")
         if not self.runs_on(here.compute_capability):
             reasons.append(f"built for {self.describe_gpus()}, here is {describe_gpu(here)}")
         return reasons
 
     def runs_on(self, capability: str) -> bool:
         """Whether an engine of TensorRT for RTX was built for GPUs of that compute capability."""
-        newest = max(map(version_numbers, self.compute_capabilities), default=())
-        newer = self.newer_gpus and version_numbers(capability) > newest
-        return newer or capability in self.compute_capabilities
+        return holds_gpu(self.compute_capabilities, capability, newer_gpus=self.newer_gpus)
 
     def describe_gpus(self) -> str:
         """The GPUs that it was built for, in words."""

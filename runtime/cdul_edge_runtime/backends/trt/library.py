@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from cdul_edge_runtime.choices import Flavor
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError, MissingExtraError
 
 OLDEST = (8, 6)  # the first with everything in tensorrt_api; JetPack 5 has 8.5
-OLDEST_RTX = (1, 4)  # the first on PyPI
+OLDEST_RTX = (1, 7)  # 1.4 to 1.6 build no INT8 convolutions
 _MODULES: dict[Flavor, tuple[str, ...]] = {
     "tensorrt": ("tensorrt", "tensorrt_lean"),
     "rtx": ("tensorrt_rtx",),
@@ -29,6 +30,10 @@ _MISSING: dict[Flavor, str] = {
 _KEPT_LINES = 10_000  # a backend may live for years, and TensorRT may repeat itself
 _SEVERITIES = ("internal error", "error", "warning", "info", "verbose")
 _ERROR, _INFO = 1, 3
+_LAYERS = "Layers:\n"  # where ProfilingVerbosity.DETAILED was asked for
+# Said after other errors where there is no driver, and by builds that need none.
+_NO_DRIVER = re.compile(r"\[checkMacros\.cpp.*catchCudaError.*", re.DOTALL)
+_SOURCE = re.compile(r"\[\w+\.(?:cpp|h):\d+: \w+\] | In \w+ at /_src/[\w/.]+:\d+")
 # TensorRT keeps a bare pointer to the first logger that it is given for as long as the process
 # lives, and to the others for as long as what was made with them: none may ever go.
 _LOGGERS: list[Any] = []
@@ -53,6 +58,7 @@ class TensorRT(LeanTensorRT, Protocol):
     NetworkDefinitionCreationFlag: api.NetworkDefinitionCreationFlag
     MemoryPoolType: api.MemoryPoolType
     HardwareCompatibilityLevel: api.HardwareCompatibilityLevel
+    ProfilingVerbosity: api.ProfilingVerbosity
 
     def Builder(self, logger: api.ILogger) -> api.Builder: ...  # noqa: N802, RUF100
     def OnnxParser(  # noqa: N802, RUF100
@@ -70,7 +76,8 @@ class Messages(api.ILogger, Protocol):
     """A logger that TensorRT takes, and what it heard.
 
     Attributes:
-        lines: (severity, text), the oldest first; verbose ones are left out.
+        lines: (severity, text), the oldest first. Of the verbose ones, only what lists an engine's
+            layers, with the types that they read and write.
     """
 
     lines: deque[tuple[int, str]]
@@ -141,7 +148,7 @@ def collect_messages(trt: LeanTensorRT) -> Messages:
             self.lines: deque[tuple[int, str]] = deque(maxlen=_KEPT_LINES)
 
         def log(self, severity: Any, msg: str) -> None:
-            if int(severity) <= _INFO:
+            if int(severity) <= _INFO or msg.startswith(_LAYERS):
                 self.lines.append((int(severity), msg))
 
     collector = Collector()
@@ -172,17 +179,22 @@ def log_text(messages: Messages) -> str:
     return "".join(f"[{_SEVERITIES[severity]}] {text}\n" for severity, text in messages.lines)
 
 
+def shorten(text: str) -> str:
+    """What TensorRT says, in one line and without the places in its own sources."""
+    return " ".join(_SOURCE.sub("", _NO_DRIVER.sub("", text)).split())
+
+
 def last_errors(messages: Messages, count: int = 3) -> str:
     """The last errors that TensorRT told, in one line, for the end of an error message."""
-    errors = [" ".join(text.split()) for severity, text in messages.lines if severity <= _ERROR]
-    return "; ".join(errors[-count:]) or "TensorRT gave no reason"
+    errors = [shorten(text) for severity, text in messages.lines if severity <= _ERROR]
+    return "; ".join(list(filter(None, errors))[-count:]) or "TensorRT gave no reason"
 
 
 def _checked(module: Any) -> TensorRT:
     if flavor_of(module) == "rtx":
         if version_numbers(module.__version__)[:2] < OLDEST_RTX:
             raise CdulEdgeError(
-                f"{library_name('rtx')} {module.__version__} is older than 1.4: "
+                f"{library_name('rtx')} {module.__version__} is older than 1.7: "
                 'pip install --upgrade "cdul-edge[rtx]"'
             )
     elif version_numbers(module.__version__)[:2] < OLDEST:
@@ -194,7 +206,10 @@ def _checked(module: Any) -> TensorRT:
 
 
 def _explain_broken(name: str, error: Exception) -> str:
+    fix = "install it again, on a Jetson with apt, on x86 with pip"
+    if name in _MODULES["rtx"]:
+        fix = "pip install --force-reinstall tensorrt-rtx-cu13"
     return (
         f"{name} is installed but does not load ({error}): its libraries are missing or of another "
-        "version; install it again, on a Jetson with apt, on x86 with pip"
+        f"version; {fix}"
     )

@@ -51,6 +51,17 @@ def describe_capabilities(capabilities: tuple[str, ...], *, newer_gpus: bool) ->
     return f"compute capability {', '.join(capabilities)}{' and later' if newer_gpus else ''}"
 
 
+def holds_gpu(capabilities: tuple[str, ...], capability: str, *, newer_gpus: bool) -> bool:
+    """Whether GPUs of that compute capability are among these, or newer than all where that counts.
+
+    Hopper (9.0) or Jetson Orin (8.7) lie between those that TensorRT for RTX supports: they count
+    as neither.
+    """
+    newest = max(map(version_numbers, capabilities), default=())
+    newer = newer_gpus and version_numbers(capability) > newest
+    return newer or capability in capabilities
+
+
 def version_numbers(version: str) -> tuple[int, ...]:
     """(10, 3, 0) of "10.3.0"; what is no number ends it."""
     numbers = []

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from cdul_edge_runtime.backends.trt.api import OPTIONAL
-from tests.fakes.tensorrt_names import MODULES, declared
+from tests.fakes.tensorrt_names import MODULES, RTX, declared
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
@@ -87,7 +87,11 @@ def test_the_real_bindings_have_every_name_and_take_our_logger(
 ) -> None:
     folder = download(package, version, tmp_path)
     compile_stub(folder, version.split(".")[0])
-    classes = {name: set(members) for name, members in declared().items() if name not in MODULES}
+    classes = {
+        name: set(members)
+        for name, members in declared().items()
+        if name not in MODULES and not name.startswith(RTX)
+    }
     answer = subprocess.run(
         [sys.executable, "-c", PROBE, json.dumps(sorted(classes))],
         capture_output=True,
@@ -113,6 +117,8 @@ def test_the_real_bindings_have_every_name_and_take_our_logger(
         assert set(names[name]) <= members[name], f"{name} was recorded wrongly"
     for name in OPTIONAL:
         owner, _, member = name.partition(".")
+        if owner in MODULES:  # a class, of which nothing but its name is used
+            continue
         assert (member in members[owner]) == (member in names[owner]), name
     assert found["severities"] == [0, 1, 2, 3, 4]
     assert len(set(found["bits"])) == 2

@@ -118,6 +118,52 @@ def test_an_engine_fits_its_own_machine_and_what_it_was_built_to_be_compatible_w
     assert len(engine.stamp.misfits(here)) == misfits
 
 
+ADA = GpuPlatform("1.7.1.116", "RTX 4090", "8.9", 128, "x86_64", "rtx")
+
+
+@pytest.mark.parametrize(
+    ("here", "misfits"),
+    [
+        (ADA, []),
+        (replace(ADA, gpu="RTX 3090", compute_capability="8.6", multiprocessors=82), []),
+        (replace(ADA, system="AMD64"), []),  # the same processor, in the words of Windows
+        (replace(ADA, system="aarch64"), ["built on x86_64, this is aarch64"]),
+        (
+            replace(ADA, tensorrt="1.7.2"),
+            ["built with TensorRT for RTX 1.7.1.116, here is 1.7.2"],
+        ),
+        (
+            replace(ADA, gpu="RTX 5090", compute_capability="12.0", multiprocessors=170),
+            [
+                "built for compute capability 8.6, 8.9, here is RTX 5090 (compute capability "
+                "12.0, 170 multiprocessors)"
+            ],
+        ),
+        (replace(ADA, flavor="tensorrt"), ["for TensorRT for RTX, not TensorRT"]),
+    ],
+)
+def test_an_rtx_engine_fits_its_version_and_the_gpus_it_was_built_for(
+    here: GpuPlatform, misfits: list[str], typed: Path
+) -> None:
+    built = GpuPlatform("1.7.1.116", "", "", 0, "x86_64", "rtx")  # without a GPU
+    stamp = add_engine(typed, "a", platform=built, compute_capabilities=("8.6", "8.9")).stamp
+    assert stamp.misfits(here) == misfits
+    assert stamp.misfits(ORIN) == ["for TensorRT for RTX, not TensorRT"]
+    assert EngineStamp.read(typed / "engines" / "a.json") == stamp
+
+
+def test_a_stamp_from_before_there_were_two_libraries_is_tensorrts(typed: Path) -> None:
+    engine = add_engine(typed, "a")
+    path = engine.path.with_suffix(".json")
+    content = read_json(path)
+    del content["platform"]["flavor"], content["compute_capabilities"], content["newer_gpus"]
+    write_json(path, content)
+    stamp = EngineStamp.read(path)
+    assert stamp == engine.stamp
+    assert stamp.flavor == "tensorrt"
+    assert stamp.misfits(ORIN) == []
+
+
 def test_eight_goes_to_ten_but_not_to_eleven(typed: Path) -> None:
     old = replace(ORIN, tensorrt="8.6.2")
     stamp = add_engine(typed, "a", platform=old, version_compatible=True).stamp

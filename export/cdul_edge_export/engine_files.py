@@ -1,0 +1,68 @@
+"""What a build leaves in a bundle's engines/ folder: engine, stamp, log, and timing cache."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cdul_edge_export.engine_target import EngineTarget
+from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES, EngineStamp
+from cdul_edge_runtime.backends.trt.library import Messages, log_text
+from cdul_edge_runtime.backends.trt.platform import GpuPlatform
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.host.files import atomic_write
+
+
+def engine_path(bundle: Bundle, precision: Precision, target: EngineTarget) -> Path:
+    """One name for a precision, a library, and the GPUs.
+
+    Such as "fp16-orin-sm87-16mp-trt10.3.0.engine", or "fp16-rtx1.7.1.116-sm86-sm89.engine", which
+    names no machine: it is for others.
+    """
+    platform = target.platform
+    if target.gpus is None:
+        name = f"{_gpu_name(platform)}-trt{platform.tensorrt}"
+    else:
+        name = f"rtx{platform.tensorrt}{target.gpus.suffix}"
+    return bundle.folder / ENGINES / f"{precision.value}-{name}.engine"
+
+
+def timing_cache_path(bundle: Bundle, platform: GpuPlatform) -> Path:
+    """One for a version of TensorRT and a GPU, whatever is built."""
+    name = f"timing-{platform.tensorrt}-{_gpu_name(platform)}.cache"
+    return bundle.folder / ENGINES / name
+
+
+def write_engine(path: Path, plan: bytes, stamp: EngineStamp) -> None:
+    """Write both or neither; what they replace stays until both are on the disk."""
+    stamp_path = path.with_suffix(".json")
+    with atomic_write(stamp_path) as new_stamp, atomic_write(path) as new_engine:
+        new_engine.write_bytes(plan)
+        stamp.write(new_stamp)
+
+
+def write_log(path: Path, messages: Messages) -> None:
+    """Write what the library said, beside the engine."""
+    with atomic_write(path.with_suffix(".log")) as temporary:
+        temporary.write_text(log_text(messages), encoding="utf-8")
+
+
+@contextmanager
+def logged_failure(path: Path, messages: Messages) -> Iterator[None]:
+    """Write the log although the block fails."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # the reason for the failure matters more than its log
+            write_log(path, messages)
+        raise
+
+
+def _gpu_name(platform: GpuPlatform) -> str:
+    """For file names, such as "orin-sm87-16mp" of 16 multiprocessors."""
+    slug = re.sub(r"[^a-z0-9]+", "-", platform.gpu.lower()).strip("-")
+    capability = platform.compute_capability.replace(".", "")
+    return f"{slug}-sm{capability}-{platform.multiprocessors}mp"
