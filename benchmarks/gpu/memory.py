@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -54,17 +55,20 @@ class MemoryLog:
         """Growth from the first mark to the last, and the curve."""
         if self._batches < self.batches:
             return Outcome(failures=(f"ended after {self._batches} of {self.batches} batches",))
-        first, last = self.samples[0], self.samples[-1]
-        host = last.host_mib - first.host_mib
-        figures = [_growth("process", host, _MOST_HOST_MIB)]
-        if first.device_mib is not None and last.device_mib is not None:
-            device = last.device_mib - first.device_mib
-            figures.insert(0, _growth("GPU", device, _MOST_DEVICE_MIB))
-        return Outcome(tuple(figures), details={"mib": [asdict(one) for one in self.samples]})
+        return tell_growth(self.samples)
 
     def _measure(self) -> Sample:
         gc.collect()  # what waits for the collector is no leak
         return Sample(self._batches, used_device_mib(self._device), _resident_mib())
+
+
+def tell_growth(samples: Sequence[Sample]) -> Outcome:
+    """What was added between the first sample and the last, on the GPU and in this process."""
+    first, last = samples[0], samples[-1]
+    figures = [_growth("process", last.host_mib - first.host_mib, _MOST_HOST_MIB)]
+    if first.device_mib is not None and last.device_mib is not None:
+        figures.insert(0, _growth("GPU", last.device_mib - first.device_mib, _MOST_DEVICE_MIB))
+    return Outcome(tuple(figures), details={"mib": [asdict(one) for one in samples]})
 
 
 def used_device_mib(device: str) -> float | None:
