@@ -13,10 +13,12 @@ from benchmarks.gpu.parts import Part, run_parts
 from benchmarks.gpu.step import Context, Figure, Outcome, Setting, Step
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Flavor, PrecisionName
+from cdul_edge_runtime.errors import CdulEdgeError
 
 _MODULES: dict[Flavor, str] = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}
 _DEVICES: dict[Flavor, str] = {"tensorrt": "tensorrt", "rtx": "tensorrt-rtx"}
 _PRECISIONS: tuple[PrecisionName, ...] = ("fp32", "fp16", "int8")
+_ORT = "TensorrtExecutionProvider"
 _AHEAD = ("sm86", "sm89")  # what is built for where there is no GPU
 
 
@@ -59,7 +61,21 @@ def run(context: Context) -> Outcome:
             name = f"{flavor} {precision}"
             parts[name] = partial(verify_on, context, bundle, device, precision)
         parts[f"{flavor} memory"] = partial(watch_memory, context, bundle, device, "fp16")
+    if _ORT in context.machine.providers and context.device == "cuda":
+        parts["ort-tensorrt fp16"] = partial(_try_provider, context, bundle)
     return run_parts(context, parts, notes)
+
+
+def _try_provider(context: Context, bundle: Path) -> Outcome:
+    """ONNX Runtime's TensorRT, which is listed also where no TensorRT that it could use is here."""
+    from benchmarks.gpu.verified import verify_on
+    from cdul_edge_runtime.classifier import Classifier
+
+    try:
+        Classifier.load(bundle, device="ort-tensorrt", precision="fp16").close()
+    except CdulEdgeError as error:
+        return Outcome(notes=(f"does not start: {error}",))
+    return verify_on(context, bundle, "ort-tensorrt", "fp16")
 
 
 def _build(context: Context, bundle: Path, flavor: Flavor) -> Outcome:
