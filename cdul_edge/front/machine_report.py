@@ -14,6 +14,7 @@ from cdul_edge.front.engine_libraries import (
     judge_tensorrt,
 )
 from cdul_edge.front.machine_facts import ChildAnswer, Gpu, ask_driver, ask_python
+from cdul_edge_runtime.backends.ort.library import explain_damage, two_installed
 from cdul_edge_runtime.host.machine import describe_machine, installed_versions
 
 _PACKAGES = (
@@ -127,8 +128,10 @@ def _judge_running(gpu: Gpu, providers: tuple[str, ...], engines: tuple[str, ...
     on_engines = " and on ".join(engines)
     if "CPUExecutionProvider" in providers:
         also = f" and on {on_engines}" if engines else ""
-        return f"yes, on the CPU{also}{_judge_cuda(gpu, providers)}"
-    missing = 'ONNX Runtime is missing or broken: pip install "cdul-edge[cpu]"'
+        return f"yes, on the CPU{also}{_judge_cuda(gpu, providers)}{two_installed()}"
+    missing = 'ONNX Runtime is missing: pip install "cdul-edge[cpu]"'
+    if providers:
+        missing = explain_damage("it does not load")
     if engines:
         return f"yes, on {on_engines}; on the CPU and verify --images: no: {missing}"
     return f"no: {missing}"

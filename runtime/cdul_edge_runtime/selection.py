@@ -12,7 +12,7 @@ import numpy as np
 from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.backends.ort.failures import NEEDS_DRIVER
-from cdul_edge_runtime.backends.ort.library import import_onnxruntime
+from cdul_edge_runtime.backends.ort.library import import_onnxruntime, two_installed
 from cdul_edge_runtime.backends.trt.engine_stamp import (
     ENGINES,
     damaged_stamps,
@@ -270,7 +270,7 @@ def _no_cuda() -> str | None:
     except CdulEdgeError as error:
         return str(error)
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        return f"onnxruntime {onnxruntime.__version__} here is built without CUDA"
+        return f"onnxruntime {onnxruntime.__version__} here has no CUDA{two_installed()}"
     return None
 
 

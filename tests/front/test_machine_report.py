@@ -66,7 +66,7 @@ def test_onnx_runtime_is_said_to_reach_a_gpu_that_the_driver_sees(gpu: Gpu) -> N
         (TENSORRT, (), "yes, on TensorRT engines; on the CPU and verify --images: no: ONNX Ru"),
         (LEAN, (), "yes, on version-compatible TensorRT engines; on the CPU"),
         (TENSORRT, ("CPUExecutionProvider",), "yes, on the CPU and on TensorRT engines"),
-        (EngineLibrary(), ("does not load",), "no: ONNX Runtime is missing or broken"),
+        (EngineLibrary(), ("does not load",), "no: onnxruntime is damaged (it does not load)"),
     ],
 )
 def test_engines_are_run_without_onnx_runtime(

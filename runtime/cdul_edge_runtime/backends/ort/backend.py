@@ -108,7 +108,8 @@ class OrtBackend:
         self._session: Session | None = session
         bound = None if device == "cpu" else BoundRuns(session, self.class_count, gpu=gpu)
         self._bound: BoundRuns | None = bound
-        never_free_in_a_fork(session)
+        for owner in filter(None, (session, bound)):
+            never_free_in_a_fork(owner)
 
     @property
     def name(self) -> str:

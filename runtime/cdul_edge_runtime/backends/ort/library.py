@@ -29,10 +29,10 @@ def import_onnxruntime() -> ModuleType:
         except (ImportError, OSError) as error:
             if getattr(error, "name", None) == "onnxruntime":
                 raise
-            raise CdulEdgeError(_explain_damage(str(error))) from error
+            raise CdulEdgeError(explain_damage(str(error))) from error
     # What is left of a folder that two packages shared is a package without a single name.
     if not hasattr(onnxruntime, "InferenceSession"):
-        raise CdulEdgeError(_explain_damage("files of it are missing"))
+        raise CdulEdgeError(explain_damage("files of it are missing"))
     return onnxruntime
 
 
@@ -42,11 +42,12 @@ def explain_missing_provider(device: str, onnxruntime: ModuleType) -> str:
     # The same for every device, so that a list of what is not here names it once.
     return (
         f"{device} was asked for, and onnxruntime {onnxruntime.__version__} here has only "
-        f"{listed}{_two_installed()}: {_how_to_get_one()}"
+        f"{listed}{two_installed()}: {_how_to_get_one()}"
     )
 
 
-def _explain_damage(reason: str) -> str:
+def explain_damage(reason: str) -> str:
+    """One line on a package that is there and does not load."""
     here = _installed() or ("onnxruntime",)
     extra = "gpu" if "onnxruntime-gpu" in here else "cpu"
     return (
@@ -54,6 +55,14 @@ def _explain_damage(reason: str) -> str:
         f"uninstalling one breaks the other: pip uninstall {' '.join(here)}, then pip install "
         f'"cdul-edge[{extra}]"'
     )
+
+
+def two_installed() -> str:
+    """A clause to say so where packages share the folder; empty otherwise."""
+    here = _installed()
+    if len(here) < 2:
+        return ""
+    return f" (of {' and '.join(here)}, which share one folder, the one installed last is here)"
 
 
 def _how_to_get_one() -> str:
@@ -67,13 +76,6 @@ def _how_to_get_one() -> str:
         f"pip uninstall {' '.join(_installed() or ('onnxruntime',))}, then pip install "
         '"cdul-edge[gpu]", which also needs CUDA, cuDNN and the GPU\'s driver'
     )
-
-
-def _two_installed() -> str:
-    here = _installed()
-    if len(here) < 2:
-        return ""
-    return f" (of {' and '.join(here)}, which share one folder, the one installed last is here)"
 
 
 def _installed() -> tuple[str, ...]:

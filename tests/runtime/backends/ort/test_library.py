@@ -8,6 +8,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
+from cdul_edge_runtime import selection
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
@@ -74,3 +75,14 @@ def test_two_packages_in_one_folder_are_both_uninstalled_first(
     assert "(of onnxruntime and onnxruntime-gpu, which share one folder" in str(caught.value)
     # pip would take the one that stays for installed, though its files went with the other's
     assert "pip uninstall onnxruntime onnxruntime-gpu, then" in str(caught.value)
+
+
+def test_auto_says_that_the_one_without_cuda_hides_the_other(
+    packages: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "nvidia_driver_there", lambda: True)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    install(packages, "onnxruntime-gpu")
+    install(packages, "onnxruntime")
+    with Classifier.load(bundle) as classifier:
+        assert "has no CUDA (of onnxruntime and onnxruntime-gpu" in str(classifier.selection)
