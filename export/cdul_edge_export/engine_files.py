@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from cdul_edge_export.engine_target import EngineTarget
 from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES, EngineStamp
 from cdul_edge_runtime.backends.trt.library import Messages, log_text
-from cdul_edge_runtime.backends.trt.platform import GpuPlatform
+from cdul_edge_runtime.backends.trt.platform import GpuPlatform, gpu_slug
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.host.files import atomic_write
@@ -24,7 +23,7 @@ def engine_path(bundle: Bundle, precision: Precision, target: EngineTarget) -> P
     """
     platform = target.platform
     if target.gpus is None:
-        name = f"{_gpu_name(platform)}-trt{platform.tensorrt}"
+        name = f"{gpu_slug(platform)}-trt{platform.tensorrt}"
     else:
         name = f"rtx{platform.tensorrt}{target.gpus.suffix}"
     return bundle.folder / ENGINES / f"{precision.value}-{name}.engine"
@@ -32,7 +31,7 @@ def engine_path(bundle: Bundle, precision: Precision, target: EngineTarget) -> P
 
 def timing_cache_path(bundle: Bundle, platform: GpuPlatform) -> Path:
     """One for a version of TensorRT and a GPU, whatever is built."""
-    name = f"timing-{platform.tensorrt}-{_gpu_name(platform)}.cache"
+    name = f"timing-{platform.tensorrt}-{gpu_slug(platform)}.cache"
     return bundle.folder / ENGINES / name
 
 
@@ -59,10 +58,3 @@ def logged_failure(path: Path, messages: Messages) -> Iterator[None]:
         with suppress(OSError):  # the reason for the failure matters more than its log
             write_log(path, messages)
         raise
-
-
-def _gpu_name(platform: GpuPlatform) -> str:
-    """For file names, such as "orin-sm87-16mp" of 16 multiprocessors."""
-    slug = re.sub(r"[^a-z0-9]+", "-", platform.gpu.lower()).strip("-")
-    capability = platform.compute_capability.replace(".", "")
-    return f"{slug}-sm{capability}-{platform.multiprocessors}mp"

@@ -10,15 +10,17 @@ Resize = Literal["squash", "center", "letterbox"]
 Difficult = Literal["negative", "ignore", "positive"]
 # How precision is averaged over recall; see `average_precision`.
 ApConvention = Literal["area", "voc2010", "voc2007"]
-# "cpu", "cuda" and "ort-tensorrt" are execution providers of ONNX Runtime; "tensorrt" is an engine
-# that `cdul-edge build` made on this machine, run without ONNX Runtime.
-Device = Literal["cpu", "cuda", "ort-tensorrt", "tensorrt"]
+# "cpu", "cuda" and "ort-tensorrt" are execution providers of ONNX Runtime; "tensorrt" and
+# "tensorrt-rtx" are engines that `cdul-edge build` made, run without ONNX Runtime.
+Device = Literal["cpu", "cuda", "ort-tensorrt", "tensorrt", "tensorrt-rtx"]
 DEVICES: tuple[Device, ...] = get_args(Device)
 PrecisionName = Literal["fp32", "fp16", "int8", "int8-cpu"]  # the values of `Precision`
 
 # NVIDIA's two libraries with one interface: TensorRT, and TensorRT for RTX.
 Flavor = Literal["tensorrt", "rtx"]
 FLAVORS: tuple[Flavor, ...] = get_args(Flavor)
+# The devices that run engines, and the library that each engine was built with.
+ENGINE_FLAVORS: dict[Device, Flavor] = {"tensorrt": "tensorrt", "tensorrt-rtx": "rtx"}
 
 # What can be asked for: "auto" is the fastest that is here, "all" goes through every one.
 PrecisionRequest = Literal["auto", "all", PrecisionName]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,22 +13,16 @@ import numpy.typing as npt
 from PIL import Image
 
 from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Manifest, Precision
-from cdul_edge_runtime.device_choice import Auto, DeviceChoice, parse_device
-from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.bundle.manifest import Manifest
+from cdul_edge_runtime.device_choice import parse_device
+from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import open_image, upright_rgb
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 from cdul_edge_runtime.prediction import Prediction
-from cdul_edge_runtime.selection import (
-    Selection,
-    closed_on_error,
-    open_best,
-    parse_precision,
-    run_once,
-)
+from cdul_edge_runtime.selection import Selection, closed_on_error, open_best, parse_precision
+from cdul_edge_runtime.single_file import check_fit, open_file
 
 Color = Literal["rgb", "bgr"]
 Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
@@ -68,17 +61,18 @@ class Classifier:
         inter_threads: int = 1,
         warm_up: bool = True,
     ) -> Classifier:
-        """Load a bundle folder or a bare ONNX file that `cdul-edge export` made.
+        """Load a bundle folder, one of its engines, or a bare ONNX file of `cdul-edge export`.
 
-        `auto` takes the first that is available: a TensorRT engine of this machine, CUDA, INT8 on
-        a CPU that is fast at it, FP32 on the CPU; `selection` says which and why. A precision
-        outside its accuracy budget is passed over. A device or precision given by name is used,
-        or an error says why not.
+        `auto` takes the first that is available: a TensorRT engine of this machine, one of TensorRT
+        for RTX, CUDA, INT8 on a CPU that is fast at it, FP32 on the CPU; `selection` says which and
+        why. A precision outside its accuracy budget is passed over. A device or precision given by
+        name is used, or an error says why not.
 
         Args:
-            path: a bundle or its folder, or a .onnx file, which carries its manifest inside.
-            device: "auto", "cpu", "cuda", "ort-tensorrt" or "tensorrt"; "cuda:1" is the second of
-                several GPUs. A bare file's auto is cpu.
+            path: a bundle or its folder, a .engine file in it, or a .onnx file, which carries its
+                manifest inside.
+            device: "auto", "cpu", "cuda", "ort-tensorrt", "tensorrt" or "tensorrt-rtx"; "cuda:1" is
+                the second of several GPUs. A bare file's auto is cpu.
             precision: "auto", "fp32", "fp16", "int8" or "int8-cpu".
             threads: CPU threads within one operator; None uses every core.
             inter_threads: operators that run side by side.
@@ -95,13 +89,13 @@ class Classifier:
                 raise CdulEdgeError("the path of the bundle is empty: give its folder")
             path = Path(path)
             if path.is_file():
-                return cls(*_open_file(path, *asked, threads, inter_threads, warm_up))
+                return cls(*open_file(path, *asked, threads, inter_threads, warm_up))
             path = Bundle.load(path)
         backend, selection = open_best(
             path, *asked, threads=threads, inter_threads=inter_threads, warm_up=warm_up
         )
         with closed_on_error(backend):
-            _check_fit(path.manifest, backend, path.folder / selection.precision.file_name)
+            check_fit(path.manifest, backend, path.folder / selection.precision.file_name)
         return cls(path.manifest, backend, selection)
 
     @property
@@ -230,69 +224,3 @@ def _from_array(array: npt.NDArray[np.uint8], color: Color) -> Image.Image:
     # Pillow swaps the channels while it takes the pixels over: BGR costs no copy of its own.
     pixels = np.ascontiguousarray(array)
     return Image.frombuffer("RGB", (width, height), pixels, "raw", color.upper(), 0, 1)
-
-
-def _open_file(
-    model: Path,
-    device: DeviceChoice | Auto,
-    precision: Precision | Auto,
-    threads: int | None,
-    inter_threads: int,
-    warm_up: bool,
-) -> tuple[Manifest, Backend, Selection]:
-    """A bare ONNX file; its name says its precision, and another name says nothing."""
-    named = next((p for p in Precision if p.file_name == model.name), None)
-    if precision not in ("auto", named):
-        says = f"is {named.value} by its name" if named else "does not say its precision"
-        raise CdulEdgeError(
-            f"{model} {says}, {Precision(precision).value} was asked for: "
-            "give the bundle, or precision auto"
-        )
-    where = DeviceChoice("cpu") if device == "auto" else device
-    if where.kind == "tensorrt":
-        raise CdulEdgeError(f"{model} is one file and has no engines: give the bundle")
-    backend = OrtBackend(
-        model,
-        device=where.kind,
-        gpu=where.gpu,
-        precision=named or Precision.FP32,
-        threads=threads,
-        inter_threads=inter_threads,
-    )
-    with closed_on_error(backend):
-        manifest = _embedded_manifest(backend.metadata, model)
-        _check_fit(manifest, backend, model)
-        if warm_up:
-            run_once(backend)
-    reason = "one file" if device == "auto" else "as asked"
-    selection = Selection(where.kind, named or Precision.FP32, reason, gpu=where.gpu)
-    return manifest, backend, selection
-
-
-def _embedded_manifest(metadata: dict[str, str], model: Path) -> Manifest:
-    if METADATA_KEY not in metadata:
-        raise BundleError(
-            f"{model} carries no cdul-edge manifest: give a file that `cdul-edge export` made"
-        )
-    try:
-        return Manifest.from_dict(json.loads(metadata[METADATA_KEY]))
-    except (ValueError, RecursionError) as error:
-        raise BundleError(
-            f"{model} carries a damaged manifest ({error}): export it again"
-        ) from error
-    except BundleError as error:
-        raise BundleError(f"the manifest inside {model} {error}") from error
-
-
-def _check_fit(manifest: Manifest, backend: Backend, model: Path) -> None:
-    preprocess = manifest.preprocess
-    faults = []
-    if backend.class_count != len(manifest.classes):
-        faults.append(f"gives {backend.class_count} scores for {len(manifest.classes)} classes")
-    if backend.input_shape != (preprocess.height_px, preprocess.width_px):
-        size = f"{preprocess.height_px}x{preprocess.width_px}"
-        faults.append(
-            f"takes {'x'.join(map(str, backend.input_shape))} px, the manifest says {size}"
-        )
-    if faults:
-        raise BundleError(f"{model} {' and '.join(faults)}: export it again")

@@ -20,38 +20,15 @@ from cdul_edge_runtime.backends.trt.engine_stamp import (
 )
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.choices import Device
+from cdul_edge_runtime.choices import ENGINE_FLAVORS, Device
 from cdul_edge_runtime.device_choice import Auto, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.machine import describe_machine, nvidia_driver_there
+from cdul_edge_runtime.run_order import ACCURACY_ONLY, FLOOR, Pair, candidates
 
-Pair = tuple[Device, Precision]
-
-# Which file makes sense on which device.
-RUNS: dict[Device, tuple[Precision, ...]] = {
-    "cpu": tuple(Precision),
-    "cuda": (Precision.FP32, Precision.FP16, Precision.INT8),
-    "ort-tensorrt": (Precision.FP32, Precision.FP16, Precision.INT8),
-    "tensorrt": (Precision.FP32, Precision.FP16, Precision.INT8),
-}
-# FP16 is emulated there, and ONNX Runtime cannot fuse a Q/DQ file made for TensorRT: both are
-# slower than FP32. They say what the file is worth, not how fast it is.
-ACCURACY_ONLY: frozenset[Pair] = frozenset({("cpu", Precision.FP16), ("cpu", Precision.INT8)})
-# What is usually the fastest comes first; nothing is timed. Only a request by name picks INT8 on
-# CUDA (no faster than FP16) and "ort-tensorrt", which builds engines for minutes when it starts.
-_ORDER: tuple[Pair, ...] = (
-    ("tensorrt", Precision.INT8),
-    ("tensorrt", Precision.FP16),
-    ("tensorrt", Precision.FP32),
-    ("cuda", Precision.FP16),
-    ("cuda", Precision.FP32),
-    ("cpu", Precision.INT8_CPU),
-    ("cpu", Precision.FP32),
-)
 # Why nobody expects an accelerator here: not worth a word when the CPU fails.
 _NO_ENGINE, _NO_DRIVER = "no engine was built", "no NVIDIA driver here"
 _GPU_PROVIDERS: tuple[Device, ...] = ("cuda", "ort-tensorrt")
-_FLOOR: Pair = ("cpu", Precision.FP32)
 _FAST_INT8 = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
@@ -116,7 +93,7 @@ def open_best(
     Raises:
         CdulEdgeError: nothing fits the request; every candidate is named with its reason.
     """
-    pairs = _candidates("auto" if device == "auto" else device.kind, precision)
+    pairs = candidates("auto" if device == "auto" else device.kind, precision)
     gpu = 0 if device == "auto" else device.gpu
     free_choice = "auto" in (device, precision)
     passed: list[tuple[Device, Precision, str]] = []
@@ -134,10 +111,10 @@ def open_best(
         except CdulEdgeError as error:
             # FP32 on the CPU is the floor: when even that fails, its own words are the best,
             # unless something else should have run.
-            if not free_choice or (pair == _FLOOR and not _accelerator_failed(passed)):
+            if not free_choice or (pair == FLOOR and not _accelerator_failed(passed)):
                 raise
             passed.append((*pair, str(error)))
-            if pair == _FLOOR:
+            if pair == FLOOR:
                 raise type(error)(_refusal(bundle, device, precision, passed)) from error
         else:
             reason = "as asked"
@@ -161,11 +138,11 @@ def open_backend(
     Raises:
         CdulEdgeError: the bundle does not have it, or the device does not start.
     """
-    if device == "tensorrt":
+    if device in ENGINE_FLAVORS:
         # here and not above: machines without a GPU do not pay for it
         from cdul_edge_runtime.backends.trt.backend import TrtBackend
 
-        return TrtBackend.open(bundle, precision, gpu=gpu)
+        return TrtBackend.open(bundle, precision, flavor=ENGINE_FLAVORS[device], gpu=gpu)
     model = bundle.model_path(precision)
     # ONNX Runtime's engine cache takes a graph with new weights for the old one: a folder each.
     digest = bundle.model_sha256(precision)[:12]
@@ -196,34 +173,10 @@ def run_once(backend: Backend) -> None:
     backend.infer(np.zeros((1, *backend.input_shape, 3), dtype=np.uint8))
 
 
-def _candidates(device: Device | Auto, precision: Precision | Auto) -> list[Pair]:
-    """The combinations to try, in order; one where both are given."""
-    if device != "auto" and precision != "auto":
-        if precision not in RUNS[device]:
-            raise CdulEdgeError(
-                f"{precision.value} is not for device {device}: expected "
-                f"{', '.join(p.value for p in RUNS[device])}"
-            )
-        return [(device, precision)]
-    if device != "auto":
-        # Not in the order: devices that are never picked, in the order of TensorRT's own.
-        pairs = [pair for pair in _ORDER if pair[0] == device]
-        return pairs or [(device, p) for d, p in _ORDER if d == "tensorrt"]
-    if precision != "auto":
-        return list(_devices_for(precision))
-    return list(_ORDER)
-
-
-def _devices_for(precision: Precision) -> Iterator[Pair]:
-    yield from (pair for pair in _ORDER if pair[1] is precision)
-    if precision is Precision.INT8:
-        yield "cuda", precision
-
-
 def _obstacle(bundle: Bundle, pair: Pair, *, precision_is_free: bool) -> str | None:
     """Why there is no point in opening it; cheap, so that a CPU pays nothing for GPUs."""
     device, precision = pair
-    if device == "tensorrt" and not any((bundle.folder / ENGINES).glob("*.json")):
+    if device in ENGINE_FLAVORS and not any((bundle.folder / ENGINES).glob("*.json")):
         return _NO_ENGINE
     if device in _GPU_PROVIDERS and (why := _no_cuda()):
         return why
@@ -231,8 +184,11 @@ def _obstacle(bundle: Bundle, pair: Pair, *, precision_is_free: bool) -> str | N
         return "not in the bundle"
     if precision_is_free and (why := _not_by_itself(bundle, precision)):
         return why
-    if device == "tensorrt" and not list_engines(bundle.folder, precision):
-        return "; ".join(damaged_stamps(bundle.folder)) or _NO_ENGINE
+    if device in ENGINE_FLAVORS:
+        if not list_engines(bundle.folder, precision, ENGINE_FLAVORS[device]):
+            return "; ".join(damaged_stamps(bundle.folder)) or _NO_ENGINE
+        if device == "tensorrt-rtx" and not nvidia_driver_there():  # its engines are built anywhere
+            return _NO_DRIVER
     return None
 
 
@@ -290,8 +246,12 @@ def _refusal(
 
 
 def _list(passed: list[tuple[Device, Precision, str]]) -> str:
-    """A device whose precisions share one reason stands once."""
-    reasons: dict[tuple[Device, str], list[str]] = {}
+    """A reason that several share stands once."""
+    reasons: dict[str, dict[Device, list[str]]] = {}
     for device, precision, why in passed:
-        reasons.setdefault((device, why), []).append(precision.value)
-    return "; ".join(f"{device} {'/'.join(p)}: {why}" for (device, why), p in reasons.items())
+        reasons.setdefault(why, {}).setdefault(device, []).append(precision.value)
+    found = []
+    for why, pairs in reasons.items():
+        named = ", ".join(f"{device} {'/'.join(files)}" for device, files in pairs.items())
+        found.append(f"{named}: {why}")
+    return "; ".join(found)

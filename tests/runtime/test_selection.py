@@ -18,6 +18,7 @@ from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import write_json
+from tests.fakes.fake_rtx import RtxMachine
 
 AddPrecision = Callable[..., None]
 
@@ -51,15 +52,19 @@ class Machine:
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, *, cpu_flags: list[str] | None = None
     ) -> None:
+        self.driver = True
         self.broken: dict[tuple[str, str], str] = {}
         self.opened: list[tuple[str, str]] = []
         self.fake = Fake()
         flags = ["avx512_vnni"] if cpu_flags is None else cpu_flags
         monkeypatch.setattr(selection, "open_backend", self.open)
         monkeypatch.setattr(selection, "_no_cuda", lambda: self.no_cuda)
-        monkeypatch.setattr(selection, "list_engines", lambda folder, precision: [1])
+        monkeypatch.setattr(selection, "list_engines", lambda *words: self.engines[words[2]])
+        monkeypatch.setattr(selection, "damaged_stamps", lambda folder: [])
+        monkeypatch.setattr(selection, "nvidia_driver_there", lambda: self.driver)
         monkeypatch.setattr(selection, "describe_machine", lambda: {"cpu_flags": flags})
         self.no_cuda: str | None = None
+        self.engines: dict[str, list[int]] = {"tensorrt": [1], "rtx": []}
 
     def open(self, bundle: Bundle, device: Device, precision: Precision, **_: object) -> Backend:
         self.opened.append((device, precision.value))
@@ -94,15 +99,20 @@ def test_auto_goes_down_from_the_fastest_to_fp32_on_the_cpu(full: Path, machine:
         ("tensorrt", "int8"),
         ("tensorrt", "fp16"),
         ("tensorrt", "fp32"),
+        ("tensorrt-rtx", "fp16"),
+        ("tensorrt-rtx", "fp32"),
         ("cuda", "fp16"),
         ("cuda", "fp32"),
         ("cpu", "int8-cpu"),
         ("cpu", "fp32"),
     ]
+    machine.engines["rtx"] = [1]
     for pair in order:
         assert pick(full) == pair
         machine.broken[pair] = "broken here"
-    with pytest.raises(CdulEdgeError, match=r"in auto on auto: tensorrt int8/fp16/fp32: broken h"):
+    with pytest.raises(
+        CdulEdgeError, match=r"int8/fp16/fp32, tensorrt-rtx .* cpu int8-cpu/fp32: b"
+    ):
         pick(full)
     machine.no_cuda = selection._NO_DRIVER
     (full / ENGINES / "any.json").unlink()
@@ -119,9 +129,31 @@ def test_what_was_passed_over_is_told_with_its_reason(full: Path, machine: Machi
     assert found is not None
     assert str(found) == (
         "int8-cpu on cpu (passed over tensorrt int8/fp16/fp32: built for Orin; "
-        "cuda fp16/fp32: no driver)"
+        "tensorrt-rtx fp16/fp32: no engine was built; cuda fp16/fp32: no driver)"
     )
     assert found.passed_over[0] == ("tensorrt", Precision.INT8, "built for Orin")
+
+
+def test_rtx_runs_int8_only_where_it_is_asked_for(full: Path, machine: Machine) -> None:
+    machine.engines = {"tensorrt": [], "rtx": [1]}
+    assert pick(full) == pick(full, device="tensorrt-rtx") == ("tensorrt-rtx", "fp16")
+    assert pick(full, precision="int8") == ("tensorrt-rtx", "int8")
+    assert pick(full, precision="int8", device="tensorrt-rtx:3") == ("tensorrt-rtx", "int8")
+    with pytest.raises(CdulEdgeError, match="int8-cpu is not for device tensorrt-rtx: expected"):
+        pick(full, precision="int8-cpu", device="tensorrt-rtx")
+
+
+def test_engines_that_were_built_anywhere_are_no_reason_to_look_for_a_gpu_without_a_driver(
+    full: Path, machine: Machine
+) -> None:
+    machine.engines = {"tensorrt": [], "rtx": [1]}
+    machine.driver, machine.no_cuda = False, selection._NO_DRIVER
+    with Classifier.load(full) as classifier:
+        assert str(classifier.selection) == (
+            "int8-cpu on cpu (passed over tensorrt int8/fp16/fp32: no engine was built; "
+            "tensorrt-rtx fp16/fp32, cuda fp16/fp32: no NVIDIA driver here)"
+        )
+    assert machine.opened == [("cpu", "int8-cpu")]
 
 
 def test_an_explicit_wish_is_met_or_is_an_error_and_nothing_takes_its_place(
@@ -168,7 +200,9 @@ def test_a_gpu_asked_for_without_a_driver_is_told_once_with_the_way_out(
 def test_an_unknown_device_or_precision_is_named_with_those_that_exist(
     bundle: Path, wish: str
 ) -> None:
-    with pytest.raises(CdulEdgeError, match="expected auto, cpu, cuda, ort-tensorrt, tensorrt"):
+    with pytest.raises(
+        CdulEdgeError, match="expected auto, cpu, cuda, ort-tensorrt, tensorrt, tens"
+    ):
         Classifier.load(bundle, device=wish)
     with pytest.raises(CdulEdgeError, match="expected auto, fp32, fp16, int8, int8-cpu"):
         Classifier.load(bundle, precision=wish)
@@ -236,7 +270,7 @@ def test_without_onnx_runtime_the_reason_why_an_engine_does_not_run_is_kept(
         machine.broken["cpu", precision] = "running a model needs onnxruntime"
     with pytest.raises(CdulEdgeError) as raised:
         Classifier.load(full)
-    assert f"tensorrt int8/fp16/fp32: {stale}; cuda" in str(raised.value)
+    assert f"tensorrt int8/fp16/fp32: {stale}; tensorrt-rtx" in str(raised.value)
     assert str(raised.value).endswith("fp32: running a model needs onnxruntime")
 
 
@@ -296,17 +330,21 @@ def test_a_bare_file_has_the_precision_of_its_name(bundle: Path) -> None:
     assert pick(renamed) == ("cpu", "fp32")
     with pytest.raises(CdulEdgeError, match="does not say its precision"):
         Classifier.load(renamed, precision="fp32")
-    with pytest.raises(CdulEdgeError, match="has no engines"):
-        Classifier.load(renamed, device="tensorrt")
+    for device in ("tensorrt", "tensorrt-rtx:1"):
+        with pytest.raises(CdulEdgeError, match="has no engines"):
+            Classifier.load(renamed, device=device)
 
 
 def test_a_cpu_machine_pays_nothing_for_gpus(bundle: Path) -> None:
+    RtxMachine.make().write_engine(bundle)  # as `export --trt` leaves them on such a machine
     script = (
         "import sys\n"
+        "from cdul_edge_runtime import selection\n"
+        "selection.nvidia_driver_there = lambda: False\n"
         "from cdul_edge_runtime.classifier import Classifier\n"
         f"Classifier.load({str(bundle)!r})\n"
         "trt = 'cdul_edge_runtime.backends.trt.'\n"
-        "loaded = {'tensorrt', trt + 'backend', trt + 'cudart'}\n"
+        "loaded = {'tensorrt', 'tensorrt_rtx', trt + 'backend', trt + 'cudart'}\n"
         "assert not loaded & set(sys.modules), loaded & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -14,7 +14,8 @@ from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.device_choice import Auto, DeviceChoice, parse_device
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from cdul_edge_runtime.host.machine import reset_peak_memory
-from cdul_edge_runtime.selection import RUNS, parse_precision
+from cdul_edge_runtime.run_order import RUNS
+from cdul_edge_runtime.selection import parse_precision
 
 All = Literal["all"]
 Row = TypeVar("Row")

@@ -18,7 +18,7 @@ from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.host.machine import peak_memory_mib
 from cdul_edge_runtime.metrics.bootstrap import estimate_flip_rate
 from cdul_edge_runtime.metrics.metrics import mean_average_precision
-from cdul_edge_runtime.selection import ACCURACY_ONLY
+from cdul_edge_runtime.run_order import ACCURACY_ONLY
 from cdul_edge_runtime.verify.check import Check, RowLimits, check_flips
 from cdul_edge_runtime.verify.pictures import (
     PictureComparison,

@@ -166,3 +166,34 @@ class Runtime(Protocol):
     engine_host_code_allowed: bool
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None: ...
+
+
+class RtxCudaGraphStrategy(Protocol):
+    DISABLED: SupportsInt
+    WHOLE_GRAPH_CAPTURE: SupportsInt
+
+
+class RtxDynamicShapesKernelSpecializationStrategy(Protocol):
+    EAGER: SupportsInt
+
+
+class RtxIRuntimeCache(Protocol):
+    """Kernels that were compiled on this GPU; a context that uses them needs it to live."""
+
+    def deserialize(self, blob: bytes) -> bool: ...
+    def serialize(self) -> IHostMemory | None: ...
+
+
+class RtxIRuntimeConfig(Protocol):
+    cuda_graph_strategy: SupportsInt
+    dynamic_shapes_kernel_specialization_strategy: SupportsInt
+
+    def create_runtime_cache(self) -> RtxIRuntimeCache | None: ...
+    def set_runtime_cache(self, cache: RtxIRuntimeCache) -> bool: ...
+
+
+class RtxICudaEngine(Protocol):
+    def create_runtime_config(self) -> RtxIRuntimeConfig | None: ...
+    def create_execution_context(
+        self, *, runtime_config: RtxIRuntimeConfig
+    ) -> IExecutionContext | None: ...

@@ -1,13 +1,13 @@
 """A TensorRT engine, run without ONNX Runtime and without PyTorch.
 
-Neither TensorRT nor CUDA is touched before an engine is loaded. One path serves 8.6 to 11.x: named
-tensors and `execute_async_v3`. Source: "Performing inference" in NVIDIA's TensorRT documentation.
+Neither TensorRT nor CUDA is touched before an engine is loaded. One path serves 8.6 to 11.x and
+TensorRT for RTX: named tensors and `execute_async_v3`. Source: "Performing inference" in NVIDIA's
+TensorRT documentation.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 from weakref import finalize
@@ -21,33 +21,18 @@ from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.device_tensors import DeviceTensor
 from cdul_edge_runtime.backends.trt.engine_choice import find_engine
 from cdul_edge_runtime.backends.trt.engine_contract import IMAGES, SCORES, check_contract
-from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
+from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine, source_sha256
 from cdul_edge_runtime.backends.trt.library import (
     LeanTensorRT,
-    Messages,
-    collect_messages,
     gpu_platform,
     import_tensorrt,
-    last_errors,
-    starting,
 )
+from cdul_edge_runtime.backends.trt.loaded_engine import load_engine
+from cdul_edge_runtime.backends.trt.platform import library_name
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.choices import Flavor
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
-
-
-@dataclass
-class _Loaded:
-    """What TensorRT made; its parts refer to one another, the last needs all before it."""
-
-    logger: Messages
-    runtime: api.Runtime
-    engine: api.ICudaEngine
-    context: api.IExecutionContext
-
-    def drop(self) -> None:
-        """Let go from the last to the first; TensorRT frees what nothing refers to."""
-        del self.context, self.engine, self.runtime, self.logger
 
 
 class TrtBackend:
@@ -56,7 +41,8 @@ class TrtBackend:
     Threads that should run side by side take a backend each. A batch size that comes twice in a
     row is recorded as a CUDA graph and replayed from then on, which spares the launch of every
     layer; another size drops the graph, because TensorRT allows no change of the context that a
-    graph was recorded from. `graph_fault` says why there is none where recording failed.
+    graph was recorded from. `graph_fault` says why there is none where recording failed. TensorRT
+    for RTX records graphs by itself; see `rtx_context`.
 
     A batch smaller than the profile's smallest is filled up with its last picture. What `close`
     gives back is given back as well when the backend is dropped without it.
@@ -90,17 +76,20 @@ class TrtBackend:
             DeviceError: TensorRT refuses it, or is out of memory, said with the numbers.
             CdulEdgeError: no GPU.
         """
+        stamp = engine.stamp
         if trt is None:
-            lean = engine.stamp.version_compatible
-            trt = import_tensorrt(lean=True) if lean else import_tensorrt()
+            trt = import_tensorrt(stamp.flavor, lean=stamp.version_compatible)
         self._cuda = cuda = cuda or CudaRuntime()
-        self._version, self._precision = trt.__version__, engine.stamp.precision.value
+        self._what = (
+            f"{library_name(stamp.flavor)} {trt.__version__}, {stamp.precision.value} engine"
+        )
+        self._use_graph = use_graph
         self._lock = Lock()
         self._batch = 0  # the size that the context is set to; 0 where that is not known
         with cuda.current(), ExitStack() as held:
             self._stream = self._cuda.create_stream()
             held.callback(self._cuda.destroy_stream, self._stream)
-            loaded = _load(trt, self._cuda, engine)
+            loaded = load_engine(trt, self._cuda, engine, use_graph=use_graph)
             self.input_shape, self.class_count, self.profile = check_contract(
                 trt, loaded.engine, engine
             )
@@ -109,8 +98,11 @@ class TrtBackend:
             self.device_memory_mib = self._memory_mib(loaded.engine)
             self._loaded = loaded
             held.callback(loaded.drop)
-            self._graph = RecordedBatch(self._cuda, self._stream, wanted=use_graph)
+            by_hand = use_graph and loaded.rtx is None  # TensorRT for RTX records by itself
+            self._graph = RecordedBatch(self._cuda, self._stream, wanted=by_hand)
             held.callback(self._graph.drop)
+            if loaded.rtx is not None:
+                held.callback(loaded.rtx.keep_kernels)
             held.callback(self._cuda.synchronize, self._stream)
             self._set_addresses()
             # nothing held may refer to this object, or it would never be dropped
@@ -118,19 +110,30 @@ class TrtBackend:
             self._release.atexit = False  # the driver does it, and a thread may still be running
 
     @classmethod
-    def open(cls, bundle: Bundle, precision: Precision, *, gpu: int = 0) -> TrtBackend:
+    def open(
+        cls, bundle: Bundle, precision: Precision, *, flavor: Flavor = "tensorrt", gpu: int = 0
+    ) -> TrtBackend:
         """Load the engine of a bundle that fits this machine; errors as of `find_engine` too."""
-        trt = import_tensorrt(lean=True)  # first: it brings the CUDA runtime that fits it
+        trt = import_tensorrt(flavor, lean=True)  # first: it brings the CUDA runtime that fits it
         cuda = CudaRuntime(gpu=gpu)
         return cls(find_engine(bundle, precision, gpu_platform(trt, cuda)), cuda=cuda)
+
+    @classmethod
+    def open_file(cls, engine: StampedEngine, bundle: Bundle, *, gpu: int = 0) -> TrtBackend:
+        """Load one engine of a bundle; a `BundleError` where it does not fit this machine."""
+        trt = import_tensorrt(engine.stamp.flavor, lean=True)
+        cuda = CudaRuntime(gpu=gpu)
+        source = source_sha256(bundle, engine.stamp.precision)
+        engine.check(source, gpu_platform(trt, cuda))
+        return cls(engine, cuda=cuda)
 
     @property
     def name(self) -> str:
         """Such as "TensorRT 10.3.0, fp16 engine, CUDA graphs"."""
-        graphs = "CUDA graphs" if self._graph.wanted else "no CUDA graphs"
+        graphs = "CUDA graphs" if self._use_graph else "no CUDA graphs"
         if self.graph_fault is not None:
             graphs = "no CUDA graphs (recording failed)"
-        return f"TensorRT {self._version}, {self._precision} engine, {graphs}"
+        return f"{self._what}, {graphs}"
 
     @property
     def graph_fault(self) -> str | None:
@@ -189,16 +192,17 @@ class TrtBackend:
                 self._cuda.synchronize(self._stream)  # what was queued still uses the buffers
             raise
         self._batch = rows
+        self._loaded.ran(rows)
 
     def _set_batch(self, rows: int) -> None:
         self._graph.drop()
         if not self._loaded.context.set_input_shape(IMAGES, (rows, *self.input_shape, 3)):
-            raise DeviceError(f"TensorRT refuses a batch of {rows}: {self._last_errors()}")
+            raise DeviceError(f"TensorRT refuses a batch of {rows}: {self._loaded.last_errors()}")
 
     def _enqueue(self, rows: int) -> None:
         self._images.upload(self._cuda, rows, self._stream)
         if not self._loaded.context.execute_async_v3(self._stream):
-            raise DeviceError(f"TensorRT could not run the engine: {self._last_errors()}")
+            raise DeviceError(f"TensorRT could not run the engine: {self._loaded.last_errors()}")
         self._scores.download(self._cuda, rows, self._stream)
 
     def _tensor(
@@ -210,7 +214,9 @@ class TrtBackend:
         context = self._loaded.context
         for name, tensor in ((IMAGES, self._images), (SCORES, self._scores)):
             if not context.set_tensor_address(name, tensor.device_address):
-                raise DeviceError(f"TensorRT refuses a buffer for {name}: {self._last_errors()}")
+                raise DeviceError(
+                    f"TensorRT refuses a buffer for {name}: {self._loaded.last_errors()}"
+                )
 
     def _memory_mib(self, engine: api.ICudaEngine) -> float | None:
         activations: int | None = api.optional(engine, "device_memory_size_v2")
@@ -219,9 +225,6 @@ class TrtBackend:
         if activations is None:
             return None
         return (activations + self._images.host.nbytes + self._scores.host.nbytes) / (1 << 20)
-
-    def _last_errors(self) -> str:
-        return last_errors(self._loaded.logger)
 
     def _check_images(self, images: npt.NDArray[np.uint8]) -> None:
         if images.dtype != np.uint8 or images.shape[1:] != (*self.input_shape, 3):
@@ -243,27 +246,3 @@ def _give_back(cuda: CudaRuntime, held: ExitStack) -> None:
         with suppress(CdulEdgeError):
             thread.enter_context(cuda.current())
         held.close()
-
-
-def _load(trt: LeanTensorRT, cuda: CudaRuntime, stamped: StampedEngine) -> _Loaded:
-    plan = stamped.read(gpu_platform(trt, cuda))
-    logger = collect_messages(trt)
-    with starting(logger):
-        runtime = trt.Runtime(logger)
-    # An engine that other versions may load carries code for the host; `read` has just made sure
-    # that it is the file which was built.
-    runtime.engine_host_code_allowed = stamped.stamp.version_compatible
-    engine = runtime.deserialize_cuda_engine(plan)
-    del plan  # a Jetson's GPU takes its memory from the same pool
-    context = engine.create_execution_context() if engine is not None else None
-    if engine is None or context is None:
-        raise DeviceError(_explain_refusal(stamped, cuda, last_errors(logger)))
-    return _Loaded(logger, runtime, engine, context)
-
-
-def _explain_refusal(engine: StampedEngine, cuda: CudaRuntime, reason: str) -> str:
-    free, total = cuda.memory_mib()
-    return (
-        f"TensorRT cannot load {engine.path} ({reason}; {free:.0f} of {total:.0f} MiB are free on "
-        "the GPU): build again here with `cdul-edge build --force`, or end other programs"
-    )

@@ -192,8 +192,12 @@ class StampedEngine:
             )
 
 
-def list_engines(bundle: Path, precision: Precision) -> list[StampedEngine]:
+def list_engines(
+    bundle: Path, precision: Precision, flavor: Flavor | None = None
+) -> list[StampedEngine]:
     """Every engine of that precision in the bundle, for whatever machine, sorted by name.
+
+    None is both flavors.
 
     A damaged stamp counts as no engine, as it does not say what the engine is; `damaged_stamps`
     names those.
@@ -201,7 +205,9 @@ def list_engines(bundle: Path, precision: Precision) -> list[StampedEngine]:
     return [
         StampedEngine(path.with_suffix(".engine"), stamp)
         for path, stamp in _read_stamps(bundle)
-        if isinstance(stamp, EngineStamp) and stamp.precision is precision
+        if isinstance(stamp, EngineStamp)
+        and stamp.precision is precision
+        and flavor in (None, stamp.flavor)
     ]
 
 

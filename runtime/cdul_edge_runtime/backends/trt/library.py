@@ -70,6 +70,8 @@ class RtxTensorRT(TensorRT, Protocol):
     """The module `tensorrt_rtx`."""
 
     ComputeCapability: api.RtxComputeCapability
+    CudaGraphStrategy: api.RtxCudaGraphStrategy
+    DynamicShapesKernelSpecializationStrategy: api.RtxDynamicShapesKernelSpecializationStrategy
 
 
 class Messages(api.ILogger, Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from cdul_edge_runtime.choices import Flavor
@@ -44,6 +45,13 @@ def describe_gpu(platform: GpuPlatform) -> str:
         f"{platform.gpu} (compute capability {platform.compute_capability}, "
         f"{platform.multiprocessors} multiprocessors)"
     )
+
+
+def gpu_slug(platform: GpuPlatform) -> str:
+    """For file names, such as "orin-sm87-16mp" of 16 multiprocessors."""
+    slug = re.sub(r"[^a-z0-9]+", "-", platform.gpu.lower()).strip("-")
+    capability = platform.compute_capability.replace(".", "")
+    return f"{slug}-sm{capability}-{platform.multiprocessors}mp"
 
 
 def describe_capabilities(capabilities: tuple[str, ...], *, newer_gpus: bool) -> str:

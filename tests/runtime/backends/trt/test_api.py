@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from cdul_edge_runtime.backends.trt.api import OPTIONAL
-from tests.fakes import fake_tensorrt
+from tests.fakes import fake_rtx, fake_tensorrt
 from tests.fakes.engine_machine import Machine
+from tests.fakes.fake_rtx import RtxMachine
 from tests.fakes.tensorrt_names import MODULES, RTX, declared, find_uses, sources
 
 RECORDED = {
@@ -62,7 +63,9 @@ def test_what_is_declared_is_there_in_every_version(version: str) -> None:
 def test_what_is_declared_for_rtx_alone_is_not_in_every_version() -> None:
     alone = {name.removeprefix(RTX) for name in rtx_names()}
     everywhere = set.intersection(*(names(version) for version in TENSORRT))
-    assert alone & everywhere == {name for name in declared_names() if name.startswith("TensorRT.")}
+    repeated = {name for name in declared_names() if name.startswith("TensorRT.")}
+    with_a_configuration = {"ICudaEngine.create_execution_context"}
+    assert alone & everywhere == repeated | with_a_configuration
 
 
 def test_what_is_optional_is_in_some_versions_and_not_in_all() -> None:
@@ -130,6 +133,23 @@ def test_the_fake_offers_nothing_that_the_real_version_lacks(version: str) -> No
         methods = {m for m in vars(fake) if not m.startswith("_")}
         real = recorded.get(name) or recorded[f"I{name}"]
         assert methods <= set(real), name
+
+
+def test_the_fake_of_rtx_offers_nothing_that_the_real_one_lacks() -> None:
+    recorded = RECORDED[RTX_VERSION]
+    for name, value in vars(RtxMachine.make().trt).items():
+        if isinstance(value, SimpleNamespace):
+            assert set(vars(value)) <= set(recorded[name]), name
+        else:
+            assert name.startswith("__") or name in recorded
+    for fake, real in (
+        (fake_rtx.RtxRuntime, "Runtime"),
+        (fake_rtx.RtxEngine, "ICudaEngine"),
+        (fake_rtx.RtxExecutionContext, "IExecutionContext"),
+        (fake_rtx.IRuntimeConfig, "IRuntimeConfig"),
+        (fake_rtx.IRuntimeCache, "IRuntimeCache"),
+    ):
+        assert {m for m in vars(fake) if not m.startswith("_")} <= set(recorded[real]), real
 
 
 def test_the_installed_rtx_has_every_name_and_was_recorded_rightly() -> None:

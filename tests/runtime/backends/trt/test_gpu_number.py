@@ -160,7 +160,7 @@ def test_each_gpu_gets_the_engine_that_was_built_for_it(
 ) -> None:
     for gpu in (0, 1):
         machine.at(gpu).build(bundle)
-    monkeypatch.setattr(trt_backend, "import_tensorrt", lambda **_: machine.trt)
+    monkeypatch.setattr(trt_backend, "import_tensorrt", lambda *_, **__: machine.trt)
     monkeypatch.setattr(
         trt_backend, "CudaRuntime", lambda gpu: CudaRuntime(machine.library, gpu=gpu)
     )

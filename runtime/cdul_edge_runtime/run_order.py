@@ -1,0 +1,65 @@
+"""Which file of a bundle makes sense on which device, and what comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.choices import Device
+from cdul_edge_runtime.device_choice import Auto
+from cdul_edge_runtime.errors import CdulEdgeError
+
+Pair = tuple[Device, Precision]
+
+# Which file makes sense on which device.
+RUNS: dict[Device, tuple[Precision, ...]] = {
+    "cpu": tuple(Precision),
+    "cuda": (Precision.FP32, Precision.FP16, Precision.INT8),
+    "ort-tensorrt": (Precision.FP32, Precision.FP16, Precision.INT8),
+    "tensorrt": (Precision.FP32, Precision.FP16, Precision.INT8),
+    "tensorrt-rtx": (Precision.FP32, Precision.FP16, Precision.INT8),
+}
+# FP16 is emulated there, and ONNX Runtime cannot fuse a Q/DQ file made for TensorRT: both are
+# slower than FP32. They say what the file is worth, not how fast it is.
+ACCURACY_ONLY: frozenset[Pair] = frozenset({("cpu", Precision.FP16), ("cpu", Precision.INT8)})
+# What is usually the fastest comes first; nothing is timed. TensorRT timed its kernels on this very
+# GPU, TensorRT for RTX takes them by rule and compiles them when it starts, and CUDA fuses least.
+# Only a request by name picks "ort-tensorrt", which builds engines for minutes when it starts, and
+# INT8 where it is no faster than FP16: on CUDA, and with TensorRT for RTX, whose support matrix
+# has it for weights only.
+ORDER: tuple[Pair, ...] = (
+    ("tensorrt", Precision.INT8),
+    ("tensorrt", Precision.FP16),
+    ("tensorrt", Precision.FP32),
+    ("tensorrt-rtx", Precision.FP16),
+    ("tensorrt-rtx", Precision.FP32),
+    ("cuda", Precision.FP16),
+    ("cuda", Precision.FP32),
+    ("cpu", Precision.INT8_CPU),
+    ("cpu", Precision.FP32),
+)
+FLOOR: Pair = ("cpu", Precision.FP32)  # what runs wherever ONNX Runtime does
+
+
+def candidates(device: Device | Auto, precision: Precision | Auto) -> list[Pair]:
+    """The combinations to try, in order; one where both are given."""
+    if device != "auto" and precision != "auto":
+        if precision not in RUNS[device]:
+            raise CdulEdgeError(
+                f"{precision.value} is not for device {device}: expected "
+                f"{', '.join(p.value for p in RUNS[device])}"
+            )
+        return [(device, precision)]
+    if device != "auto":
+        # Not in the order: devices that are never picked, in the order of TensorRT's own.
+        pairs = [pair for pair in ORDER if pair[0] == device]
+        return pairs or [(device, p) for d, p in ORDER if d == "tensorrt"]
+    if precision != "auto":
+        return list(_devices_for(precision))
+    return list(ORDER)
+
+
+def _devices_for(precision: Precision) -> Iterator[Pair]:
+    yield from (pair for pair in ORDER if pair[1] is precision)
+    if precision is Precision.INT8:
+        yield from (("tensorrt-rtx", precision), ("cuda", precision))
