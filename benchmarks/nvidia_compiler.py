@@ -181,8 +181,8 @@ def compile_graph(
     )
 
 
-def _make_logger(trt: Any, heard: list[tuple[int, str]]) -> object:
-    base: Any = trt.ILogger
+def _make_logger(module: Any, heard: list[tuple[int, str]]) -> object:
+    base: Any = module.ILogger
 
     class Listener(base):  # type: ignore[misc]  # the base is known at run time only
         def __init__(self) -> None:
