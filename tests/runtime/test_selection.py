@@ -110,9 +110,7 @@ def test_auto_goes_down_from_the_fastest_to_fp32_on_the_cpu(full: Path, machine:
     for pair in order:
         assert pick(full) == pair
         machine.broken[pair] = "broken here"
-    with pytest.raises(
-        CdulEdgeError, match=r"int8/fp16/fp32, tensorrt-rtx .* int8-cpu/fp32: b"
-    ):
+    with pytest.raises(CdulEdgeError, match=r"int8/fp16/fp32, tensorrt-rtx .* int8-cpu/fp32: b"):
         pick(full)
     machine.no_cuda = selection._NO_DRIVER
     (full / ENGINES / "any.json").unlink()
