@@ -196,12 +196,12 @@ class TrtBackend:
 
     def _set_batch(self, rows: int) -> None:
         self._graph.drop()
-        if not self._loaded.context.set_input_shape(IMAGES, (rows, *self.input_shape, 3)):
+        if not self._loaded.execution.set_input_shape(IMAGES, (rows, *self.input_shape, 3)):
             raise DeviceError(f"TensorRT refuses a batch of {rows}: {self._loaded.last_errors()}")
 
     def _enqueue(self, rows: int) -> None:
         self._images.upload(self._cuda, rows, self._stream)
-        if not self._loaded.context.execute_async_v3(self._stream):
+        if not self._loaded.execution.execute_async_v3(self._stream):
             raise DeviceError(f"TensorRT could not run the engine: {self._loaded.last_errors()}")
         self._scores.download(self._cuda, rows, self._stream)
 
@@ -211,7 +211,7 @@ class TrtBackend:
         return DeviceTensor.allocate(self._cuda, (self.profile.max, *shape), dtype, held)
 
     def _set_addresses(self) -> None:
-        context = self._loaded.context
+        context = self._loaded.execution
         for name, tensor in ((IMAGES, self._images), (SCORES, self._scores)):
             if not context.set_tensor_address(name, tensor.device_address):
                 raise DeviceError(

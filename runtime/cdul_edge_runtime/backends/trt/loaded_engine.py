@@ -35,7 +35,7 @@ class LoadedEngine:
     logger: Messages
     runtime: api.Runtime
     engine: api.ICudaEngine
-    context: api.IExecutionContext
+    execution: api.IExecutionContext
     rtx: RtxContext | None
     _sizes: set[int] = field(default_factory=set)
 
@@ -51,7 +51,7 @@ class LoadedEngine:
 
     def drop(self) -> None:
         """Let go from the last to the first; TensorRT frees what nothing refers to."""
-        del self.context
+        del self.execution
         if self.rtx is not None:
             self.rtx.drop()
         del self.rtx, self.engine, self.runtime, self.logger
@@ -83,7 +83,7 @@ def load_engine(
         file = kernel_file(stamped, platform)
         rtx_trt, rtx_engine = cast(RtxTensorRT, trt), cast(api.RtxICudaEngine, engine)
         rtx = create_context(rtx_trt, rtx_engine, file, use_graph=use_graph)
-        context = rtx.context if rtx is not None else None
+        context = rtx.execution if rtx is not None else None
     else:
         rtx = None
         context = engine.create_execution_context() if engine is not None else None

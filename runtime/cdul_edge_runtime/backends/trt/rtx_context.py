@@ -27,7 +27,7 @@ from cdul_edge_runtime.backends.trt.library import RtxTensorRT
 class RtxContext:
     """A context and what must live as long; `drop` lets go from the last to the first."""
 
-    context: api.IExecutionContext
+    execution: api.IExecutionContext
     config: api.RtxIRuntimeConfig
     cache: api.RtxIRuntimeCache | None
     file: KernelFile
@@ -40,7 +40,7 @@ class RtxContext:
 
     def drop(self) -> None:
         """Let go; TensorRT frees what nothing refers to."""
-        del self.context, self.config, self.cache
+        del self.execution, self.config, self.cache
 
 
 def create_context(
