@@ -45,7 +45,7 @@ docs: $(VENV)/.docs  ## the documentation and API reference, into build/docs; of
 	  || { echo "the pages above fetch from the network" >&2; exit 1; }
 
 # The extras to install in fresh environments: `make release-check EXTRAS="none cpu"`.
-EXTRAS ?= train none cpu calibrate gpu trt
+EXTRAS ?= train none cpu calibrate gpu rtx trt
 release-check: $(VENV)/.release  ## build, install, and try the packages as a user would get them
 	$(BIN)/python scripts/release_check.py --extras $(EXTRAS)
 

@@ -25,7 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SMOKE = ROOT / "scripts" / "release_smoke.py"
 # `train` goes first: the others are tried on the bundle that it makes.
-EXTRAS = ("train", "none", "cpu", "calibrate", "gpu", "trt")
+# `trt` was never tried where this was written: its libraries come from pypi.nvidia.com.
+EXTRAS = ("train", "none", "cpu", "calibrate", "gpu", "rtx", "trt")
 
 # SPDX names first, then what older packages call the same; what is not here needs a decision.
 ALLOWED = {
@@ -36,7 +37,8 @@ ALLOWED = {
     *("Apache Software License", "Apache License 2.0", "Python Software Foundation License"),
     *("Mozilla Public License 2.0 (MPL 2.0)", "The Unlicense (Unlicense)"),
 }
-# NVIDIA's libraries may be installed and used, and are not part of what we ship.
+# NVIDIA's libraries have NVIDIA's licenses: who wants them installs them with an extra and may use
+# them by those terms. They are not part of what we ship, and each check names them.
 PROPRIETARY = re.compile(r"(nvidia|cuda|tensorrt)[-_]?.*", re.IGNORECASE)
 # Folders in which machines keep users' and builders' files.
 MACHINE = re.compile(rb"(?:/home/|/Users/|/root/|[A-Z]:\\Users\\)[\w.-]+")
@@ -132,12 +134,12 @@ def check_extra(extra: str, wheel: Path, work: Path, *, keep: bool) -> None:
         make_bundle(env.python, work / "bundle")
     else:
         smoke(env.python, extra, work / "bundle")
-    count = check_licenses(env, work / f"licenses-{extra}.json")
+    licenses = check_licenses(env, work / f"licenses-{extra}.json")
     write_sbom(env, work / f"sbom-{extra}.json")
     size = sum(
         p.stat().st_size for p in env.folder.rglob("*") if p.is_file() and not p.is_symlink()
     )
-    say(extra, f"works; {count} packages with allowed licenses, {size / 2**20:,.0f} MiB")
+    say(extra, f"works; {licenses}, {size / 2**20:,.0f} MiB")
     if not keep:
         env.remove()
 
@@ -166,8 +168,8 @@ def smoke(python: Path, extra: str, bundle: Path) -> None:
     run(python, "-I", SMOKE, extra, bundle, cwd=place)
 
 
-def check_licenses(env: Environment, report: Path) -> int:
-    """Hold every installed package to the allow list; returns how many there are."""
+def check_licenses(env: Environment, report: Path) -> str:
+    """Hold every installed package to the allow list; returns what is there, in words."""
     listed = run(
         *(sys.executable, "-m", "piplicenses", "--python", env.python, "--from=mixed"),
         *("--format=json", "--ignore-packages", "cdul-edge"),
@@ -177,7 +179,14 @@ def check_licenses(env: Environment, report: Path) -> int:
     refused = [f"{p['Name']} ({p['License']})" for p in packages if not is_allowed(p)]
     if refused:
         raise ReleaseError(f"licenses that nobody has allowed: {', '.join(refused)}")
-    return len(packages)
+    return summarize_licenses(packages)
+
+
+def summarize_licenses(packages: list[dict[str, str]]) -> str:
+    """How many packages there are, and which of them have NVIDIA's license and no open one."""
+    names = sorted(p["Name"] for p in packages if PROPRIETARY.fullmatch(p["Name"]))
+    closed = f", and under NVIDIA's licenses: {', '.join(names)}" if names else ""
+    return f"{len(packages) - len(names)} packages with allowed licenses{closed}"
 
 
 def is_allowed(package: dict[str, str]) -> bool:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +64,29 @@ def try_gpu(bundle: Path) -> None:
     command("predict", bundle, write_picture(), "--out", "predictions.jsonl")
 
 
+def try_rtx(bundle: Path) -> None:
+    """Engines are built without a GPU, and without torch, onnx, and ONNX Runtime.
+
+    Where there is no GPU, running one is refused in a line; where there is one, that is `verify`'s.
+    """
+    assert not [name for name in ("torch", "onnx", "onnxruntime") if find_spec(name)]
+    copied = Path(shutil.copytree(bundle, "bundle"))
+    command("build", copied, "--precision", "fp32", "--for", "sm86")
+    (engine,) = (copied / "engines").glob("*.engine")
+    assert engine.name.endswith("-sm86.engine"), engine
+    command("doctor")
+    command("info", copied)
+    if not nvidia_driver_there():
+        said = "nothing: it ran without a GPU"
+        try:
+            Classifier.load(copied, device="tensorrt-rtx")
+        except CdulEdgeError as error:
+            said = str(error)
+        assert "no NVIDIA driver answers" in said, said
+
+
 def try_trt(bundle: Path) -> None:
-    """TensorRT's binding loads and has every name that the backend calls."""
+    """TensorRT's binding loads and has every name that the backend calls; never tried so far."""
     tensorrt = import_module("tensorrt")
     for name in ("Builder", "Runtime", "OnnxParser", "NetworkDefinitionCreationFlag"):
         assert hasattr(tensorrt, name), name
@@ -143,6 +165,7 @@ TRIALS: dict[str, Callable[[Path], None]] = {
     "none": try_none,
     "cpu": try_cpu,
     "gpu": try_gpu,
+    "rtx": try_rtx,
     "trt": try_trt,
     "calibrate": try_calibrate,
     "train": try_train,

@@ -97,3 +97,14 @@ def test_every_part_of_one_choice_of_licenses_must_be_allowed(
     name: str, license_: str, allowed: bool
 ) -> None:
     assert release_check.is_allowed({"Name": name, "License": license_}) is allowed
+
+
+def test_what_has_nvidias_license_is_named() -> None:
+    packages = [
+        {"Name": "tensorrt_rtx_cu13", "License": "Proprietary"},
+        {"Name": "numpy", "License": "BSD-3-Clause"},
+    ]
+    assert release_check.summarize_licenses(packages) == (
+        "1 packages with allowed licenses, and under NVIDIA's licenses: tensorrt_rtx_cu13"
+    )
+    assert "NVIDIA" not in release_check.summarize_licenses(packages[1:])
