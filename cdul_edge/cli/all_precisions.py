@@ -54,7 +54,10 @@ def calibrate_and_build(
     except CdulEdgeError as refused:  # what holds the budget is built all the same
         faults.append(str(refused))
     if obstacle is None:
-        say_engines(build(BuildRequest(bundle.folder), console), message_console())
+        try:
+            say_engines(build(BuildRequest(bundle.folder), console), message_console())
+        except CdulEdgeError as refused:
+            faults.append(str(refused))
     else:
         faults.append(
             f"no engine was built: {obstacle}; {bundle.folder} is complete without: on the device "
