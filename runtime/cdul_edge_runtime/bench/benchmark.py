@@ -29,7 +29,7 @@ FORMAT = 1
 FRAME = (1280, 720)  # width and height of the picture that the end-to-end latency starts from
 VERSIONS = (
     *("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt_lean"),
-    *("tensorrt-rtx", "tensorrt-rtx-cu12", "tensorrt-rtx-cu13"),
+    *("tensorrt-cu12", "tensorrt-cu13", "tensorrt-rtx", "tensorrt-rtx-cu12", "tensorrt-rtx-cu13"),
 )
 
 Inputs = npt.NDArray[np.uint8]

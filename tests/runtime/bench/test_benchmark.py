@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from time import sleep
 
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge_runtime.bench.benchmark import BenchRequest, Effort, bench, measure_speed
+from cdul_edge_runtime.bench.benchmark import (
+    VERSIONS,
+    BenchRequest,
+    Effort,
+    bench,
+    measure_speed,
+)
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.classifier import Classifier
 
@@ -61,3 +68,10 @@ def test_the_report_has_a_row_a_number_of_threads_and_is_plain_json(bundle: Path
     assert len(content["unavailable"]) == 3
     assert content["effort"] == {"repeats": 2, "warm_up": 1, "budget_s": 0.1}
     assert {"machine", "versions", "power"} <= set(content)
+
+
+def test_a_report_names_the_version_of_every_extra_that_runs_a_bundle() -> None:
+    project = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+    for extra in ("cpu", "gpu", "trt", "rtx"):
+        (package,) = re.findall(rf'^{extra} = \["([\w-]+)[^"]*"\]$', project, re.MULTILINE)
+        assert package in VERSIONS
