@@ -79,9 +79,8 @@ def choose_target(
         raise type(fault)(f"{fault}; or, for GPUs of PCs and without one: {error}") from error
     except CdulEdgeError as error:
         raise CdulEdgeError(f"{fault}; {error}") from error
-    if isinstance(fault, MissingExtraError):
-        return target
-    return replace(target, notes=(f"TensorRT is left out: {fault}", *target.notes))
+    note = f"engines for RTX GPUs, and no others: {fault}"
+    return replace(target, notes=(note, *target.notes))
 
 
 def tensorrt_target(trt: TensorRT, cuda: CudaRuntime) -> EngineTarget:
