@@ -48,6 +48,8 @@ def check(request: CheckRequest, machine: CheckedMachine | None = None) -> int:
             if not results[-1].finished:
                 _say(*(f"      | {line}" for line in results[-1].log_tail[-5:]))
     finally:
+        order = [step.name for step in steps]
+        results.sort(key=lambda result: order.index(result.benchmark))
         print(draw_table(plan, results, setting), end="")
     passed = all(result.status == "passed" for result in results)
     return 0 if passed and not plan.left else 1

@@ -1,6 +1,6 @@
-"""Step (f): memory stays flat over 2,000 batches of labeling, training, and classifying.
+"""Step (f): memory stays flat over 2,000 batches of labeling and training.
 
-ONNX Runtime's CUDA and TensorRT's engines are watched in their own steps.
+Classifiers on ONNX Runtime's CUDA and TensorRT's engines are watched in their own steps.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ def run(context: Context) -> Outcome:
     parts: dict[str, Part] = {
         "labeling": partial(_watch_encoder, context),
         "training": partial(_watch_training, context),
-        "classifier on the CPU": partial(_watch_classifier, context),
     }
+    if context.device == "cpu":  # a GPU's minutes are not spent on this
+        parts["classifier on the CPU"] = partial(_watch_classifier, context)
     return run_parts(context, parts)
 
 
@@ -134,9 +135,9 @@ def _write_noise(folder: Path, count: int) -> tuple[str, ...]:
 
 STEP = Step(
     name="memory",
-    title="memory stays flat over 2,000 batches of labeling, training, and classifying",
+    title="memory stays flat over 2,000 batches of labeling and training",
     needs=anywhere,
-    seconds=60,
-    quick_seconds=30,
+    seconds=40,
+    quick_seconds=20,
     run=run,
 )

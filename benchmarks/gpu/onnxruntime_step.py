@@ -128,7 +128,7 @@ STEP = Step(
     name="onnxruntime",
     title="ONNX Runtime on this device: parity, IOBinding, latency, memory",
     needs=needs,
-    seconds=60,
-    quick_seconds=25,
+    seconds=45,
+    quick_seconds=15,
     run=run,
 )

@@ -99,7 +99,7 @@ STEP = Step(
     name="tensorrt",
     title="TensorRT and TensorRT for RTX: build, verify, latency, memory",
     needs=needs,
-    seconds=80,
-    quick_seconds=25,
+    seconds=65,
+    quick_seconds=15,
     run=run,
 )

@@ -125,7 +125,7 @@ STEP = Step(
     name="tests",
     title="every test that needs a GPU (`pytest -m gpu`)",
     needs=needs,
-    seconds=80,
-    quick_seconds=20,
+    seconds=85,
+    quick_seconds=15,
     run=run,
 )
