@@ -27,6 +27,7 @@ _LISTED = "give the number of a GPU that `nvidia-smi` lists"
 # What CUDA says through ONNX Runtime, among C++ names and paths, and what to do about it.
 _SAYINGS = (
     (r"Invalid device ID: [^.]*", _LISTED),
+    (r"Invalid device id\. [^)]*\)", _LISTED),
     (r"CUDA failure 101: [^;]*", _LISTED),
     (
         r"CUDA failure 35: [^;]*",

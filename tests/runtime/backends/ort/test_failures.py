@@ -87,6 +87,11 @@ def test_without_a_driver_nobody_is_sent_for_a_library(monkeypatch: pytest.Monke
             "give the number of a GPU",
         ),
         (
+            "Invalid device id. Device id should be less than total number of devices (1)",
+            "should be less than total number of devices (1)",
+            "give the number of a GPU",
+        ),
+        (
             "CUDA failure 101: invalid device ordinal ; GPU=0 ; hostname=vm",
             "CUDA failure 101: invalid device ordinal",
             "give the number of a GPU",
