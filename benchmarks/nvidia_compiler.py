@@ -18,6 +18,7 @@ from typing import Any, Literal, SupportsInt
 Stage = Literal["parser", "builder"]
 
 GPU = "8.6"  # Ampere, the oldest that TensorRT for RTX builds for unless it is told otherwise
+_TURING = "7.5"
 _WARNING, _ERROR = 2, 1
 _BYTES = {"Float": 4, "Half": 2, "BFloat16": 2, "Int8": 1, "UInt8": 1, "Bool": 1, "Int64": 8}
 # The log ends messages with the driver that is missing here, which says nothing of the graph.
@@ -165,6 +166,8 @@ def compile_graph(
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         errors = [text for severity, text in heard if severity <= _ERROR]
+        if _TURING in gpus:
+            _forget_turing(trt, logger)
         return _refused("builder", errors[-1] if errors else "no reason", "", heard, started)
     weights = [re.search(r"Total Weights Memory: (\d+)", text) for _, text in heard]
     return Compiled(
@@ -179,6 +182,21 @@ def compile_graph(
         network.num_layers,
         dict(found for _, text in heard for found in _PARSED.findall(text)),
     )
+
+
+def _forget_turing(trt: Any, logger: object) -> None:
+    """After a build for Turing that failed, 1.7.1 makes the next engine within Turing's limits too.
+
+    So that it is not the next one that counts, this builds an engine that does nothing.
+    """
+    builder = trt.Builder(logger)
+    network = builder.create_network(0)
+    copied = network.add_identity(network.add_input("nothing", trt.DataType.FLOAT, (1,)))
+    network.mark_output(copied.get_output(0))
+    config = builder.create_builder_config()
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(trt.ComputeCapability.SM86, 0)
+    builder.build_serialized_network(network, config)
 
 
 def _make_logger(module: Any, heard: list[tuple[int, str]]) -> object:
