@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import cast
 
 from cdul_edge_runtime.backends.trt import api as api
 from cdul_edge_runtime.backends.trt.library import RtxTensorRT
@@ -120,6 +121,23 @@ def set_gpus(trt: RtxTensorRT, config: api.RtxIBuilderConfig, gpus: GpuSet) -> N
         member = trt.ComputeCapability.__members__[_sm(capability).upper()]
         if not config.set_compute_capability(member, index):
             raise CdulEdgeError(f"TensorRT for RTX refuses compute capability {capability}")
+
+
+def forget_turing(
+    trt: RtxTensorRT,
+    builder: api.Builder,
+    network: api.INetworkDefinition,
+    config: api.IBuilderConfig,
+    gpus: GpuSet,
+) -> None:
+    """After a build that failed: 1.7.1 holds the next one to Turing's limits, whatever its GPUs.
+
+    An INT8 engine for Ampere would then run no convolution in INT8. So the next is one that is
+    thrown away.
+    """
+    if TURING in gpus.capabilities:
+        set_gpus(trt, cast(api.RtxIBuilderConfig, config), GpuSet(("8.6",)))
+        builder.build_serialized_network(network, config)
 
 
 def _parse(name: str, known: tuple[str, ...], version: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
 
-from cdul_edge_export.compute_capabilities import set_gpus
+from cdul_edge_export.compute_capabilities import forget_turing, set_gpus
 from cdul_edge_export.engine_config import (
     PRECISIONS,
     BuildSettings,
@@ -198,7 +198,10 @@ def _build_plan(
     monitor = attach_stop(trt, config, stop)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise DeviceError(explain_failure(settings, target, messages))
+        failure = explain_failure(settings, target, messages)
+        if target.gpus is not None:
+            forget_turing(rtx, builder, network, config, target.gpus)
+        raise DeviceError(failure)
     if cache is not None:
         keep_cache(config, cache_path)
     del cache, monitor, parser  # they had to live until here
