@@ -12,6 +12,7 @@ from benchmarks.tables.gpu import draw_gpu
 from benchmarks.tables.markdown import ROOT
 from benchmarks.tables.photographs import draw_main
 from benchmarks.tables.readme_page import draw_summary
+from benchmarks.tables.tensorrt import draw_tensorrt
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
@@ -37,6 +38,7 @@ PAGES = (
     Page(ROOT / "README.md", draw_summary),
     Page(ROOT / "docs" / "reproduce.md", lambda: f"{draw_main()}\n{draw_gpu()}"),
     Page(ROOT / "docs" / "networks.md", draw_edge),
+    Page(ROOT / "docs" / "precision.md", draw_tensorrt),
 )
 
 
