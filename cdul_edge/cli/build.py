@@ -55,7 +55,7 @@ ForOption = Annotated[
         "--for",
         help="Build for these GPUs, with rtx: compute capabilities such as sm86,sm89, or all for "
         "every one from Ampere on.",
-        show_default="the GPU of this machine; without one, all",
+        show_default="the GPUs of this machine; without one, all",
     ),
 ]
 BatchMinOption = Annotated[int, typer.Option(help="Smallest batch that the engine accepts.", min=1)]

@@ -32,7 +32,7 @@ class BuildRequest:
         flavor: TensorRT, for the GPU that is here; TensorRT for RTX, which needs none; "auto" is
             the first that can be used.
         for_gpus: compute capabilities such as "sm86" or "8.6", for TensorRT for RTX; empty is the
-            GPU that is here, and without one "all": every GPU from Ampere on.
+            GPUs that are here, and without one "all": every GPU from Ampere on.
         profile: the batch sizes that the engines take.
         workspace_mib: most device memory that one layer may use while it runs.
         version_compatible: let newer TensorRT versions load them; may be slower. Not with RTX.

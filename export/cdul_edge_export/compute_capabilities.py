@@ -72,18 +72,24 @@ def every_gpu(trt: RtxTensorRT) -> GpuSet:
     return GpuSet(tuple(one for one in known_capabilities(trt) if one != TURING), newer_gpus=True)
 
 
-def this_gpu(trt: RtxTensorRT, platform: GpuPlatform) -> GpuSet:
-    """The GPU that is here.
+def these_gpus(trt: RtxTensorRT, capabilities: tuple[str, ...], platform: GpuPlatform) -> GpuSet:
+    """The GPUs that are here, as far as they are supported.
+
+    Args:
+        trt: the installed module.
+        capabilities: of every GPU.
+        platform: the first of them, for the error.
 
     Raises:
-        CdulEdgeError: TensorRT for RTX does not support it.
+        CdulEdgeError: TensorRT for RTX supports none of them.
     """
-    if platform.compute_capability not in known_capabilities(trt):
+    found = set(capabilities) & set(known_capabilities(trt))
+    if not found:
         raise CdulEdgeError(
             f"TensorRT for RTX {trt.__version__} does not support {describe_gpu(platform)}: use "
             "--flavor tensorrt, or name other GPUs with --for"
         )
-    return GpuSet((platform.compute_capability,))
+    return GpuSet(tuple(sorted(found, key=version_numbers)))
 
 
 def parse_gpus(trt: RtxTensorRT, names: tuple[str, ...]) -> GpuSet:

@@ -87,7 +87,8 @@ def parse_onnx(parser: api.OnnxParser, model: Path) -> None:
     Raises:
         CdulEdgeError: the parser refuses the file; every error is named with its node.
     """
-    if parser.parse_from_file(str(model)):
+    # not by its name, which may hold what TensorRT takes for no text
+    if parser.parse(model.read_bytes()):
         return
     faults = [_describe(parser.get_error(index)) for index in range(parser.num_errors)]
     raise CdulEdgeError(
@@ -136,6 +137,8 @@ def _describe(error: api.ParserError) -> str:
     name = api.optional(error, "node_name")
     operator = api.optional(error, "node_operator")
     node = f"node {error.node()}"
+    if error.node() < 0:  # the file as a whole
+        return f"{shorten(error.desc())} [{error.code()}]"
     if name is not None and operator is not None:  # from 10
         node = f"{operator()} {name()!r} ({node})"
     return f"{node}: {shorten(error.desc())} [{error.code()}]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass, replace
 
-from cdul_edge_export.compute_capabilities import GpuSet, every_gpu, parse_gpus, this_gpu
+from cdul_edge_export.compute_capabilities import GpuSet, every_gpu, parse_gpus, these_gpus
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.library import (
     RtxTensorRT,
@@ -47,7 +47,7 @@ def choose_target(
     """Find out what engines can be built here.
 
     TensorRT builds for the GPU that is here. TensorRT for RTX needs none: it builds for GPUs that
-    are named, for the one that is here, or else for all that it supports.
+    are named, for those that are here, or else for all that it supports.
 
     Args:
         flavor: "auto" is TensorRT where it and a GPU are there, and TensorRT for RTX otherwise.
@@ -91,7 +91,7 @@ def tensorrt_target(trt: TensorRT, cuda: CudaRuntime) -> EngineTarget:
 def rtx_target(
     trt: RtxTensorRT, for_gpus: tuple[str, ...], cuda: CudaRuntime | None
 ) -> EngineTarget:
-    """TensorRT for RTX, for the GPUs that are named, for the one that is here, or for all.
+    """TensorRT for RTX, for the GPUs that are named, for those that are here, or for all.
 
     Raises:
         CdulEdgeError: it does not build for one of them.
@@ -105,7 +105,7 @@ def rtx_target(
     elif cuda is None:
         gpus = every_gpu(trt)
     else:
-        gpus = this_gpu(trt, here)
+        gpus = these_gpus(trt, cuda.compute_capabilities(), here)
     notes: tuple[str, ...] = ()
     if cuda is not None and not gpus.hold(here.compute_capability):
         notes = (f"this machine's {describe_gpu(here)} will not run what is built for {gpus}",)

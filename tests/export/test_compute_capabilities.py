@@ -12,7 +12,7 @@ from cdul_edge_export.compute_capabilities import (
     every_gpu,
     known_capabilities,
     parse_gpus,
-    this_gpu,
+    these_gpus,
 )
 from cdul_edge_runtime.backends.trt.platform import GpuPlatform
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -93,7 +93,8 @@ def test_a_gpu_that_a_newer_module_supports_is_no_longer_refused() -> None:
 
 def test_the_gpu_that_is_here_is_built_for_where_it_is_supported() -> None:
     here = GpuPlatform("1.7.1.116", "NVIDIA GeForce RTX 4090", "8.9", 128, "x86_64", "rtx")
-    assert this_gpu(RTX, here) == GpuSet(("8.9",))
+    assert these_gpus(RTX, ("8.9",), here) == GpuSet(("8.9",))
+    assert these_gpus(RTX, ("12.0", "9.0", "8.9", "12.0"), here) == GpuSet(("8.9", "12.0"))
     hopper = GpuPlatform("1.7.1.116", "NVIDIA H100", "9.0", 132, "x86_64", "rtx")
     with pytest.raises(CdulEdgeError, match=r"does not support NVIDIA H100 .*--flavor tensorrt"):
-        this_gpu(RTX, hopper)
+        these_gpus(RTX, ("9.0",), hopper)

@@ -56,7 +56,7 @@ def test_precision_comes_from_the_graph_and_only_8_needs_flags(
     typed_flags = set() if precision is Precision.FP32 else {"TF32"}
     assert built["flags"] == (allowed_in_8 if version.startswith("8") else typed_flags)
     assert built["typed"] is engine.stamp.strongly_typed is not version.startswith("8")
-    assert built["model"] == precision.file_name
+    assert built["model"] == precision.value
     assert built["workspace"] == 5 << 20
     assert built["profile"] == [[1, 8, 8, 3], [4, 8, 8, 3], [8, 8, 8, 3]]
     assert engine.path.name == f"{precision.value}-orin-sm87-16mp-trt{version}.engine"

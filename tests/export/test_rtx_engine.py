@@ -20,7 +20,7 @@ import pytest
 
 from cdul_edge_export import BuildRequest, engine
 from cdul_edge_export import build as build_bundle
-from cdul_edge_export.compute_capabilities import known_capabilities
+from cdul_edge_export.compute_capabilities import GpuSet, known_capabilities
 from cdul_edge_export.engine import build_engine, build_engines
 from cdul_edge_export.engine_config import BuildSettings
 from cdul_edge_export.engine_target import EngineTarget, rtx_target
@@ -208,6 +208,31 @@ def test_a_graph_that_the_parser_refuses_is_one_line_with_its_node(
     assert "cudaError" not in text
     assert "\n" not in text
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_that_is_no_onnx_is_refused_with_the_parsers_words(
+    conv_bundle: Bundle, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = conv_bundle.model_path(Precision.FP16)
+    path.write_bytes(b"no graph")
+    record = conv_bundle.record(Precision.FP16)
+    replace(record, sha256=sha256(b"no graph").hexdigest()).write(conv_bundle.folder)
+    with pytest.raises(CdulEdgeError, match=r"cannot read .*model\.fp16\.onnx \(") as raised:
+        build(Bundle.load(conv_bundle.folder), "sm89")
+    assert "node -1" not in str(raised.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_bundle_whose_name_is_no_text_is_built(conv_bundle: Bundle) -> None:
+    strange = conv_bundle.folder.with_name(os.fsdecode(b"b\xff n"))
+    conv_bundle.folder.rename(strange)
+    assert build(Bundle.load(strange), "sm89").path.parent == strange / "engines"
+
+
+def test_several_gpus_get_one_engine(conv_bundle: Bundle) -> None:
+    gpus = (("NVIDIA RTX A4000", (8, 6)), ("NVIDIA H100", (9, 0)))
+    cuda = CudaRuntime(FakeLibcudart("NVIDIA GeForce RTX 4090", (8, 9), others=gpus))
+    assert target(cuda=cuda).gpus == GpuSet(("8.6", "8.9"))
 
 
 def test_an_interruption_ends_the_build_at_once_and_leaves_its_log(

@@ -12,7 +12,6 @@ import gc
 import json
 import weakref
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -176,19 +175,19 @@ class Builder:
                 "workspace": config.workspace,
                 "level": getattr(config, "builder_optimization_level", None),
                 "hardware": getattr(config, "hardware_compatibility_level", None),
-                "model": parser.model.name,
+                "model": parser.model,
                 **plan,
             }
         )
         return json.dumps(plan).encode()
 
-    def _fault(self, typed: bool, flags: set[str], model: Path) -> str:
+    def _fault(self, typed: bool, flags: set[str], model: str) -> str:
         allowed = {"FP16", "INT8"} & flags
         if typed and allowed:
             return "Strongly typed networks take no precision flags"
-        if not typed and "int8" in model.name and "INT8" not in flags:
+        if not typed and model == "int8" and "INT8" not in flags:
             return "Q/DQ layers need the INT8 flag"
-        if not typed and "fp16" in model.name and "FP16" not in flags:
+        if not typed and model == "fp16" and "FP16" not in flags:
             return "a Half tensor needs the FP16 flag"
         return ""
 
@@ -253,15 +252,16 @@ class OptimizationProfile:
 class OnnxParser:
     def __init__(self, world: World, network: Any, logger: Any) -> None:
         self.world, self.logger = world, check_logger(logger)
-        self.model: Path | None = None
+        self.model = ""
         network.parser = weakref.ref(self)
         self.num_errors = len(world.parser_faults)
 
-    def parse_from_file(self, path: str) -> bool:
-        assert Path(path).is_file()
+    def parse(self, model: bytes) -> bool:
+        assert isinstance(model, bytes)
         if self.world.parser_faults:
             return False
-        self.model = Path(path)
+        # `add_precision` writes the name alone; the tiny bundle's own graph is FP32
+        self.model = model.decode() if model in (b"fp16", b"int8") else "fp32"
         return True
 
     def get_error(self, index: int) -> Any:

@@ -123,11 +123,16 @@ class CudaRuntime:
 
     def compute_capability(self) -> str:
         """Such as "8.7"."""
-        return f"{self._attribute(_CAPABILITY_MAJOR)}.{self._attribute(_CAPABILITY_MINOR)}"
+        return self._capability(self.gpu)
+
+    def compute_capabilities(self) -> tuple[str, ...]:
+        """Of every GPU, in their order."""
+        count = self._integer("cudaGetDeviceCount")
+        return tuple(self._capability(gpu) for gpu in range(count))
 
     def multiprocessors(self) -> int:
         """How many there are: what the modules that share a name differ in, such as all Orin."""
-        return self._attribute(_MULTIPROCESSORS)
+        return self._attribute(_MULTIPROCESSORS, self.gpu)
 
     def memory_mib(self) -> tuple[float, float]:
         """(free, total) memory of the device, in MiB; a Jetson shares it with the host."""
@@ -214,8 +219,12 @@ class CudaRuntime:
         self._call(name, ctypes.byref(value), *arguments)
         return value.value
 
-    def _attribute(self, attribute: int) -> int:
-        return self._integer("cudaDeviceGetAttribute", attribute, self.gpu)
+    def _capability(self, gpu: int) -> str:
+        major = self._attribute(_CAPABILITY_MAJOR, gpu)
+        return f"{major}.{self._attribute(_CAPABILITY_MINOR, gpu)}"
+
+    def _attribute(self, attribute: int, gpu: int) -> int:
+        return self._integer("cudaDeviceGetAttribute", attribute, gpu)
 
     def _handle(self, name: str, *arguments: int) -> int:
         value = ctypes.c_void_p()
