@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from benchmarks.tables.builds import draw_all_builds
 from benchmarks.tables.costs import draw_costs
 from benchmarks.tables.expected import draw_expected
 from benchmarks.tables.gpu import draw_gpu
@@ -28,7 +29,7 @@ def draw_page() -> str:
     """The whole of benchmarks/README.md."""
     labels = (draw_real(), draw_expected(), draw_sampling(), draw_grids(), draw_demo())
     learned = (*draw_study(), draw_observed_gain(), *draw_published())
-    costs = (*draw_costs(), draw_gpu())
+    costs = (*draw_costs(), draw_all_builds(), draw_gpu())
     return "\n".join((INTRO, draw_files(), *draw_all(), *labels, *learned, *costs))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.tables.builds import draw_builds
 from benchmarks.tables.edge import draw_edge
 from benchmarks.tables.figures_page import draw_page
 from benchmarks.tables.gpu import draw_gpu
@@ -37,8 +38,8 @@ PAGES = (
     Page(ROOT / "benchmarks" / "README.md", draw_page, marked=False),
     Page(ROOT / "README.md", draw_summary),
     Page(ROOT / "docs" / "reproduce.md", lambda: f"{draw_main()}\n{draw_gpu()}"),
-    Page(ROOT / "docs" / "networks.md", draw_edge),
     Page(ROOT / "docs" / "precision.md", draw_tensorrt),
+    Page(ROOT / "docs" / "networks.md", lambda: f"{draw_edge()}\n{draw_builds()}"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 
 from benchmarks import tensorrt_build
 from benchmarks.nvidia_compiler import Kernel, Tensor
-from benchmarks.tensorrt_compiler import Fusion, count_fusion
+from benchmarks.tables import builds, markdown
+from benchmarks.tensorrt_compiler import Build, Fusion, count_fusion
 from cdul_edge_runtime.bundle.manifest import Precision
 
-BUILT = pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
+pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
+
+PRECISIONS = ("fp32", "fp16", "int8")
 
 
 def kernel(kind: str, reads: str, weights: str, writes: str, *nodes: str) -> Kernel:
@@ -52,7 +56,7 @@ def test_three_precisions_are_built_once_and_kept(
     assert "tensorrt-rtx-cu13" in content["versions"]
     builds: dict[str, dict[str, Any]] = content["figures"]["clip:demo"]["builds"]
     assert {name: (one["parsed"], one["built"]) for name, one in builds.items()} == dict.fromkeys(
-        ("fp32", "fp16", "int8"), (True, True)
+        PRECISIONS, (True, True)
     )
     # the demo's ModifiedResNet: a stem of three convolutions, six blocks of three, four shortcuts
     fusions = {name: one["fusion"] for name, one in builds.items()}
@@ -74,3 +78,33 @@ def test_a_file_that_nvidia_refuses_stands_there_with_its_message(tmp_path: Path
 def test_a_first_look_does_not_overwrite_the_figures() -> None:
     with pytest.raises(SystemExit, match="--quick needs --out"):
         tensorrt_build.main(["--quick"])
+
+
+def test_what_was_refused_stands_above_the_table_of_the_largest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (markdown, builds):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    assert builds.draw_builds() == builds.draw_all_builds() == ""
+    fusion = Fusion(9, {}, 9, 4, 3, 4, 0)
+    built = Build(("8.9",), 2_000_000, True, True, cpu_seconds=0.25, peak_mib=300.4,
+                  engine_bytes=3_000_000, layers=20, fusion=fusion)  # fmt: skip
+    found = {
+        name: {"family": "A", "parameters": size, "builds": dict.fromkeys(PRECISIONS, one)}
+        for name, size, one in (
+            ("small", 1, asdict(built)),
+            ("large", 2, asdict(built)),
+            ("larger", 3, asdict(Build(("8.9",), 1, message="no Col2Im"))),
+        )
+    }
+    (tmp_path / "tensorrt_build.json").write_text(json.dumps({"figures": found}))
+    shown = builds.draw_builds()
+    assert "3 networks, 9 files: 6 built" in shown
+    assert "8 of 8 convolutions of the int8 files" in shown
+    assert "`larger` fp32: no Col2Im" in shown
+    assert (
+        "| `large` | 2/2/2 | 3/3/3 | 0.2/0.2/0.2 | 300/300/300 | 20/20/20 | 9/9/9 | 4 | 3/3/3 |"
+        in shown
+    )
+    assert "`small` |" not in shown
+    assert "`small` |" in builds.draw_all_builds()
