@@ -240,8 +240,12 @@ def _refusal(
     hint = ""
     if device == "auto" and ("cpu", precision) in ACCURACY_ONLY:
         hint = "; device cpu runs it slowly, good for checking its accuracy"
-    if device != "auto" and any(why == _NO_DRIVER for _, _, why in passed):
+    reasons = {why for _, _, why in passed}
+    if device != "auto" and _NO_DRIVER in reasons:
         hint = f"; {NEEDS_DRIVER}"
+    elif device != "auto" and _NO_ENGINE in reasons:
+        flavor = " --flavor rtx" if device.kind == "tensorrt-rtx" else ""
+        hint = f"; build with `cdul-edge build {bundle.folder}{flavor}`"
     return f"{bundle.folder} cannot run in {wanted} on {device}: {_list(passed)}{hint}"
 
 

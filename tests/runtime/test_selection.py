@@ -194,6 +194,18 @@ def test_a_gpu_asked_for_without_a_driver_is_told_once_with_the_way_out(
     assert pick(full, device="cpu") == ("cpu", "int8-cpu")
 
 
+@pytest.mark.parametrize(
+    ("device", "command"), [("tensorrt:1", "cdul-edge build"), ("tensorrt-rtx", "--flavor rtx")]
+)
+def test_engines_asked_for_before_they_are_built_are_told_with_the_command(
+    bundle: Path, device: str, command: str
+) -> None:
+    with pytest.raises(CdulEdgeError, match="no engine was built; build with `cdul-edge") as told:
+        Classifier.load(bundle, device=device)
+    assert command in str(told.value)
+    assert str(bundle) in str(told.value).partition("build with")[2]
+
+
 @pytest.mark.parametrize("wish", ["gpu", "CPU", ""])
 def test_an_unknown_device_or_precision_is_named_with_those_that_exist(
     bundle: Path, wish: str
