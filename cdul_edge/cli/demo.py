@@ -61,6 +61,7 @@ def demo(
     with redirect_stdout(sys.stderr) if str(json) == "-" else nullcontext():
         result = run_demo(request, partial(_run_command, context.find_root().command.main))
         show_demo(result, result_console())
+    message_console().print(f"engines for NVIDIA's GPUs: cdul-edge build {out / 'bundle'}")
     if json is not None:
         write_summary(json, result.to_dict())
 

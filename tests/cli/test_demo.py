@@ -46,6 +46,7 @@ def test_the_table_is_printed_with_the_figures_of_the_report(demo: tuple[Path, s
     for name in ("global", "pseudo_labels", "student_heldout"):
         assert f"{report['map'][name]:.1f}" in printed
     assert str(out / "contact_sheet.png") in printed
+    assert printed.splitlines()[-1].endswith(f"cdul-edge build {out / 'bundle'}")
 
 
 def test_every_precision_stands_in_the_table_with_what_it_costs(demo: tuple[Path, str]) -> None:
