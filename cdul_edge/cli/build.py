@@ -77,17 +77,21 @@ WorkspaceOption = Annotated[
 VersionCompatibleOption = Annotated[
     bool,
     typer.Option(
-        "--version-compatible", help="Let newer versions of TensorRT load it. May be slower."
+        "--version-compatible",
+        help="Let newer versions of TensorRT load it. May be slower; not with rtx.",
     ),
 ]
 HardwareCompatibleOption = Annotated[
     bool,
     typer.Option(
         "--hardware-compatible",
-        help="Let other GPUs from Ampere on load it. May be slower; not for a Jetson.",
+        help="Let other GPUs from Ampere on load it. May be slower; not for a Jetson and not with "
+        "rtx.",
     ),
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace the engines of this machine.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace the engines for the same GPUs.")
+]
 JsonOption = Annotated[
     Path | None,
     typer.Option(help="Write the engines' stamps as JSON to this file; - is stdout."),
@@ -123,7 +127,7 @@ def build(
         hardware_compatible=hardware_compatible,
         force=force,
         flavor=flavor.value,
-        for_gpus=tuple(name for names in for_gpus or () for name in names.split(",")),
+        for_gpus=tuple(for_gpus or ()),
     )
     messages = message_console()
     _report(build_engines(request, StderrConsole(messages)), messages, json)

@@ -15,12 +15,6 @@ from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import FlavorRequest
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 
-# benchmarks/results/int8_on_rtx.json: the kernels of the engines of three networks.
-_INT8_ON_RTX = (
-    "on RTX GPUs fp16 is the file to run: TensorRT for RTX computes the convolutions of int8 in "
-    "INT8, but puts out FP32 and makes it INT8 again in kernels of their own"
-)
-
 
 @dataclass(frozen=True)
 class BuildRequest:
@@ -96,9 +90,5 @@ def build(request: BuildRequest, console: Console | None = None) -> BuildResult:
         for precision in dict.fromkeys(precisions)
     ]
     target = choose_target(request.flavor, request.for_gpus)
-    for note in target.notes:
-        console.say(note)
-    if target.gpus is not None and Precision.INT8 in precisions:
-        console.say(_INT8_ON_RTX)
     engines = build_engines(bundle, wanted, target, force=request.force, talk=console.say)
     return BuildResult(bundle.folder, tuple(engines))

@@ -27,6 +27,10 @@ from cdul_edge_runtime.errors import CdulEdgeError
 ALL = "all"  # NVIDIA's default, by name
 TURING = "7.5"
 _SPELLING = re.compile(r"(?:sm|compute)?[ _-]*(\d{1,2})\.?(\d)")
+_EXAMPLES = {
+    **{"7.5": "RTX 20", "8.0": "A100", "8.6": "RTX 30", "8.9": "RTX 40"},
+    **{"12.0": "RTX 50", "12.1": "GB10"},
+}
 # What people may name that has another library.
 _FOR_TENSORRT = {
     **{"7.0": "Volta", "7.2": "Jetson Xavier", "8.7": "Jetson Orin", "9.0": "Hopper"},
@@ -97,13 +101,16 @@ def parse_gpus(trt: RtxTensorRT, names: tuple[str, ...]) -> GpuSet:
 
     Args:
         trt: the installed module, which says what there is.
-        names: in any order; one that comes twice counts once. "all" is NVIDIA's default.
+        names: in any order, each one or several between commas; one that comes twice counts once.
+            "all" is NVIDIA's default.
 
     Raises:
         CdulEdgeError: one that the module does not build for, or none.
     """
     known = known_capabilities(trt)
-    wanted = [name.strip().lower() for name in names if name.strip()]
+    several = [names] if isinstance(names, str) else names
+    parts = [part.strip().lower() for name in several for part in name.split(",")]
+    wanted = list(filter(None, parts))
     if ALL in wanted:
         if set(wanted) != {ALL}:
             raise CdulEdgeError(f"--for {ALL} is every GPU from Ampere on: name no others with it")
@@ -166,7 +173,9 @@ def _parse(name: str, known: tuple[str, ...], version: str) -> str:
 
 
 def _listed(known: tuple[str, ...]) -> str:
-    return ", ".join(map(_sm, known))
+    """Such as "sm86 (RTX 30), sm89 (RTX 40)"."""
+    named = (f"{_sm(one)} ({_EXAMPLES[one]})" if one in _EXAMPLES else _sm(one) for one in known)
+    return ", ".join(named)
 
 
 def _sm(capability: str) -> str:

@@ -55,6 +55,11 @@ from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from cdul_edge_runtime.host.machine import peak_memory_mib, reset_peak_memory
 
 Talk = Callable[[str], None]
+# benchmarks/results/int8_on_rtx.json: the kernels of the engines of three networks.
+_INT8_ON_RTX = (
+    "on RTX GPUs fp16 is the file to run: TensorRT for RTX computes the convolutions of int8 in "
+    "INT8, but puts out FP32 and makes it INT8 again in kernels of their own"
+)
 
 
 def require_tensorrt(flavor: FlavorRequest = "tensorrt") -> GpuPlatform:
@@ -89,8 +94,10 @@ def build_engines(
     target = target or choose_target()
     for settings in wanted:
         _refuse(bundle, settings, target, force=force)
-    for fault in damaged_stamps(bundle.folder):
-        talk(fault)
+    for line in (*target.notes, *damaged_stamps(bundle.folder)):
+        talk(line)
+    if target.gpus is not None and any(one.precision is Precision.INT8 for one in wanted):
+        talk(_INT8_ON_RTX)
     built, failures = [], []
     for settings in wanted:
         try:

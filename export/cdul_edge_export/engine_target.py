@@ -14,7 +14,7 @@ from cdul_edge_runtime.backends.trt.library import (
     import_tensorrt,
 )
 from cdul_edge_runtime.backends.trt.platform import GpuPlatform, describe_gpu
-from cdul_edge_runtime.choices import FlavorRequest
+from cdul_edge_runtime.choices import FLAVORS, FlavorRequest
 from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
 from cdul_edge_runtime.host.machine import nvidia_driver_there
 
@@ -60,6 +60,8 @@ def choose_target(
         CdulEdgeError: it does not load; TensorRT has no GPU; TensorRT for RTX does not build for a
             GPU that was named or is here.
     """
+    if flavor not in ("auto", *FLAVORS):
+        raise CdulEdgeError(f"unknown flavor {flavor!r}: expected auto, {', '.join(FLAVORS)}")
     if flavor == "tensorrt" and for_gpus:
         raise CdulEdgeError(
             "TensorRT builds for the GPU that is here and for no other: leave --for out, or give "

@@ -150,7 +150,7 @@ def test_without_a_gpu_and_without_a_word_engines_are_for_every_gpu_from_ampere_
     ("options", "message"),
     [
         (["--for", "sm90"], "does not support Hopper (9.0)"),
-        (["--for", ","], "--for names no GPU: expected all, sm75, sm80, sm86"),
+        (["--for", ","], "--for names no GPU: expected all, sm75 (RTX 20), sm80"),
         (["--for", "sm88"], "did you mean sm89 or sm86?"),
         (["--for", "sm86", "--flavor", "tensorrt"], "leave --for out, or give --flavor rtx"),
         (["--for", "sm86", "--version-compatible"], "leave --version-compatible out"),

@@ -131,6 +131,12 @@ def test_where_nothing_can_be_built_every_way_out_is_named(arrange: Arrange) -> 
     assert not isinstance(told.value, MissingExtraError)
 
 
+def test_a_flavor_that_does_not_exist_is_refused(arrange: Arrange) -> None:
+    arrange()
+    with pytest.raises(CdulEdgeError, match="unknown flavor 'cuda': expected auto, tensorrt, rtx"):
+        choose_target("cuda")  # type: ignore[arg-type]
+
+
 def test_tensorrt_by_name_needs_its_gpu(arrange: Arrange) -> None:
     arrange(Machine.make("10.3.0").trt)
     with pytest.raises(CdulEdgeError, match="no NVIDIA driver answers"):

@@ -81,6 +81,19 @@ def test_a_broken_tensorrt_is_told_from_a_missing_one(
     assert not isinstance(raised.value, MissingExtraError)
 
 
+def test_what_is_said_of_rtx_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = SimpleNamespace(__name__="tensorrt_rtx", __version__="1.6.1.120")
+    pretend(monkeypatch, tensorrt_rtx=old)
+    with pytest.raises(CdulEdgeError, match=r"RTX 1\.6\.1\.120 is older than 1\.7: .*--upgrade"):
+        import_tensorrt("rtx")
+    pretend(monkeypatch, tensorrt=SimpleNamespace(__name__="tensorrt", __version__="10.3.0"))
+    with pytest.raises(MissingExtraError, match=r'pip install "cdul-edge\[rtx\]"$'):
+        import_tensorrt("rtx")
+    pretend(monkeypatch, tensorrt_rtx=ImportError("libtensorrt_rtx.so.1: cannot open"))
+    with pytest.raises(CdulEdgeError, match=r"tensorrt_rtx is installed .*--force-reinstall"):
+        import_tensorrt("rtx")
+
+
 def test_a_tensorrt_before_8_6_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, tensorrt=SimpleNamespace(__name__="tensorrt", __version__="8.5.2.2"))
     with pytest.raises(CdulEdgeError, match=r"TensorRT 8\.5\.2\.2 is older than 8\.6"):
