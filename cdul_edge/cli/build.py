@@ -58,6 +58,10 @@ ForOption = Annotated[
         show_default="the GPUs of this machine; without one, all",
     ),
 ]
+GpuOption = Annotated[
+    int,
+    typer.Option(help="Build for this one of several GPUs, as `tensorrt:1` runs it.", min=0),
+]
 BatchMinOption = Annotated[int, typer.Option(help="Smallest batch that the engine accepts.", min=1)]
 BatchBestOption = Annotated[
     int, typer.Option(help="Batch size to tune for. A camera gives one picture.", min=1)
@@ -103,6 +107,7 @@ def build(
     precision: PrecisionOption = None,
     flavor: FlavorOption = EngineFlavor.AUTO,
     for_gpus: ForOption = None,
+    gpu: GpuOption = 0,
     batch_min: BatchMinOption = 1,
     batch_best: BatchBestOption = 1,
     batch_max: BatchMaxOption = 8,
@@ -128,6 +133,7 @@ def build(
         force=force,
         flavor=flavor.value,
         for_gpus=tuple(for_gpus or ()),
+        gpu=gpu,
     )
     messages = message_console()
     _report(build_engines(request, StderrConsole(messages)), messages, json)

@@ -127,6 +127,7 @@ class BuildKeywords(TypedDict, total=False):
     force: bool
     flavor: FlavorRequest
     for_gpus: tuple[str, ...]
+    gpu: int
 
 
 class VerifyKeywords(TypedDict, total=False):

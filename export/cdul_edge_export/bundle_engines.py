@@ -27,6 +27,7 @@ class BuildRequest:
             the first that can be used.
         for_gpus: compute capabilities such as "sm86" or "8.6", for TensorRT for RTX; empty is the
             GPUs that are here, and without one "all": every GPU from Ampere on.
+        gpu: for which of several GPUs that are here, from 0.
         profile: the batch sizes that the engines take.
         workspace_mib: most device memory that one layer may use while it runs.
         version_compatible: let newer TensorRT versions load them; may be slower. Not with RTX.
@@ -47,6 +48,7 @@ class BuildRequest:
     force: bool = False
     flavor: FlavorRequest = "auto"
     for_gpus: tuple[str, ...] = ()
+    gpu: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,6 @@ def build(request: BuildRequest, console: Console | None = None) -> BuildResult:
         )
         for precision in dict.fromkeys(precisions)
     ]
-    target = choose_target(request.flavor, request.for_gpus)
+    target = choose_target(request.flavor, request.for_gpus, gpu=request.gpu)
     engines = build_engines(bundle, wanted, target, force=request.force, talk=console.say)
     return BuildResult(bundle.folder, tuple(engines))

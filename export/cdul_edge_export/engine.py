@@ -141,7 +141,7 @@ def build_engine(
     messages = collect_messages(target.trt)
     reset_peak_memory()
     started = perf_counter()
-    with logged_failure(path, messages), deferred_interrupt() as stop:
+    with logged_failure(path, messages), target.at_gpu(), deferred_interrupt() as stop:
         plan, strongly_typed = _build_plan(bundle, settings, target, messages, talk, stop)
     build = _about_build(settings, perf_counter() - started)
     stamp = _stamp(settings, source, plan, target, build, strongly_typed=strongly_typed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from cdul_edge_export.compute_capabilities import GpuSet, every_gpu, parse_gpus, these_gpus
@@ -37,12 +38,16 @@ class EngineTarget:
     gpus: GpuSet | None = None
     notes: tuple[str, ...] = ()
 
+    def at_gpu(self) -> AbstractContextManager[None]:
+        """Make the GPU the calling thread's own for the block; nothing without one."""
+        return nullcontext() if self.cuda is None else self.cuda.current()
+
 
 def choose_target(
     flavor: FlavorRequest = "auto",
     for_gpus: tuple[str, ...] = (),
     *,
-    cuda: CudaRuntime | None = None,
+    gpu: int = 0,
 ) -> EngineTarget:
     """Find out what engines can be built here.
 
@@ -53,7 +58,7 @@ def choose_target(
         flavor: "auto" is TensorRT where it and a GPU are there, and TensorRT for RTX otherwise.
         for_gpus: compute capabilities such as "sm86" or "8.6", or "all"; only TensorRT for RTX
             takes any, and "auto" is that then.
-        cuda: of the GPU that is here; None looks for one.
+        gpu: which of several that are here, from 0.
 
     Raises:
         MissingExtraError: the library is not installed.
@@ -67,16 +72,20 @@ def choose_target(
             "TensorRT builds for the GPU that is here and for no other: leave --for out, or give "
             "--flavor rtx"
         )
+    if gpu and for_gpus:
+        raise CdulEdgeError(
+            "--gpu builds for a GPU that is here, --for for those that it names: give one of them"
+        )
     if flavor == "rtx" or for_gpus:
-        return _find_rtx(for_gpus, cuda)
+        return _find_rtx(for_gpus, gpu)
     if flavor == "tensorrt":
-        return tensorrt_target(import_tensorrt(), cuda or CudaRuntime())
+        return tensorrt_target(import_tensorrt(), CudaRuntime(gpu=gpu))
     try:
-        return tensorrt_target(import_tensorrt(), cuda or CudaRuntime())
+        return tensorrt_target(import_tensorrt(), CudaRuntime(gpu=gpu))
     except CdulEdgeError as error:
         fault = error
     try:
-        target = _find_rtx((), cuda)
+        target = _find_rtx((), gpu)
     except MissingExtraError as error:
         raise type(fault)(f"{fault}; or, for GPUs of PCs and without one: {error}") from error
     except CdulEdgeError as error:
@@ -114,13 +123,15 @@ def rtx_target(
     return EngineTarget(trt, here, cuda, gpus, notes)
 
 
-def _find_rtx(for_gpus: tuple[str, ...], cuda: CudaRuntime | None) -> EngineTarget:
+def _find_rtx(for_gpus: tuple[str, ...], gpu: int) -> EngineTarget:
     trt, fault = import_tensorrt("rtx"), ""  # what hides a GPU whose driver is there
-    if cuda is None:
-        try:
-            cuda = CudaRuntime()
-        except CdulEdgeError as error:  # it builds without one as well
-            fault = f" ({error})" if nvidia_driver_there() else ""
+    cuda = None
+    try:
+        cuda = CudaRuntime(gpu=gpu)
+    except CdulEdgeError as error:  # it builds without one as well
+        if gpu:
+            raise
+        fault = f" ({error})" if nvidia_driver_there() else ""
     target = rtx_target(trt, for_gpus, cuda)
     if for_gpus or target.cuda is not None:
         return target

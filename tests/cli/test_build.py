@@ -37,7 +37,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A device with TensorRT, as far as the command can see."""
     machine = Machine.make()
     monkeypatch.setattr(engine_target, "import_tensorrt", lambda: machine.trt)
-    monkeypatch.setattr(engine_target, "CudaRuntime", lambda: machine.cuda)
+    monkeypatch.setattr(engine_target, "CudaRuntime", lambda gpu=0: machine.cuda)
     return machine
 
 
@@ -109,7 +109,9 @@ def test_a_full_disk_is_one_line_and_the_bundle_is_as_before(
 def test_without_a_driver_the_command_says_so_before_it_begins(
     bundle: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_target, "CudaRuntime", lambda: CudaRuntime(FakeLibcudart(driver=0)))
+    monkeypatch.setattr(
+        engine_target, "CudaRuntime", lambda gpu=0: CudaRuntime(FakeLibcudart(driver=0))
+    )
     result = build(bundle, "--flavor", "tensorrt")
     assert result.exit_code == 2
     assert "no NVIDIA driver answers" in result.stderr
@@ -138,7 +140,9 @@ def test_gpus_are_named_with_commas_or_one_by_one_and_the_next_step_is_elsewhere
 def test_without_a_gpu_and_without_a_word_engines_are_for_every_gpu_from_ampere_on(
     conv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_target, "CudaRuntime", lambda: CudaRuntime(FakeLibcudart(driver=0)))
+    monkeypatch.setattr(
+        engine_target, "CudaRuntime", lambda gpu=0: CudaRuntime(FakeLibcudart(driver=0))
+    )
     monkeypatch.setattr(engine_target, "nvidia_driver_there", lambda: False)
     result = build(conv, "--precision", "fp16", "--flavor", "rtx")
     assert result.exit_code == 0, result.output

@@ -274,10 +274,10 @@ def test_what_a_build_needs_can_be_asked_for_before_anything_long_begins(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_target, "import_tensorrt", lambda: machine.trt)
-    monkeypatch.setattr(engine_target, "CudaRuntime", lambda: machine.cuda)
+    monkeypatch.setattr(engine_target, "CudaRuntime", lambda gpu=0: machine.cuda)
     assert require_tensorrt() == machine.platform
     no_driver = FakeLibcudart(driver=0)
-    monkeypatch.setattr(engine_target, "CudaRuntime", lambda: CudaRuntime(no_driver))
+    monkeypatch.setattr(engine_target, "CudaRuntime", lambda gpu=0: CudaRuntime(no_driver))
     with pytest.raises(CdulEdgeError, match="no NVIDIA driver answers"):
         require_tensorrt()
 

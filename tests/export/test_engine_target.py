@@ -37,7 +37,7 @@ def arrange(monkeypatch: pytest.MonkeyPatch) -> Arrange:
     """A machine with these modules, where an exception is raised, and this GPU."""
 
     def arrange(
-        tensorrt: Any = NO_TENSORRT, rtx: Any = RTX, gpu: Any = None, driver: bool = False
+        tensorrt: Any = NO_TENSORRT, rtx: Any = RTX, here: Any = None, driver: bool = False
     ) -> None:
         def import_one(flavor: str = "tensorrt") -> Any:
             found = {"tensorrt": tensorrt, "rtx": rtx}[flavor]
@@ -45,8 +45,8 @@ def arrange(monkeypatch: pytest.MonkeyPatch) -> Arrange:
                 raise found
             return found
 
-        def cuda() -> CudaRuntime:
-            return CudaRuntime(FakeLibcudart(*gpu) if gpu else FakeLibcudart(driver=0))
+        def cuda(*, gpu: int) -> CudaRuntime:
+            return CudaRuntime(FakeLibcudart(*here) if here else FakeLibcudart(driver=0), gpu)
 
         monkeypatch.setattr(engine_target, "import_tensorrt", import_one)
         monkeypatch.setattr(engine_target, "CudaRuntime", cuda)
@@ -56,14 +56,14 @@ def arrange(monkeypatch: pytest.MonkeyPatch) -> Arrange:
 
 
 def test_auto_is_tensorrt_where_it_and_a_gpu_are_there(arrange: Arrange) -> None:
-    arrange(Machine.make("10.3.0").trt, gpu=ADA)
+    arrange(Machine.make("10.3.0").trt, here=ADA)
     target = choose_target()
     assert (target.platform.flavor, target.gpus, target.notes) == ("tensorrt", None, ())
     assert target.platform.gpu == "NVIDIA GeForce RTX 4090"
 
 
 def test_without_tensorrt_auto_is_rtx_for_the_gpu_that_is_here(arrange: Arrange) -> None:
-    arrange(gpu=ADA)
+    arrange(here=ADA)
     target = choose_target()
     assert (target.platform.flavor, target.gpus) == ("rtx", GpuSet(("8.9",)))
     assert target.notes == ("engines for RTX GPUs, and no others: TensorRT is not installed",)
@@ -95,7 +95,7 @@ def test_why_tensorrt_was_left_out_is_said(tensorrt: Any, arrange: Arrange) -> N
 
 
 def test_gpus_that_are_named_are_for_rtx_whatever_else_is_there(arrange: Arrange) -> None:
-    arrange(Machine.make("10.3.0").trt, gpu=ADA)
+    arrange(Machine.make("10.3.0").trt, here=ADA)
     target = choose_target("auto", ("sm89", "sm86"))
     assert (target.platform.flavor, target.gpus) == ("rtx", GpuSet(("8.6", "8.9")))
     assert target.notes == ()
@@ -109,7 +109,7 @@ def test_gpus_that_are_named_are_for_rtx_whatever_else_is_there(arrange: Arrange
 def test_a_gpu_that_rtx_does_not_support_is_refused_and_others_can_be_named(
     arrange: Arrange,
 ) -> None:
-    arrange(gpu=HOPPER)
+    arrange(here=HOPPER)
     with pytest.raises(CdulEdgeError) as raised:
         choose_target()
     for part in ("TensorRT is not installed", "does not support NVIDIA H100", "--flavor tensorrt"):
@@ -141,3 +141,13 @@ def test_tensorrt_by_name_needs_its_gpu(arrange: Arrange) -> None:
     arrange(Machine.make("10.3.0").trt)
     with pytest.raises(CdulEdgeError, match="no NVIDIA driver answers"):
         choose_target("tensorrt")
+
+
+def test_one_of_several_gpus_is_asked_for_or_refused(arrange: Arrange) -> None:
+    arrange(rtx=RTX, here=ADA)
+    assert choose_target("rtx", gpu=0).platform.gpu == ADA[0]
+    for flavor in ("rtx", "auto"):
+        with pytest.raises(CdulEdgeError, match="there is no GPU 1: CUDA shows one GPU, number 0"):
+            choose_target(flavor, gpu=1)
+    with pytest.raises(CdulEdgeError, match="--for for those that it names: give one of them"):
+        choose_target("rtx", ("sm86",), gpu=1)

@@ -137,6 +137,7 @@ def say(logger: Any, severity: Member, text: str) -> None:
 class Builder:
     def __init__(self, world: World, module: Any, logger: Any) -> None:
         self.world, self.module, self.logger = world, module, start(world, logger)
+        self.gpu = world.cuda.current
 
     def create_network(self, flags: int) -> Any:
         creation = self.module.NetworkDefinitionCreationFlag
@@ -160,6 +161,7 @@ class Builder:
         assert parser is not None, "built before the graph was parsed, or after the parser went"
         assert parser.model, "built although the parser failed"
         assert config.profiles, "built without a profile: the batch is dynamic"
+        self.world.cuda.check_current(self.gpu)
         flags = {flag.name.split(".")[1] for flag in config.flags}
         say(self.logger, ILogger.INFO, "building")
         say(self.logger, ILogger.VERBOSE, "a tactic")
@@ -170,6 +172,7 @@ class Builder:
         plan = {"version": self.world.version, "profile": config.profiles[0]}
         self.world.built.append(
             {
+                "gpu": self.gpu,
                 "flags": flags,
                 "typed": network.typed,
                 "workspace": config.workspace,

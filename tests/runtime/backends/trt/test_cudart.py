@@ -4,6 +4,7 @@ import ctypes
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from cdul_edge_runtime.backends.trt import cuda_library
+from cdul_edge_runtime.backends.trt.cuda_library import load_cuda_library
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.errors import CdulEdgeError
 from tests.fakes.fake_cuda import OUT_OF_MEMORY, FakeLibcudart
@@ -196,3 +198,72 @@ def test_on_a_real_gpu_want_of_memory_is_an_error_and_the_device_goes_on() -> No
     with pytest.raises(CdulEdgeError, match="out of device memory: asked for"):
         cuda.allocate(int(total * 2) << 20)
     cuda.free(cuda.allocate(1 << 10))
+
+
+def gpus() -> int:
+    """How many the driver shows; asked without a number that may not be there."""
+    count = ctypes.c_int()
+    assert load_cuda_library().cudaGetDeviceCount(ctypes.byref(count)) == 0
+    return count.value
+
+
+def device_of_thread() -> int:
+    current = ctypes.c_int()
+    assert load_cuda_library().cudaGetDevice(ctypes.byref(current)) == 0
+    return current.value
+
+
+@pytest.mark.gpu
+def test_on_a_real_machine_a_gpu_that_is_not_there_is_refused() -> None:
+    count = gpus()
+    with pytest.raises(CdulEdgeError, match=f"there is no GPU {count}: CUDA shows "):
+        CudaRuntime(gpu=count)
+    assert CudaRuntime(gpu=count - 1).device_name()
+
+
+@pytest.mark.gpu
+def test_on_a_real_gpu_a_thread_that_is_there_stays_there() -> None:
+    cuda = CudaRuntime()
+    with cuda.current():
+        address = cuda.allocate(1 << 10)
+        assert device_of_thread() == 0
+    with cuda.current():
+        cuda.free(address)
+    assert device_of_thread() == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("ours", "theirs"), [(0, 1), (1, 0), (1, 1)])
+def test_on_real_gpus_memory_is_made_at_ours_and_the_thread_keeps_its_own(
+    ours: int, theirs: int
+) -> None:
+    if gpus() < 2:
+        pytest.skip("one GPU here")
+    cuda, size = CudaRuntime(gpu=ours), 64 << 20
+    assert load_cuda_library().cudaSetDevice(theirs) == 0
+    with cuda.current():
+        stream, device = cuda.create_stream(), cuda.allocate(size)
+        source, target = cuda.allocate_host(size), cuda.allocate_host(size)
+    assert device_of_thread() == theirs
+
+    def there_and_back() -> int:
+        """In a new thread, which CUDA starts at GPU 0."""
+        with cuda.current():
+            cuda.copy_to_device(device, source, size, stream)
+            cuda.copy_to_host(target, device, size, stream)
+            cuda.synchronize(stream)
+        return device_of_thread()
+
+    sent = np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(source))
+    received = np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(target))
+    sent[:], received[:] = 7, 0
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(there_and_back).result(60) == 0
+    assert (received == 7).all()
+    with cuda.current():
+        cuda.free(device)
+        cuda.free_host(source)
+        cuda.free_host(target)
+        cuda.destroy_stream(stream)
+    assert device_of_thread() == theirs
+    assert load_cuda_library().cudaSetDevice(0) == 0

@@ -155,6 +155,14 @@ def test_a_gpu_that_is_not_there_is_refused_with_those_that_are(count: int, ther
             CudaRuntime(library, gpu)
 
 
+def test_an_engine_is_built_at_its_own_gpu(machine: Machine, bundle: Path) -> None:
+    choose(machine, 0)
+    stamp = machine.at(1).build(bundle).stamp
+    assert (stamp.platform.gpu, stamp.platform.compute_capability) == ("RTX 3060", "8.6")
+    assert [built["gpu"] for built in machine.world.built] == [1]
+    assert machine.library.current == 0
+
+
 def test_each_gpu_gets_the_engine_that_was_built_for_it(
     machine: Machine, bundle: Path, monkeypatch: pytest.MonkeyPatch, tiny_scores: Expected
 ) -> None:

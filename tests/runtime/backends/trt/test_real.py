@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
@@ -15,8 +16,10 @@ from typer.testing import CliRunner
 from cdul_edge.cli import app
 from cdul_edge_export.engine import build_engine, require_tensorrt
 from cdul_edge_export.engine_config import BuildSettings
+from cdul_edge_export.engine_target import choose_target
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.backend import TrtBackend
+from cdul_edge_runtime.backends.trt.cuda_library import load_cuda_library
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.engine_choice import find_engine
 from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
@@ -36,8 +39,9 @@ def pictures(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
 
 
 def build(bundle: Bundle, precision: Precision = Precision.FP32, **options: bool) -> StampedEngine:
+    pytest.importorskip("tensorrt", reason="TensorRT for RTX has tests of its own")
     settings = BuildSettings(precision, Profile(1, 4, 8), workspace_mib=256, **options)
-    return build_engine(bundle, settings, force=True)
+    return build_engine(bundle, settings, choose_target("tensorrt"), force=True)
 
 
 @pytest.fixture
@@ -154,7 +158,8 @@ def test_a_version_compatible_engine_runs_where_it_was_built(conv_bundle: Bundle
 
 @real
 def test_the_command_builds_all_three_and_keeps_a_timing_cache(conv_bundle: Bundle) -> None:
-    result = CliRunner().invoke(app, ["build", str(conv_bundle.folder)])
+    pytest.importorskip("tensorrt", reason="TensorRT for RTX has tests of its own")
+    result = CliRunner().invoke(app, ["build", str(conv_bundle.folder), "--flavor", "tensorrt"])
     assert result.exit_code == 0, result.output
     platform = require_tensorrt()
     for precision in TOLERANCE:
@@ -163,3 +168,36 @@ def test_the_command_builds_all_three_and_keeps_a_timing_cache(conv_bundle: Bund
         assert stamp.build["seconds"] > 0
     (cache,) = (conv_bundle.folder / "engines").glob("timing-*.cache")
     assert cache.stat().st_size > 0
+
+
+@real
+@pytest.mark.parametrize("ours", [0, 1])
+def test_an_engine_runs_at_its_gpu_in_threads_that_are_at_any(
+    ours: int, conv_bundle: Bundle
+) -> None:
+    pytest.importorskip("tensorrt", reason="TensorRT for RTX has tests of its own")
+    library = load_cuda_library()
+    try:
+        cuda = CudaRuntime(gpu=1)
+    except CdulEdgeError as error:
+        pytest.skip(f"this needs two GPUs: {error}")
+    settings = BuildSettings(Precision.FP32, Profile(1, 4, 8), workspace_mib=256)
+    cuda = CudaRuntime(gpu=ours)
+    build_engine(conv_bundle, settings, choose_target("tensorrt", gpu=ours), force=True)
+    backend = TrtBackend.open(conv_bundle, Precision.FP32, gpu=ours)
+    free_mib = cuda.memory_mib()[0]
+
+    def score(seed: int) -> int:
+        assert library.cudaSetDevice(seed % 2) == 0
+        images = pictures(1 + seed % 8, seed)
+        scores = backend.infer(images)
+        np.testing.assert_allclose(scores, expected(images, Precision.FP32), atol=1e-5)
+        current = ctypes.c_int()
+        assert library.cudaGetDevice(ctypes.byref(current)) == 0
+        return current.value
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(score, range(40))) == [seed % 2 for seed in range(40)]
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(backend.close).result(60)
+    assert cuda.memory_mib()[0] >= free_mib

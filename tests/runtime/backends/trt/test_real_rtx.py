@@ -53,8 +53,10 @@ def conv_bundle(bundle: Path) -> Bundle:
 def build(bundle: Bundle, *gpus: str, precision: Precision = Precision.FP32) -> StampedEngine:
     """For GPUs that are named, without one; otherwise for the one that is here."""
     settings = BuildSettings(precision, Profile(1, 4, 8), workspace_mib=256)
-    cuda = None if gpus else CudaRuntime()
-    target = rtx_target(import_tensorrt("rtx"), gpus, cuda)
+    try:
+        target = rtx_target(import_tensorrt("rtx"), gpus, None if gpus else CudaRuntime())
+    except CdulEdgeError as error:
+        pytest.skip(str(error))  # no GPU, or one that this library does not support
     return build_engine(bundle, settings, target, force=True)
 
 
