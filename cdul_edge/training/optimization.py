@@ -38,14 +38,14 @@ def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optim
             decay = config.weight_decay if decays else 0.0
             if chosen:
                 groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
+    if config.optimizer == "sgd":
+        # Not fused: its momentum would begin with what lies in memory where the first gradients of
+        # fp16 overflow, and it cannot take up parameters that were frozen until now.
+        return torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0)
     # One kernel in place of a dozen, and no wait for whether a gradient of fp16 overflowed; on a
     # CPU the results of former runs stay as they were.
-    fused = all(parameter.is_cuda for parameter in network.parameters()) or None
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            groups, momentum=config.momentum, nesterov=config.momentum > 0, fused=fused
-        )
-    return torch.optim.AdamW(groups, fused=fused)
+    on_gpu = all(parameter.is_cuda for parameter in network.parameters())
+    return torch.optim.AdamW(groups, fused=on_gpu or None)
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:

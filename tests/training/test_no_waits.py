@@ -78,7 +78,7 @@ def test_no_step_of_a_method_waits(small: Callable[..., TrainConfig], name: Meth
 @pytest.mark.parametrize(
     ("name", "precision", "optimizer"),
     [*((name, "bf16", "adamw") for name in METHODS), ("cdul", "fp16", "adamw"),
-     ("cdul", "fp16", "sgd")],
+     ("cdul", "bf16", "sgd")],
 )  # fmt: skip
 def test_cuda_tells_of_no_wait_either(
     small: Callable[..., TrainConfig], name: MethodName, precision: str, optimizer: str
