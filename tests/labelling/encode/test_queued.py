@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from cdul_edge.clip.models import LoadedClip
+from cdul_edge.clip.models import LoadedClip, load_clip
 from cdul_edge.labelling.arrays import Pixels
 from cdul_edge.labelling.decode.decoding import Decoded
 from cdul_edge.labelling.encode import encoder as encoder_module
 from cdul_edge.labelling.encode.encoder import ClipEncoder
+from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
 from cdul_edge.labelling.encode.queued import AHEAD, Queued, bring_pixels, stream_queued
 from cdul_edge.labelling.store.parts import part_name, read_part
 from cdul_edge.labelling.store.pictures import StoredPicture
@@ -94,6 +95,17 @@ def test_broken_weights_are_an_error_when_they_are_fetched(clip: MakeClip, devic
     queued = encoder.queue([PIXELS])
     with pytest.raises(CdulEdgeError, match="NaN or infinity"):
         queued.fetch()
+
+
+@pytest.mark.parametrize("kind", [ClipEncoder, PatchEncoder])
+def test_no_tower_asks_its_device_for_a_value(
+    tiny_clip: Path, tiny_vit: Path, kind: type[ClipEncoder]
+) -> None:
+    meta: Any = "meta"  # has shapes and no values: a question to it would raise
+    loaded = load_clip(str(tiny_vit if kind is PatchEncoder else tiny_clip), "none")
+    encoder = kind(loaded, meta, "fp32")
+    pixels = torch.from_numpy(PIXELS[0]).to(meta)
+    assert encoder.encode(encoder.normalize(pixels)).shape[0] == 3
 
 
 @pytest.mark.gpu
