@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
 from typing import Any, cast
 
@@ -55,6 +56,8 @@ from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from cdul_edge_runtime.host.machine import peak_memory_mib, reset_peak_memory
 
 Talk = Callable[[str], None]
+# TensorRT for RTX keeps the GPUs of a build where the whole process sees them: two at once fail.
+_ALONE = Lock()
 # benchmarks/results/int8_on_rtx.json: the kernels of the engines of three networks.
 _INT8_ON_RTX = (
     "on RTX GPUs fp16 is the file to run: TensorRT for RTX computes the convolutions of int8 in "
@@ -139,11 +142,11 @@ def build_engine(
     source = source_sha256(bundle, settings.precision)
     talk(_announce(settings, target))
     messages = collect_messages(target.trt)
-    reset_peak_memory()
-    started = perf_counter()
-    with logged_failure(path, messages), target.at_gpu(), deferred_interrupt() as stop:
+    with _ALONE, logged_failure(path, messages), target.at_gpu(), deferred_interrupt() as stop:
+        reset_peak_memory()
+        started = perf_counter()
         plan, strongly_typed = _build_plan(bundle, settings, target, messages, talk, stop)
-    build = _about_build(settings, perf_counter() - started)
+        build = _about_build(settings, perf_counter() - started)
     stamp = _stamp(settings, source, plan, target, build, strongly_typed=strongly_typed)
     write_engine(path, plan, stamp)
     write_log(path, messages)

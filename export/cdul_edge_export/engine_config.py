@@ -19,6 +19,7 @@ from cdul_edge_runtime.errors import CdulEdgeError
 
 PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)  # INT8_CPU is for x86 CPUs
 _INPUT = "images"  # the graph's contract; see `manifest.Graph`
+_MOST_WORKSPACE = 1 << 24  # MiB, which is 16 TiB: more than any GPU has, and in bytes an int64
 _OLD_OPSET = 17  # the newest that TensorRT 8.6 reads; onnx-tensorrt docs/operators.md, 8.6-GA
 
 
@@ -48,8 +49,10 @@ class BuildSettings:
                 f"{self.precision.value} is for x86 CPUs, TensorRT cannot use it: choose "
                 f"{', '.join(precision.value for precision in PRECISIONS)}"
             )
-        if self.workspace_mib < 1:
-            raise CdulEdgeError(f"workspace of {self.workspace_mib} MiB: expected at least 1")
+        if not 1 <= self.workspace_mib <= _MOST_WORKSPACE:
+            raise CdulEdgeError(
+                f"workspace of {self.workspace_mib} MiB: expected 1 to {_MOST_WORKSPACE}"
+            )
         if self.optimization_level is not None and not 0 <= self.optimization_level <= 5:
             raise CdulEdgeError(f"optimization level {self.optimization_level}: expected 0 to 5")
 
@@ -128,9 +131,13 @@ def add_profile(
     """
     profile = builder.create_optimization_profile()
     sizes = (batches.min, batches.best, batches.max)
-    profile.set_shape(_INPUT, *((size, *shape) for size in sizes))
+    refusal = f"TensorRT refuses batches of {sizes} pictures {shape}: give a smaller --batch-max"
+    try:
+        profile.set_shape(_INPUT, *((size, *shape) for size in sizes))
+    except (RuntimeError, TypeError) as error:  # what is in a batch must be an int32
+        raise CdulEdgeError(refusal) from error
     if config.add_optimization_profile(profile) < 0:
-        raise CdulEdgeError(f"TensorRT refuses batches of {sizes} pictures {shape}")
+        raise CdulEdgeError(refusal)
 
 
 def _describe(error: api.ParserError) -> str:

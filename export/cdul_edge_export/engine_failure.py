@@ -33,13 +33,16 @@ def explain_failure(settings: BuildSettings, target: EngineTarget, messages: Mes
 
 def join_failures(failures: Sequence[CdulEdgeError], built: Sequence[Path]) -> CdulEdgeError:
     """One error of several; it is the only one itself where nothing else happened."""
-    if len(failures) == 1 and not built:
+    texts = list(dict.fromkeys(map(str, failures)))
+    if len(texts) == 1 and not built:
         return failures[0]
     kept = f"; built all the same: {', '.join(path.name for path in built)}" if built else ""
-    return type(failures[0])("; ".join(map(str, failures)) + kept)
+    return type(failures[0])("; ".join(texts) + kept)
 
 
 def _advise_rtx(settings: BuildSettings, capabilities: Sequence[str], reason: str) -> str:
+    if "OutOfMemory" in reason:
+        return "build with a smaller --batch-max or --workspace, or end other programs"
     if "workspace" in reason:
         return f"build with a larger --workspace than {settings.workspace_mib}"
     if TURING in capabilities and settings.precision is not Precision.FP16:

@@ -28,6 +28,10 @@ def deferred_interrupt() -> Iterator[Stop]:
     """
     stop = Stop()
 
+    if not callable(signal.getsignal(signal.SIGINT)):  # ignored, as by nohup
+        yield stop
+        return
+
     def remember(number: int, frame: object) -> None:
         stop.asked = True
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -303,7 +303,8 @@ def test_a_damaged_stamp_is_told_and_does_not_stand_in_the_way(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"workspace_mib": 0}, "workspace of 0 MiB: expected at least 1"),
+        ({"workspace_mib": 0}, "workspace of 0 MiB: expected 1 to 16777216"),
+        ({"workspace_mib": 1 << 44}, "MiB: expected 1 to 16777216"),
         ({"optimization_level": 6}, "optimization level 6: expected 0 to 5"),
     ],
 )

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +25,7 @@ from cdul_edge_export.compute_capabilities import GpuSet, known_capabilities
 from cdul_edge_export.engine import build_engine, build_engines
 from cdul_edge_export.engine_config import BuildSettings
 from cdul_edge_export.engine_target import EngineTarget, rtx_target
+from cdul_edge_export.interruption import deferred_interrupt
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.engine_choice import find_engine
@@ -148,6 +150,8 @@ def test_with_a_gpu_the_engine_is_for_it_and_says_so(conv_bundle: Bundle) -> Non
         ({"hardware_compatible": True}, "name them with --for, and leave --hardware-compatible"),
         ({"optimization_level": 5}, "whatever the optimization level: leave it out"),
         ({"workspace_mib": 1, "profile": Profile(1, 1, 60000)}, "with a larger --workspace than 1"),
+        ({"profile": Profile(1, 1, 3 << 30)}, r"refuses batches of \(1, 1, 3221225472\) pictures"),
+        ({"profile": Profile(1, 1, 1 << 70)}, "give a smaller --batch-max"),
     ],
 )
 def test_an_option_that_does_nothing_or_too_little_is_refused(
@@ -261,6 +265,19 @@ def test_an_interruption_ends_the_build_at_once_and_leaves_its_log(
     assert found.path.read_bytes() == kept
     assert "Build canceled by user" in found.path.with_suffix(".log").read_text()
     assert capfd.readouterr() == ("", "")
+
+
+def test_ctrl_c_stays_ignored_where_it_was_and_threads_build_too(conv_bundle: Bundle) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with deferred_interrupt() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert not stop.asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with ThreadPoolExecutor(2) as pool:
+        made = pool.map(lambda name: build(conv_bundle, name), ["sm86", "sm89"])
+    assert len({engine.path for engine in made}) == 2
 
 
 @pytest.mark.parametrize("full_at", [".engine", ".json", ".log"])
