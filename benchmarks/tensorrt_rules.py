@@ -22,7 +22,7 @@ import onnx
 import torch
 import torchvision
 
-from benchmarks.nvidia_compiler import GPU, compiler_version
+from benchmarks.nvidia_compiler import GPU, compile_graph, compiler_version
 from benchmarks.record import record
 from benchmarks.rule_verdicts import NAME, PATH, judge_rules
 from cdul_edge_calibration.data.ranges import measure_ranges
@@ -48,7 +48,8 @@ SIZE_PX = 224
 def check_network(network: torch.nn.Module, size_px: int) -> dict[str, Any]:
     """Export, quantize for TensorRT, and count."""
     preprocess = Preprocess(size_px, size_px)
-    model, _ = to_onnx(Deploy(network.eval(), preprocess), preprocess)
+    warm(network, size_px)
+    model, _ = to_onnx(Deploy(network, preprocess), preprocess)
     name_nodes(model)
     inputs = np.random.default_rng(0).integers(0, 256, (2, size_px, size_px, 3), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
@@ -58,14 +59,30 @@ def check_network(network: torch.nn.Module, size_px: int) -> dict[str, Any]:
     quantized = quantize_for_tensorrt(model, ranges)
     int8, convolutions = count_int8_convolutions(quantized)
     violations = find_violations(quantized)
+    nvidia = compile_graph(quantized.SerializeToString())
     return {
         "opset": model.opset_import[0].version,
         "convolutions": convolutions,
         "in_int8": int8,
+        "nvidia_refuses": nvidia.message or None,
+        "nvidia_runs_in_int8": nvidia.int8_convolutions,
         "violations": len(violations),
         "first_violation": str(violations[0]) if violations else None,
         "fp16": _try_fp16(model),
     }
+
+
+def warm(network: torch.nn.Module, size_px: int) -> None:
+    """Statistics of noise: without any, values grow from layer to layer beyond FP16."""
+    norms = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None  # a plain mean
+        norm.reset_running_stats()
+    if norms:
+        network.train()
+        with torch.no_grad():
+            network(torch.randn(4, 3, size_px, size_px))
+    network.eval()
 
 
 def _try_fp16(model: onnx.ModelProto) -> str:
