@@ -35,6 +35,12 @@ _STAY_FP32 = frozenset("Cos CumSum InstanceNormalization ReduceL2 ReduceSumSquar
 CONVERTED = _KNOWN | _STAY_FP32
 # Inputs that are FP32 whatever the others are: a Resize's region and scales.
 _ALWAYS_FP32 = {"Resize": (1, 2)}
+_PRODUCTS = frozenset(("Conv", "Gemm", "MatMul"))
+# Operators that a cast may be moved across: they choose among values, and compute none.
+_MOVES = frozenset(
+    "Concat Expand Flatten Gather GatherND GlobalMaxPool Identity MaxPool Pad Reshape Slice Split "
+    "Squeeze Tile Transpose Unsqueeze".split()
+)
 # Inputs that multiply: one that becomes 0 wipes out a channel.
 _SCALES = {
     "Mul": (0, 1),
@@ -49,9 +55,9 @@ def to_fp16(model: onnx.ModelProto, keep_fp32: Collection[str] = ()) -> onnx.Mod
 
     Args:
         model: FP32; it is not changed.
-        keep_fp32: names of nodes that stay FP32, with casts around them. The node that makes the
-            scores always does: in FP16 a sigmoid near 1 has steps of 0.0005. So do sums of
-            squares and angles.
+        keep_fp32: names of nodes that stay FP32, with casts around them. What reads a convolution
+            or a matrix product among them does too. The node that makes the scores always does: in
+            FP16 a sigmoid near 1 has steps of 0.0005. So do sums of squares and angles.
 
     Raises:
         CdulEdgeError: an operator of which nobody has checked that it may become FP16.
@@ -69,7 +75,8 @@ def to_fp16(model: onnx.ModelProto, keep_fp32: Collection[str] = ()) -> onnx.Mod
     last = {node.name for node in graph.node if set(node.output) & {o.name for o in graph.output}}
     fragile = {node.name for node in graph.node if node.op_type in _STAY_FP32}
     floats = _float_tensors(half)
-    _Converter(graph, floats, set(keep_fp32) | last | fragile).run()
+    kept = _with_readers(graph, keep_fp32)
+    _Converter(graph, floats, kept | last | fragile).run()
     drop_unused(graph)
     del graph.value_info[:]
     onnx.checker.check_model(half, full_check=True)
@@ -114,6 +121,22 @@ def _constant_fault(node: onnx.NodeProto, position: int, values: npt.NDArray[Any
         if vanishing.any():
             return f"holds the scale {np.abs(values[vanishing]).min():.3g}, which is 0 in FP16"
     return None
+
+
+def _with_readers(graph: onnx.GraphProto, keep: Collection[str]) -> set[str]:
+    """These nodes, and the first that computes with what a product among them makes.
+
+    TensorRT for RTX 1.7 takes casts on both sides of a product into it, and makes its weights FP16:
+    those that have no place in FP16, and are why the product was kept, would be infinite.
+    """
+    kept, bound = set(keep), set[str]()
+    for node in graph.node:
+        if bound & set(node.input):
+            kept.add(node.name)
+            bound |= set(node.output) if node.op_type in _MOVES else set()
+        if node.name in keep and node.op_type in _PRODUCTS:
+            bound |= set(node.output)
+    return kept
 
 
 def _float_tensors(model: onnx.ModelProto) -> set[str]:

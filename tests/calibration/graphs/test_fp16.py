@@ -117,17 +117,28 @@ def test_the_cast_of_the_pixels_goes_straight_to_fp16(residual: onnx.ModelProto)
 def test_a_node_that_is_kept_is_fp32_with_casts_around_it(
     residual: onnx.ModelProto, tmp_path: Path
 ) -> None:
-    half = to_fp16(residual, ["node_layer1.0.conv2"])
+    half = to_fp16(residual, ["node_layer1.0.add"])
     types = tensor_types(half)
-    kept = node(half, "node_layer1.0.conv2")
-    assert [types[name] for name in kept.input] == [FLOAT] * 3
-    assert source_of(half, kept.input[0]) == "layer1.0.conv1.relu"
-    add = node(half, "node_layer1.0.add")
-    assert [types[name] for name in add.input] == [HALF] * 2
-    assert source_of(half, add.input[0]) == "layer1.0.conv2"
+    kept = node(half, "node_layer1.0.add")
+    assert [types[name] for name in kept.input] == [FLOAT] * 2
+    assert source_of(half, kept.input[0]) == "layer1.0.conv2"
+    relu = node(half, "node_layer1.0.relu")
+    assert [types[name] for name in relu.input] == [HALF]
+    assert source_of(half, relu.input[0]) == "layer1.0.sum"
     inputs = pictures(8)
     difference = run(half, tmp_path, inputs) - run(residual, tmp_path, inputs)
     assert np.abs(difference).max() < 2e-3
+
+
+def test_what_computes_with_a_kept_product_is_kept_too(residual: onnx.ModelProto) -> None:
+    """Else a convolution with casts on both sides is FP16 again in TensorRT for RTX."""
+    pooling = node(residual, "node_max_pool")
+    turn = helper.make_node("Transpose", ["conv1"], ["turned"], "turn", perm=[0, 1, 3, 2])
+    residual.graph.node.insert(list(residual.graph.node).index(pooling) - 1, turn)
+    node(residual, "node_conv1.relu").input[0] = "turned"
+    types = tensor_types(to_fp16(residual, ["node_conv1"]))
+    assert [types[name] for name in ("conv1", "turned", "conv1.relu")] == [FLOAT] * 3
+    assert types["pooled"] == HALF
 
 
 def test_readers_of_one_tensor_share_one_cast(residual: onnx.ModelProto) -> None:
