@@ -77,7 +77,9 @@ Template = Annotated[
 Device = Annotated[
     clip_choices.Device,
     typer.Option(
-        help="Where CLIP runs. auto takes the GPU if there is one.", rich_help_panel=_CLIP
+        help="Where CLIP runs. auto takes the GPU if there is one. To use another GPU than the "
+        "first, set CUDA_VISIBLE_DEVICES.",
+        rich_help_panel=_CLIP,
     ),
 ]
 Precision = Annotated[

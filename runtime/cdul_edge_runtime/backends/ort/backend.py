@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from cdul_edge_runtime.backends.ort.api import Inputs, Scores, Session
@@ -21,6 +22,7 @@ from cdul_edge_runtime.backends.ort.providers import (
     cpu_providers,
     cuda_providers,
     free_memory_mib,
+    gpu_of_threads,
     ready_for_gpu,
     tensorrt_providers,
 )
@@ -83,7 +85,7 @@ class OrtBackend:
         self._version: str = import_onnxruntime().__version__
         _check_arguments(model, device, threads, inter_threads)
         check_listed(device)
-        self._device, self._gpu = device, gpu
+        self._device, self._gpu, self._at_gpu = device, gpu, gpu_of_threads(device, gpu)
         self._precision = precision
         self._threads = (threads or 0, inter_threads)  # 0: ONNX Runtime counts the cores itself
         self.max_batch: int | None = None
@@ -135,13 +137,16 @@ class OrtBackend:
             raise CdulEdgeError("this ONNX Runtime session was closed: load it again")
         try:
             if bound is not None:
-                return bound.infer(images)
+                with self._at_gpu():
+                    return bound.infer(images)
             return session.run(None, {"images": images})[0]
         except run_errors() as error:
             raise explain_failure(self.name, images.shape, error) from error
 
     def close(self) -> None:
-        self._bound = self._session = None  # what they hold goes when the last run has ended
+        with suppress(CdulEdgeError), self._at_gpu():
+            self._bound = self._session = None  # what they hold goes when the last run has ended
+        self._bound = self._session = None  # where the GPU cannot be chosen, too
 
     def _start(self, model: Path, providers: Providers) -> Session:
         onnxruntime = import_onnxruntime()
@@ -151,7 +156,7 @@ class OrtBackend:
         harmful = _HARMFUL_OPTIMISERS.get(self._precision)
         on_cpu = providers[0][0] == PROVIDERS["cpu"]
         try:
-            with ready_for_gpu("cpu" if on_cpu else self._device):
+            with self._at_gpu(), ready_for_gpu("cpu" if on_cpu else self._device):
                 session: Session = onnxruntime.InferenceSession(
                     str(model),
                     sess_options=options,

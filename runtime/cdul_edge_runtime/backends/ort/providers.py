@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Callable, Iterator
+from contextlib import (
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+    redirect_stdout,
+    suppress,
+)
 from pathlib import Path
 
 from cdul_edge_runtime.backends.ort.library import explain_missing_provider, import_onnxruntime
@@ -109,6 +115,22 @@ def ready_for_gpu(device: Device) -> Iterator[None]:
         yield
     finally:
         onnxruntime.set_default_logger_severity(2)  # its own default: warnings
+
+
+def gpu_of_threads(device: Device, gpu: int = 0) -> Callable[[], AbstractContextManager[None]]:
+    """Gives the block in which a thread is at that GPU, and after which it is where it was before.
+
+    ONNX Runtime makes its GPU the current one of every thread that calls it, and leaves it so.
+    Source: `CUDAExecutionProvider::OnRunStart`.
+    """
+    if device == "cpu":
+        return nullcontext
+    from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
+
+    try:
+        return CudaRuntime(gpu=gpu).current
+    except CdulEdgeError:  # the session will say what is missing
+        return nullcontext
 
 
 def free_memory_mib(device: Device, gpu: int = 0) -> float | None:

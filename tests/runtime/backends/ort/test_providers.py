@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from cdul_edge_runtime.backends.ort import backend as ort
@@ -9,12 +11,15 @@ from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.backends.ort.providers import (
     check_listed,
     cuda_providers,
+    gpu_of_threads,
     tensorrt_providers,
 )
 from cdul_edge_runtime.backends.profile import Profile
+from cdul_edge_runtime.backends.trt import cudart
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.errors import CdulEdgeError
+from tests.fakes.fake_cuda import FakeLibcudart
 
 
 def test_fp32_on_cuda_is_fp32_and_not_tf32() -> None:
@@ -82,6 +87,34 @@ def test_memory_on_the_gpu_is_what_is_no_longer_free(
     backend = OrtBackend(bundle / "model.fp32.onnx")
     assert backend.device_memory_mib == 300
     assert backend.device_memory_mib is None
+
+
+def test_a_thread_that_has_chosen_another_gpu_keeps_it(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime moves every thread that calls it to its own GPU."""
+    library = FakeLibcudart(devices=2)
+    cudart.CudaRuntime(library)  # declares its functions
+    monkeypatch.setattr(cudart, "load_cuda_library", lambda: library)
+    seen = []
+
+    class Bound:
+        def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            seen.append(library.current)
+            assert library.cudaSetDevice(1) == 0
+            return np.zeros((len(images), 3), np.float32)
+
+    for theirs in (0, 1):
+        assert library.cudaSetDevice(theirs) == 0
+        backend = OrtBackend(bundle / "model.fp32.onnx")
+        monkeypatch.setattr(backend, "_bound", Bound())
+        monkeypatch.setattr(backend, "_at_gpu", gpu_of_threads("cuda", 1))
+        backend.infer(np.zeros((1, 8, 8, 3), np.uint8))
+        assert library.current == theirs
+        backend.close()
+        backend.close()
+        assert library.current == theirs
+    assert seen == [1, 1]
 
 
 def test_int8_for_tensorrt_keeps_its_float_bias_on_the_cpu(
