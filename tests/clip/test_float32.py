@@ -20,10 +20,11 @@ def test_rounding_is_off_inside_and_as_it_was_outside() -> None:
 def test_a_gpus_convolution_is_then_that_of_the_cpu() -> None:
     draws = torch.Generator().manual_seed(0)
     images, weights = (
-        torch.rand(*shape, generator=draws) for shape in ((2, 64, 9, 9), (8, 64, 3, 3))
+        torch.rand(2, 8, 9, 9, generator=draws),
+        torch.rand(8, 8, 1, 1, generator=draws),
     )
     exact = torch.nn.functional.conv2d(images.double(), weights.double())
     with whole_float32():
         found = torch.nn.functional.conv2d(images.cuda(), weights.cuda())
-    # 576 products of up to 1 are summed: float32 loses about 2**-24 of the sum at each, TF32 2**-11
-    torch.testing.assert_close(found.cpu().double(), exact, rtol=1e-5, atol=0)
+    # Eight products: float32 loses 2**-24 of the sum with each, TF32 2**-11 of every factor.
+    torch.testing.assert_close(found.cpu().double(), exact, rtol=1e-6, atol=0)

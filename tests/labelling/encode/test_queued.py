@@ -48,7 +48,7 @@ def test_each_piece_gets_its_own_vectors_in_order(clip: MakeClip, device: Any) -
     assert [one.slot for one, _ in found] == [0, 1, 2, 3, 4, 5, 6]
     assert [len(vectors) for _, vectors in found] == [3, 0, 1, 1, 0, 2, 0]
     joined = np.concatenate([vectors for _, vectors in found if len(vectors)])
-    assert joined == pytest.approx(ClipEncoder(clip(), "cpu").embed_views(PIXELS), abs=1e-5)
+    assert joined == pytest.approx(ClipEncoder(clip(), "cpu").embed_views(PIXELS), abs=1e-4)
 
 
 @each_device
