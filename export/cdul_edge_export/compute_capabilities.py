@@ -77,7 +77,7 @@ def every_gpu(trt: RtxTensorRT) -> GpuSet:
 
 
 def these_gpus(trt: RtxTensorRT, capabilities: tuple[str, ...], platform: GpuPlatform) -> GpuSet:
-    """The GPUs that are here, as far as they are supported.
+    """The GPUs that are here, as far as they are supported; where one is newer, NVIDIA's default.
 
     Args:
         trt: the installed module.
@@ -88,6 +88,9 @@ def these_gpus(trt: RtxTensorRT, capabilities: tuple[str, ...], platform: GpuPla
         CdulEdgeError: TensorRT for RTX supports none of them.
     """
     found = set(capabilities) & set(known_capabilities(trt))
+    every = every_gpu(trt)
+    if any(every.hold(one) for one in set(capabilities) - found):
+        return every
     if not found:
         raise CdulEdgeError(
             f"TensorRT for RTX {trt.__version__} does not support {describe_gpu(platform)}: use "

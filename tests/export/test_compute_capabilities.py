@@ -98,6 +98,7 @@ def test_the_gpu_that_is_here_is_built_for_where_it_is_supported() -> None:
     here = GpuPlatform("1.7.1.116", "NVIDIA GeForce RTX 4090", "8.9", 128, "x86_64", "rtx")
     assert these_gpus(RTX, ("8.9",), here) == GpuSet(("8.9",))
     assert these_gpus(RTX, ("12.0", "9.0", "8.9", "12.0"), here) == GpuSet(("8.9", "12.0"))
+    assert these_gpus(RTX, ("13.0", "8.9"), here) == every_gpu(RTX)  # newer than the module
     hopper = GpuPlatform("1.7.1.116", "NVIDIA H100", "9.0", 132, "x86_64", "rtx")
     with pytest.raises(CdulEdgeError, match=r"does not support NVIDIA H100 .*--flavor tensorrt"):
         these_gpus(RTX, ("9.0",), hopper)
