@@ -111,6 +111,66 @@ def shape_that_depends_on_values(model: onnx.ModelProto) -> str:
     return "finding"
 
 
+@breaks(GRAPHS, "its equation has capital letters", "refused")
+def equation_in_capitals(model: onnx.ModelProto) -> str:
+    linear = node(model, "node_linear")
+    inputs = [linear.input[0], linear.input[1]]
+    product = helper.make_node("Einsum", inputs, ["linear"], "summing", equation="NC,KC->NK")
+    replace_node(model, linear, product)
+    return "summing"
+
+
+@breaks(GRAPHS, "MaxPool that tells places, too", "refused")
+def pooling_with_places(model: onnx.ModelProto) -> str:
+    node(model, "node_max_pool").output.append("places")
+    return "node_max_pool"
+
+
+@breaks(GRAPHS, "MaxPool with dilations", "refused")
+def pooling_with_gaps(model: onnx.ModelProto) -> str:
+    pads = [0, 0, 1, 1]
+    set_attribute(node(model, "node_max_pool"), kernel_shape=[2, 2], strides=[2, 2], pads=pads)
+    node(model, "node_max_pool").attribute.append(helper.make_attribute("dilations", [2, 2]))
+    return "node_max_pool"
+
+
+def resize(model: onnx.ModelProto, *sizes: str, **attributes: object) -> str:
+    """Put a Resize that changes nothing before the pooling."""
+    pooling = node(model, "node_max_pool")
+    inputs = [pooling.input[0], *sizes]
+    made = helper.make_node("Resize", inputs, ["resized"], "resizing")
+    set_attribute(made, mode="linear", **attributes)
+    model.graph.node.insert(list(model.graph.node).index(pooling), made)
+    pooling.input[0] = "resized"
+    return "resizing"
+
+
+@breaks(GRAPHS, "Resize with antialiasing", "refused")
+def resizing_with_antialiasing(model: onnx.ModelProto) -> str:
+    set_opset(model, 18, 8)
+    scales = add_constant(model, "scales", np.ones(4, np.float32))
+    return resize(model, "", scales, antialias=1)
+
+
+@breaks(GRAPHS, "Resize of a part of the image", "refused")
+def resizing_a_part(model: onnx.ModelProto) -> str:
+    scales = add_constant(model, "scales", np.ones(4, np.float32))
+    part = add_constant(model, "part", np.array([0, 0, 0, 0, 1, 1, 1, 1], np.float32))
+    return resize(model, part, scales, coordinate_transformation_mode="tf_crop_and_resize")
+
+
+@breaks(GRAPHS, "ScatterND with a reduction", "refused")
+def scattering_sums(model: onnx.ModelProto) -> str:
+    place = add_constant(model, "place", np.zeros((1, 1), np.int64))
+    value = add_constant(model, "value", np.zeros((1, 3), np.float32))
+    last = node(model, "node_sigmoid")
+    inputs = [last.input[0], place, value]
+    adding = helper.make_node("ScatterND", inputs, ["summed"], "scattering", reduction="add")
+    model.graph.node.insert(list(model.graph.node).index(last), adding)
+    last.input[0] = "summed"
+    return "scattering"
+
+
 @breaks(GRAPHS, "46 nodes have this name", "refused")
 def one_name_for_all(model: onnx.ModelProto) -> str:
     for made in model.graph.node:

@@ -111,6 +111,7 @@ def check_graph(graph: Graph, opset: int) -> Iterator[Violation]:
             yield Violation(node.name, f"operator {operator} is not ONNX's own", kind)
         elif node.op_type in UNREAD:
             yield Violation(node.name, f"TensorRT does not read {node.op_type}", "refused")
+        yield from (Violation(node.name, fault, "refused") for fault in _attribute_faults(node))
         if set(node.input) & graph.inputs:
             yield from _check_first(node)
 
@@ -179,6 +180,23 @@ def _check_constants(graph: Graph) -> Iterator[Violation]:
         values = graph.constant(tensor.name) if kind in ("FLOAT", "FLOAT16") else None
         if values is not None and not np.isfinite(values).all():
             yield Violation(tensor.name, "a value is not finite", "wrong")
+
+
+def _attribute_faults(node: onnx.NodeProto) -> Iterator[str]:
+    """What TensorRT lacks of an operator that it reads."""
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    if node.op_type == "Einsum" and attributes["equation"] != attributes["equation"].lower():
+        yield "its equation has capital letters"
+    if node.op_type == "Resize" and attributes.get("antialias"):
+        yield "Resize with antialiasing"
+    if attributes.get("coordinate_transformation_mode") == b"tf_crop_and_resize":
+        yield "Resize of a part of the image"
+    if node.op_type in ("AveragePool", "MaxPool") and set(attributes.get("dilations", ())) - {1}:
+        yield f"{node.op_type} with dilations"
+    if node.op_type == "MaxPool" and len(node.output) > 1:
+        yield "MaxPool that tells places, too"
+    if node.op_type == "ScatterND" and attributes.get("reduction", b"none") != b"none":
+        yield "ScatterND with a reduction"
 
 
 def _check_first(node: onnx.NodeProto) -> Iterator[Violation]:
