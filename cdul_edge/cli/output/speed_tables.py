@@ -38,6 +38,11 @@ class TimedRow(Protocol):
         ...
 
     @property
+    def backend(self) -> str:
+        """What ran it, with its version; empty where it did not start."""
+        ...
+
+    @property
     def device_memory_mib(self) -> float | None:
         """Memory on the accelerator, if it is known."""
         ...
@@ -69,6 +74,8 @@ def show_speed(
         console.print()
         rates = table(*_headings(threads is not None))
         _show_throughput(rates, rows, names, sizes[first : first + _BATCHES], console)
+    for backend in dict.fromkeys(row.backend for row in rows if row.backend):
+        console.print(f"run by {backend}", style="dim")
 
 
 def table(*names: str) -> Table:

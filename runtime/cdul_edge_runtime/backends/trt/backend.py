@@ -33,6 +33,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Flavor
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
+from cdul_edge_runtime.host.forks import never_free_in_a_fork
 
 
 class TrtBackend:
@@ -108,6 +109,7 @@ class TrtBackend:
             # nothing held may refer to this object, or it would never be dropped
             self._release = finalize(self, _give_back, cuda, held.pop_all())
             self._release.atexit = False  # the driver does it, and a thread may still be running
+        never_free_in_a_fork(self)  # which has no CUDA to give anything back to
 
     @classmethod
     def open(

@@ -164,3 +164,7 @@ def test_the_installed_rtx_has_every_name_and_was_recorded_rightly() -> None:
     assert declared_names() - members == set()
     for name in OPTIONAL:
         assert (name in members) == (name in names(RTX_VERSION)), name
+    # How the two are called and set that fakes alone have run so far.
+    assert "runtime_config: " in trt.ICudaEngine.create_execution_context.__doc__
+    for setting in ("cuda_graph_strategy", "dynamic_shapes_kernel_specialization_strategy"):
+        assert getattr(trt.IRuntimeConfig, setting).fset is not None

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -150,3 +153,37 @@ def test_an_interrupted_change_of_size_is_not_taken_for_done(
     monkeypatch.undo()
     images = pictures(8, seed=1)
     np.testing.assert_allclose(backend.infer(images), tiny_scores(images), atol=1e-6)
+
+
+FORK = """
+import gc, os, sys, warnings
+from pathlib import Path
+from cdul_edge_runtime.backends.trt.backend import TrtBackend
+from tests.fakes.engine_machine import Machine
+
+warnings.simplefilter("ignore")  # Python 3.12 warns of forks beside threads
+machine = Machine.make()
+backend = TrtBackend(machine.build(Path(sys.argv[1])), trt=machine.trt, cuda=machine.cuda)
+held = machine.library.left()
+calls = len(machine.library.calls)
+child = os.fork()
+if child == 0:
+    del backend
+    gc.collect()
+    sys.exit(7 if machine.library.left() == held and len(machine.library.calls) == calls else 3)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+backend.close()
+assert machine.library.left() == []
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_fork_gives_nothing_back_to_a_gpu_that_it_cannot_reach(bundle: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", FORK, str(bundle)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert (run.returncode, run.stderr) == (0, "")
