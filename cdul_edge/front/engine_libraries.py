@@ -124,7 +124,10 @@ def _ask(flavor: Flavor) -> EngineLibrary:
     if not isinstance(version, str):
         name = _MODULES[flavor][0]
         said = answer.facts.get("error")
-        crash = f"{name} is installed, and importing it ends the process ({answer.error})"
+        crash = (
+            f"{name} is installed, and importing it ends the process ({answer.error}): its "
+            "libraries are damaged; install it again"
+        )
         return EngineLibrary(error=said if isinstance(said, str) else crash)
     builds_for = tuple(map(str, gpus)) if isinstance(gpus, list) else ()
     return EngineLibrary(version, answer.facts.get("lean") is True, builds_for)
