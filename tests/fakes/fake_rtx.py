@@ -87,9 +87,10 @@ class RtxMachine:
         folder: Path,
         precision: Precision = Precision.FP32,
         capabilities: tuple[str, ...] = ("8.6", "8.9"),
+        best: int = 4,
     ) -> StampedEngine:
         """An engine that was built elsewhere and ahead of time, in the bundle's folder."""
-        profile = [[n, 8, 8, 3] for n in (1, 4, 8)]
+        profile = [[n, 8, 8, 3] for n in (1, best, 8)]
         plan = json.dumps({"version": self.world.version, "profile": profile}).encode()
         gpus = "-".join(f"sm{capability.replace('.', '')}" for capability in capabilities)
         name = f"{precision.value}-rtx{self.world.version}-{gpus}"
@@ -99,7 +100,7 @@ class RtxMachine:
             sha256=sha256(plan).hexdigest(),
             bytes=len(plan),
             platform=GpuPlatform(self.world.version, "", "", 0, platform.machine(), "rtx"),
-            profile=Profile(1, 4, 8),
+            profile=Profile(1, best, 8),
             strongly_typed=True,
             compute_capabilities=capabilities,
         )

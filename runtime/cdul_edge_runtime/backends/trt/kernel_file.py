@@ -35,18 +35,18 @@ class KernelFile:
         self._writable = True
 
     def read(self) -> bytes:
-        """The kernels; empty where there are none, or they are damaged or another engine's."""
+        """The kernels; empty where there are none, or they are damaged or an older engine's."""
         try:
             content = self._path.read_bytes() if self._path.is_file() else None
         except OSError as error:
             self._writable = False
             self._warn(f"{self._path} cannot be read ({error.strerror})")
             return b""
-        if content is None:
+        if content is None or self._is_of_another_engine(content):
             return b""
         self._known = self._unpack(content)
         if not self._known:
-            self._warn(f"{self._path} is damaged or of another engine")
+            self._warn(f"{self._path} is damaged")
         return self._known
 
     def refuse(self) -> None:
@@ -70,6 +70,15 @@ class KernelFile:
     def _holds_more(self, kernels: bytes) -> bool:
         there = self._unpack(self._path.read_bytes()) if self._path.is_file() else b""
         return there != self._refused and len(there) >= len(kernels)
+
+    def _is_of_another_engine(self, content: bytes) -> bool:
+        """As after a build with --force; nothing to warn of."""
+        try:
+            about = json.loads(content.partition(b"\n")[0])
+        except (ValueError, RecursionError):
+            return False
+        known = isinstance(about, dict) and about.get("stage") == _STAGE
+        return known and about.get("engine_sha256") != self._engine
 
     def _pack(self, kernels: bytes) -> bytes:
         about = {
