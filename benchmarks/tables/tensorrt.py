@@ -14,7 +14,7 @@ _KINDS = {
         "read by anything but a Cast, `QLinearConv`, mixed types, two nodes of one name",
     ),
     "invalid": ("is not ONNX", "unknown operators, tensors that nothing makes"),
-    "wrong": ("computes something else", "unsigned zero points, values that are not finite"),
+    "wrong": ("computes something else", "unsigned zero points, infinite scales"),
     "old": (
         "needs more than TensorRT 8.6",
         "opset above 17, FP16 or computed scales, weights stored as INT8",

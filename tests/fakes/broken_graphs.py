@@ -227,7 +227,7 @@ def constant_of_uint32(model: onnx.ModelProto) -> str:
     return add_constant(model, "counts", np.array([1], np.uint32))
 
 
-@breaks(GRAPHS, "a value is not finite", "wrong")
+@breaks(GRAPHS, "a value is no number", "wrong")
 def weights_that_are_no_numbers(model: onnx.ModelProto) -> str:
     quantize, _ = pair_of(model, "conv1", 1)
     weights = constant(model, quantize.input[0]).copy()
@@ -338,6 +338,14 @@ def reshape_by_int64(model: onnx.ModelProto) -> None:
     replace_node(model, node(model, "node_view"), reshape)
 
 
+def mask_of_minus_infinity(model: onnx.ModelProto) -> None:
+    mask = add_constant(model, "mask", np.float32(-np.inf))
+    last = node(model, "node_sigmoid")
+    masking = helper.make_node("Max", [last.input[0], mask], ["masked"], "masking")
+    model.graph.node.insert(list(model.graph.node).index(last), masking)
+    last.input[0] = "masked"
+
+
 def open_height_and_width(model: onnx.ModelProto) -> None:
     for place, name in ((1, "height"), (2, "width")):
         model.graph.input[0].type.tensor_type.shape.dim[place].dim_param = name
@@ -349,5 +357,6 @@ HARMLESS: tuple[Callable[[onnx.ModelProto], None], ...] = (
     one_quantizer_for_two_dequantizers,
     nodes_without_names,
     reshape_by_int64,
+    mask_of_minus_infinity,
     open_height_and_width,
 )
