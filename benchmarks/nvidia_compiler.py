@@ -154,10 +154,7 @@ def compile_graph(
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     if not tf32:
         config.clear_flag(trt.BuilderFlag.TF32)
-    config.num_compute_capabilities = len(gpus)
-    for place, gpu in enumerate(gpus):
-        capability = getattr(trt.ComputeCapability, f"SM{gpu.replace('.', '')}")
-        config.set_compute_capability(capability, place)
+    _set_gpus(trt, config, gpus)
     images = network.get_input(0)
     profile = builder.create_optimization_profile()
     picture = [8 if side < 0 else side for side in tuple(images.shape)[1:]]
@@ -184,6 +181,13 @@ def compile_graph(
     )
 
 
+def _set_gpus(trt: Any, config: Any, gpus: Sequence[str]) -> None:
+    config.num_compute_capabilities = len(gpus)
+    for place, gpu in enumerate(gpus):
+        member = getattr(trt.ComputeCapability, f"SM{gpu.replace('.', '')}")
+        config.set_compute_capability(member, place)
+
+
 def _forget_turing(trt: Any, logger: object) -> None:
     """After a build for Turing that failed, 1.7.1 makes the next engine within Turing's limits too.
 
@@ -194,8 +198,7 @@ def _forget_turing(trt: Any, logger: object) -> None:
     copied = network.add_identity(network.add_input("nothing", trt.DataType.FLOAT, (1,)))
     network.mark_output(copied.get_output(0))
     config = builder.create_builder_config()
-    config.num_compute_capabilities = 1
-    config.set_compute_capability(trt.ComputeCapability.SM86, 0)
+    _set_gpus(trt, config, (GPU,))
     builder.build_serialized_network(network, config)
 
 
