@@ -58,6 +58,13 @@ def test_it_copies_what_the_wheel_is_built_from(dockerfile: Path) -> None:
     packages = re.findall(r'^    "([\w/]+)",$', project.partition("targets.wheel]")[2], re.M)[:4]
     needed = {"pyproject.toml", "README.md", "LICENSE", *(p.partition("/")[0] for p in packages)}
     assert sources == needed
+    ignored, *lines = [
+        line
+        for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
+    assert ignored == "*"
+    assert {line[1:] for line in lines if line.startswith("!")} == needed
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
