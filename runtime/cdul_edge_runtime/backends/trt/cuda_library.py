@@ -30,8 +30,8 @@ def load_cuda_library() -> Any:
             tried.append(candidate)
     raise CdulEdgeError(
         f"the CUDA runtime was not found (tried {', '.join(tried)}): on a Jetson it comes with "
-        "JetPack (`apt install nvidia-jetpack`), elsewhere with `pip install tensorrt`; or name "
-        "its folder in LD_LIBRARY_PATH"
+        'JetPack (`apt install nvidia-jetpack`), elsewhere with pip install "cdul-edge[trt]" or '
+        '"cdul-edge[rtx]"; or name its folder in LD_LIBRARY_PATH'
     )
 
 
