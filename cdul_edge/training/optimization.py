@@ -180,14 +180,17 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    expected = "expected auto, cpu, cuda, or cuda:1 for the second of several GPUs"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
+        raise CdulEdgeError(f"device {name!r} cannot be used ({reason}): {expected}") from error
+    if device.type == "meta" or (device.type == "cpu" and device.index is not None):
         raise CdulEdgeError(
-            f"device {name!r} cannot be used ({reason}): try --device cpu"
-        ) from error
+            f"device {name!r} cannot be used (nothing is computed there): {expected}"
+        )
     return device
 
 

@@ -124,6 +124,11 @@ def test_a_device_that_is_not_there_is_refused() -> None:
         choose_device("cuda:99")
     with pytest.raises(CdulEdgeError, match="device 'quantum' cannot be used"):
         choose_device("quantum")
+    for other in ("cuda:-1", "cuda:x", "CUDA", "meta", "cpu:1", "", None):
+        with pytest.raises(
+            CdulEdgeError, match=f"device {other!r} cannot be used.*: expected auto, cpu"
+        ):
+            choose_device(other)  # type: ignore[arg-type]
     assert choose_device("cpu").type == "cpu"
 
 
