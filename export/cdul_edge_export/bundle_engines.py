@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cdul_edge_export.engine import build_engines, buildable_precisions
 from cdul_edge_export.engine_config import BuildSettings
-from cdul_edge_export.engine_target import choose_target
+from cdul_edge_export.engine_files import is_finished
+from cdul_edge_export.engine_target import EngineTarget, choose_target
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
 from cdul_edge_runtime.bundle.bundle import Bundle
@@ -22,7 +23,8 @@ class BuildRequest:
 
     Attributes:
         bundle: its folder; only its engines/ folder changes.
-        precisions: which of its files to build from; None is all that TensorRT can use.
+        precisions: which of its files to build from; None is all that TensorRT can use, where a
+            build that was cut off goes on: engines that it finished are kept.
         flavor: TensorRT, for the GPU that is here; TensorRT for RTX, which needs none; "auto" is
             the first that can be used.
         for_gpus: compute capabilities such as "sm86" or "8.6", for TensorRT for RTX; empty is the
@@ -92,5 +94,18 @@ def build(request: BuildRequest, console: Console | None = None) -> BuildResult:
         for precision in dict.fromkeys(precisions)
     ]
     target = choose_target(request.flavor, request.for_gpus, gpu=request.gpu)
+    if request.precisions is None and not request.force:
+        wanted = _leave_out_finished(bundle, wanted, target, console)
     engines = build_engines(bundle, wanted, target, force=request.force, talk=console.say)
     return BuildResult(bundle.folder, tuple(engines))
+
+
+def _leave_out_finished(
+    bundle: Bundle, wanted: list[BuildSettings], target: EngineTarget, console: Console
+) -> list[BuildSettings]:
+    """What a build that was cut off has yet to do; everything where it has all been done."""
+    missing = [settings for settings in wanted if not is_finished(bundle, settings, target)]
+    kept = [settings.precision.value for settings in wanted if settings not in missing]
+    if missing and kept:
+        console.say(f"going on: the engines {', '.join(kept)} are there already and stay")
+    return missing or wanted

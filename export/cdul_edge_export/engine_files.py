@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cdul_edge_export.engine_config import BuildSettings
 from cdul_edge_export.engine_target import EngineTarget
-from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES, EngineStamp
+from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES, EngineStamp, source_sha256
 from cdul_edge_runtime.backends.trt.library import Messages, log_text
 from cdul_edge_runtime.backends.trt.platform import GpuPlatform, gpu_slug
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.host.files import atomic_write
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.files import atomic_write, sha256_file
 
 
 def engine_path(bundle: Bundle, precision: Precision, target: EngineTarget) -> Path:
@@ -27,6 +29,30 @@ def engine_path(bundle: Bundle, precision: Precision, target: EngineTarget) -> P
     else:
         name = f"rtx{platform.tensorrt}{target.gpus.suffix}"
     return bundle.folder / ENGINES / f"{precision.value}-{name}.engine"
+
+
+def is_finished(bundle: Bundle, settings: BuildSettings, target: EngineTarget) -> bool:
+    """Whether the very engine that these settings ask for lies there, whole."""
+    path = engine_path(bundle, settings.precision, target)
+    if not path.is_file():
+        return False
+    try:
+        stamp = EngineStamp.read(path.with_suffix(".json"))
+    except CdulEdgeError:
+        return False
+    asked = {
+        "workspace_mib": settings.workspace_mib,
+        "optimization_level": settings.optimization_level,
+    }
+    return (
+        stamp.source_sha256 == source_sha256(bundle, settings.precision)
+        and stamp.platform == target.platform
+        and stamp.profile == settings.profile
+        and stamp.version_compatible == settings.version_compatible
+        and stamp.hardware_compatible == settings.hardware_compatible
+        and asked.items() <= stamp.build.items()
+        and stamp.sha256 == sha256_file(path)
+    )
 
 
 def timing_cache_path(bundle: Bundle, platform: GpuPlatform) -> Path:

@@ -4,12 +4,14 @@ import errno
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge_export import engine_target
+from cdul_edge_export import engine, engine_target
+from cdul_edge_export.engine_files import write_engine
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt import library
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
@@ -73,6 +75,32 @@ def test_an_engine_that_exists_needs_force(bundle: Path, machine: Machine) -> No
     assert result.exit_code == 2
     assert "exists: replace it with --force" in result.stderr
     assert build(bundle, "--force").exit_code == 0
+
+
+def test_a_build_that_was_cut_off_goes_on_with_what_is_missing(
+    conv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--flavor", "rtx", "--for", "sm86"]
+
+    def fail_at_fp16(path: Path, *rest: Any) -> None:
+        if path.name.startswith("fp16"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_engine(path, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "write_engine", fail_at_fp16)
+        assert "run the same command again" in build(conv, *options).stderr
+    (first,) = (conv / "engines").glob("*.engine")
+    made = first.read_bytes()
+    result = build(conv, *options)
+    assert result.exit_code == 0, result.output
+    assert "going on: the engines fp32 are there already and stay" in result.stderr
+    built = [Path(line).name[:4] for line in result.stdout.splitlines()]
+    assert built == ["fp16", "int8"]
+    assert first.read_bytes() == made
+    assert "exists: replace it with --force" in build(conv, *options).stderr
+    other = build(conv, *options, "--batch-max", 4)
+    assert "exists: replace it with --force" in other.stderr
 
 
 @pytest.mark.parametrize(
