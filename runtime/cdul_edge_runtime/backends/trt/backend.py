@@ -102,8 +102,6 @@ class TrtBackend:
             by_hand = use_graph and loaded.rtx is None  # TensorRT for RTX records by itself
             self._graph = RecordedBatch(self._cuda, self._stream, wanted=by_hand)
             held.callback(self._graph.drop)
-            if loaded.rtx is not None:
-                held.callback(loaded.rtx.keep_kernels)
             held.callback(self._cuda.synchronize, self._stream)
             self._set_addresses()
             # nothing held may refer to this object, or it would never be dropped

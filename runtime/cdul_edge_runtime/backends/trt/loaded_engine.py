@@ -40,7 +40,7 @@ class LoadedEngine:
     _sizes: set[int] = field(default_factory=set)
 
     def ran(self, rows: int) -> None:
-        """A batch of this size went through: what was compiled for it is kept."""
+        """A batch of this size went through: all that was compiled for it is kept."""
         if self.rtx is not None and rows not in self._sizes:
             self._sizes.add(rows)
             self.rtx.keep_kernels()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.backends.ort.failures import missing_library
 from cdul_edge_runtime.backends.ort.providers import PROVIDERS, free_memory_mib, ready_for_gpu
+from cdul_edge_runtime.backends.trt.cuda_library import load_cuda_library
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.classifier import Classifier
@@ -117,6 +119,26 @@ def test_a_gpu_that_is_not_there_is_one_line(bundle: Path) -> None:
     with pytest.raises(CdulEdgeError, match="`nvidia-smi` lists") as caught:
         OrtBackend(bundle / "model.fp32.onnx", device="cuda", gpu=99)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("_cuda")
+@pytest.mark.parametrize("ours", [0, 1])
+def test_a_thread_at_another_gpu_stays_there(ours: int, bundle: Path) -> None:
+    library, current = load_cuda_library(), ctypes.c_int()
+    if library.cudaGetDeviceCount(ctypes.byref(current)) or current.value < 2:
+        pytest.skip("this needs two GPUs")
+    inputs = pictures(2)
+    with (
+        Classifier.load(bundle, device="cpu", precision="fp32") as cpu,
+        Classifier.load(bundle, device=f"cuda:{ours}", precision="fp32") as cuda,
+    ):
+        for theirs in (1, 0, 1, 0):
+            assert library.cudaSetDevice(theirs) == 0
+            found, reference = cuda.backend.infer(inputs), cpu.backend.infer(inputs)
+            assert np.abs(found - reference).max() <= 1e-4
+            assert library.cudaGetDevice(ctypes.byref(current)) == 0
+            assert current.value == theirs
 
 
 @pytest.mark.gpu
