@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from cdul_edge.front.machine_facts import Gpu, ask_python
+from cdul_edge_runtime.backends.trt.platform import holds_gpu
 from cdul_edge_runtime.choices import FLAVORS, Flavor
 
 _MODULES: Mapping[Flavor, tuple[str, ...]] = {
@@ -58,10 +59,12 @@ class EngineLibrary:
             return "installed, and does not load"
         return f"{self.version}{' (lean)' * self.lean}" if self.version else "not installed"
 
-    def supports(self, gpu: Gpu) -> bool:
-        """Whether the driver sees a GPU that engines built without one can be for."""
-        seen = {f"sm{capability.replace('.', '')}" for capability in gpu.compute_capabilities}
-        return bool(seen & set(self.builds_for))
+    def supports(self, gpu: Gpu, *, newer_gpus: bool = False) -> bool:
+        """Whether the driver sees a GPU that engines are built for, or one that came later."""
+        known = tuple(f"{name[2:-1]}.{name[-1]}" for name in self.builds_for)
+        return bool(known) and any(
+            holds_gpu(known, seen, newer_gpus=newer_gpus) for seen in gpu.compute_capabilities
+        )
 
 
 Libraries = Mapping[Flavor, EngineLibrary]
@@ -108,6 +111,8 @@ def judge_rtx(rtx: EngineLibrary, gpu: Gpu) -> str:
         return "yes: build and run"
     if not gpu.present:
         run = "no, the driver sees no GPU"
+    elif rtx.supports(gpu, newer_gpus=True):
+        run = "engines built with --for all, as the GPU here is newer than these"
     elif gpu.compute_capabilities:
         seen = " and ".join(gpu.compute_capabilities)
         run = f"no, the GPU here, of compute capability {seen}, is none of these"

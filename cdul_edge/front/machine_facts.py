@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ class Gpu:
     Attributes:
         nvidia: name, driver, memory and compute capability; begins with "none" where there is none.
         jetson: first line of a Jetson's release file; None elsewhere.
-        compute_capabilities: such as "8.9", one a GPU; empty where nvidia-smi does not answer.
+        compute_capabilities: such as "8.9", each once; empty where nvidia-smi does not answer.
     """
 
     nvidia: str
@@ -86,7 +87,9 @@ def ask_driver() -> Gpu:
         silent = "nvidia-smi does not answer"
         return Gpu(f"a driver is loaded, and {silent}" if loaded else f"none ({silent})")
     lines = answer.stdout.strip().splitlines()
-    return Gpu("; ".join(lines), None, tuple(line.rpartition(",")[2].strip() for line in lines))
+    last = (line.rpartition(",")[2].strip() for line in lines)
+    known = (text for text in last if re.fullmatch(r"\d+\.\d", text))  # or "[N/A]"
+    return Gpu("; ".join(lines), None, tuple(dict.fromkeys(known)))
 
 
 def _read_text(path: Path) -> str:

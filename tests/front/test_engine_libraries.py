@@ -14,7 +14,7 @@ from cdul_edge.front.engine_libraries import (
     judge_rtx,
     judge_tensorrt,
 )
-from cdul_edge.front.machine_facts import Gpu
+from cdul_edge.front.machine_facts import Gpu, ask_driver
 
 NONE, JETSON = Gpu("none (nvidia-smi)"), Gpu("device files are there", "# R36")
 ADA, HOPPER = Gpu("RTX 4090", None, ("8.9",)), Gpu("H200", None, ("9.0",))
@@ -24,8 +24,8 @@ BLIND_JETSON = Gpu("none (no device files)", "# R36")
 TENSORRT = EngineLibrary("10.3.0")
 LEAN = EngineLibrary("10.3.0", lean=True)
 BROKEN = EngineLibrary(error="it does not load (libnvinfer.so.10): install it again")
-RTX = EngineLibrary("1.7.1.116", builds_for=("sm86", "sm89"))
-AHEAD = "build: yes, for sm86 sm89, without a GPU; run: "
+RTX = EngineLibrary("1.7.1.116", builds_for=("sm86", "sm89", "sm120"))
+AHEAD = "build: yes, for sm86 sm89 sm120, without a GPU; run: "
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,8 @@ def test_tensorrt_needs_a_gpu_for_everything(
         (RTX, NONE, AHEAD + "no, the driver sees no GPU"),
         (RTX, ADA, "yes: build and run"),
         (RTX, HOPPER, AHEAD + "no, the GPU here, of compute capability 9.0, is none of these"),
+        (RTX, Gpu("RTX 99", None, ("13.0",)), AHEAD + "engines built with --for all, as the GPU"),
+        (RTX, Gpu("two", None, ("9.0", "8.9")), "yes: build and run"),
         (RTX, SILENT, AHEAD + "only on one of these: which GPU is here is not known"),
     ],
 )
@@ -118,3 +120,25 @@ def test_a_module_from_another_package_counts_whatever_the_packages_are_called(
     assert ask_libraries()["tensorrt"] == EngineLibrary("10.3.0")
     monkeypatch.setattr(engine_libraries, "find_spec", lambda name: None)
     assert ask_libraries()["tensorrt"] == EngineLibrary()
+
+
+@pytest.mark.parametrize(
+    ("says", "seen"),
+    [
+        ("NVIDIA GeForce RTX 4090, 580.1, 24564 MiB, 8.9", ("8.9",)),
+        ("A, 1, 2 MiB, 8.6\nA, 1, 2 MiB, 8.6\nB, 1, 2 MiB, 12.0", ("8.6", "12.0")),
+        ("NVIDIA Thor, 580.00, [N/A], [N/A]", ()),
+    ],
+)
+def test_the_driver_is_asked_for_the_gpus_that_engines_can_be_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, seen: tuple[str, ...]
+) -> None:
+    if Path("/etc/nv_tegra_release").exists():
+        pytest.skip("a Jetson is asked in another way")
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\ncat <<END\n{says}\nEND\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    gpu = ask_driver()
+    assert gpu.present
+    assert gpu.compute_capabilities == seen
