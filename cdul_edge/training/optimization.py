@@ -93,8 +93,9 @@ def make_average(network: nn.Module, config: TrainConfig) -> AveragedModel | Non
 def update_average(average: AveragedModel, network: nn.Module, config: TrainConfig) -> None:
     """Let the running mean follow by a step; its first one is the network itself.
 
-    `update_parameters` would do the same, but it brings its count to the device first, and so waits
-    for a GPU at every step.
+    Whole numbers are the network's own: counts, and indices that its layers look things up with.
+    `update_parameters` would average these too, and round them down; and it brings its count to
+    the device first, so that every step waits for a GPU.
     """
     done = int(average.n_averaged)  # it lies on the CPU
     pairs = [
@@ -102,11 +103,11 @@ def update_average(average: AveragedModel, network: nn.Module, config: TrainConf
         *zip(average.module.buffers(), network.buffers(), strict=True),
     ]
     follow = get_ema_multi_avg_fn(ema_decay(done, config) if done else 0.0)  # type: ignore[no-untyped-call]
-    for floating in (True, False):
-        some = [pair for pair in pairs if pair[0].is_floating_point() == floating]
-        if some:
-            means, values = zip(*some, strict=True)
-            follow(means, values, done)
+    means, values = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+    follow(means, values, done)
+    for mean, value in pairs:
+        if not mean.is_floating_point():
+            mean.copy_(value)
     average.n_averaged += 1
 
 

@@ -292,11 +292,12 @@ def test_branches_that_no_weights_have_filled_learn_in_a_frozen_trunk() -> None:
         assert not network.bn1.training
 
 
-def test_the_running_mean_is_that_of_torch_to_the_bit() -> None:
+def test_the_running_mean_is_that_of_torch_to_the_bit_but_for_whole_numbers() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-    config = TrainConfig(ema_decay=0.75)
+    network.register_buffer("index", torch.arange(50))  # 3 * 0.9 + 3 * 0.1 is 2.9999998 in float32
+    config = TrainConfig(ema_decay=0.9)
     mine = make_average(network, config)
-    follow = get_ema_multi_avg_fn(0.75)  # type: ignore[no-untyped-call]
+    follow = get_ema_multi_avg_fn(0.9)  # type: ignore[no-untyped-call]
     theirs = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
     assert mine is not None
     torch.manual_seed(0)
@@ -307,5 +308,7 @@ def test_the_running_mean_is_that_of_torch_to_the_bit() -> None:
         update_average(mine, network, config)
         theirs.update_parameters(network)
         assert int(mine.n_averaged) == step
-        for name, values in theirs.state_dict().items():
-            assert torch.equal(mine.state_dict()[name], values), name
+        for name, values in mine.module.state_dict().items():
+            expected = theirs.module if values.is_floating_point() else network
+            assert torch.equal(values, expected.state_dict()[name]), name
+    assert torch.equal(mine.module.get_buffer("index"), torch.arange(50))
