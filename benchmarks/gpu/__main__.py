@@ -13,13 +13,22 @@ from pathlib import Path
 from types import FrameType
 
 try:
-    import cdul_edge_runtime.errors  # noqa: F401
-except ModuleNotFoundError:
-    sys.exit("run `make gpu-check`, or set PYTHONPATH=.:export:calibration:runtime")
+    from benchmarks.gpu.check import check
+    from benchmarks.gpu.request import CheckRequest
+    from cdul_edge_runtime.errors import CdulEdgeError
+except ModuleNotFoundError as error:
+    if str(error.name).startswith("cdul_edge"):
+        print(
+            "run `make gpu-check`, or set PYTHONPATH=.:export:calibration:runtime", file=sys.stderr
+        )
+    else:
+        print(
+            f"{error.name} is not installed in {sys.executable}: CONTRIBUTING.md says what the "
+            "check needs, and how to name another Python",
+            file=sys.stderr,
+        )
+    sys.exit(2)
 
-from benchmarks.gpu.check import check
-from benchmarks.gpu.request import CheckRequest
-from cdul_edge_runtime.errors import CdulEdgeError
 
 _MOST_MINUTES = 24 * 60
 

@@ -14,6 +14,8 @@ from benchmarks.gpu.run_step import Run, run_step
 from benchmarks.gpu.step import Setting
 from cdul_edge_runtime.errors import CdulEdgeError
 
+_ON_A_CPU = "`--device cpu --quick` tries the script itself on any machine"
+
 
 def check(request: CheckRequest, machine: CheckedMachine | None = None) -> int:
     """Run it; 0 where every step passed or cannot run here, 1 where one missed or did not run.
@@ -29,10 +31,7 @@ def check(request: CheckRequest, machine: CheckedMachine | None = None) -> int:
     steps = find_steps(request.steps_module, request.steps)
     setting = Setting(request.device, request.quick, machine or ask_machine())
     if setting.device == "cuda" and setting.machine.gpu is None:
-        raise CdulEdgeError(
-            "torch finds no CUDA device here: `nvidia-smi` shows whether the driver does; "
-            "`--device cpu --quick` tries the script itself on any machine"
-        )
+        raise CdulEdgeError(f"{_why_no_gpu(setting.machine)}; {_ON_A_CPU}")
     run = Run(request, setting, read_commit(), identify(setting, digest_sources()))
     earlier = {} if request.force else _find_earlier(run, [step.name for step in steps])
     deadline = start + 60 * request.minutes
@@ -53,6 +52,14 @@ def check(request: CheckRequest, machine: CheckedMachine | None = None) -> int:
         print(draw_table(plan, results, setting), end="")
     passed = all(result.status == "passed" for result in results)
     return 0 if passed and not plan.left else 1
+
+
+def _why_no_gpu(machine: CheckedMachine) -> str:
+    if "torch" not in machine.versions:
+        return "torch is not installed in this Python (`make gpu-check PYTHON=...` names another)"
+    if machine.cuda is None:
+        return f"torch {machine.versions['torch']} is built without CUDA: install one that is"
+    return "torch finds no CUDA device here: `nvidia-smi` shows whether the driver does"
 
 
 def _find_earlier(run: Run, names: list[str]) -> dict[str, StepResult]:

@@ -63,11 +63,19 @@ class CheckedMachine:
 
 
 def ask_machine() -> CheckedMachine:
-    """Ask a process of its own; what it prints on stderr is shown as it is."""
+    """Ask a process of its own; what it prints on stderr is shown as it is.
+
+    Raises:
+        CdulEdgeError: a library that tells of GPUs does not load.
+    """
     command = [sys.executable, "-m", "benchmarks.gpu.machine"]
     run = subprocess.run(
-        command, cwd=ROOT, env=child_environment(), stdout=subprocess.PIPE, text=True, check=True
+        command, cwd=ROOT, env=child_environment(), stdout=subprocess.PIPE, text=True
     )
+    if run.returncode:
+        raise CdulEdgeError(
+            "torch or ONNX Runtime does not load (what it said stands above): install it again"
+        )
     return parse_record(CheckedMachine, json.loads(run.stdout.splitlines()[-1]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,12 @@ def test_the_command_line_is_a_request(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_what_cannot_start_says_why(run: Run) -> None:
-    with pytest.raises(CdulEdgeError, match="torch finds no CUDA device here"):
-        run("steady", device="cuda")
+    for machine, why in (
+        (replace(CPU, versions={}), "torch is not installed"),
+        (CPU, "torch 2.11 is built without CUDA"),
+        (replace(CPU, cuda="13.0"), "torch finds no CUDA device here"),
+    ):
+        with pytest.raises(CdulEdgeError, match=why):
+            run("steady", device="cuda", machine=machine)
     with pytest.raises(CdulEdgeError, match="no step 'steddy': expected steady, slow"):
         run("steddy")
