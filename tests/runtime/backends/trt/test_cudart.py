@@ -4,6 +4,7 @@ import ctypes
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -232,7 +233,14 @@ def test_on_a_real_gpu_a_thread_that_is_there_stays_there() -> None:
     assert device_of_thread() == 0
 
 
+@pytest.fixture
+def _first_gpu_again() -> Iterator[None]:
+    yield
+    load_cuda_library().cudaSetDevice(0)
+
+
 @pytest.mark.gpu
+@pytest.mark.usefixtures("_first_gpu_again")
 @pytest.mark.parametrize(("ours", "theirs"), [(0, 1), (1, 0), (1, 1)])
 def test_on_real_gpus_memory_is_made_at_ours_and_the_thread_keeps_its_own(
     ours: int, theirs: int
@@ -266,4 +274,3 @@ def test_on_real_gpus_memory_is_made_at_ours_and_the_thread_keeps_its_own(
         cuda.free_host(target)
         cuda.destroy_stream(stream)
     assert device_of_thread() == theirs
-    assert load_cuda_library().cudaSetDevice(0) == 0
