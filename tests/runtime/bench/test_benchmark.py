@@ -73,5 +73,5 @@ def test_the_report_has_a_row_a_number_of_threads_and_is_plain_json(bundle: Path
 def test_a_report_names_the_version_of_every_extra_that_runs_a_bundle() -> None:
     project = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
     for extra in ("cpu", "gpu", "trt", "rtx"):
-        (package,) = re.findall(rf'^{extra} = \["([\w-]+)[^"]*"\]$', project, re.MULTILINE)
+        (package,) = re.findall(rf'^{extra} = \["([\w-]+)', project, re.MULTILINE)
         assert package in VERSIONS
