@@ -42,8 +42,10 @@ TEXTS = [
     *sorted(path for top in ("cdul_edge", "export", "calibration", "runtime", "scripts")
             for path in (ROOT / top).rglob("*.py")),
 ]  # fmt: skip
-# An install command ends with its line, its code quote, or where the sentence around it goes on.
-WORDS = r'((?: +(?:--group [\w$*]+|--?[\w-]+(?:=\S+)?|"[^"\n]+"|\w[\w.-]*))+)'
+# An install command ends with its line, its code quote, or where the sentence around it goes on:
+# words after a quoted one are that sentence's.
+OPTION = r"(?: +(?:--group [\w$*]+|--?[\w-]+(?:=\S+)?))*"
+WORDS = rf'({OPTION}(?:(?: +"[^"\n]+"{OPTION})+|(?: +\w[\w.-]*\w(?:==[\w.]+\w)?)+))'
 PIP = re.compile(r"\bpip install" + WORDS)
 APT = re.compile(r"\bapt(?:-get)? install" + WORDS)
 IMAGE = re.compile(r"(?:^FROM |\bBASE=)([\w./-]+:[\w.-]+)", re.MULTILINE)
@@ -125,7 +127,9 @@ def faults(requirement: Requirement, *platforms: str) -> list[str]:
 
 
 def test_there_are_commands_to_check_and_they_are_read_as_a_shell_would() -> None:
-    assert {"cdul-edge[train]", "cdul-edge[cpu]", "numpy<2,>=1.24"} <= shown_requirements()
+    shown = shown_requirements()
+    assert {"cdul-edge[train]", "cdul-edge[cpu]", "numpy<2,>=1.24"} <= shown
+    assert [one for one in shown if one.startswith("tensorrt-rtx-cu13==")]
     assert {"python3-venv", "python3-libnvinfer"} <= apt_packages()
     assert {"torch>=2.7", "hatchling>=1.27", "mypy>=1.13"} <= project_requirements()
 
