@@ -12,31 +12,37 @@ from onnx import helper, numpy_helper
 
 Constants = dict[str, npt.NDArray[Any]]
 
+_LARGEST_BYTES = 16 << 20  # a larger constant is left to the device to work out
+_RANDOM = ("Random", "Bernoulli", "Multinomial")
+
 
 def fold_nodes(
     graph: onnx.GraphProto,
     constants: Constants,
-    wanted: Callable[[onnx.NodeProto], bool],
+    needed: Callable[[onnx.NodeProto], bool],
     *,
     opset: int,
 ) -> None:
-    """Work out the wanted nodes whose inputs are all known, in place, with ONNX Runtime.
+    """Work out the nodes whose inputs are all known, in place, with ONNX Runtime.
 
-    A position embedding that is resized to the input size is such a one: torch's exporter folds
-    only what is small.
+    Such are the masks of Swin's shifted windows, which torch's exporter writes as a chain of
+    ScatterND, and a position embedding that is resized to the input size: it folds only what is
+    small.
 
     Args:
         graph: in topological order.
         constants: values by name, of initializers and Constant nodes; what is found is added.
-        wanted: which nodes to fold; one with a graph of its own stays.
+        needed: which nodes to fold even if they make much.
         opset: what the operators mean.
     """
     kept = []
     for node in graph.node:
         known = [name for name in node.input if name]
-        simple = known and not any(attribute.HasField("g") for attribute in node.attribute)
-        if simple and all(name in constants for name in known) and wanted(node):
+        found: Constants = {}
+        if _is_pure(node) and known and all(name in constants for name in known):
             found = _run(node, {name: constants[name] for name in known}, opset)
+        size = sum(value.nbytes for value in found.values())
+        if found and (size <= _LARGEST_BYTES or needed(node)):
             constants.update(found)
             graph.initializer.extend(numpy_helper.from_array(v, n) for n, v in found.items())
         else:
@@ -45,9 +51,18 @@ def fold_nodes(
     graph.node.extend(kept)
 
 
-def _run(node: onnx.NodeProto, inputs: Constants, opset: int) -> Constants:
-    from onnxruntime import InferenceSession  # exporting needs it anyway, to compare
+def _is_pure(node: onnx.NodeProto) -> bool:
+    """Whether a node gives the same each time, and needs nothing but its inputs."""
+    has_graph = any(attribute.HasField("g") for attribute in node.attribute)
+    return not has_graph and not node.domain and not node.op_type.startswith(_RANDOM)
 
+
+def _run(node: onnx.NodeProto, inputs: Constants, opset: int) -> Constants:
+    import onnxruntime  # exporting needs it anyway, to compare
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     outputs = [name for name in node.output if name]
     graph = helper.make_graph(
         [node],
@@ -57,6 +72,8 @@ def _run(node: onnx.NodeProto, inputs: Constants, opset: int) -> Constants:
         [numpy_helper.from_array(value, name) for name, value in inputs.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    session = InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     found = session.run(outputs, {})
     return {name: np.asarray(value) for name, value in zip(outputs, found, strict=True)}

@@ -30,7 +30,7 @@ def lower_opset(model: onnx.ModelProto) -> tuple[str, ...]:
     Pooling over height and width becomes GlobalAveragePool or GlobalMaxPool (and a Reshape after
     it Flatten), which int8 and TensorRT handle best; other reductions take their axes as an
     attribute again; Split loses `num_outputs`; Resize to a known size gets constant scales. What
-    newer operators make of constants is a constant. Every other operator must mean the same in
+    operators make of constants alone is a constant. Every other operator must mean the same in
     both.
 
     Returns:

@@ -168,6 +168,30 @@ def test_what_a_newer_operator_makes_of_constants_is_a_constant() -> None:
     assert numpy_helper.to_array(kept).tolist() == [[[[1, 7], [1, 7]]]]
 
 
+def test_a_chain_on_constants_is_worked_out_and_chance_is_not() -> None:
+    """The mask of shifted windows is such a chain, and ends in a ScatterND of nothing."""
+    nodes = [
+        helper.make_node("ConstantOfShape", ["sides"], ["empty"]),
+        helper.make_node("ScatterND", ["empty", "nowhere", "nothing"], ["mask"]),
+        helper.make_node("Unsqueeze", ["mask", "zero"], ["spread"]),
+        helper.make_node("RandomUniformLike", ["mask"], ["noise"]),
+        helper.make_node("Add", ["x", "spread"], ["masked"]),
+        helper.make_node("Concat", ["masked", "x"], ["y"], axis=0),
+        helper.make_node("Identity", ["noise"], ["z"]),
+    ]
+    model = model_of(nodes, {"sides": [3, 4, 4], "zero": [0]}, outputs=("y",))
+    for name, shape, kind in (("nowhere", (0, 1), np.int64), ("nothing", (0, 4, 4), np.float32)):
+        model.graph.initializer.append(numpy_helper.from_array(np.zeros(shape, kind), name))
+    model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, [None] * 3))
+    assert lower_opset(model) == ()
+    kept = [node.op_type for node in model.graph.node]
+    assert kept == ["RandomUniformLike", "Add", "Concat", "Identity"]
+    assert {t.name: list(t.dims) for t in model.graph.initializer} == {
+        "mask": [3, 4, 4],
+        "spread": [1, 3, 4, 4],
+    }
+
+
 def test_an_operator_of_opset_18_keeps_the_whole_graph_there_and_valid() -> None:
     nodes = [
         helper.make_node("ReduceMean", ["x", "axes"], ["m"]),
