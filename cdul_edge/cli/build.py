@@ -11,6 +11,8 @@ from rich.console import Console
 
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
+from cdul_edge_runtime.choices import ENGINE_DEVICES
+from cdul_edge_runtime.device_choice import DeviceChoice
 from cdul_edge_runtime.host.console import StderrConsole
 
 if TYPE_CHECKING:
@@ -60,7 +62,11 @@ ForOption = Annotated[
 ]
 GpuOption = Annotated[
     int,
-    typer.Option(help="Build for this one of several GPUs, as `tensorrt:1` runs it.", min=0),
+    typer.Option(
+        help="Build for this one of several GPUs, as `tensorrt:1` runs it. With rtx one engine is "
+        "for all of them.",
+        min=0,
+    ),
 ]
 BatchMinOption = Annotated[int, typer.Option(help="Smallest batch that the engine accepts.", min=1)]
 BatchBestOption = Annotated[
@@ -136,11 +142,17 @@ def build(
         gpu=gpu,
     )
     messages = message_console()
-    _report(build_engines(request, StderrConsole(messages)), messages, json)
+    result = build_engines(request, StderrConsole(messages))
+    say_engines(result, messages, gpu)
+    if json is not None:
+        write_summary(json, result.to_dict())
+    if str(json) != "-":
+        for engine in result.engines:
+            print(engine.path)
 
 
-def say_engines(result: BuildResult, messages: Console) -> None:
-    """What was built, a line each, and how to try it."""
+def say_engines(result: BuildResult, messages: Console, gpu: int = 0) -> None:
+    """What was built, for which of several GPUs, a line each, and how to try it."""
     for engine in result.engines:
         stamp = engine.stamp
         peak = stamp.build["peak_memory_mib"]
@@ -150,24 +162,16 @@ def say_engines(result: BuildResult, messages: Console) -> None:
             f"{stamp.precision.value}: {stamp.bytes / 2**20:.1f} MiB in "
             f"{seconds:.{0 if seconds >= 10 else 2}f} s{memory}"
         )
-    messages.print(f"now: {_next_step(result)}")
+    messages.print(f"now: {_next_step(result, gpu)}")
 
 
-def _next_step(result: BuildResult) -> str:
-    """What runs the engines: here, or where there is a GPU."""
+def _next_step(result: BuildResult, gpu: int) -> str:
+    """What runs the engines: here, or where there is a GPU for them."""
     platform = result.engines[0].stamp.platform
-    if platform.flavor == "tensorrt":
-        return f"cdul-edge verify {result.bundle} --backend tensorrt"
-    if all(engine.stamp.runs_on(platform.compute_capability) for engine in result.engines):
-        return f"cdul-edge verify {result.bundle} --backend tensorrt-rtx"
-    there = f"cdul-edge verify {result.bundle.name} --backend tensorrt-rtx"
-    return f"copy {result.bundle} to a PC with such a GPU, and run there: {there}"
-
-
-def _report(result: BuildResult, messages: Console, json: Path | None) -> None:
-    say_engines(result, messages)
-    if json is not None:
-        write_summary(json, result.to_dict())
-    if str(json) != "-":
-        for engine in result.engines:
-            print(engine.path)
+    device = ENGINE_DEVICES[platform.flavor]
+    if device == "tensorrt-rtx" and not all(
+        engine.stamp.runs_on(platform.compute_capability) for engine in result.engines
+    ):
+        there = f"cdul-edge verify {result.bundle.name} --backend {device}"
+        return f"copy {result.bundle} to a PC with such a GPU, and run there: {there}"
+    return f"cdul-edge verify {result.bundle} --backend {DeviceChoice(device, gpu)}"

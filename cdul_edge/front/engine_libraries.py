@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from cdul_edge.front.machine_facts import Gpu, ask_python
+from cdul_edge_runtime.backends.trt.library import MODULES
 from cdul_edge_runtime.backends.trt.platform import holds_gpu
 from cdul_edge_runtime.choices import FLAVORS, Flavor
 
-_MODULES: Mapping[Flavor, tuple[str, ...]] = {
-    "tensorrt": ("tensorrt", "tensorrt_lean"),
-    "rtx": ("tensorrt_rtx",),
-}
 # Importing a library that is half installed can end a process, so one of its own does.
 _ASK = """
 import json
@@ -122,12 +119,12 @@ def judge_rtx(rtx: EngineLibrary, gpu: Gpu) -> str:
 
 
 def _ask(flavor: Flavor) -> EngineLibrary:
-    if all(find_spec(module) is None for module in _MODULES[flavor]):
+    if all(find_spec(module) is None for module in MODULES[flavor]):
         return EngineLibrary()
     answer = ask_python(_ASK.format(flavor=flavor))
     version, gpus = answer.facts.get("version"), answer.facts.get("gpus")
     if not isinstance(version, str):
-        name = _MODULES[flavor][0]
+        name = MODULES[flavor][0]
         said = answer.facts.get("error")
         crash = (
             f"{name} is installed, and importing it ends the process ({answer.error}): its "

@@ -189,9 +189,8 @@ def choose_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise CdulEdgeError(f"device {name!r} cannot be used ({reason}): {expected}") from error
     if device.type == "meta" or (device.type == "cpu" and device.index is not None):
-        raise CdulEdgeError(
-            f"device {name!r} cannot be used (nothing is computed there): {expected}"
-        )
+        reason = "a CPU has no number" if device.type == "cpu" else "nothing is computed there"
+        raise CdulEdgeError(f"device {name!r} cannot be used ({reason}): {expected}")
     return device
 
 

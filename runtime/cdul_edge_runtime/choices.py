@@ -21,6 +21,7 @@ Flavor = Literal["tensorrt", "rtx"]
 FLAVORS: tuple[Flavor, ...] = get_args(Flavor)
 # The devices that run engines, and the library that each engine was built with.
 ENGINE_FLAVORS: dict[Device, Flavor] = {"tensorrt": "tensorrt", "tensorrt-rtx": "rtx"}
+ENGINE_DEVICES: dict[Flavor, Device] = {flavor: one for one, flavor in ENGINE_FLAVORS.items()}
 
 # What can be asked for: "auto" is the fastest that is here, "all" goes through every one.
 PrecisionRequest = Literal["auto", "all", PrecisionName]

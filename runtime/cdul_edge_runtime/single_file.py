@@ -10,7 +10,7 @@ from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES, EngineStamp, StampedEngine
 from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle
 from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Manifest, Precision
-from cdul_edge_runtime.choices import ENGINE_FLAVORS
+from cdul_edge_runtime.choices import ENGINE_DEVICES, ENGINE_FLAVORS
 from cdul_edge_runtime.device_choice import Auto, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.selection import Selection, closed_on_error, run_once
@@ -43,7 +43,7 @@ def open_file(
             "give the bundle, or precision auto"
         )
     where = DeviceChoice("cpu") if device == "auto" else device
-    if where.kind in ("tensorrt", "tensorrt-rtx"):
+    if where.kind in ENGINE_FLAVORS:
         raise CdulEdgeError(f"{model} is one file and has no engines: give the bundle")
     backend = OrtBackend(
         model,
@@ -73,7 +73,7 @@ def _open_engine(
             f"{ENGINES}, or give the bundle"
         )
     bundle, stamp = Bundle.load(folder), EngineStamp.read(path.with_suffix(".json"))
-    kind = next(kind for kind, flavor in ENGINE_FLAVORS.items() if flavor == stamp.flavor)
+    kind = ENGINE_DEVICES[stamp.flavor]
     where = DeviceChoice(kind) if device == "auto" else device
     if where.kind != kind or precision not in ("auto", stamp.precision):
         raise CdulEdgeError(

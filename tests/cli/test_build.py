@@ -14,13 +14,11 @@ from cdul_edge_export import engine, engine_target
 from cdul_edge_export.engine_files import write_engine
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt import library
-from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from tests.fakes.conv_bundle import write_conv_bundle
-from tests.fakes.engine_machine import Machine, add_precision
-from tests.fakes.fake_cuda import FakeLibcudart
+from tests.fakes.engine_machine import Machine, add_precision, hide_gpu
 
 
 def build(*words: object) -> Result:
@@ -28,9 +26,10 @@ def build(*words: object) -> Result:
 
 
 @pytest.fixture
-def conv(bundle: Path) -> Path:
-    """A bundle that a real parser reads, where there is one."""
+def conv(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle that a real parser reads, where there is one, and no GPU."""
     pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX on this platform")
+    hide_gpu(monkeypatch)
     return write_conv_bundle(bundle).folder
 
 
@@ -55,6 +54,17 @@ def test_every_precision_that_tensorrt_can_use_is_built(bundle: Path, machine: M
     assert "building fp16 for Orin with TensorRT 10.3.0" in result.stderr
     assert re.search(r"fp16: 0\.0 MiB in [\d.]+ s, peak memory", result.stderr)
     assert f"now: cdul-edge verify {bundle} --backend tensorrt" in result.stderr
+
+
+def test_the_next_step_names_the_gpu_that_was_built_for(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine.make(devices=2)
+    monkeypatch.setattr(engine_target, "import_tensorrt", lambda: machine.trt)
+    monkeypatch.setattr(engine_target, "CudaRuntime", lambda gpu=0: machine.at(gpu).cuda)
+    result = build(bundle, "--gpu", 1)
+    assert result.exit_code == 0, result.output
+    assert f"now: cdul-edge verify {bundle} --backend tensorrt:1" in result.stderr
 
 
 def test_options_reach_the_engine_and_json_goes_to_stdout(bundle: Path, machine: Machine) -> None:
@@ -137,9 +147,7 @@ def test_a_full_disk_is_one_line_and_the_bundle_is_as_before(
 def test_without_a_driver_the_command_says_so_before_it_begins(
     bundle: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        engine_target, "CudaRuntime", lambda gpu=0: CudaRuntime(FakeLibcudart(driver=0))
-    )
+    hide_gpu(monkeypatch)
     result = build(bundle, "--flavor", "tensorrt")
     assert result.exit_code == 2
     assert "no NVIDIA driver answers" in result.stderr
@@ -166,12 +174,8 @@ def test_gpus_are_named_with_commas_or_one_by_one_and_the_next_step_is_elsewhere
 
 
 def test_without_a_gpu_and_without_a_word_engines_are_for_every_gpu_from_ampere_on(
-    conv: Path, monkeypatch: pytest.MonkeyPatch
+    conv: Path,
 ) -> None:
-    monkeypatch.setattr(
-        engine_target, "CudaRuntime", lambda gpu=0: CudaRuntime(FakeLibcudart(driver=0))
-    )
-    monkeypatch.setattr(engine_target, "nvidia_driver_there", lambda: False)
     result = build(conv, "--precision", "fp16", "--flavor", "rtx")
     assert result.exit_code == 0, result.output
     assert result.stdout.endswith("-all.engine\n")

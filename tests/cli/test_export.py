@@ -22,6 +22,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.pictures.images import find_images
+from tests.fakes.engine_machine import hide_gpu
 from tests.fakes.tiny_clip import write_tiny_clip
 
 NAMES = ("red", "green", "blue")
@@ -208,8 +209,9 @@ def export_all(run: Path, out: Path) -> Result:
 def test_trt_ends_with_engines_where_only_tensorrt_for_rtx_is_there(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("tensorrt_rtx")
+    pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX on this platform")
     forbid(monkeypatch, "tensorrt", "tensorrt_lean")
+    hide_gpu(monkeypatch)
     result = export_all(run, tmp_path / "b")
     assert result.exit_code == 0, result.output
     stamps = [EngineStamp.read(path) for path in (tmp_path / "b" / "engines").glob("*.json")]

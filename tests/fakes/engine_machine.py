@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from cdul_edge_export import engine_target
 from cdul_edge_export.engine import build_engine
 from cdul_edge_export.engine_config import BuildSettings
 from cdul_edge_export.engine_target import tensorrt_target
@@ -54,6 +57,13 @@ class Machine:
         settings = BuildSettings(precision, **options)
         loaded = Bundle.load(bundle)
         return build_engine(loaded, settings, tensorrt_target(self.trt, self.cuda), **build)
+
+
+def hide_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds see no GPU and no driver, wherever the tests run."""
+    library = FakeLibcudart(driver=0)
+    monkeypatch.setattr(engine_target, "CudaRuntime", lambda gpu=0: CudaRuntime(library, gpu))
+    monkeypatch.setattr(engine_target, "nvidia_driver_there", lambda: False)
 
 
 def add_precision(bundle: Path, precision: Precision) -> None:

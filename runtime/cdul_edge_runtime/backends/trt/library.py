@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Literal, Protocol, cast, overload
@@ -18,7 +18,8 @@ from cdul_edge_runtime.errors import CdulEdgeError, DeviceError, MissingExtraErr
 
 OLDEST = (8, 6)  # the first with everything in tensorrt_api; JetPack 5 has 8.5
 OLDEST_RTX = (1, 7)  # 1.4 to 1.6 build no INT8 convolutions
-_MODULES: dict[Flavor, tuple[str, ...]] = {
+# The names that each is imported by; the second of TensorRT's runs engines, and builds none.
+MODULES: Mapping[Flavor, tuple[str, ...]] = {
     "tensorrt": ("tensorrt", "tensorrt_lean"),
     "rtx": ("tensorrt_rtx",),
 }
@@ -103,7 +104,7 @@ def import_tensorrt(flavor: Flavor = "tensorrt", *, lean: bool = False) -> LeanT
         MissingExtraError: it is not installed; the message says how, on a Jetson and elsewhere.
         CdulEdgeError: it is installed but does not load, or it is too old.
     """
-    names = _MODULES[flavor]
+    names = MODULES[flavor]
     for name in names if lean else names[:1]:
         try:
             module = import_module(name)
@@ -119,7 +120,7 @@ def import_tensorrt(flavor: Flavor = "tensorrt", *, lean: bool = False) -> LeanT
 
 def flavor_of(trt: LeanTensorRT) -> Flavor:
     """Which of NVIDIA's two libraries a module is, by its own name."""
-    return "rtx" if trt.__name__ == _MODULES["rtx"][0] else "tensorrt"
+    return "rtx" if trt.__name__ == MODULES["rtx"][0] else "tensorrt"
 
 
 def gpu_platform(trt: LeanTensorRT | None = None, cuda: CudaRuntime | None = None) -> GpuPlatform:
@@ -209,7 +210,7 @@ def _checked(module: Any) -> TensorRT:
 
 def _explain_broken(name: str, error: Exception) -> str:
     fix = "install it again, on a Jetson with apt, on x86 with pip"
-    if name in _MODULES["rtx"]:
+    if name in MODULES["rtx"]:
         fix = "pip install --force-reinstall tensorrt-rtx-cu13"
     return (
         f"{name} is installed but does not load ({error}): its libraries are missing or of another "
