@@ -16,7 +16,7 @@ from cdul_edge_calibration.graphs.layers import producers, tensor_shapes
 
 OPSET = 17  # the newest that TensorRT 8.6 reads
 
-# refused: by NVIDIA's parser or builder, in every version that is known.
+# refused: by NVIDIA's parser or builder, as of TensorRT for RTX 1.7, and as far as known before.
 # invalid: no valid ONNX, whatever TensorRT says of it.
 # wrong: taken, and something else is computed than the graph says.
 # old: newer versions take it; 8.6, the oldest that is supported, does not.

@@ -25,6 +25,8 @@ from tests.fakes.residual_network import build_residual
 
 pytest.importorskip("tensorrt_rtx", reason="NVIDIA has no TensorRT for RTX for this platform")
 
+AGAIN = "run `python -m benchmarks.tensorrt_rules --rules-only`, and see what this version changed"
+
 
 def compiled(model: onnx.ModelProto) -> Compiled:
     return compile_graph(model.SerializeToString())
@@ -82,8 +84,8 @@ def test_nvidia_says_of_a_broken_graph_what_the_table_says(
 ) -> None:
     row = recorded[breakage.name]
     said = judge(good, breakage.spoil, breakage.rule, breakage.kind)
-    assert (said.refused_by, said.node) == (row.refused_by, row.node)
-    assert said.int8_convolutions == row.int8_convolutions
+    assert (said.refused_by, said.node) == (row.refused_by, row.node), AGAIN
+    assert said.int8_convolutions == row.int8_convolutions, AGAIN
     if compiler_version() == read_verdicts()[0]:  # another version may say it otherwise
         assert (said.message, said.warnings) == (row.message, row.warnings)
 

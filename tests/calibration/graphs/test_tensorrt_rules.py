@@ -13,7 +13,7 @@ from cdul_edge_calibration.data.ranges import Ranges
 from cdul_edge_calibration.graphs.quantize import quantize_for_cpu, quantize_for_tensorrt
 from cdul_edge_calibration.graphs.tensorrt_rules import count_int8_convolutions, find_violations
 from tests.fakes.breakage import Breakage
-from tests.fakes.broken_graphs import BREAKAGES, HARMLESS, newer_opset
+from tests.fakes.broken_graphs import BREAKAGES, HARMLESS, newer_opset, pooling_with_places
 from tests.fakes.broken_pairs import pair_between_conv_and_relu, pair_on_neither_operand
 from tests.fakes.residual_network import build_residual, node, paired, pictures
 
@@ -63,6 +63,13 @@ def test_one_fault_in_a_graph_is_one_line(good: onnx.ModelProto) -> None:
     pair_between_conv_and_relu(good)
     pair_on_neither_operand(good)
     assert len(find_violations(good)) == 2
+
+
+def test_what_weighs_most_is_told_first(good: onnx.ModelProto) -> None:
+    pair_between_conv_and_relu(good)
+    newer_opset(good)
+    pooling_with_places(good)
+    assert [violation.kind for violation in find_violations(good)] == ["refused", "old", "slow"]
 
 
 class OneBatch(CalibrationDataReader):  # type: ignore[misc]
