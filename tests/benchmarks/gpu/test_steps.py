@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -40,6 +41,14 @@ def test_the_process_that_starts_the_steps_loads_no_library_of_a_gpu() -> None:
         text=True, check=True,
     )  # fmt: skip
     assert run.stdout == "[]\n"
+
+
+@pytest.mark.skipif(which("make") is None, reason="there is no make")
+def test_make_takes_a_given_python_as_it_is_and_makes_no_environment() -> None:
+    words = ["make", "--dry-run", "gpu-check", "PYTHON=/opt/torch/python", "GPU_CHECK=--minutes 4"]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    run = subprocess.run(words, cwd=ROOT, env=plain, capture_output=True, text=True, check=True)
+    assert run.stdout == "/opt/torch/python -m benchmarks.gpu --minutes 4\n"
 
 
 def test_onnxruntime_without_cuda_is_skipped_on_a_gpu_with_that_reason() -> None:
