@@ -15,10 +15,11 @@ from importlib import import_module
 from time import perf_counter
 from typing import Any, Literal, SupportsInt
 
+from cdul_edge_export.compute_capabilities import GpuSet, forget_turing, set_gpus
+
 Stage = Literal["parser", "builder"]
 
 GPU = "8.6"  # Ampere, the oldest that TensorRT for RTX builds for unless it is told otherwise
-_TURING = "7.5"
 _WARNING, _ERROR = 2, 1
 _BYTES = {"Float": 4, "Half": 2, "BFloat16": 2, "Int8": 1, "UInt8": 1, "Bool": 1, "Int64": 8}
 # The log ends messages with the driver that is missing here, which says nothing of the graph.
@@ -154,7 +155,8 @@ def compile_graph(
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     if not tf32:
         config.clear_flag(trt.BuilderFlag.TF32)
-    _set_gpus(trt, config, gpus)
+    targets = GpuSet(tuple(gpus))
+    set_gpus(trt, config, targets)
     images = network.get_input(0)
     profile = builder.create_optimization_profile()
     picture = [8 if side < 0 else side for side in tuple(images.shape)[1:]]
@@ -163,8 +165,7 @@ def compile_graph(
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         errors = [text for severity, text in heard if severity <= _ERROR]
-        if _TURING in gpus:
-            _forget_turing(trt, logger)
+        forget_turing(trt, builder, network, config, targets)
         return _refused("builder", errors[-1] if errors else "no reason", "", heard, started)
     weights = [re.search(r"Total Weights Memory: (\d+)", text) for _, text in heard]
     return Compiled(
@@ -179,27 +180,6 @@ def compile_graph(
         network.num_layers,
         dict(found for _, text in heard for found in _PARSED.findall(text)),
     )
-
-
-def _set_gpus(trt: Any, config: Any, gpus: Sequence[str]) -> None:
-    config.num_compute_capabilities = len(gpus)
-    for place, gpu in enumerate(gpus):
-        member = getattr(trt.ComputeCapability, f"SM{gpu.replace('.', '')}")
-        config.set_compute_capability(member, place)
-
-
-def _forget_turing(trt: Any, logger: object) -> None:
-    """After a build for Turing that failed, 1.7.1 makes the next engine within Turing's limits too.
-
-    So that it is not the next one that counts, this builds an engine that does nothing.
-    """
-    builder = trt.Builder(logger)
-    network = builder.create_network(0)
-    copied = network.add_identity(network.add_input("nothing", trt.DataType.FLOAT, (1,)))
-    network.mark_output(copied.get_output(0))
-    config = builder.create_builder_config()
-    _set_gpus(trt, config, (GPU,))
-    builder.build_serialized_network(network, config)
 
 
 def _make_logger(module: Any, heard: list[tuple[int, str]]) -> object:

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from benchmarks.gpu.parts import Part, run_parts
 from benchmarks.gpu.step import Context, Figure, Outcome, Setting, Step
+from cdul_edge_runtime.backends.trt.library import MODULES
 from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.choices import Flavor, PrecisionName
+from cdul_edge_runtime.choices import ENGINE_DEVICES, FLAVORS, Flavor, PrecisionName
 from cdul_edge_runtime.errors import CdulEdgeError
 
-_MODULES: dict[Flavor, str] = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}
-_DEVICES: dict[Flavor, str] = {"tensorrt": "tensorrt", "rtx": "tensorrt-rtx"}
 _PRECISIONS: tuple[PrecisionName, ...] = ("fp32", "fp16", "int8")
 _ORT = "TensorrtExecutionProvider"
 _AHEAD = ("sm86", "sm89")  # what is built for where there is no GPU
@@ -24,13 +23,13 @@ _AHEAD = ("sm86", "sm89")  # what is built for where there is no GPU
 
 def needs(setting: Setting) -> str | None:
     """One of the two libraries, for this GPU."""
-    reasons = {flavor: why_not(setting, flavor) for flavor in _MODULES}
+    reasons = {flavor: why_not(setting, flavor) for flavor in FLAVORS}
     return None if None in reasons.values() else "; ".join(filter(None, reasons.values()))
 
 
 def why_not(setting: Setting, flavor: Flavor) -> str | None:
     """Why a library builds nothing here."""
-    module, machine = _MODULES[flavor], setting.machine
+    module, machine = MODULES[flavor][0], setting.machine
     if find_spec(module) is None:
         return f"{module} is not installed"
     if setting.device == "cpu":
@@ -49,7 +48,7 @@ def run(context: Context) -> Outcome:
     bundle = make_bundle(context, "resnet18", (Precision.FP16, Precision.INT8))
     parts: dict[str, Part] = {}
     notes = []
-    for flavor, device in _DEVICES.items():
+    for flavor, device in ENGINE_DEVICES.items():
         if why := why_not(context, flavor):
             notes.append(why)
             continue

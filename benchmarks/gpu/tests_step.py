@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.gpu.roots import ROOT
 from benchmarks.gpu.step import Context, Figure, Outcome, Setting, Step
+from cdul_edge_runtime.backends.trt.library import MODULES
 
 _PLUGINS = ("randomly", "benchmark", "cacheprovider")  # not wanted, whether installed or not
 _NO_GPU = "no CUDA device: --device cpu"
@@ -73,8 +74,9 @@ class TestLog:
 
 
 def run(context: Context) -> Outcome:
-    """Run the tests that are marked `gpu`, and those marked `tensorrt` where that is installed."""
-    marks = ["gpu", *(["tensorrt"] if find_spec("tensorrt") else [])]
+    """Run the tests that are marked `gpu`, and `tensorrt` where that or the one for RTX is here."""
+    builders = [modules[0] for modules in MODULES.values()]
+    marks = ["gpu", *(["tensorrt"] if any(map(find_spec, builders)) else [])]
     return run_tests(context, " or ".join(marks), find_files(*marks))
 
 

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from benchmarks.gpu import tests_step
 from benchmarks.gpu.roots import ROOT, child_environment
 
 TESTS = """
@@ -71,3 +74,18 @@ def test_nothing_to_run_is_a_failure(tmp_path: Path) -> None:
     code, outcome = run(tmp_path, "network")
     assert code == 0
     assert outcome["failures"] == ["pytest ended with status 5"]
+
+
+@pytest.mark.parametrize(
+    ("here", "marks"),
+    [("", "gpu"), ("tensorrt", "gpu or tensorrt"), ("tensorrt_rtx", "gpu or tensorrt")],
+)
+def test_engines_are_tried_where_either_library_is(
+    here: str, marks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(tests_step, "find_spec", lambda name: name if name == here else None)
+    monkeypatch.setattr(tests_step, "run_tests", lambda _, words, files: asked.append(words))
+    context: Any = None
+    tests_step.run(context)
+    assert asked == [marks]
