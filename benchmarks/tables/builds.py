@@ -14,6 +14,7 @@ _HEADS = (
     "network", "ONNX, MB", "engine, MB", "CPU, s", "peak, MiB", "layers", "kernels",
     "convolutions", "fused",
 )  # fmt: skip
+_EXAMPLE = "resnet50"
 _TOLD = """\
 `python -m benchmarks.tensorrt_build` gives every network that this documentation names to the
 parser and compiler of TensorRT for RTX, on a machine without a GPU: random weights, GeForce 30 and
@@ -31,6 +32,7 @@ class Built:
     parameters: int = 0
     refused: str = ""
     builds: Mapping[str, Build] = field(default_factory=dict)
+    every_gpu: Build | None = None
 
     @property
     def whole(self) -> bool:
@@ -48,7 +50,7 @@ def draw_builds() -> str:
         if one.whole:
             largest[one.family] = name
     rows = [_row(name, one) for name, one in found.items() if name in largest.values()]
-    told = f"{_TOLD}\n{_tell(found)}"
+    told = f"{_TOLD}\n{_tell(found)}{_tell_of_one(found)}"
     return section("What NVIDIA's compiler makes of them", told, table(_HEADS, rows))
 
 
@@ -93,6 +95,21 @@ def _tell(found: Mapping[str, Built]) -> str:
     told += f"; {sum(one.convolutions_in_int8 for one in int8):,} of "
     told += f"{sum(one.convolutions for one in int8):,} convolutions of the int8 files run in INT8"
     return f"{told}; refused: {'; '.join(refused)}.\n" if refused else f"{told}.\n"
+
+
+def _tell_of_one(found: Mapping[str, Built]) -> str:
+    """What the build of one network takes, and how little more GPUs cost."""
+    one = found.get(_EXAMPLE)
+    if one is None or not one.whole:
+        return ""
+    half, every = one.builds["fp16"], one.every_gpu
+    told = f"\n`{_EXAMPLE}` in FP16 takes {half.cpu_seconds:.1f} s of a core ({half.seconds:.1f} s "
+    told += f"here, beside other work) and {half.peak_mib or 0:.0f} MiB"
+    if every is not None and every.built:
+        more = 100 * (every.engine_bytes / half.engine_bytes - 1)
+        told += f"; for {len(every.gpus)} GPU generations in place of {len(half.gpus)}, "
+        told += f"{every.cpu_seconds:.1f} s and an engine {more:.1f} % larger"
+    return f"{told}.\n"
 
 
 def _row(name: str, one: Built) -> tuple[str, ...]:

@@ -102,9 +102,15 @@ def test_what_was_refused_stands_above_the_table_of_the_largest(
     assert "3 networks, 9 files: 6 built" in shown
     assert "8 of 8 convolutions of the int8 files" in shown
     assert "`larger` fp32: no Col2Im" in shown
+    assert "resnet50" not in shown
     assert (
         "| `large` | 2/2/2 | 3/3/3 | 0.2/0.2/0.2 | 300/300/300 | 20/20/20 | 9/9/9 | 4 | 3/3/3 |"
         in shown
     )
     assert "`small` |" not in shown
     assert "`small` |" in builds.draw_all_builds()
+    every = asdict(Build(tuple("abc"), 1, True, True, cpu_seconds=0.5, engine_bytes=3_030_000))
+    found = {"resnet50": {**found["large"], "every_gpu": every}}
+    (tmp_path / "tensorrt_build.json").write_text(json.dumps({"figures": found}))
+    told = "for 3 GPU generations in place of 1, 0.5 s and an engine 1.0 % larger"
+    assert told in builds.draw_builds()
