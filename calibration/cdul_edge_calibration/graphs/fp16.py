@@ -26,8 +26,8 @@ _KNOWN = frozenset(
     "Abs Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv Div "
     "Einsum Equal Erf Exp Expand Flatten Gather GatherND Gemm GlobalAveragePool GlobalMaxPool "
     "HardSigmoid HardSwish Identity LayerNormalization LeakyRelu MatMul MaxPool Mul Neg Not Pad "
-    "Pow Reciprocal ReduceMean ReduceSum Relu Reshape Resize ScatterND Shape Sigmoid Slice "
-    "Softmax Split Sqrt Squeeze Sub Tanh Tile Transpose Unsqueeze Where".split()
+    "Pow Reciprocal ReduceMax ReduceMean ReduceSum Relu Reshape Resize ScatterND Shape Sigmoid "
+    "Slice Softmax Split Sqrt Squeeze Sub Tanh Tile Transpose Unsqueeze Where".split()
 )
 # Sums of squares leave FP16's range over a feature map where no single value comes near it, and
 # angles of position encodings have no digits left there.

@@ -319,6 +319,18 @@ def test_the_scales_of_a_resize_stay_fp32() -> None:
     assert [types[name] for name in node(half, "up").input if name] == [HALF, FLOAT]
 
 
+def test_a_maximum_over_an_axis_becomes_fp16() -> None:
+    """Hiera pools its queries by it; the largest of FP16 numbers is one of them."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], "cast", to=FLOAT),
+        helper.make_node("ReduceMax", ["floats"], ["largest"], "pool", axes=[1], keepdims=1),
+        helper.make_node("Sub", ["floats", "largest"], ["below"], "compare"),
+        helper.make_node("Relu", ["below"], ["scores"], "last"),
+    ]
+    types = tensor_types(to_fp16(small_graph(nodes)))
+    assert (types["floats"], types["largest"]) == (HALF, HALF)
+
+
 @pytest.mark.parametrize("value", [None, 2.5])
 def test_a_filled_shape_becomes_fp16_with_and_without_its_value(value: float | None) -> None:
     filling = {}
