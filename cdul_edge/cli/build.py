@@ -46,16 +46,16 @@ PrecisionOption = Annotated[
 FlavorOption = Annotated[
     EngineFlavor,
     typer.Option(
-        help="tensorrt builds for the GPU of this machine. rtx is TensorRT for RTX: it builds for "
-        "GPUs of PCs, and needs none to do so. auto is tensorrt where it and a GPU are there, and "
-        "otherwise rtx.",
+        help="tensorrt builds for the GPU of this machine. rtx, TensorRT for RTX, builds for GPUs "
+        "of PCs and needs none itself. auto takes tensorrt where it is installed beside a GPU, and "
+        "rtx otherwise.",
     ),
 ]
 ForOption = Annotated[
     list[str] | None,
     typer.Option(
         "--for",
-        help="Build for these GPUs, with rtx: compute capabilities such as sm86,sm89, or all for "
+        help="With rtx, build for these GPUs: compute capabilities such as sm86,sm89, or all for "
         "every one from Ampere on.",
         show_default="the GPUs of this machine; without one, all",
     ),

@@ -31,7 +31,7 @@ def describe_engine(file: Path) -> tuple[str, dict[str, object]]:
     """
     stamp = EngineStamp.read(file.with_suffix(".json"))
     faults = StampedEngine(file, stamp).file_faults(stamp.source_sha256)
-    return _kind(stamp) + _of_no_use(faults), stamp.to_dict()
+    return _kind(stamp) + _unusable(faults), stamp.to_dict()
 
 
 def _describe(bundle: Bundle, engine: StampedEngine) -> str:
@@ -40,7 +40,7 @@ def _describe(bundle: Bundle, engine: StampedEngine) -> str:
     line = f"{_kind(stamp)}, for {stamp.describe_gpus()}, {batches}, {stamp.bytes} bytes"
     there = stamp.precision in bundle.precisions()
     source = bundle.model_sha256(stamp.precision) if there else ""
-    return line + _of_no_use(engine.file_faults(source))
+    return line + _unusable(engine.file_faults(source))
 
 
 def _kind(stamp: EngineStamp) -> str:
@@ -48,5 +48,5 @@ def _kind(stamp: EngineStamp) -> str:
     return f"{stamp.precision.value} engine of {library}"
 
 
-def _of_no_use(faults: list[str]) -> str:
-    return f"; of no use: {', '.join(faults)}" if faults else ""
+def _unusable(faults: list[str]) -> str:
+    return f"; unusable: {', '.join(faults)}" if faults else ""

@@ -92,7 +92,7 @@ def judge_tensorrt(tensorrt: EngineLibrary, gpu: Gpu) -> str:
     if not gpu.present:
         return "no: TensorRT is installed, and the driver sees no GPU"
     if tensorrt.lean:
-        return "run: yes, version-compatible ones; build: no, the lean runtime is alone here"
+        return "run: yes, version-compatible ones; build: no, only the lean runtime is here"
     return "yes: build and run"
 
 

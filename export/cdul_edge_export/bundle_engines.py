@@ -107,5 +107,5 @@ def _leave_out_finished(
     missing = [settings for settings in wanted if not is_finished(bundle, settings, target)]
     kept = [settings.precision.value for settings in wanted if settings not in missing]
     if missing and kept:
-        console.say(f"going on: the engines {', '.join(kept)} are there already and stay")
+        console.say(f"continuing; built before, and kept: {', '.join(kept)}")
     return missing or wanted

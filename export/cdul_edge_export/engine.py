@@ -61,7 +61,7 @@ _ALONE = Lock()
 # benchmarks/results/int8_on_rtx.json: the kernels of the engines of three networks.
 _INT8_ON_RTX = (
     "on RTX GPUs fp16 is the file to run: TensorRT for RTX computes the convolutions of int8 in "
-    "INT8, but puts out FP32 and makes it INT8 again in kernels of their own"
+    "INT8, but writes FP32 and rounds that to INT8 again in separate kernels"
 )
 
 

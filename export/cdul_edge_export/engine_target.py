@@ -87,10 +87,12 @@ def choose_target(
     try:
         target = _find_rtx((), gpu)
     except MissingExtraError as error:
-        raise type(fault)(f"{fault}; or, for GPUs of PCs and without one: {error}") from error
+        raise type(fault)(
+            f"{fault}; or, to build for RTX GPUs, which needs no GPU here: {error}"
+        ) from error
     except CdulEdgeError as error:
         raise CdulEdgeError(f"{fault}; {error}") from error
-    note = f"engines for RTX GPUs, and no others: {fault}"
+    note = f"engines for RTX GPUs only: {fault}"
     return replace(target, notes=(note, *target.notes))
 
 

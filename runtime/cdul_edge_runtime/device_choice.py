@@ -48,7 +48,7 @@ def parse_device(text: str) -> DeviceChoice | Auto:
 def _expected(text: object) -> str:
     before, _, after = text.partition(":") if isinstance(text, str) else ("", "", "")
     if after and before in ("auto", "cpu"):
-        return f"{before} takes no GPU's number: leave :{after} out"
+        return f"{before} takes no GPU number: leave :{after} out"
     return (
         f"expected auto, {', '.join(DEVICES)}, or one of several GPUs as in cuda:1, whose number "
         "follows a colon and counts from 0"

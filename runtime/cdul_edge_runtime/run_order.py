@@ -26,7 +26,7 @@ ACCURACY_ONLY: frozenset[Pair] = frozenset({("cpu", Precision.FP16), ("cpu", Pre
 # GPU, TensorRT for RTX takes them by rule and compiles them when it starts, and CUDA fuses least.
 # Only a request by name picks "ort-tensorrt", which builds engines for minutes when it starts, and
 # INT8 where it promises nothing over FP16: on CUDA, and with TensorRT for RTX, which computes in
-# INT8, but puts out FP32 and makes it INT8 again in kernels of their own.
+# INT8, but writes FP32 and rounds that to INT8 again in separate kernels.
 ORDER: tuple[Pair, ...] = (
     ("tensorrt", Precision.INT8),
     ("tensorrt", Precision.FP16),

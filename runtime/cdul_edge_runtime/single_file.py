@@ -77,7 +77,7 @@ def _open_engine(
     where = DeviceChoice(kind) if device == "auto" else device
     if where.kind != kind or precision not in ("auto", stamp.precision):
         raise CdulEdgeError(
-            f"{path} is a {stamp.precision.value} engine for {kind}: give no other device or "
+            f"{path} is an {stamp.precision.value} engine for {kind}: give no other device or "
             "precision"
         )
     # here and not above: machines without a GPU do not pay for it

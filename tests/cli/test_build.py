@@ -104,7 +104,7 @@ def test_a_build_that_was_cut_off_goes_on_with_what_is_missing(
     made = first.read_bytes()
     result = build(conv, *options)
     assert result.exit_code == 0, result.output
-    assert "going on: the engines fp32 are there already and stay" in result.stderr
+    assert "continuing; built before, and kept: fp32" in result.stderr
     built = [Path(line).name[:4] for line in result.stdout.splitlines()]
     assert built == ["fp16", "int8"]
     assert first.read_bytes() == made

@@ -75,11 +75,11 @@ def test_engines_are_shown_with_their_library_their_gpus_and_what_is_wrong(bundl
         assert facts(file)["kind"] == "fp32 engine of TensorRT for RTX 1.7.1.116"
         assert facts(file)["compute_capabilities"] == ["8.6", "8.9"]
     rtx.write_bytes(b"a pla")
-    assert str(facts(rtx)["kind"]).endswith("; of no use: the engine file was changed")
+    assert str(facts(rtx)["kind"]).endswith("; unusable: the engine file was changed")
     rtx.unlink()
     engines = facts(bundle)["engines"]
     assert isinstance(engines, dict)
-    assert engines["a.engine"].endswith("; of no use: the engine file is missing")
+    assert engines["a.engine"].endswith("; unusable: the engine file is missing")
 
 
 def test_a_table_for_people_is_the_default(bundle: Path) -> None:

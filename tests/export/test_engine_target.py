@@ -66,7 +66,7 @@ def test_without_tensorrt_auto_is_rtx_for_the_gpu_that_is_here(arrange: Arrange)
     arrange(here=ADA)
     target = choose_target()
     assert (target.platform.flavor, target.gpus) == ("rtx", GpuSet(("8.9",)))
-    assert target.notes == ("engines for RTX GPUs, and no others: TensorRT is not installed",)
+    assert target.notes == ("engines for RTX GPUs only: TensorRT is not installed",)
     assert target.cuda is not None
 
 
@@ -90,7 +90,7 @@ def test_a_driver_that_does_not_answer_is_named_as_there_may_be_a_gpu(arrange: A
 def test_why_tensorrt_was_left_out_is_said(tensorrt: Any, arrange: Arrange) -> None:
     arrange(tensorrt)
     note = choose_target().notes[0]
-    assert note.startswith("engines for RTX GPUs, and no others: ")
+    assert note.startswith("engines for RTX GPUs only: ")
     assert ("does not load" in note) is (tensorrt is BROKEN)
 
 
@@ -121,7 +121,7 @@ def test_where_nothing_can_be_built_every_way_out_is_named(arrange: Arrange) -> 
     arrange(rtx=NO_RTX)
     with pytest.raises(MissingExtraError) as raised:
         choose_target()
-    assert "TensorRT is not installed; or, for GPUs of PCs and without one" in str(raised.value)
+    assert "TensorRT is not installed; or, to build for RTX GPUs, which" in str(raised.value)
     assert 'pip install "cdul-edge[rtx]"' in str(raised.value)
     with pytest.raises(MissingExtraError, match="TensorRT for RTX is not installed"):
         choose_target("rtx")

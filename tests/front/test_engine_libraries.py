@@ -41,7 +41,7 @@ AHEAD = "build: yes, for sm86 sm89 sm120, without a GPU; run: "
         (
             LEAN,
             HOPPER,
-            "run: yes, version-compatible ones; build: no, the lean runtime is alone here",
+            "run: yes, version-compatible ones; build: no, only the lean runtime is here",
         ),
     ],
 )

@@ -49,7 +49,7 @@ def test_near_matches_and_nonsense_are_refused_in_one_line(text: Any) -> None:
 @pytest.mark.parametrize("text", ["cpu:0", "cpu:1", "auto:1"])
 def test_what_is_no_gpu_takes_no_number(text: str) -> None:
     kind, number = text.split(":")
-    expected = f"^unknown device '{text}': {kind} takes no GPU's number: leave :{number} out$"
+    expected = f"^unknown device '{text}': {kind} takes no GPU number: leave :{number} out$"
     with pytest.raises(CdulEdgeError, match=expected):
         parse_device(text)
 

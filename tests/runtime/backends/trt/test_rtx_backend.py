@@ -358,7 +358,7 @@ def test_one_engine_file_runs_with_the_classes_of_its_bundle(
             scores = classifier.predict_inputs(images)[0].scores
             np.testing.assert_allclose(scores, tiny_scores(images)[0], atol=1e-6)
     for device, precision in (("cuda", "auto"), ("tensorrt", "auto"), ("auto", "fp16")):
-        with pytest.raises(CdulEdgeError, match="is a fp32 engine for tensorrt-rtx: give no other"):
+        with pytest.raises(CdulEdgeError, match="an fp32 engine for tensorrt-rtx: give no other"):
             Classifier.load(path, device=device, precision=precision)
     alone = path.rename(bundle.parent / path.name)
     with pytest.raises(BundleError, match="is an engine, which holds no classes: leave it in its"):
