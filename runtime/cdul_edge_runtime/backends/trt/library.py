@@ -32,9 +32,14 @@ _KEPT_LINES = 10_000  # a backend may live for years, and TensorRT may repeat it
 _SEVERITIES = ("internal error", "error", "warning", "info", "verbose")
 _ERROR, _INFO = 1, 3
 _LAYERS = "Layers:\n"  # where ProfilingVerbosity.DETAILED was asked for
-# Said after other errors where there is no driver, and by builds that need none.
-_NO_DRIVER = re.compile(r"\[checkMacros\.cpp.*catchCudaError.*", re.DOTALL)
-_SOURCE = re.compile(r"\[\w+\.(?:cpp|h):\d+: \w+\] | In \w+ at /_src/[\w/.]+:\d+")
+# Said after other errors where there is no driver or no GPU, and by builds that need none; any
+# other error of CUDA's is what people must read.
+_NO_DRIVER = re.compile(
+    r"\[checkMacros\.cpp\S*catchCudaError.*?(?:driver version is insuff|no CUDA-capable dev).*",
+    re.DOTALL,
+)
+_PLACE = r"In \w+(?:\(\))? at /_src/[\w/.]+:\d+"
+_SOURCE = re.compile(rf"\[\w+\.(?:cpp|h):(?:\d+: \w+|:\w+::\d+)\] |(?<=\(){_PLACE} | {_PLACE}")
 # TensorRT keeps a bare pointer to the first logger that it is given for as long as the process
 # lives, and to the others for as long as what was made with them: none may ever go.
 _LOGGERS: list[Any] = []

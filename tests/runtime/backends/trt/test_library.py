@@ -18,6 +18,7 @@ from cdul_edge_runtime.backends.trt.library import (
     import_tensorrt,
     last_errors,
     log_text,
+    shorten,
 )
 from cdul_edge_runtime.backends.trt.platform import GpuPlatform
 from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
@@ -118,6 +119,37 @@ def test_messages_are_kept_but_verbose_ones() -> None:
     )
     assert last_errors(messages) == "a INTERNAL_ERROR; a ERROR"
     assert last_errors(messages, 1) == "a ERROR"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        # as TensorRT for RTX 1.7.1 says it; the last was never seen
+        (
+            "API Usage Error (Input tensor images has static dimensions. In operator() at "
+            "/_src/optimizer/api/network.cpp:4067)",
+            "API Usage Error (Input tensor images has static dimensions.)",
+        ),
+        (
+            "Myelin ([pass.cpp:337: check_turing_op_compatibility] FP32 GEMM is not supported. In "
+            "compileGraph at /_src/optimizer/myelin/codeGenerator.cpp:2012)",
+            "Myelin (FP32 GEMM is not supported.)",
+        ),
+        (
+            "[checkMacros.cpp::catchCudaError::250] Error Code 1: Cuda Runtime (In catchCudaError "
+            "at /_src/common/dispatch/checkMacros.cpp:250 (cudaError 35: CUDA driver version is "
+            "insufficient for CUDA runtime version))",
+            "",
+        ),
+        (
+            "[checkMacros.cpp::catchCudaError::250] Error Code 1: Cuda Runtime (In catchCudaError "
+            "at /_src/common/dispatch/checkMacros.cpp:250 (cudaError 2: out of memory))",
+            "Error Code 1: Cuda Runtime ((cudaError 2: out of memory))",
+        ),
+    ],
+)
+def test_places_in_nvidias_sources_and_a_missing_driver_are_left_out(said: str, shown: str) -> None:
+    assert shorten(said) == shown
 
 
 def test_a_logger_is_never_let_go_as_tensorrt_keeps_pointing_at_it() -> None:
