@@ -72,9 +72,9 @@ def export(
     """Export a trained network to ONNX, compare it with PyTorch, and write a bundle.
 
     --trt runs `export`, `calibrate` and `build` in one: with TensorRT where it and a GPU are there,
-    otherwise with TensorRT for RTX (`pip install "cdul-edge[rtx]"`), which builds for the GPUs of
-    PCs and needs none. Without either it says so up front, makes the ONNX files all the same, and
-    ends with exit code 2.
+    otherwise with TensorRT for RTX (the extra rtx), which builds for the GPUs of PCs and needs
+    none. Without either it says so up front, makes the ONNX files all the same, and ends with exit
+    code 2.
     """
     with extra_imports("train", "exporting"):
         from cdul_edge.front.export_run import ExportRunRequest, export_run

@@ -13,6 +13,7 @@ from cdul_edge_runtime.backends.trt.engine_stamp import (
 from cdul_edge_runtime.backends.trt.platform import library_name
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.errors import BundleError
 
 
 def describe_engines(bundle: Bundle) -> dict[str, str]:
@@ -29,7 +30,13 @@ def describe_engine(file: Path) -> tuple[str, dict[str, object]]:
     Raises:
         BundleError: it has no stamp, or one that cannot be read.
     """
-    stamp = EngineStamp.read(file.with_suffix(".json"))
+    beside = file.with_suffix(".json")
+    if not beside.exists():
+        raise BundleError(
+            f"{file} has no stamp {beside.name} beside it, which says what it was built for: copy "
+            "the whole bundle, or build again"
+        )
+    stamp = EngineStamp.read(beside)
     faults = StampedEngine(file, stamp).file_faults(stamp.source_sha256)
     return _kind(stamp) + _unusable(faults), stamp.to_dict()
 

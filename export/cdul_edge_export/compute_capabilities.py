@@ -112,10 +112,10 @@ def parse_gpus(trt: RtxTensorRT, names: tuple[str, ...]) -> GpuSet:
     """
     known = known_capabilities(trt)
     several = [names] if isinstance(names, str) else names
-    parts = [part.strip().lower() for name in several for part in name.split(",")]
+    parts = [part.strip() for name in several for part in name.split(",")]
     wanted = list(filter(None, parts))
-    if ALL in wanted:
-        if set(wanted) != {ALL}:
+    if ALL in (lower := {name.lower() for name in wanted}):
+        if lower != {ALL}:
             raise CdulEdgeError(f"--for {ALL} is every GPU from Ampere on: name no others with it")
         return every_gpu(trt)
     found = {_parse(name, known, trt.__version__) for name in wanted}
@@ -157,15 +157,15 @@ def forget_turing(
 
 
 def _parse(name: str, known: tuple[str, ...], version: str) -> str:
-    match = _SPELLING.fullmatch(name)
-    capability = f"{int(match[1])}.{match[2]}" if match else name
+    match = _SPELLING.fullmatch(name.lower())
+    capability = f"{int(match[1])}.{match[2]}" if match else name.lower()
     if capability in known:
         return capability
     if capability in _FOR_TENSORRT:
         raise CdulEdgeError(
             f"--for {name}: TensorRT for RTX {version} does not support "
             f"{_FOR_TENSORRT[capability]} ({capability}): build on that machine with --flavor "
-            f"tensorrt, or expected {ALL}, {_listed(known)}"
+            f"tensorrt, or name others of {ALL}, {_listed(known)}"
         )
     near = get_close_matches(_sm(capability), [_sm(one) for one in known], n=2, cutoff=0.6)
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""

@@ -244,8 +244,8 @@ def _refusal(
     if device != "auto" and _NO_DRIVER in reasons:
         hint = f"; {NEEDS_DRIVER}"
     elif device != "auto" and _NO_ENGINE in reasons:
-        flavor = " --flavor rtx" if device.kind == "tensorrt-rtx" else ""
-        hint = f"; build with `cdul-edge build {bundle.folder}{flavor}`"
+        flavor = ENGINE_FLAVORS[device.kind]
+        hint = f"; build with `cdul-edge build {bundle.folder} --flavor {flavor}`"
     return f"{bundle.folder} cannot run in {wanted} on {device}: {_list(passed)}{hint}"
 
 

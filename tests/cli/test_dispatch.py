@@ -1,4 +1,8 @@
+from typing import Any, cast
+
 import pytest
+import typer
+from rich.markup import render
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
@@ -34,3 +38,16 @@ def test_an_empty_value_never_means_the_current_folder(command: list[str], name:
     assert result.stderr == (
         f"cdul-edge: {name} is empty: give a value (is a shell variable in it not set?)\n"
     )
+
+
+def test_help_is_shown_with_every_word_of_it() -> None:
+    """Rich takes [rtx] for a style, and leaves it out."""
+    group = cast(Any, typer.main.get_command(app))
+    texts = [
+        text
+        for command in group.commands.values()
+        for text in (command.help, *(getattr(param, "help", None) for param in command.params))
+        if text
+    ]
+    assert len(texts) > 100
+    assert [text for text in texts if render(text).plain != text] == []

@@ -80,6 +80,10 @@ def test_engines_are_shown_with_their_library_their_gpus_and_what_is_wrong(bundl
     engines = facts(bundle)["engines"]
     assert isinstance(engines, dict)
     assert engines["a.engine"].endswith("; unusable: the engine file is missing")
+    (alone := bundle / "engines" / "alone.engine").write_bytes(b"a plan")
+    told = CliRunner().invoke(app, ["info", str(alone)])
+    assert told.exit_code == 2
+    assert "alone.engine has no stamp alone.json beside it" in told.stderr
 
 
 def test_a_table_for_people_is_the_default(bundle: Path) -> None:

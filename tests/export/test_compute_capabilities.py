@@ -70,12 +70,16 @@ def test_all_is_every_gpu_but_turing_and_newer_ones() -> None:
         (("rtx4090",), "--for rtx4090: TensorRT for RTX 1.7.1.116 builds for no such GPU: exp"),
         (("sm89", "8"), "--for 8: "),
         (("sm90",), r"does not support Hopper \(9.0\): .* --flavor tensorrt"),
-        (("sm87",), r"does not support Jetson Orin \(8.7\)"),
+        (
+            ("sm87",),
+            r"does not support Jetson Orin \(8.7\): .* tensorrt, or name others",
+        ),
         (("11.0",), r"does not support Jetson Thor \(11.0\)"),
         (("", " "), "--for names no GPU: expected all, sm75"),
         (("all", "sm75"), "name no others with it"),
         (("current",), "builds for no such GPU"),
-        (("none",), "builds for no such GPU"),
+        (("None",), "--for None: TensorRT for RTX 1.7.1.116 builds for no such GPU"),
+        (("SM86", "ALL"), "name no others with it"),
     ],
 )
 def test_a_gpu_that_cannot_be_built_for_is_refused_with_what_can(
@@ -84,7 +88,7 @@ def test_a_gpu_that_cannot_be_built_for_is_refused_with_what_can(
     with pytest.raises(CdulEdgeError, match=message) as raised:
         parse_gpus(RTX, names)
     assert "\n" not in str(raised.value)
-    if "others" not in message:
+    if "name no others" not in message:
         assert (
             "sm75 (RTX 20), sm80 (A100), sm86 (RTX 30), sm89 (RTX 40), sm120 (RTX 50), sm121 (GB10)"
         ) in str(raised.value)

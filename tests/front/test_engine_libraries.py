@@ -89,7 +89,7 @@ def copy_wheel(folder: Path, *, library_bytes: int | None) -> None:
     ("library_bytes", "expected"),
     [
         (None, "tensorrt_rtx is installed but does not load (libtensorrt_rtx.so.1: cannot open"),
-        (1_000_000, "tensorrt_rtx is installed, and importing it ends the process"),
+        (1_000_000, "tensorrt_rtx is installed but does not load (/"),  # a path: what is truncated
     ],
 )
 def test_a_wheel_without_its_whole_libraries_is_one_line_of_the_report(

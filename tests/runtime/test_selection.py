@@ -195,7 +195,8 @@ def test_a_gpu_asked_for_without_a_driver_is_told_once_with_the_way_out(
 
 
 @pytest.mark.parametrize(
-    ("device", "command"), [("tensorrt:1", "cdul-edge build"), ("tensorrt-rtx", "--flavor rtx")]
+    ("device", "command"),
+    [("tensorrt:1", "--flavor tensorrt`"), ("tensorrt-rtx", "--flavor rtx`")],
 )
 def test_engines_asked_for_before_they_are_built_are_told_with_the_command(
     bundle: Path, device: str, command: str

@@ -22,14 +22,7 @@ def say_selection(classifier: Classifier) -> None:
 
 def say_unavailable(unavailable: Iterable[Unavailable], console: Console) -> None:
     """A line a reason: what "all" did not find here."""
-    reasons: dict[str, dict[str, list[str]]] = {}
-    for missing in unavailable:
-        # what several devices lack for one reason stands once
-        reason = missing.reason.removeprefix(f"{missing.device} was asked for, and ")
-        reasons.setdefault(reason, {}).setdefault(missing.device, []).append(missing.precision)
-    for reason, found in reasons.items():
-        devices: dict[str, list[str]] = {}
-        for device, precisions in found.items():
-            devices.setdefault("/".join(precisions), []).append(device)
-        where = "; ".join(f"{', '.join(names)} {files}" for files, names in devices.items())
-        console.print(f"not here: {where}: {reason}", style="dim")
+    from cdul_edge_runtime.bench.combinations import list_reasons
+
+    for reason in list_reasons(unavailable):
+        console.print(f"not here: {reason}", style="dim")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeVar
@@ -101,7 +101,7 @@ class Combinations:
                 row = self.measure_one(partial(measure, classifier), fail, where, name)
             yield row
         if not found:
-            reasons = "; ".join(f"{u.device} {u.precision}: {u.reason}" for u in unavailable)
+            reasons = "; ".join(list_reasons(unavailable))
             raise CdulEdgeError(f"{bundle.folder} cannot run as asked: {reasons}")
 
     def measure_one(
@@ -123,6 +123,23 @@ class Combinations:
         if self.device == "auto":
             devices = [_picked_device(bundle)]
         return [(d, p) for d in devices if d != "auto" for p in RUNS[d.kind]]
+
+
+def list_reasons(unavailable: Iterable[Unavailable]) -> list[str]:
+    """What is not here, one text per reason, such as "cuda fp32/fp16: no driver"."""
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for missing in unavailable:
+        # what several devices lack for one reason stands once
+        reason = missing.reason.removeprefix(f"{missing.device} was asked for, and ")
+        reasons.setdefault(reason, {}).setdefault(missing.device, []).append(missing.precision)
+    found = []
+    for reason, by_device in reasons.items():
+        devices: dict[str, list[str]] = {}
+        for device, precisions in by_device.items():
+            devices.setdefault("/".join(precisions), []).append(device)
+        where = "; ".join(f"{', '.join(names)} {files}" for files, names in devices.items())
+        found.append(f"{where}: {reason}")
+    return found
 
 
 def _fits(device: DeviceChoice, precision: Precision | Auto) -> bool:

@@ -15,6 +15,7 @@ from cdul_edge.cli import app
 from cdul_edge_runtime import selection
 from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.bench.benchmark import BenchRequest, Effort, bench
+from cdul_edge_runtime.bench.combinations import Unavailable, list_reasons
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device, PrecisionRequest
@@ -133,3 +134,12 @@ def test_a_bench_in_which_everything_failed_is_no_success(failing: Path) -> None
     timed = CliRunner().invoke(app, ["bench", str(failing), *named])
     assert timed.exit_code == 2, timed.output
     assert "nothing could be timed" in timed.stderr
+
+
+def test_a_reason_that_several_share_stands_once() -> None:
+    lacking = [Unavailable(d, p, "no driver") for d in ("cuda", "rtx") for p in ("fp32", "fp16")]
+    alone = Unavailable("rtx", "int8", "rtx was asked for, and no engine was built")
+    assert list_reasons([*lacking, alone]) == [
+        "cuda, rtx fp32/fp16: no driver",
+        "rtx int8: no engine was built",
+    ]

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+from cdul_edge_runtime.host.shared_library import truncated_library
 
 # Each brings the module `onnxruntime`: the files of the one installed last stay.
 _PACKAGES = (
@@ -23,6 +24,8 @@ def import_onnxruntime() -> ModuleType:
         MissingExtraError: it is not installed.
         CdulEdgeError: it is there and does not load.
     """
+    if (path := truncated_library("onnxruntime")) is not None:
+        raise CdulEdgeError(explain_damage(f"{path} is truncated"))
     with extra_imports("cpu", "running a model"):
         try:
             onnxruntime = import_module("onnxruntime")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.shared_library import is_truncated
 
 _NAMES = (
     *("libcudart.so", "libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0"),
@@ -25,6 +26,8 @@ def load_cuda_library() -> Any:
     tried = []
     for candidate in (*_loaded_already(), *_NAMES, *_from_wheels()):
         try:
+            if is_truncated(Path(candidate)):  # loading it would end the process
+                raise OSError(f"{candidate} is truncated")
             return ctypes.CDLL(candidate)
         except OSError:
             tried.append(candidate)

@@ -15,6 +15,7 @@ from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.platform import GpuPlatform, library_name, version_numbers
 from cdul_edge_runtime.choices import Flavor
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError, MissingExtraError
+from cdul_edge_runtime.host.shared_library import truncated_library
 
 OLDEST = (8, 6)  # the first with everything in tensorrt_api; JetPack 5 has 8.5
 OLDEST_RTX = (1, 7)  # 1.4 to 1.6 build no INT8 convolutions
@@ -111,6 +112,8 @@ def import_tensorrt(flavor: Flavor = "tensorrt", *, lean: bool = False) -> LeanT
     """
     names = MODULES[flavor]
     for name in names if lean else names[:1]:
+        if (path := truncated_library(name)) is not None:
+            raise CdulEdgeError(_explain_broken(name, f"{path} is truncated"))
         try:
             module = import_module(name)
         except ModuleNotFoundError as error:
@@ -213,11 +216,11 @@ def _checked(module: Any) -> TensorRT:
     return cast(TensorRT, module)
 
 
-def _explain_broken(name: str, error: Exception) -> str:
+def _explain_broken(name: str, reason: object) -> str:
     fix = "install it again, on a Jetson with apt, on x86 with pip"
     if name in MODULES["rtx"]:
         fix = "pip install --force-reinstall tensorrt-rtx-cu13"
     return (
-        f"{name} is installed but does not load ({error}): its libraries are missing or of another "
-        f"version; {fix}"
+        f"{name} is installed but does not load ({reason}): its libraries are missing, damaged, or "
+        f"of another version; {fix}"
     )
