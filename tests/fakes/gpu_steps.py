@@ -35,8 +35,9 @@ def fail(context: Context) -> Outcome:
 
 
 def hang(context: Context) -> Outcome:
-    """A process of its own is left behind, which would keep the GPU."""
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "left by hang"])
+    """A process of its own is left behind, which would keep the GPU; it names who checks."""
+    words = f"left by hang of {os.getppid()}"
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", words])
     time.sleep(600)
     return Outcome()
 
