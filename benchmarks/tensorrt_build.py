@@ -66,6 +66,10 @@ FAMILIES = {
     "ConvNeXt": ("convnext_tiny", "timm:convnextv2_atto"),
     "ViT": ("vit_b_16", "timm:vit_tiny_patch16_224"),
     "Swin, MaxViT": ("swin_t", "swin_v2_t", "maxvit_t"),
+    "other transformers": (
+        "timm:eva02_tiny_patch14_224", "timm:hiera_tiny_224", "timm:volo_d1_224",
+        "timm:naflexvit_base_patch16_gap",
+    ),
     "CLIP": ("clip:RN50", "clip:demo"),
 }  # fmt: skip
 FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}

@@ -27,6 +27,7 @@ NEED_THE_TRAIN_EXTRA = {
     "cdul_edge.labels.subset",
     "cdul_edge.cli.__main__",  # runs the command line when imported
     "cdul_edge.front.export_run",
+    "cdul_edge_export.col2im",
     "cdul_edge_export.deploy",
     "cdul_edge_export.folding",
     "cdul_edge_export.graph",

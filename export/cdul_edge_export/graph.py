@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import defs, helper, numpy_helper, shape_inference
 
+from cdul_edge_export.col2im import lower_col2im
 from cdul_edge_export.folding import Constants, fold_nodes
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -29,9 +30,9 @@ def lower_opset(model: onnx.ModelProto) -> tuple[str, ...]:
 
     Pooling over height and width becomes GlobalAveragePool or GlobalMaxPool (and a Reshape after
     it Flatten), which int8 and TensorRT handle best; other reductions take their axes as an
-    attribute again; Split loses `num_outputs`; Resize to a known size gets constant scales. What
-    operators make of constants alone is a constant. Every other operator must mean the same in
-    both.
+    attribute again; Split loses `num_outputs`; Resize to a known size gets constant scales; Col2Im
+    becomes a transposed convolution. What operators make of constants alone is a constant. Every
+    other operator must mean the same in both.
 
     Returns:
         Operators that have no equal in opset 17, sorted; the model is then left at its opset.
@@ -86,6 +87,9 @@ def _replace_nodes(graph: onnx.GraphProto, constants: Constants, shapes: Shapes)
             nodes.append(_lower_split(node, shapes))
         elif node.op_type == "Resize":
             nodes.append(_lower_resize(node, graph, shapes))
+        elif node.op_type == "Col2Im":
+            channels = next(iter(shapes.get(node.input[0], ())[1:2]), None)
+            nodes += lower_col2im(node, graph, constants, channels)
         elif _flattens(node, constants, shapes):
             nodes.append(
                 helper.make_node("Flatten", node.input[:1], node.output, node.name, axis=1)

@@ -168,6 +168,40 @@ def test_what_a_newer_operator_makes_of_constants_is_a_constant() -> None:
     assert numpy_helper.to_array(kept).tolist() == [[[[1, 7], [1, 7]]]]
 
 
+@pytest.mark.parametrize(
+    ("block", "options"),
+    [
+        ((2, 2), {"strides": [2, 2]}),  # side by side
+        ((3, 3), {"strides": [2, 2], "pads": [1, 1, 0, 0]}),  # they meet
+        ((3, 3), {"strides": [2, 2], "pads": [1, 1, 1, 1]}),  # as in VOLO: none reaches the edge
+        ((2, 3), {"dilations": [2, 1], "pads": [1, 0, 1, 2]}),
+    ],
+)
+def test_patches_are_added_up_by_a_transposed_convolution(
+    block: tuple[int, int], options: dict[str, list[int]]
+) -> None:
+    strides, dilations = options.get("strides", [1, 1]), options.get("dilations", [1, 1])
+    pads = options.get("pads", [0, 0, 0, 0])
+    steps = [
+        (4 + pads[side] + pads[side + 2] - dilations[side] * (block[side] - 1) - 1)
+        // strides[side] + 1
+        for side in (0, 1)
+    ]  # fmt: skip
+    shape = (2, 3 * block[0] * block[1], steps[0] * steps[1])
+    node = helper.make_node("Col2Im", ["x", "image", "block"], ["y"])
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in options.items())
+    sizes = {"image": [4, 4], "block": list(block)}
+    model = model_of([node], sizes, shape=("batch", *shape[1:]))
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    assert_lowered(model, ["Reshape", "ConvTranspose"], x=x)
+
+
+def test_patches_that_do_not_end_at_the_edge_stay_as_they_are() -> None:
+    node = helper.make_node("Col2Im", ["x", "image", "block"], ["y"], strides=[2, 2])
+    sizes = {"image": [5, 5], "block": [2, 2]}
+    assert lower_opset(model_of([node], sizes, shape=("batch", 12, 4))) == ("Col2Im",)
+
+
 def test_a_chain_on_constants_is_worked_out_and_chance_is_not() -> None:
     """The mask of shifted windows is such a chain, and ends in a ScatterND of nothing."""
     nodes = [

@@ -23,15 +23,18 @@ LARGEST = 65504 / 2
 
 # Operators that take FP16 wherever they take FP32 (opset 17), and mean the same.
 _KNOWN = frozenset(
-    "Abs Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv Div "
+    "Abs Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv "
+    "ConvTranspose Div "
     "Einsum Equal Erf Exp Expand Flatten Gather GatherND Gemm GlobalAveragePool GlobalMaxPool "
     "HardSigmoid HardSwish Identity LayerNormalization LeakyRelu MatMul MaxPool Mul Neg Not Pad "
     "Pow Reciprocal ReduceMax ReduceMean ReduceSum Relu Reshape Resize ScatterND Shape Sigmoid "
     "Slice Softmax Split Sqrt Squeeze Sub Tanh Tile Transpose Unsqueeze Where".split()
 )
 # Sums of squares leave FP16's range over a feature map where no single value comes near it, and
-# angles of position encodings have no digits left there.
-_STAY_FP32 = frozenset("Cos CumSum InstanceNormalization ReduceL2 ReduceSumSquare Sin".split())
+# angles of position encodings have no digits left there. ONNX has no Range of FP16.
+_STAY_FP32 = frozenset(
+    "Cos CumSum InstanceNormalization Range ReduceL2 ReduceSumSquare Sin".split()
+)
 CONVERTED = _KNOWN | _STAY_FP32
 # Inputs that are FP32 whatever the others are: a Resize's region and scales.
 _ALWAYS_FP32 = {"Resize": (1, 2)}
