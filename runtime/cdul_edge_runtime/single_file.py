@@ -66,8 +66,9 @@ def open_file(
 def _open_engine(
     path: Path, device: DeviceChoice | Auto, precision: Precision | Auto, warm_up: bool
 ) -> tuple[Manifest, Backend, Selection]:
-    folder = path.parent.parent
-    if path.parent.name != ENGINES or not (folder / MANIFEST).is_file():
+    engines = path.absolute().parent  # as its name may be all that was given
+    folder = engines.parent
+    if engines.name != ENGINES or not (folder / MANIFEST).is_file():
         raise BundleError(
             f"{path} is an engine, which holds no classes: leave it in its bundle's folder "
             f"{ENGINES}, or give the bundle"

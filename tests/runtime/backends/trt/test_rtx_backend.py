@@ -348,7 +348,7 @@ def test_it_is_a_device_of_its_own(
 
 
 def test_one_engine_file_runs_with_the_classes_of_its_bundle(
-    installed: RtxMachine, bundle: Path, tiny_scores: Expected
+    installed: RtxMachine, bundle: Path, tiny_scores: Expected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = installed.write_engine(bundle).path
     images = pictures(1)
@@ -360,6 +360,9 @@ def test_one_engine_file_runs_with_the_classes_of_its_bundle(
     for device, precision in (("cuda", "auto"), ("tensorrt", "auto"), ("auto", "fp16")):
         with pytest.raises(CdulEdgeError, match="an fp32 engine for tensorrt-rtx: give no other"):
             Classifier.load(path, device=device, precision=precision)
+    with monkeypatch.context() as patch:
+        patch.chdir(path.parent)
+        Classifier.load(path.name).close()
     alone = path.rename(bundle.parent / path.name)
     with pytest.raises(BundleError, match="is an engine, which holds no classes: leave it in its"):
         Classifier.load(alone)
