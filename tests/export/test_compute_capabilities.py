@@ -59,6 +59,7 @@ def test_all_is_every_gpu_but_turing_and_newer_ones() -> None:
     assert str(gpus) == "compute capability 8.0, 8.6, 8.9, 12.0, 12.1 and later"
     held = {one: gpus.hold(one) for one in ("7.5", "8.6", "8.7", "9.0", "12.1", "13.0", "")}
     assert [one for one, holds in held.items() if holds] == ["8.6", "12.1", "13.0"]
+    assert not GpuSet((), newer_gpus=True).hold("13.0")
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def holds_gpu(capabilities: tuple[str, ...], capability: str, *, newer_gpus: boo
     as neither.
     """
     newest = max(map(version_numbers, capabilities), default=())
-    newer = newer_gpus and version_numbers(capability) > newest
+    newer = newer_gpus and bool(newest) and version_numbers(capability) > newest
     return newer or capability in capabilities
 
 
