@@ -19,30 +19,30 @@ _RANDOM = ("Random", "Bernoulli", "Multinomial")
 def fold_nodes(
     graph: onnx.GraphProto,
     constants: Constants,
-    needed: Callable[[onnx.NodeProto], bool],
+    newer: Callable[[onnx.NodeProto], bool],
     *,
-    opset: int,
+    opsets: tuple[int, int],
 ) -> None:
     """Work out the nodes whose inputs are all known, in place, with ONNX Runtime.
 
     Such are the masks of Swin's shifted windows, which torch's exporter writes as a chain of
-    ScatterND, and a position embedding that is resized to the input size: it folds only what is
-    small.
+    ScatterND, standardized weights, and a position embedding that is resized to the input size: it
+    folds only what is small.
 
     Args:
         graph: in topological order.
         constants: values by name, of initializers and Constant nodes; what is found is added.
-        needed: which nodes to fold even if they make much.
-        opset: what the operators mean.
+        newer: which nodes have no equal in the older opset; they are folded even if they make much.
+        opsets: the older one, in which the other nodes are written, and the newer nodes' own.
     """
     kept = []
     for node in graph.node:
         known = [name for name in node.input if name]
         found: Constants = {}
         if _is_pure(node) and known and all(name in constants for name in known):
-            found = _run(node, {name: constants[name] for name in known}, opset)
+            found = _run(node, {name: constants[name] for name in known}, opsets[newer(node)])
         size = sum(value.nbytes for value in found.values())
-        if found and (size <= _LARGEST_BYTES or needed(node)):
+        if found and (size <= _LARGEST_BYTES or newer(node)):
             constants.update(found)
             graph.initializer.extend(numpy_helper.from_array(v, n) for n, v in found.items())
         else:

@@ -45,7 +45,7 @@ def lower_opset(model: onnx.ModelProto) -> tuple[str, ...]:
     constants = _constants(graph)
     _replace_nodes(graph, constants, _shapes(model))
     opset = _opset(model)
-    fold_nodes(graph, constants, lambda node: not _same_in_17(node, opset), opset=opset)
+    fold_nodes(graph, constants, lambda node: not _same_in_17(node, opset), opsets=(OPSET, opset))
     _drop_unused(graph)
     newer = {node.op_type for node in graph.node if not _same_in_17(node, opset)}
     if newer:

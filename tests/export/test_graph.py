@@ -226,6 +226,23 @@ def test_a_chain_on_constants_is_worked_out_and_chance_is_not() -> None:
     }
 
 
+def test_standardized_weights_are_worked_out() -> None:
+    """As in NFNet, by a mean whose axes are an input in opset 18 and an attribute in 17."""
+    nodes = [
+        helper.make_node("ReduceMean", ["weights", "axes"], ["mean"], keepdims=1),
+        helper.make_node("Sub", ["weights", "mean"], ["centered"]),
+        helper.make_node("Mul", ["x", "centered"], ["y"]),
+    ]
+    model = model_of(nodes, {"axes": [1, 2]})
+    weights = np.array([1, 2, 6], np.float32).reshape(3, 1, 1) * np.ones((3, 4, 4), np.float32)
+    weights[0, 0, 0] = 17
+    model.graph.initializer.append(numpy_helper.from_array(weights, "weights"))
+    assert_lowered(model, ["Mul"])
+    (kept,) = model.graph.initializer
+    first = numpy_helper.to_array(kept)[0, 0].tolist()
+    assert first == [15, -1, -1, -1]  # the mean of fifteen 1 and a 17 is 2
+
+
 def test_an_operator_of_opset_18_keeps_the_whole_graph_there_and_valid() -> None:
     nodes = [
         helper.make_node("ReduceMean", ["x", "axes"], ["m"]),
