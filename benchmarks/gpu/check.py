@@ -7,7 +7,7 @@ from time import monotonic
 
 from benchmarks.gpu.machine import CheckedMachine, ask_machine, digest_sources, read_commit
 from benchmarks.gpu.plan import find_steps, make_plan, share
-from benchmarks.gpu.report import draw_table, tell_plan
+from benchmarks.gpu.report import draw_table, tell_end, tell_plan
 from benchmarks.gpu.request import CheckRequest
 from benchmarks.gpu.result_file import StepResult, identify, read_result
 from benchmarks.gpu.run_step import Run, run_step
@@ -18,7 +18,7 @@ _ON_A_CPU = "`--device cpu --quick` tries the script itself on any machine"
 
 
 def check(request: CheckRequest, machine: CheckedMachine | None = None) -> int:
-    """Run it; 0 where every step passed or cannot run here, 1 where one missed or did not run.
+    """Run it; 0 where every step that can run here passed, 1 where one missed, or none ran.
 
     Args:
         request: the options.
@@ -49,8 +49,9 @@ def check(request: CheckRequest, machine: CheckedMachine | None = None) -> int:
     finally:
         order = [step.name for step in steps]
         results.sort(key=lambda result: order.index(result.benchmark))
-        print(draw_table(plan, results, setting), end="")
-    passed = all(result.status == "passed" for result in results)
+        print(draw_table(plan, results, setting), end="", flush=True)
+        _say(*tell_end(plan, results, setting, run.folder))
+    passed = bool(results) and all(result.status == "passed" for result in results)
     return 0 if passed and not plan.left else 1
 
 

@@ -107,4 +107,5 @@ STEP = Step(
     seconds=75,
     quick_seconds=30,
     run=run,
+    modules=("torch", "torchvision", "open_clip", "pyarrow"),
 )

@@ -140,4 +140,5 @@ STEP = Step(
     seconds=40,
     quick_seconds=20,
     run=run,
+    modules=("torch", "torchvision", "open_clip", "pyarrow", "onnx", "onnxscript", "onnxruntime"),
 )

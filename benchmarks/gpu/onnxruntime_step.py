@@ -131,4 +131,5 @@ STEP = Step(
     seconds=45,
     quick_seconds=15,
     run=run,
+    modules=("torch", "torchvision", "pyarrow", "onnx", "onnxscript", "onnxruntime"),
 )

@@ -60,7 +60,7 @@ def make_plan(
     for step in steps:
         if step.name in earlier:
             done.append((step, earlier[step.name]))
-        elif why := step.needs(setting):
+        elif why := step.obstacle(setting):
             skipped.append((step, why))
         elif sum(one.estimate(setting) for one in [*run, step]) > seconds:
             left.append(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.gpu.plan import Plan
 from benchmarks.gpu.result_file import StepResult
@@ -44,6 +45,19 @@ def draw_table(plan: Plan, results: Sequence[StepResult], setting: Setting) -> s
     rows += [(step.name, why, "", "", "skipped") for step, why in plan.skipped]
     rows += [(step.name, "no time left", "", "", "not run") for step in plan.left]
     return table(("step", "figure", "value", "bar", "verdict"), rows)
+
+
+def tell_end(
+    plan: Plan, results: Sequence[StepResult], setting: Setting, folder: Path
+) -> list[str]:
+    """Lines: where everything lies, and what comes next."""
+    lines = [f"results: {folder}/*.json; what the steps printed: {folder}/logs/*.log"]
+    ended = {result.benchmark for result in results if result.finished}
+    if plan.left or not ended.issuperset(step.name for step in plan.run):
+        lines.append("next: run the same command again; it goes on with the steps that did not end")
+    elif setting.full:
+        lines.append("next: python -m benchmarks.tables, and commit both")
+    return lines
 
 
 def tell_value(figure: Figure) -> str:

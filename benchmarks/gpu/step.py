@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
 from time import monotonic
@@ -109,6 +110,7 @@ class Step:
         name: of its result file and of `--steps`.
         title: what it proves, in a few words.
         needs: why it cannot run here, in a line, or None.
+        modules: that it imports, of those that may be missing.
         seconds: what it takes on a fast GPU; it is stopped after its share of the whole time,
             which is never less than this.
         quick_seconds: the same with `--quick`, on a CPU.
@@ -121,6 +123,14 @@ class Step:
     seconds: float
     quick_seconds: float
     run: Callable[[Context], Outcome]
+    modules: tuple[str, ...] = ()
+
+    def obstacle(self, setting: Setting) -> str | None:
+        """Why it cannot run here, in a line, or None."""
+        missing = [name for name in self.modules if find_spec(name) is None]
+        if missing:
+            return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
+        return self.needs(setting)
 
     def estimate(self, setting: Setting) -> float:
         """Seconds that it needs at the least."""

@@ -101,4 +101,5 @@ STEP = Step(
     seconds=65,
     quick_seconds=15,
     run=run,
+    modules=("torch", "torchvision", "pyarrow", "onnx", "onnxscript", "onnxruntime"),
 )

@@ -66,4 +66,5 @@ STEP = Step(
     seconds=95,
     quick_seconds=20,
     run=run,
+    modules=("torch", "torchvision", "open_clip", "pyarrow"),
 )

@@ -19,7 +19,7 @@ from benchmarks.gpu.local_paths import hide_paths
 from benchmarks.gpu.machine import CheckedMachine
 from benchmarks.gpu.request import RESULTS, TRIALS, CheckRequest
 from benchmarks.gpu.roots import ROOT
-from benchmarks.gpu.step import Setting
+from benchmarks.gpu.step import Outcome, Setting, Step, anywhere
 from cdul_edge_runtime.errors import CdulEdgeError
 
 CPU = CheckedMachine(
@@ -74,6 +74,8 @@ def _started_by_hang() -> list[int]:
 def test_a_passed_step_leaves_its_figures_machine_versions_and_command(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert run("absent") == 1  # where nothing ran, nothing is proven
+    assert not capsys.readouterr().err.endswith("commit both\n")
     assert run("steady", "absent") == 0
     told = capsys.readouterr()
     assert "  skipped  absent: libnothing is not installed" in told.err.splitlines()
@@ -149,7 +151,9 @@ def test_an_interrupted_check_keeps_finished_steps_and_goes_on(
     with pytest.raises(KeyboardInterrupt):
         run("steady", "interrupt")
     assert left_behind() == []
-    assert "| interrupt |  |  |  | interrupted |" in capsys.readouterr().out.splitlines()
+    told = capsys.readouterr()
+    assert "| interrupt |  |  |  | interrupted |" in told.out.splitlines()
+    assert told.err.splitlines()[-1].startswith("next: run the same command again")
     assert not (tmp_path / "interrupt.json").exists()
     first = (tmp_path / "steady.json").read_bytes()
     assert run("steady") == 0
@@ -165,7 +169,12 @@ def test_bars_of_speed_are_judged_on_a_gpu_at_full_size_only(
     assert f"{speed} not judged |" in told
     assert "|  | agreement | 0.5 | at least 0.99 | missed |" in told
     assert run("slow", machine=GPU, device="cuda", quick=False) == 1
-    assert f"{speed} missed |" in capsys.readouterr().out.splitlines()
+    on_gpu = capsys.readouterr()
+    assert f"{speed} missed |" in on_gpu.out.splitlines()
+    results, following = on_gpu.err.splitlines()[-2:]
+    assert results.startswith("results: ")
+    assert "logs" in results
+    assert following == "next: python -m benchmarks.tables, and commit both"
 
 
 def test_no_trial_is_ever_taken_for_the_result_of_a_gpu() -> None:
@@ -206,3 +215,13 @@ def test_what_cannot_start_says_why(run: Run) -> None:
             run("steady", device="cuda", machine=machine)
     with pytest.raises(CdulEdgeError, match="no step 'steddy': expected steady, slow"):
         run("steddy")
+
+
+def test_a_step_whose_packages_are_missing_is_skipped_at_the_start() -> None:
+    for lacking, why in [
+        (("no_such_module",), "no_such_module is not installed"),
+        (("json", "no_such_module", "nor_this"), "no_such_module, nor_this are not installed"),
+        (("json",), None),
+    ]:
+        step = Step("one", "a title", anywhere, 1, 1, lambda context: Outcome(), modules=lacking)
+        assert step.obstacle(Setting("cpu", True, CPU)) == why
