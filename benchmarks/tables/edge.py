@@ -14,7 +14,7 @@ def draw_edge() -> str:
     found = figures("edge_networks")
     heads = (
         "network", "parameters, M", "side, px", "differs from PyTorch", "FP32, ms", "int8-cpu, ms",
-        "speed-up", "work in INT8", "TensorRT's rules",
+        "speed-up", "work in INT8", "INT8 convolutions in TensorRT",
     )  # fmt: skip
     rows = [
         (
@@ -34,9 +34,9 @@ def _share(one: dict[str, Any]) -> str:
 
 
 def _rules(one: dict[str, Any]) -> str:
-    counted = f"{one['convolutions_in_int8']} of {one['convolutions']} convolutions"
     broken = one["tensorrt_violations"]
-    return f"{broken} broken" if broken else f"kept, {counted}"
+    counted = f"{one['convolutions_in_int8']}/{one['convolutions']}"
+    return f"{counted}, {broken} rules broken" if broken else counted
 
 
 def _tell(name: str, cost: dict[str, Any]) -> str:
