@@ -16,15 +16,13 @@ from time import perf_counter
 from typing import Any, Literal, SupportsInt
 
 from cdul_edge_export.compute_capabilities import GpuSet, forget_turing, set_gpus
+from cdul_edge_runtime.backends.trt.library import shorten
 
 Stage = Literal["parser", "builder"]
 
 GPU = "8.6"  # Ampere, the oldest that TensorRT for RTX builds for unless it is told otherwise
 _WARNING, _ERROR = 2, 1
 _BYTES = {"Float": 4, "Half": 2, "BFloat16": 2, "Int8": 1, "UInt8": 1, "Bool": 1, "Int64": 8}
-# The log ends messages with the driver that is missing here, which says nothing of the graph.
-_NO_DRIVER = re.compile(r"\[checkMacros\.cpp::catchCudaError.*", re.DOTALL)
-_PLACE = re.compile(r" In [^()]*(?:\(\))? at /_src/[^\s)]+")
 _PARSED = re.compile(r"^Parsing node: (.*) \[(\w+)\]$")
 _LOGGERS: list[object] = []  # the library keeps bare pointers to its loggers
 
@@ -199,7 +197,7 @@ def _make_logger(module: Any, heard: list[tuple[int, str]]) -> object:
 def _refused(
     stage: Stage, message: str, node: str, heard: list[tuple[int, str]], started: float
 ) -> Compiled:
-    text = " ".join(_PLACE.sub("", _NO_DRIVER.sub("", message)).split())
+    text = shorten(message)
     text = text.removeprefix(f"Invalid Node - {node} ") if node else text
     return Compiled(stage, text, node, _warnings(heard), perf_counter() - started)
 
