@@ -44,7 +44,7 @@ from cdul_edge_runtime.pictures.images import PictureList, find_images
 
 NAME = "tensorrt_build"
 PACKAGE = "tensorrt-rtx-cu13"
-# Every network that docs/bundle-format.md, docs/networks.md or docs/training.md names.
+# Every network that docs/bundle-format.md, docs/networks.md or docs/training.md names, and others.
 FAMILIES = {
     "ResNet": (
         "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d",
@@ -71,6 +71,17 @@ FAMILIES = {
         "timm:naflexvit_base_patch16_gap",
     ),
     "CLIP": ("clip:RN50", "clip:demo"),
+    "more of timm": (
+        "timm:mobilevit_xxs", "timm:mobilevitv2_050", "timm:edgenext_xx_small", "timm:levit_128s",
+        "timm:efficientvit_b0", "timm:pvt_v2_b0", "timm:tiny_vit_5m_224",
+        "timm:xcit_nano_12_p16_224", "timm:mambaout_femto", "timm:poolformer_s12",
+        "timm:efficientformerv2_s0", "timm:starnet_s1", "timm:mobilenetv4_hybrid_medium",
+        "timm:swin_tiny_patch4_window7_224", "timm:nfnet_l0", "timm:coat_lite_tiny",
+        "timm:skresnet18", "timm:lambda_resnet26t", "timm:focalnet_tiny_srf",
+        "timm:inception_next_atto", "timm:resnetv2_50", "timm:gcresnet33ts", "timm:halonet26t",
+        "timm:botnet26t_256", "timm:efficientformer_l1", "timm:ghostnetv3_100", "timm:csatv2",
+        "timm:shvit_s1",
+    ),
 }  # fmt: skip
 FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}
 GPUS = ("8.6", "8.9")  # of GeForce 30 and 40
