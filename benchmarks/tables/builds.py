@@ -19,8 +19,8 @@ _TOLD = """\
 `python -m benchmarks.tensorrt_build` gives every network that this documentation names, and more of
 timm's, to the parser and compiler of TensorRT for RTX, on a machine without a GPU: random weights,
 GeForce 30 and 40, batches of 1 to 8 (`benchmarks/results/tensorrt_build.json`). Nothing was run, so
-speed is unknown. Cells show fp32/fp16/int8: *layers* are the parser's, *kernels* the engine's; *fused*
-convolutions share a kernel with what follows.
+speed is unknown. Cells show fp32/fp16/int8: *layers* are the parser's, *kernels* the engine's;
+*fused* convolutions share a kernel with what follows.
 """
 
 
