@@ -45,13 +45,11 @@ from cdul_edge_runtime.backends.trt.library import (
     starting,
 )
 from cdul_edge_runtime.backends.trt.platform import (
-    GpuPlatform,
     is_ampere_or_later,
     library_name,
 )
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.choices import FlavorRequest
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from cdul_edge_runtime.host.machine import peak_memory_mib, reset_peak_memory
 
@@ -63,14 +61,6 @@ _INT8_ON_RTX = (
     "on RTX GPUs fp16 is the file to run: TensorRT for RTX computes the convolutions of int8 in "
     "INT8, but writes FP32 and rounds that to INT8 again in separate kernels"
 )
-
-
-def require_tensorrt(flavor: FlavorRequest = "tensorrt") -> GpuPlatform:
-    """Make sure that engines can be built here, before anything long begins.
-
-    Raises what `choose_target` raises.
-    """
-    return choose_target(flavor).platform
 
 
 def buildable_precisions(bundle: Bundle) -> tuple[Precision, ...]:

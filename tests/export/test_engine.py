@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from cdul_edge_export import engine, engine_target
-from cdul_edge_export.engine import build_engines, buildable_precisions, require_tensorrt
+from cdul_edge_export import engine
+from cdul_edge_export.engine import build_engines, buildable_precisions
 from cdul_edge_export.engine_config import BuildSettings
 from cdul_edge_export.engine_target import tensorrt_target
 from cdul_edge_runtime.backends.profile import Profile
-from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.engine_choice import find_engine
 from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp
 from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle
@@ -19,7 +18,6 @@ from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, write_json
 from tests.fakes.engine_machine import Machine, add_precision
-from tests.fakes.fake_cuda import FakeLibcudart
 from tests.fakes.fake_tensorrt import VERSIONS
 
 NAME = "fp32-orin-sm87-16mp-trt10.3.0"
@@ -268,18 +266,6 @@ def test_what_the_bundle_lacks_or_was_edited_is_refused(full: Path, machine: Mac
     with pytest.raises(BundleError, match="has no fp16 model: make one with"):
         machine.build(full, Precision.FP16)
     assert machine.world.built == []
-
-
-def test_what_a_build_needs_can_be_asked_for_before_anything_long_begins(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine_target, "import_tensorrt", lambda: machine.trt)
-    monkeypatch.setattr(engine_target, "CudaRuntime", lambda gpu=0: machine.cuda)
-    assert require_tensorrt() == machine.platform
-    no_driver = FakeLibcudart(driver=0)
-    monkeypatch.setattr(engine_target, "CudaRuntime", lambda gpu=0: CudaRuntime(no_driver))
-    with pytest.raises(CdulEdgeError, match="no NVIDIA driver answers"):
-        require_tensorrt()
 
 
 def test_hardware_compatibility_needs_ampere(bundle: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
-from cdul_edge_export.engine import build_engine, require_tensorrt
+from cdul_edge_export.engine import build_engine
 from cdul_edge_export.engine_config import BuildSettings
 from cdul_edge_export.engine_target import choose_target
 from cdul_edge_runtime.backends.profile import Profile
@@ -161,7 +161,7 @@ def test_the_command_builds_all_three_and_keeps_a_timing_cache(conv_bundle: Bund
     pytest.importorskip("tensorrt", reason="TensorRT for RTX has tests of its own")
     result = CliRunner().invoke(app, ["build", str(conv_bundle.folder), "--flavor", "tensorrt"])
     assert result.exit_code == 0, result.output
-    platform = require_tensorrt()
+    platform = choose_target("tensorrt").platform
     for precision in TOLERANCE:
         stamp = find_engine(conv_bundle, precision).stamp
         assert stamp.platform == platform
