@@ -156,7 +156,7 @@ class Builder:
         return OptimizationProfile()
 
     def build_serialized_network(self, network: Any, config: Any) -> bytes | None:
-        gc.collect()
+        gc.collect(1)
         parser = network.parser and network.parser()
         assert parser is not None, "built before the graph was parsed, or after the parser went"
         assert parser.model, "built although the parser failed"
