@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.summary import write_summary
@@ -41,10 +41,7 @@ def info(path: PathArgument, json: JsonOption = None) -> None:
 
 
 def _show(facts: Mapping[str, object]) -> None:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    console, width = result_console(), max(map(len, facts))
     for key, value in facts.items():
         text = value if isinstance(value, str) else json_module.dumps(value, ensure_ascii=False)
-        table.add_row(key, text)
-    result_console().print(table)
+        console.print(Text.assemble((key.ljust(width), "bold"), f"  {text}"))  # no table: it pads

@@ -22,7 +22,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import ENGINE_FLAVORS, Device
 from cdul_edge_runtime.device_choice import Auto, DeviceChoice
-from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError, MissingExtraError
 from cdul_edge_runtime.host.machine import describe_machine, nvidia_driver_there
 from cdul_edge_runtime.run_order import ACCURACY_ONLY, FLOOR, Pair, candidates
 
@@ -111,7 +111,7 @@ def open_best(
         except CdulEdgeError as error:
             # FP32 on the CPU is the floor: when even that fails, its own words are the best,
             # unless something else should have run.
-            if not free_choice or (pair == FLOOR and not _accelerator_failed(passed)):
+            if not free_choice or (pair == FLOOR and not _accelerator_failed(passed, error)):
                 raise
             passed.append((*pair, str(error)))
             if pair == FLOOR:
@@ -192,9 +192,15 @@ def _obstacle(bundle: Bundle, pair: Pair, *, precision_is_free: bool) -> str | N
     return None
 
 
-def _accelerator_failed(passed: list[tuple[Device, Precision, str]]) -> bool:
-    """Whether there is an engine or a GPU among what was passed over."""
-    return any(d != "cpu" and why not in (_NO_ENGINE, _NO_DRIVER) for d, _, why in passed)
+def _accelerator_failed(passed: list[tuple[Device, Precision, str]], error: CdulEdgeError) -> bool:
+    """Whether there is an engine or a GPU among what was passed over.
+
+    Engines that lack a driver count where the CPU has no ONNX Runtime, as on a device of theirs.
+    """
+    accelerators = [(device, why) for device, _, why in passed if device != "cpu"]
+    if isinstance(error, MissingExtraError) and ("tensorrt-rtx", _NO_DRIVER) in accelerators:
+        return True
+    return any(why not in (_NO_ENGINE, _NO_DRIVER) for _, why in accelerators)
 
 
 def _not_by_itself(bundle: Bundle, precision: Precision) -> str | None:

@@ -90,6 +90,7 @@ def test_a_table_for_people_is_the_default(bundle: Path) -> None:
     result = CliRunner().invoke(app, ["info", str(bundle)])
     assert result.stdout.startswith("kind")
     assert '["red", "green", "blue"]' in result.stdout
+    assert [line for line in result.stdout.splitlines() if line != line.rstrip()] == []
 
 
 def test_labels_are_known_with_their_rows(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.classifier import Classifier
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
 from cdul_edge_runtime.host.files import write_json
 from tests.fakes.fake_rtx import RtxMachine
 
@@ -54,6 +54,7 @@ class Machine:
     ) -> None:
         self.driver = True
         self.broken: dict[tuple[str, str], str] = {}
+        self.error = CdulEdgeError
         self.opened: list[tuple[str, str]] = []
         self.fake = Fake()
         flags = ["avx512_vnni"] if cpu_flags is None else cpu_flags
@@ -69,7 +70,7 @@ class Machine:
     def open(self, bundle: Bundle, device: Device, precision: Precision, **_: object) -> Backend:
         self.opened.append((device, precision.value))
         if why := self.broken.get((device, precision.value)):
-            raise CdulEdgeError(why)
+            raise self.error(why)
         return self.fake
 
 
@@ -283,6 +284,20 @@ def test_without_onnx_runtime_the_reason_why_an_engine_does_not_run_is_kept(
         Classifier.load(full)
     assert f"tensorrt int8/fp16/fp32: {stale}; tensorrt-rtx" in str(raised.value)
     assert str(raised.value).endswith("fp32: running a model needs onnxruntime")
+
+
+def test_a_pc_that_has_engines_and_no_onnx_runtime_is_told_that_its_driver_is_missing(
+    full: Path, machine: Machine
+) -> None:
+    machine.engines = {"tensorrt": [], "rtx": [1]}
+    machine.driver, machine.no_cuda, machine.error = False, selection._NO_DRIVER, MissingExtraError
+    machine.broken = {("cpu", p): "needs onnxruntime" for p in ("int8-cpu", "fp32")}
+    told = "tensorrt-rtx fp16/fp32, cuda fp16/fp32: no NVIDIA driver here; cpu int8-cpu/fp32: needs"
+    with pytest.raises(MissingExtraError, match=told):
+        Classifier.load(full)
+    machine.engines["rtx"] = []
+    with pytest.raises(MissingExtraError, match=r"^needs onnxruntime$"):
+        Classifier.load(full)
 
 
 def test_damaged_stamps_are_named_and_are_not_no_engine(bundle: Path) -> None:
