@@ -96,7 +96,7 @@ def build_engines(
         try:
             built.append(build_engine(bundle, settings, target, force=force, talk=talk))
         except CdulEdgeError as error:
-            failures.append(error)
+            failures.append((settings.precision, error))
     if failures:
         raise join_failures(failures, [engine.path for engine in built])
     return built

@@ -31,13 +31,26 @@ def explain_failure(settings: BuildSettings, target: EngineTarget, messages: Mes
     )
 
 
-def join_failures(failures: Sequence[CdulEdgeError], built: Sequence[Path]) -> CdulEdgeError:
-    """One error of several; it is the only one itself where nothing else happened."""
-    texts = list(dict.fromkeys(map(str, failures)))
-    if len(texts) == 1 and not built:
-        return failures[0]
+def join_failures(
+    failures: Sequence[tuple[Precision, CdulEdgeError]], built: Sequence[Path]
+) -> CdulEdgeError:
+    """One error of several; it is the only one itself where nothing else happened.
+
+    What several precisions have in common stands once: "built no fp32/int8 engine (...".
+    """
+    first = failures[0][1]
+    if len(failures) == 1 and not built:
+        return first
+    precisions: dict[str, list[str]] = {}
+    for precision, error in failures:
+        common = str(error).replace(f" {precision.value} engine", " … engine", 1)
+        precisions.setdefault(common, []).append(precision.value)
+    texts = [
+        common.replace(" … engine", f" {'/'.join(names)} engine", 1)
+        for common, names in precisions.items()
+    ]
     kept = f"; built all the same: {', '.join(path.name for path in built)}" if built else ""
-    return type(failures[0])("; ".join(texts) + kept)
+    return type(first)("; ".join(texts) + kept)
 
 
 def _advise_rtx(settings: BuildSettings, capabilities: Sequence[str], reason: str) -> str:
