@@ -158,7 +158,9 @@ def halve(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    parser.add_argument(
+        "--networks", nargs="+", default=list(NETWORKS), help="only these, without recording them"
+    )
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -170,6 +172,9 @@ def main() -> None:
         for file, model in make_files(network):
             rows[name][file] = asdict(measure(model))
             print(f"{name} {file}: {rows[name][file]}", flush=True)
+    if options.networks != list(NETWORKS):
+        print(f"not recorded: {NAME}.json holds {', '.join(NETWORKS)}")
+        return
     figures = {"tensorrt_rtx": compiler_version(), "compute_capability": GPU, "networks": rows}
     record(NAME, figures, threads=options.threads)
 
