@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -172,6 +173,10 @@ def _next_step(result: BuildResult, gpu: int) -> str:
     if device == "tensorrt-rtx" and not all(
         engine.stamp.runs_on(platform.compute_capability) for engine in result.engines
     ):
-        there = f"cdul-edge verify {result.bundle.name} --backend {device}"
+        there = _verify(result.bundle.name, device)
         return f"copy {result.bundle} to a PC with such a GPU, and run there: {there}"
-    return f"cdul-edge verify {result.bundle} --backend {DeviceChoice(device, gpu)}"
+    return _verify(str(result.bundle), str(DeviceChoice(device, gpu)))
+
+
+def _verify(bundle: str, device: str) -> str:
+    return shlex.join(["cdul-edge", "verify", bundle, "--backend", device])

@@ -176,9 +176,11 @@ def test_gpus_are_named_with_commas_or_one_by_one_and_the_next_step_is_elsewhere
 def test_without_a_gpu_and_without_a_word_engines_are_for_every_gpu_from_ampere_on(
     conv: Path,
 ) -> None:
-    result = build(conv, "--precision", "fp16", "--flavor", "rtx")
+    named = conv.rename(conv.with_name("my bundle"))
+    result = build(named, "--precision", "fp16", "--flavor", "rtx")
     assert result.exit_code == 0, result.output
     assert result.stdout.endswith("-all.engine\n")
+    assert "cdul-edge verify 'my bundle' --backend tensorrt-rtx" in result.stderr
     assert "no GPU here: building for every GPU from Ampere on; --for names oth" in result.stderr
 
 
