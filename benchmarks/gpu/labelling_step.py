@@ -76,7 +76,9 @@ def _measure(context: Context, clip: _Clip, files: tuple[Path, ...], seconds: fl
         Figure(f"pictures/s of decoding alone, {usable_cores()} processes", decoding),
         Figure("pictures/s of `label`", labelled.steady),
         Figure("pictures/s of `label`, its start included", labelled.whole),
-        Figure("`label` over the bare forward", labelled.steady / forward),
+        Figure(
+            "`label` over the bare forward", labelled.steady / forward, at_least=_BAR, costs=True
+        ),
         Figure(
             f"`label` over the slower of the two, {limit}",
             labelled.steady / slower, at_least=_BAR, costs=True,

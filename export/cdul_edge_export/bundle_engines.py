@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cdul_edge_export.compute_capabilities import TURING
 from cdul_edge_export.engine import build_engines, buildable_precisions
 from cdul_edge_export.engine_config import BuildSettings
 from cdul_edge_export.engine_files import is_finished
@@ -94,10 +95,27 @@ def build(request: BuildRequest, console: Console | None = None) -> BuildResult:
         for precision in dict.fromkeys(precisions)
     ]
     target = choose_target(request.flavor, request.for_gpus, gpu=request.gpu)
-    if request.precisions is None and not request.force:
-        wanted = _leave_out_finished(bundle, wanted, target, console)
+    if request.precisions is None:
+        wanted = _leave_out_impossible(wanted, target, console)
+        if not request.force:
+            wanted = _leave_out_finished(bundle, wanted, target, console)
     engines = build_engines(bundle, wanted, target, force=request.force, talk=console.say)
     return BuildResult(bundle.folder, tuple(engines))
+
+
+def _leave_out_impossible(
+    wanted: list[BuildSettings], target: EngineTarget, console: Console
+) -> list[BuildSettings]:
+    """FP16 alone where Turing is among the GPUs; everything where the bundle has no FP16 file."""
+    fp16 = [settings for settings in wanted if settings.precision is Precision.FP16]
+    others = [settings.precision.value for settings in wanted if settings not in fp16]
+    if target.gpus is None or TURING not in target.gpus.capabilities or not (fp16 and others):
+        return wanted
+    console.say(
+        f"Turing (sm75) takes FP16 only: {', '.join(others)} left out; other GPUs take them in a "
+        "build of their own"
+    )
+    return fp16
 
 
 def _leave_out_finished(

@@ -50,3 +50,11 @@ def test_an_engine_is_the_same_after_a_build_that_turing_made_fail(conv_bundle: 
         size(conv_bundle, Precision.FP32, "sm75")
     # A few bytes differ from build to build; within Turing's limits it would be a third larger.
     assert size(conv_bundle, Precision.INT8) == pytest.approx(before, rel=0.01)
+
+
+def test_turing_gets_an_fp16_engine_and_the_rest_is_told(conv_bundle: Bundle) -> None:
+    console = Lines()
+    request = BuildRequest(conv_bundle.folder, flavor="rtx", for_gpus=("sm75",))
+    built = build(request, console).engines
+    assert [one.stamp.precision for one in built] == [Precision.FP16]
+    assert sum("FP16 only: fp32, int8 left out" in line for line in console.said) == 1

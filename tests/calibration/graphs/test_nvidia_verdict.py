@@ -82,12 +82,14 @@ def test_the_table_has_every_fault_and_nothing_else(recorded: dict[str, RuleVerd
 def test_nvidia_says_of_a_broken_graph_what_the_table_says(
     good: onnx.ModelProto, recorded: dict[str, RuleVerdict], breakage: Breakage
 ) -> None:
+    version = read_verdicts()[0]
+    if compiler_version() != version:
+        pytest.skip(f"the table is of {version}, here is {compiler_version()}: {AGAIN}")
     row = recorded[breakage.name]
     said = judge(good, breakage.spoil, breakage.rule, breakage.kind)
-    assert (said.refused_by, said.node) == (row.refused_by, row.node), AGAIN
-    assert said.int8_convolutions == row.int8_convolutions, AGAIN
-    if compiler_version() == read_verdicts()[0]:  # another version may say it otherwise
-        assert (said.message, said.warnings) == (row.message, row.warnings)
+    assert (said.refused_by, said.node) == (row.refused_by, row.node)
+    assert said.int8_convolutions == row.int8_convolutions
+    assert (said.message, said.warnings) == (row.message, row.warnings)
 
 
 def test_nvidia_refuses_what_a_rule_calls_refused_and_takes_the_rest(
