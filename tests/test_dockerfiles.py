@@ -94,7 +94,8 @@ def lint(dockerfile: Path) -> list[str]:
     """What hadolint finds, by the rules of this project."""
     settings = ROOT / ".hadolint.yaml"
     done = subprocess.run(
-        [find_hadolint(), "--no-color", "--config", settings, dockerfile],
+        [find_hadolint(), "--no-color", "--config", settings, dockerfile.name],
+        cwd=dockerfile.parent,  # it cannot print a path with é where LANG is C
         capture_output=True,
         text=True,
         timeout=60,

@@ -4,6 +4,7 @@ import errno
 import json
 import re
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def test_every_precision_that_tensorrt_can_use_is_built(bundle: Path, machine: M
     ]
     assert "building fp16 for Orin with TensorRT 10.3.0" in result.stderr
     assert re.search(r"fp16: 0\.0 MiB in [\d.]+ s, peak memory", result.stderr)
-    assert f"now: cdul-edge verify {bundle} --backend tensorrt" in result.stderr
+    assert f"now: cdul-edge verify {quote(str(bundle))} --backend tensorrt" in result.stderr
 
 
 def test_the_next_step_names_the_gpu_that_was_built_for(
@@ -64,7 +65,7 @@ def test_the_next_step_names_the_gpu_that_was_built_for(
     monkeypatch.setattr(engine_target, "CudaRuntime", lambda gpu=0: machine.at(gpu).cuda)
     result = build(bundle, "--gpu", 1)
     assert result.exit_code == 0, result.output
-    assert f"now: cdul-edge verify {bundle} --backend tensorrt:1" in result.stderr
+    assert f"now: cdul-edge verify {quote(str(bundle))} --backend tensorrt:1" in result.stderr
 
 
 def test_options_reach_the_engine_and_json_goes_to_stdout(bundle: Path, machine: Machine) -> None:
