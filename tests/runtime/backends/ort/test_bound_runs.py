@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 
 from cdul_edge_runtime.backends.ort.bound_runs import BoundRuns
+from tests.fakes.noise import pictures
 
 
 class CountedSession:
@@ -44,10 +45,6 @@ def session(bundle: Path) -> CountedSession:
 @pytest.fixture
 def runs(session: CountedSession) -> BoundRuns:
     return BoundRuns(session, 3, "cpu")
-
-
-def pictures(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
 
 
 def test_they_give_the_scores_of_a_plain_run_at_every_batch_size(

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 import pytest
 
@@ -21,13 +20,10 @@ from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.machine import nvidia_driver_there
 from tests.fakes.conv_bundle import expected, write_conv_bundle
+from tests.fakes.noise import pictures
 
 # Half has 11 bits, and the sums have 27 and 64 terms. INT8's rounding is in the expected scores.
 TOLERANCE = {Precision.FP32: 1e-4, Precision.FP16: 5e-3, Precision.INT8: 5e-3}
-
-
-def pictures(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
 
 
 def _require(device: Device) -> None:

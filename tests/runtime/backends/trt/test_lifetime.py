@@ -21,13 +21,10 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from tests.fakes.engine_machine import Machine
+from tests.fakes.noise import pictures
 
 Images = npt.NDArray[np.uint8]
 Expected = Callable[[Images], npt.NDArray[np.float32]]
-
-
-def pictures(count: int, seed: int = 0) -> Images:
-    return np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
 
 
 @pytest.fixture

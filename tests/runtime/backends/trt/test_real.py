@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from typer.testing import CliRunner
 
@@ -27,15 +26,12 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from tests.fakes.conv_bundle import expected, write_conv_bundle
+from tests.fakes.noise import pictures
 
 # Half has 11 bits, and the sums here have 27 and 64 terms. INT8's rounding is in the expected
 # scores, but TensorRT 8 may run the float layers around it in half.
 TOLERANCE = {Precision.FP32: 1e-5, Precision.FP16: 5e-3, Precision.INT8: 5e-3}
 real = pytest.mark.tensorrt
-
-
-def pictures(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
 
 
 def build(bundle: Bundle, precision: Precision = Precision.FP32, **options: bool) -> StampedEngine:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from cdul_edge_export.engine import build_engine
@@ -33,16 +32,13 @@ from cdul_edge_runtime.host.machine import nvidia_driver_there
 from tests.fakes.conv_bundle import expected, write_conv_bundle
 from tests.fakes.fake_cuda import FakeLibcudart
 from tests.fakes.fake_rtx import damage
+from tests.fakes.noise import pictures
 
 pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX on this platform")
 
 # Half has 11 bits, and the sums here have 27 and 64 terms.
 TOLERANCE = {Precision.FP32: 1e-5, Precision.FP16: 5e-3, Precision.INT8: 5e-3}
 real = pytest.mark.tensorrt
-
-
-def pictures(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
 
 
 @pytest.fixture

@@ -22,14 +22,11 @@ from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, CdulEdgeWarning, DeviceError
 from tests.fakes.engine_machine import Machine
 from tests.fakes.fake_rtx import RtxMachine, damage
+from tests.fakes.noise import pictures
 
 Images = npt.NDArray[np.uint8]
 Expected = Callable[[Images], npt.NDArray[np.float32]]
 AGAIN = "kernels are compiled at the start, which takes longer; nothing else is lost"
-
-
-def pictures(count: int, seed: int = 0) -> Images:
-    return np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
 
 
 @pytest.fixture
