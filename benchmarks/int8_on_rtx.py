@@ -10,11 +10,9 @@ listing of the engine's kernels says what each reads and writes. Speed needs a G
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -22,9 +20,9 @@ import torch
 import torchvision
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.graph_ranges import graph_ranges
 from benchmarks.nvidia_compiler import GPU, Compiled, compile_graph, compiler_version
 from benchmarks.record import record
-from cdul_edge_calibration.data.ranges import measure_ranges
 from cdul_edge_calibration.graphs.fp16 import to_fp16
 from cdul_edge_calibration.graphs.layers import drop_unused, name_nodes, producers
 from cdul_edge_calibration.graphs.quantize import quantize_for_tensorrt
@@ -97,10 +95,7 @@ def make_files(network: torch.nn.Module) -> Iterator[tuple[str, onnx.ModelProto]
     model, _ = to_onnx(Deploy(network.eval(), preprocess), preprocess)
     name_nodes(model)
     pixels = np.random.default_rng(0).integers(0, 256, (1, SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "fp32.onnx")
-        onnx.save(model, path)
-        ranges = measure_ranges(path, lambda: iter([pixels]))
+    ranges = graph_ranges(model, pixels)
     int8 = quantize_for_tensorrt(model, ranges)
     yield "fp32", model
     yield "fp16", to_fp16(model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import onnx
 
+from benchmarks.graph_ranges import graph_ranges
 from benchmarks.nvidia_compiler import Stage, compile_graph
 from benchmarks.record import RESULTS
-from cdul_edge_calibration.data.ranges import measure_ranges
 from cdul_edge_calibration.graphs.quantize import quantize_for_tensorrt
 from cdul_edge_calibration.graphs.tensorrt_graph import Kind
 from cdul_edge_runtime.host.files import read_json
@@ -52,10 +51,7 @@ class RuleVerdict:
 def good_graph() -> onnx.ModelProto:
     """The residual network in INT8, with every rule kept."""
     model = build_residual()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "fp32.onnx")
-        onnx.save(model, path)
-        ranges = measure_ranges(path, lambda: iter([pictures(64)]))
+    ranges = graph_ranges(model, pictures(64))
     return quantize_for_tensorrt(model, ranges)
 
 

@@ -12,9 +12,7 @@ With `--rules-only` the networks of the last run stay as they are.
 from __future__ import annotations
 
 import argparse
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,10 +20,10 @@ import onnx
 import torch
 import torchvision
 
+from benchmarks.graph_ranges import graph_ranges
 from benchmarks.nvidia_compiler import GPU, compile_graph, compiler_version
 from benchmarks.record import record
 from benchmarks.rule_verdicts import NAME, PATH, judge_rules
-from cdul_edge_calibration.data.ranges import measure_ranges
 from cdul_edge_calibration.graphs.fp16 import to_fp16
 from cdul_edge_calibration.graphs.layers import name_nodes
 from cdul_edge_calibration.graphs.quantize import quantize_for_tensorrt
@@ -52,10 +50,7 @@ def check_network(network: torch.nn.Module, size_px: int) -> dict[str, Any]:
     model, _ = to_onnx(Deploy(network, preprocess), preprocess)
     name_nodes(model)
     inputs = np.random.default_rng(0).integers(0, 256, (2, size_px, size_px, 3), dtype=np.uint8)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "fp32.onnx")
-        onnx.save(model, path)
-        ranges = measure_ranges(path, lambda: iter([inputs]))
+    ranges = graph_ranges(model, inputs)
     quantized = quantize_for_tensorrt(model, ranges)
     int8, convolutions = count_int8_convolutions(quantized)
     violations = find_violations(quantized)

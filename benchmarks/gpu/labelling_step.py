@@ -6,9 +6,13 @@ import shutil
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.gpu.parts import Part, run_parts
 from benchmarks.gpu.step import Context, Figure, Outcome, Step, anywhere
+
+if TYPE_CHECKING:
+    from benchmarks.gpu.labelling import Labelled, Rounding
 
 _BAR = 0.85
 _PART = 512  # pictures in a part of the store: whole parts are measured
@@ -50,7 +54,6 @@ def _measure(context: Context, clip: _Clip, files: tuple[Path, ...], seconds: fl
     )
     from cdul_edge.clip.models import load_clip
     from cdul_edge.labelling.decode.views import Views
-    from cdul_edge_runtime.host.machine import usable_cores
 
     views = context.size(Views(), Views(1, 1))
     loaded = load_clip(clip.name, clip.pretrained)
@@ -69,9 +72,26 @@ def _measure(context: Context, clip: _Clip, files: tuple[Path, ...], seconds: fl
     labelled = time_labelling(case, encoder, many, context.folder / f"{clip.name}-labels")
     for folder in (some, many):
         shutil.rmtree(folder)
+    figures = _figures(clip, forward, decoding, labelled, rounding)
+    details = {
+        "batch_pictures": case.batch(encoder),
+        "views": views.count,
+        "precision": encoder.precision,
+        "labelled": asdict(labelled),
+        "rounding": asdict(rounding),
+    }
+    return Outcome(figures, details=details)
+
+
+def _figures(
+    clip: _Clip, forward: float, decoding: float, labelled: Labelled, rounding: Rounding
+) -> tuple[Figure, ...]:
+    """Rates in pictures/s, with the bars."""
+    from cdul_edge_runtime.host.machine import usable_cores
+
     slower = min(forward, decoding)
     limit = "CLIP" if forward <= decoding else "decoding"
-    figures = (
+    return (
         Figure("pictures/s of the bare forward", forward),
         Figure(f"pictures/s of decoding alone, {usable_cores()} processes", decoding),
         Figure("pictures/s of `label`", labelled.steady),
@@ -92,14 +112,6 @@ def _measure(context: Context, clip: _Clip, files: tuple[Path, ...], seconds: fl
             at_most=0.01 if rounding.precision == "fp16" else 0.05,
         ),
     )  # fmt: skip
-    details = {
-        "batch_pictures": case.batch(encoder),
-        "views": views.count,
-        "precision": encoder.precision,
-        "labelled": asdict(labelled),
-        "rounding": asdict(rounding),
-    }
-    return Outcome(figures, details=details)
 
 
 STEP = Step(
