@@ -11,8 +11,9 @@ Difficult = Literal["negative", "ignore", "positive"]
 # How precision is averaged over recall; see `average_precision`.
 ApConvention = Literal["area", "voc2010", "voc2007"]
 # "cpu", "cuda" and "ort-tensorrt" are execution providers of ONNX Runtime; "tensorrt" and
-# "tensorrt-rtx" are engines that `cdul-edge build` made, run without ONNX Runtime.
-Device = Literal["cpu", "cuda", "ort-tensorrt", "tensorrt", "tensorrt-rtx"]
+# "tensorrt-rtx" are engines that `cdul-edge build` made, run without ONNX Runtime; "openvino" runs
+# the ONNX files by itself.
+Device = Literal["cpu", "cuda", "ort-tensorrt", "tensorrt", "tensorrt-rtx", "openvino"]
 DEVICES: tuple[Device, ...] = get_args(Device)
 PrecisionName = Literal["fp32", "fp16", "int8", "int8-cpu"]  # the values of `Precision`
 

@@ -71,8 +71,9 @@ class Classifier:
         Args:
             path: a bundle or its folder, a .engine file in it, or a .onnx file, which carries its
                 manifest inside.
-            device: "auto", "cpu", "cuda", "ort-tensorrt", "tensorrt" or "tensorrt-rtx"; "cuda:1" is
-                the second of several GPUs. A bare file's auto is cpu.
+            device: "auto", "cpu", "cuda", "ort-tensorrt", "tensorrt", "tensorrt-rtx" or "openvino";
+                "cuda:1" is the second of several GPUs, "openvino:GPU" Intel's. A bare file's auto
+                is cpu.
             precision: "auto", "fp32", "fp16", "int8" or "int8-cpu".
             threads: CPU threads within one operator; None uses every core.
             inter_threads: operators that run side by side.

@@ -18,6 +18,7 @@ RUNS: dict[Device, tuple[Precision, ...]] = {
     "ort-tensorrt": (Precision.FP32, Precision.FP16, Precision.INT8),
     "tensorrt": (Precision.FP32, Precision.FP16, Precision.INT8),
     "tensorrt-rtx": (Precision.FP32, Precision.FP16, Precision.INT8),
+    "openvino": tuple(Precision),
 }
 # FP16 is emulated there, and ONNX Runtime cannot fuse a Q/DQ file made for TensorRT: both are
 # slower than FP32. They say what the file is worth, not how fast it is.
@@ -38,6 +39,11 @@ ORDER: tuple[Pair, ...] = (
     ("cpu", Precision.INT8_CPU),
     ("cpu", Precision.FP32),
 )
+# Devices that only a request by name picks: which file they take, in order.
+_BY_NAME: dict[Device, tuple[Precision, ...]] = {
+    "ort-tensorrt": (Precision.INT8, Precision.FP16, Precision.FP32),
+    "openvino": (Precision.INT8_CPU, Precision.FP32),
+}
 FLOOR: Pair = ("cpu", Precision.FP32)  # what runs wherever ONNX Runtime does
 
 
@@ -51,9 +57,8 @@ def candidates(device: Device | Auto, precision: Precision | Auto) -> list[Pair]
             )
         return [(device, precision)]
     if device != "auto":
-        # Not in the order: devices that are never picked, in the order of TensorRT's own.
         pairs = [pair for pair in ORDER if pair[0] == device]
-        return pairs or [(device, p) for d, p in ORDER if d == "tensorrt"]
+        return pairs or [(device, p) for p in _BY_NAME[device]]
     if precision != "auto":
         return list(_devices_for(precision))
     return list(ORDER)

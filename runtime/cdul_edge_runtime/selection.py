@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from cdul_edge_runtime.backends import Backend
+from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.backends.ort.failures import NEEDS_DRIVER
 from cdul_edge_runtime.backends.ort.library import import_onnxruntime, two_installed
@@ -21,7 +22,7 @@ from cdul_edge_runtime.backends.trt.engine_stamp import (
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import ENGINE_FLAVORS, Device
-from cdul_edge_runtime.device_choice import Auto, DeviceChoice
+from cdul_edge_runtime.device_choice import CPU, Auto, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, MissingExtraError
 from cdul_edge_runtime.host.machine import describe_machine, nvidia_driver_there
 from cdul_edge_runtime.run_order import ACCURACY_ONLY, FLOOR, Pair, candidates
@@ -42,6 +43,7 @@ class Selection:
         reason: why this pair.
         passed_over: pairs that would have come first, each with the reason against it.
         gpu: which of several; 0 on the CPU.
+        unit: of "openvino": "CPU", "GPU", "GPU.1", "NPU".
     """
 
     device: Device
@@ -49,11 +51,12 @@ class Selection:
     reason: str
     passed_over: tuple[tuple[Device, Precision, str], ...] = ()
     gpu: int = 0
+    unit: str = CPU
 
     @property
     def where(self) -> DeviceChoice:
-        """The device with its number; `str` gives what `Classifier.load` takes."""
-        return DeviceChoice(self.device, self.gpu)
+        """The device with its number or unit; `str` gives what `Classifier.load` takes."""
+        return DeviceChoice(self.device, self.gpu, self.unit)
 
     def __str__(self) -> str:
         return f"{self.precision.value} on {self.where} ({self.reason})"
@@ -94,7 +97,7 @@ def open_best(
         CdulEdgeError: nothing fits the request; every candidate is named with its reason.
     """
     pairs = candidates("auto" if device == "auto" else device.kind, precision)
-    gpu = 0 if device == "auto" else device.gpu
+    gpu, unit = (0, CPU) if device == "auto" else (device.gpu, device.unit)
     free_choice = "auto" in (device, precision)
     passed: list[tuple[Device, Precision, str]] = []
     for pair in pairs:
@@ -103,10 +106,10 @@ def open_best(
             continue
         try:
             backend = open_backend(
-                bundle, *pair, gpu=gpu, threads=threads, inter_threads=inter_threads
+                bundle, *pair, gpu=gpu, unit=unit, threads=threads, inter_threads=inter_threads
             )
             with closed_on_error(backend):
-                if warm_up or pair[0] != "cpu":
+                if warm_up or not DeviceChoice(pair[0], gpu, unit).on_cpu:
                     run_once(backend)
         except CdulEdgeError as error:
             # FP32 on the CPU is the floor: when even that fails, its own words are the best,
@@ -120,7 +123,7 @@ def open_best(
             reason = "as asked"
             if free_choice:
                 reason = f"passed over {_list(passed)}" if passed else "the first choice"
-            return backend, Selection(*pair, reason, tuple(passed), gpu)
+            return backend, Selection(*pair, reason, tuple(passed), gpu, unit)
     raise CdulEdgeError(_refusal(bundle, device, precision, passed))
 
 
@@ -130,10 +133,11 @@ def open_backend(
     precision: Precision,
     *,
     gpu: int = 0,
+    unit: str = CPU,
     threads: int | None = None,
     inter_threads: int = 1,
 ) -> Backend:
-    """Open one file on one device, without any choice; `gpu` says which of several.
+    """Open one file on one device, without any choice; `gpu` or `unit` says which of several.
 
     Raises:
         CdulEdgeError: the bundle does not have it, or the device does not start.
@@ -144,6 +148,8 @@ def open_backend(
 
         return TrtBackend.open(bundle, precision, flavor=ENGINE_FLAVORS[device], gpu=gpu)
     model = bundle.model_path(precision)
+    if device == "openvino":
+        return OpenVinoBackend(model, unit=unit, precision=precision, threads=threads)
     # ONNX Runtime's engine cache takes a graph with new weights for the old one: a folder each.
     digest = bundle.model_sha256(precision)[:12]
     cache_dir = bundle.folder / ENGINES / f"ort-{precision.value}-{digest}"

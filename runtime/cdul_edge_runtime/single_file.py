@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from cdul_edge_runtime.backends import Backend
+from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES, EngineStamp, StampedEngine
 from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle
@@ -45,21 +46,26 @@ def open_file(
     where = DeviceChoice("cpu") if device == "auto" else device
     if where.kind in ENGINE_FLAVORS:
         raise CdulEdgeError(f"{model} is one file and has no engines: give the bundle")
-    backend = OrtBackend(
-        model,
-        device=where.kind,
-        gpu=where.gpu,
-        precision=named or Precision.FP32,
-        threads=threads,
-        inter_threads=inter_threads,
-    )
+    held = named or Precision.FP32
+    backend: OpenVinoBackend | OrtBackend
+    if where.kind == "openvino":
+        backend = OpenVinoBackend(model, unit=where.unit, precision=held, threads=threads)
+    else:
+        backend = OrtBackend(
+            model,
+            device=where.kind,
+            gpu=where.gpu,
+            precision=held,
+            threads=threads,
+            inter_threads=inter_threads,
+        )
     with closed_on_error(backend):
         manifest = _embedded_manifest(backend.metadata, model)
         check_fit(manifest, backend, model)
         if warm_up:
             run_once(backend)
     reason = "one file" if device == "auto" else "as asked"
-    selection = Selection(where.kind, named or Precision.FP32, reason, gpu=where.gpu)
+    selection = Selection(where.kind, held, reason, gpu=where.gpu, unit=where.unit)
     return manifest, backend, selection
 
 

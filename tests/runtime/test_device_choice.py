@@ -17,15 +17,62 @@ def test_a_device_is_its_kind_and_the_number_of_its_gpu() -> None:
     assert parse_device("auto") == "auto"
     for kind in DEVICES:
         assert parse_device(kind) == DeviceChoice(kind, 0)
-    for kind in set(DEVICES) - {"cpu"}:
+    for kind in set(DEVICES) - {"cpu", "openvino"}:
         assert parse_device(f"{kind}:0") == DeviceChoice(kind, 0)
         assert parse_device(f"{kind}:12") == DeviceChoice(kind, 12)
 
 
+def test_openvino_names_its_units() -> None:
+    assert parse_device("openvino") == parse_device("openvino:CPU") == DeviceChoice("openvino")
+    for unit in ("GPU", "GPU.0", "GPU.1", "NPU", "NPU.12"):
+        assert parse_device(f"openvino:{unit}") == DeviceChoice("openvino", unit=unit)
+
+
 def test_it_is_written_as_it_is_asked_for() -> None:
-    for text in ("cpu", "cuda", "cuda:1", "tensorrt:2"):
+    for text in ("cpu", "cuda", "cuda:1", "tensorrt:2", "openvino", "openvino:GPU.1"):
         assert str(parse_device(text)) == text
     assert str(parse_device("cuda:0")) == "cuda"
+    assert str(parse_device("openvino:CPU")) == "openvino"
+
+
+def test_which_ones_compute_on_the_cpu() -> None:
+    on_cpu = [text for text in (*DEVICES, "openvino:GPU", "openvino:NPU") if _on_cpu(text)]
+    assert on_cpu == ["cpu", "openvino"]
+
+
+def _on_cpu(text: str) -> bool:
+    choice = parse_device(text)
+    return choice != "auto" and choice.on_cpu
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "openvino:",
+            "openvino:1",
+            "openvino:gpu",
+            "openvino:GPU:1",
+            "openvino:GPU.",
+            "openvino:",
+        ),
+        *(
+            "openvino:GPU.01",
+            "openvino:CPU.0",
+            "openvino:AUTO",
+            "openvino:MULTI",
+            "openvino:GPU,CPU",
+        ),
+        *("openvino: GPU", "openvino:GPU ", "openvino:GPU\n", "openvino:GPU.1000", "openvino:TPU"),
+    ],
+)
+def test_units_that_openvino_does_not_have(text: str) -> None:
+    with pytest.raises(CdulEdgeError) as raised:
+        parse_device(text)
+    assert str(raised.value) == (
+        f"unknown device {text!r}: expected openvino:CPU, openvino:GPU, openvino:NPU, or one of "
+        "several as in openvino:GPU.1"
+    )
 
 
 @pytest.mark.parametrize(

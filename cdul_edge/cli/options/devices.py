@@ -11,8 +11,8 @@ from cdul_edge_runtime.choices import DEVICES, PrecisionName, PrecisionRequest
 from cdul_edge_runtime.errors import CdulEdgeError
 
 _DEVICE = (
-    "Run the network on this device; cuda:1 is the second of several GPUs, and auto takes the "
-    "fastest device that is available"
+    "Run the network on this device; cuda:1 is the second of several GPUs, openvino:GPU and "
+    "openvino:NPU are Intel's, and auto takes the fastest device that is available"
 )
 _PRECISION = (
     "Run this file of the bundle; auto takes the fastest that is available and within its budget"

@@ -16,6 +16,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import PROGRAM, program_version
 from cdul_edge_runtime.choices import PrecisionRequest
 from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.device_choice import CPU_DEVICES
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.machine import (
     describe_machine,
@@ -28,7 +29,8 @@ from cdul_edge_runtime.host.power import describe_power
 FORMAT = 1
 FRAME = (1280, 720)  # width and height of the picture that the end-to-end latency starts from
 VERSIONS = (
-    *("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt_lean"),
+    *("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt"),
+    "tensorrt_lean",
     *("tensorrt-cu12", "tensorrt-cu13", "tensorrt-rtx", "tensorrt-rtx-cu12", "tensorrt-rtx-cu13"),
 )
 
@@ -225,14 +227,15 @@ class _Run:
     def measure(self, classifier: Classifier) -> BenchRow | None:
         picked = classifier.selection
         assert picked is not None  # Classifier.load gives one
-        if not self._counts(picked.device):
+        device = str(picked.where)
+        if not self._counts(device):
             return None
         speed = measure_speed(classifier, self.inputs, self.batches, self.effort)
         return BenchRow(
-            device=str(picked.where),
+            device=device,
             precision=picked.precision.value,
             backend=classifier.backend.name,
-            threads=self._threads_of(picked.device),
+            threads=self._threads_of(device),
             speed=speed,
             peak_memory_mib=peak_memory_mib(),
             device_memory_mib=classifier.backend.device_memory_mib,
@@ -244,7 +247,7 @@ class _Run:
         return BenchRow.failed(device, precision, self._threads_of(device), reason)
 
     def _counts(self, device: str) -> bool:
-        return self.first or device == "cpu"
+        return self.first or device in CPU_DEVICES
 
     def _threads_of(self, device: str) -> int | None:
-        return self.threads if device == "cpu" else None
+        return self.threads if device in CPU_DEVICES else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +67,7 @@ def failing(
     add_precision(bundle, Precision.INT8_CPU)
     real = selection.open_backend
 
-    def open_one(loaded: Bundle, device: Device, precision: Precision, **how: int) -> Backend:
+    def open_one(loaded: Bundle, device: Device, precision: Precision, **how: Any) -> Backend:
         if precision is Precision.INT8_CPU:
             return Failing(tiny_scores, request.param)
         return real(loaded, device, precision, **how)

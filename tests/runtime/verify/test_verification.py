@@ -66,7 +66,9 @@ def test_a_name_must_be_met_and_all_takes_what_there_is(
     assert ("cpu", "int8") in names(report)
     assert {u.precision for u in report.unavailable} <= {"int8"}
     assert names(verify(bundle, "cpu", "int8")) == [("cpu", "int8")]
-    with pytest.raises(CdulEdgeError, match=r"cannot run as asked: cpu int8-cpu: .* has no int8-c"):
+    with pytest.raises(
+        CdulEdgeError, match=r"run as asked: cpu, openvino int8-cpu: .* has no int8-c"
+    ):
         verify(bundle, "all", "int8-cpu")
     with pytest.raises(CdulEdgeError, match="has no fp16 model"):
         verify(bundle, "cpu", "fp16")

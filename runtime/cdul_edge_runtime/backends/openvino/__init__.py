@@ -1,0 +1,1 @@
+"""ONNX files of a bundle on Intel's CPUs, GPUs and NPUs, by OpenVINO."""

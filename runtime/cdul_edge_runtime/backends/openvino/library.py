@@ -1,0 +1,63 @@
+"""Importing OpenVINO: what inference needs, and nothing that speaks to a network."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from threading import Lock
+from types import ModuleType
+
+from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+
+# It converts models of other frameworks, and imports `openvino_telemetry`, which tells Intel of its
+# use. OpenVINO takes it for missing without a word, and starts in a fifth of the time.
+_CONVERTER = "openvino.tools.ovc"
+_importing = Lock()
+
+
+def import_openvino() -> ModuleType:
+    """The module; `openvino.convert_model` is imported when somebody asks for it.
+
+    Raises:
+        MissingExtraError: it is not installed.
+        CdulEdgeError: it is there and does not load.
+    """
+    with _importing, extra_imports("openvino", "device openvino"):
+        try:
+            with _without_converter():
+                openvino = import_module("openvino")
+        except (ImportError, OSError) as error:
+            if getattr(error, "name", None) == "openvino":
+                raise
+            raise CdulEdgeError(_explain_damage(str(error))) from error
+    if not hasattr(openvino, "Core"):  # a folder that something left behind
+        raise CdulEdgeError(_explain_damage("files of it are missing"))
+    return openvino
+
+
+@contextmanager
+def _without_converter() -> Iterator[None]:
+    """Import OpenVINO without its converter, which stays there for whoever wants it."""
+    if "openvino" in sys.modules or _CONVERTER in sys.modules:
+        yield
+        return
+    # what Python's import takes for "not installed"
+    sys.modules[_CONVERTER] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[_CONVERTER]
+        if (openvino := sys.modules.get("openvino")) is not None:
+            openvino.__dict__["__getattr__"] = _convert_model
+
+
+def _convert_model(name: str) -> object:
+    if name != "convert_model":
+        raise AttributeError(f"module 'openvino' has no attribute {name!r}")
+    return import_module(_CONVERTER).convert_model
+
+
+def _explain_damage(reason: str) -> str:
+    return f"openvino is damaged ({reason}): pip install --force-reinstall openvino"
