@@ -143,10 +143,9 @@ def deploy_run(run: Path, photographs: Photographs, threads: int) -> DeployedRun
         held = HeldOut.of(bundle, photographs, work)
         outcomes = {outcome.precision: outcome for outcome in made}
         sides = {
-            precision.value: judge(
-                bundle, held, bundle.model_path(precision), precision, outcomes.get(precision)
-            )
-            for precision in bundle.precisions()
+            p.value: judge(bundle, held, bundle.model_path(p), p, outcomes.get(p))
+            for p in bundle.precisions()
+            if p.has_file
         }
         plain = without_correction(bundle, work)
         sides[PLAIN] = judge(bundle, held, plain, Precision.INT8_CPU, outcomes[Precision.INT8_CPU])

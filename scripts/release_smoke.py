@@ -97,7 +97,7 @@ def try_calibrate(bundle: Path) -> None:
     """FP16 and INT8 files come out of a copy of the bundle, and hold on this CPU."""
     copied = Path(shutil.copytree(bundle, "bundle"))
     command("calibrate", copied, "--images", write_pictures(24), "--force")
-    made = {precision.value for precision in Bundle.load(copied).precisions()}
+    made = {p.value for p in Bundle.load(copied).precisions() if p.has_file}
     assert made == {"fp32", "fp16", "int8", "int8-cpu"}, made
     compare_with_reference(copied, device="cpu")
 

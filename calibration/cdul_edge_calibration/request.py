@@ -55,6 +55,8 @@ class CalibrateRequest:
         if not self.precisions or Precision.FP32 in self.precisions:
             made = ", ".join(precision.value for precision in REDUCED)
             faults.append(f"FP32 is what calibration starts from: it makes {made}")
+        if any(not precision.has_file for precision in self.precisions):
+            faults.append("bf16 has no file that calibration could make")
         if self.method not in get_args(RangeMethod):
             faults.append(f"method {self.method}: expected minmax or percentile")
         if min(self.count, self.check_count) < 1 or self.seed < 0:

@@ -14,7 +14,7 @@ from cdul_edge.cli.options.devices import (
     PrecisionsOption,
     parse_counts,
 )
-from cdul_edge.cli.output.devices import say_unavailable
+from cdul_edge.cli.output.devices import say_unavailable, show_precision
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.speed_tables import show_speed
 from cdul_edge.cli.output.summary import write_summary
@@ -75,7 +75,7 @@ def _show(report: BenchReport, console: Console) -> None:
     say_unavailable(report.unavailable, console)
     for row in report.rows:
         if row.failure is not None:
-            line = f"failed: {row.device} {row.precision}: {row.failure}"
+            line = f"failed: {row.device} {show_precision(row.precision)}: {row.failure}"
             console.print(line, style="red")
     for name, value in report.power.items():
         console.print(f"{name.replace('_', ' ')}: {value}")

@@ -98,6 +98,10 @@ def _describe_precision(bundle: Bundle, precision: Precision) -> str:
     size = f"{bundle.model_path(precision).stat().st_size} bytes"
     if precision is Precision.FP32:
         return size
+    if not precision.has_file:
+        size = f"{precision.file.value} as {precision.value}"
+        if not bundle.has_record(precision):
+            return f"{precision.shown}, not measured yet"
     record = bundle.record(precision)
     accuracy = record.accuracy
     change = round(-accuracy.map_drop, 2) + 0.0  # no -0.00

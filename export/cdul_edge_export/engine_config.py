@@ -17,7 +17,7 @@ from cdul_edge_runtime.backends.trt.library import TensorRT, shorten
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError
 
-PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)  # INT8_CPU is for x86 CPUs
+PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)  # others: CPUs
 _INPUT = "images"  # the graph's contract; see `manifest.Graph`
 _MOST_WORKSPACE = 1 << 24  # MiB, which is 16 TiB: more than any GPU has, and in bytes an int64
 _OLD_OPSET = 17  # the newest that TensorRT 8.6 reads; onnx-tensorrt docs/operators.md, 8.6-GA
@@ -45,8 +45,9 @@ class BuildSettings:
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
+            where = "x86 CPUs" if self.precision.has_file else "OpenVINO"
             raise CdulEdgeError(
-                f"{self.precision.value} is for x86 CPUs, TensorRT cannot use it: choose "
+                f"{self.precision.value} is for {where}, TensorRT cannot use it: choose "
                 f"{', '.join(precision.value for precision in PRECISIONS)}"
             )
         if not 1 <= self.workspace_mib <= _MOST_WORKSPACE:

@@ -15,7 +15,7 @@ ApConvention = Literal["area", "voc2010", "voc2007"]
 # the ONNX files by itself.
 Device = Literal["cpu", "cuda", "ort-tensorrt", "tensorrt", "tensorrt-rtx", "openvino"]
 DEVICES: tuple[Device, ...] = get_args(Device)
-PrecisionName = Literal["fp32", "fp16", "int8", "int8-cpu"]  # the values of `Precision`
+PrecisionName = Literal["fp32", "bf16", "fp16", "int8", "int8-cpu"]  # the values of `Precision`
 
 # NVIDIA's two libraries with one interface: TensorRT, and TensorRT for RTX.
 Flavor = Literal["tensorrt", "rtx"]

@@ -74,7 +74,8 @@ class Classifier:
             device: "auto", "cpu", "cuda", "ort-tensorrt", "tensorrt", "tensorrt-rtx" or "openvino";
                 "cuda:1" is the second of several GPUs, "openvino:GPU" Intel's. A bare file's auto
                 is cpu.
-            precision: "auto", "fp32", "fp16", "int8" or "int8-cpu".
+            precision: "auto", "fp32", "bf16" (the FP32 file, computed in it), "fp16", "int8" or
+                "int8-cpu".
             threads: CPU threads within one operator; None uses every core.
             inter_threads: operators that run side by side.
             warm_up: run once on an empty picture, so that the first answer is not the slowest.

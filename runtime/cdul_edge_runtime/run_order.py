@@ -13,7 +13,7 @@ Pair = tuple[Device, Precision]
 
 # Which file makes sense on which device.
 RUNS: dict[Device, tuple[Precision, ...]] = {
-    "cpu": tuple(Precision),
+    "cpu": tuple(p for p in Precision if p.has_file),
     "cuda": (Precision.FP32, Precision.FP16, Precision.INT8),
     "ort-tensorrt": (Precision.FP32, Precision.FP16, Precision.INT8),
     "tensorrt": (Precision.FP32, Precision.FP16, Precision.INT8),
@@ -51,8 +51,9 @@ def candidates(device: Device | Auto, precision: Precision | Auto) -> list[Pair]
     """The combinations to try, in order; one where both are given."""
     if device != "auto" and precision != "auto":
         if precision not in RUNS[device]:
+            only = "" if precision.has_file else ", only openvino computes in it"
             raise CdulEdgeError(
-                f"{precision.value} is not for device {device}: expected "
+                f"{precision.value} is not for device {device}{only}: expected "
                 f"{', '.join(p.value for p in RUNS[device])}"
             )
         return [(device, precision)]
@@ -66,5 +67,7 @@ def candidates(device: Device | Auto, precision: Precision | Auto) -> list[Pair]
 
 def _devices_for(precision: Precision) -> Iterator[Pair]:
     yield from (pair for pair in ORDER if pair[1] is precision)
+    if precision is Precision.BF16:
+        yield "openvino", precision
     if precision is Precision.INT8:
         yield from (("tensorrt-rtx", precision), ("cuda", precision))

@@ -59,7 +59,7 @@ class Selection:
         return DeviceChoice(self.device, self.gpu, self.unit)
 
     def __str__(self) -> str:
-        return f"{self.precision.value} on {self.where} ({self.reason})"
+        return f"{self.precision.shown} on {self.where} ({self.reason})"
 
 
 def parse_precision(text: str) -> Precision | Auto:

@@ -14,6 +14,7 @@ from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Manifest, Precision
 from cdul_edge_runtime.choices import ENGINE_DEVICES, ENGINE_FLAVORS
 from cdul_edge_runtime.device_choice import Auto, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from cdul_edge_runtime.run_order import candidates
 from cdul_edge_runtime.selection import Selection, closed_on_error, run_once
 
 
@@ -37,16 +38,18 @@ def open_file(
     if model.suffix == ".engine":
         return _open_engine(model, device, precision, warm_up)
     named = next((p for p in Precision if p.file_name == model.name), None)
-    if precision not in ("auto", named):
+    if precision != "auto" and precision.file is not named:
         says = f"is {named.value} by its name" if named else "does not say its precision"
         raise CdulEdgeError(
             f"{model} {says}, {Precision(precision).value} was asked for: "
             "give the bundle, or precision auto"
         )
-    where = DeviceChoice("cpu") if device == "auto" else device
+    held = precision if precision is Precision.BF16 else named or Precision.FP32
+    where = DeviceChoice("cpu" if held.has_file else "openvino") if device == "auto" else device
+    if not held.has_file:
+        candidates(where.kind, held)  # which refuses what does not compute in it
     if where.kind in ENGINE_FLAVORS:
         raise CdulEdgeError(f"{model} is one file and has no engines: give the bundle")
-    held = named or Precision.FP32
     backend: OpenVinoBackend | OrtBackend
     if where.kind == "openvino":
         backend = OpenVinoBackend(model, unit=where.unit, precision=held, threads=threads)

@@ -310,7 +310,7 @@ def test_a_full_disk_is_one_line_and_the_bundle_still_runs(
     result = calibrate(residual_bundle, "--images", pool, *WIDE, "--precision", "fp16")
     assert "the disk is full" in last_line(result)
     assert names(residual_bundle) == BEFORE | {"calibration.json"}
-    assert Bundle.load(residual_bundle).precisions() == (Precision.FP32,)
+    assert Bundle.load(residual_bundle).precisions() == (Precision.FP32, Precision.BF16)
 
 
 def test_the_seed_decides_the_pictures(residual_bundle: Path, pool: Path) -> None:

@@ -201,7 +201,7 @@ def export_all(run: Path, out: Path) -> Result:
     far.write_text(json.dumps(dict.fromkeys(NAMES, 0.99)))
     result = invoke("export", run, "--out", out, "--thresholds", far, "--trt", "--json", "-")
     assert json.loads(result.stdout)["bundle"] == str(out)  # the table of precisions is talk
-    made = [precision.value for precision in Bundle.load(out).precisions()]
+    made = [one.value for one in Bundle.load(out).precisions() if one.has_file]
     assert made == ["fp32", "fp16", "int8", "int8-cpu"]
     return result
 

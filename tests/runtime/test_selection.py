@@ -216,8 +216,14 @@ def test_an_unknown_device_or_precision_is_named_with_those_that_exist(
         CdulEdgeError, match="expected auto, cpu, cuda, ort-tensorrt, tensorrt, tens"
     ):
         Classifier.load(bundle, device=wish)
-    with pytest.raises(CdulEdgeError, match="expected auto, fp32, fp16, int8, int8-cpu"):
+    with pytest.raises(CdulEdgeError, match="expected auto, fp32, bf16, fp16, int8, int8-cpu"):
         Classifier.load(bundle, precision=wish)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "ort-tensorrt", "tensorrt", "tensorrt-rtx"])
+def test_bf16_is_refused_where_nothing_computes_in_it(bundle: Path, device: str) -> None:
+    with pytest.raises(CdulEdgeError, match=f"bf16 is not for device {device}, only openvino"):
+        Classifier.load(bundle, device=device, precision="bf16")
 
 
 def test_a_precision_outside_its_budget_is_passed_over_but_runs_on_request(

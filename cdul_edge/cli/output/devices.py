@@ -20,6 +20,13 @@ def say_selection(classifier: Classifier) -> None:
         message_console().print(f"runs {classifier.selection}", style="dim")
 
 
+def show_precision(name: str) -> str:
+    """What stands in a table for the precision of a row: "fp32 as bf16" for bf16."""
+    from cdul_edge_runtime.bundle.manifest import Precision
+
+    return next((one.shown for one in Precision if one.value == name), name)
+
+
 def say_unavailable(unavailable: Iterable[Unavailable], console: Console) -> None:
     """A line a reason: what "all" did not find here."""
     from cdul_edge_runtime.bench.combinations import list_reasons

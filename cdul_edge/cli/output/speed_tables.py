@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from rich.console import Console
 from rich.table import Table
 
+from cdul_edge.cli.output.devices import show_precision
+
 if TYPE_CHECKING:
     from cdul_edge_runtime.bench.benchmark import Speed
 
@@ -58,7 +60,7 @@ def show_speed(
         console: where it goes.
         threads: of each row; None leaves the column out.
     """
-    names = [[row.device, row.precision] for row in rows]
+    names = [[row.device, show_precision(row.precision)] for row in rows]
     if threads is not None:
         names = [[*name, str(count or "-")] for name, count in zip(names, threads, strict=True)]
     latency = table(*_headings(threads is not None))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from cdul_edge.cli.output.devices import say_unavailable
+from cdul_edge.cli.output.devices import say_unavailable, show_precision
 from cdul_edge.cli.output.speed_tables import show_speed, table
 from cdul_edge_runtime.bundle.verdict import UNSURE, Verdict, say_needed
 
@@ -53,8 +53,9 @@ def _show_accuracy(report: VerifyReport, console: Console) -> None:
         cost.add_column(name, justify="right", no_wrap=True)
     for row in report.rows:
         errors = [_error(row.max_error), _error(row.mean_error), _points(_map(row))]
-        accuracy.add_row(row.device, row.precision, *errors, VERDICTS[row.verdict])
-        cost.add_row(row.device, row.precision, *_costs(row))
+        name = show_precision(row.precision)
+        accuracy.add_row(row.device, name, *errors, VERDICTS[row.verdict])
+        cost.add_row(row.device, name, *_costs(row))
     console.print(accuracy)
     console.print()
     console.print(cost)
@@ -116,7 +117,7 @@ def _show_self_tests(report: VerifyReport, console: Console) -> None:
     for row in report.rows:
         passed = {check.name for check in row.checks if check.passed}
         tests = ", ".join(short for name, short in SELF_TESTS.items() if name in passed)
-        groups.setdefault(tests or "none", []).append(f"{row.device} {row.precision}")
+        groups.setdefault(tests or "none", []).append(_name(row))
     for tests, rows in groups.items():
         where = "" if len(groups) == 1 else f" by {', '.join(rows)}"
         line = f"self-tests passed{where}: {tests}"
@@ -124,7 +125,7 @@ def _show_self_tests(report: VerifyReport, console: Console) -> None:
 
 
 def _show_remarks(report: VerifyReport, console: Console) -> None:
-    slow = [f"{row.device} {row.precision}" for row in report.rows if row.accuracy_only]
+    slow = [_name(row) for row in report.rows if row.accuracy_only]
     if slow:
         text = f"not timed: {', '.join(slow)}: slow emulation here, for the accuracy only"
         console.print(text, style="dim")
@@ -143,9 +144,13 @@ def _show_remarks(report: VerifyReport, console: Console) -> None:
 
 
 def _say(console: Console, verdict: Verdict, row: VerifyRow, reason: str) -> None:
-    line = f"{verdict}: {row.device} {row.precision}: {reason}"
+    line = f"{verdict}: {_name(row)}: {reason}"
     style = "red" if verdict == "broken" else "yellow"
     console.print(line, style=style)
+
+
+def _name(row: VerifyRow) -> str:
+    return f"{row.device} {show_precision(row.precision)}"
 
 
 def _explain(check: Check) -> str:

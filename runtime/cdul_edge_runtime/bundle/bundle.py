@@ -118,27 +118,43 @@ class Bundle:
     def model_path(self, precision: Precision = Precision.FP32) -> Path:
         """Where the ONNX file of that precision lies.
 
-        FP32 was checked by `load`; the others are checked here against their records.
+        FP32's file was checked by `load`; the others are checked here against their records.
 
         Raises:
             BundleError: it has none, it was changed, or it was made from another FP32 file.
         """
-        if precision is not Precision.FP32:
+        if precision.file is not Precision.FP32:
             self.record(precision).check(self.folder, self.fp32_sha256)
         return self.folder / precision.file_name
 
     def record(self, precision: Precision) -> PrecisionRecord:
-        """What is known of a reduced precision; raises `BundleError` when it has none."""
-        return PrecisionRecord.read(self.folder, precision)
+        """What is known of a reduced precision.
+
+        Raises:
+            BundleError: it has no record, or BF16's was measured on another FP32 file.
+        """
+        record = PrecisionRecord.read(self.folder, precision)
+        if not precision.has_file:  # then no file tells that the record is not this model's
+            record.check_source(self.folder, self.fp32_sha256)
+        return record
 
     def precisions(self) -> tuple[Precision, ...]:
-        """FP32 and every precision that has a record; none is checked."""
-        made = (p for p in Precision if (self.folder / p.record_name).is_file())
-        return (Precision.FP32, *made)
+        """FP32 and BF16, which read one file, and every other that has a record; none is checked.
+
+        What runs each of them is `run_order`'s to say.
+        """
+        made = (p for p in Precision if p.file is not Precision.FP32 and self.has_record(p))
+        return (Precision.FP32, Precision.BF16, *made)
+
+    def has_record(self, precision: Precision) -> bool:
+        """Whether `calibrate` measured it; the record is not read."""
+        return (self.folder / precision.record_name).is_file()
 
     def model_sha256(self, precision: Precision) -> str:
         """Digest of that precision's ONNX file, as manifest or record have it; nothing is read."""
-        return self.fp32_sha256 if precision is Precision.FP32 else self.record(precision).sha256
+        if precision.file is Precision.FP32:
+            return self.fp32_sha256
+        return self.record(precision).sha256
 
     @property
     def fp32_sha256(self) -> str:

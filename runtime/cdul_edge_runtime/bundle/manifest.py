@@ -23,21 +23,40 @@ METADATA_KEY = "cdul_edge"  # in the metadata_props of an ONNX file
 
 
 class Precision(str, Enum):
-    """What the weights are kept in; decides the file's name."""
+    """What a network is computed in; decides which file is read.
+
+    BF16 has no file of its own: it is the FP32 file, rounded by what runs it.
+    """
 
     FP32 = "fp32"
+    BF16 = "bf16"  # OpenVINO, on CPUs that have it
     FP16 = "fp16"
     INT8 = "int8"  # Q/DQ, for TensorRT
     INT8_CPU = "int8-cpu"  # for x86 CPUs
 
     @property
+    def file(self) -> Precision:
+        """The precision whose ONNX file is read: FP32 for BF16, and else this one."""
+        return Precision.FP32 if self is Precision.BF16 else self
+
+    @property
+    def has_file(self) -> bool:
+        """Whether it has an ONNX file of its own."""
+        return self.file is self
+
+    @property
+    def shown(self) -> str:
+        """How people read it: "fp32 as bf16" names the file and what it is computed in."""
+        return self.value if self.has_file else f"{self.file.value} as {self.value}"
+
+    @property
     def file_name(self) -> str:
-        """Name of the ONNX file in a bundle, such as model.fp32.onnx."""
-        return f"model.{self.value}.onnx"
+        """Name of the ONNX file that is read, such as model.fp32.onnx."""
+        return f"model.{self.file.value}.onnx"
 
     @property
     def record_name(self) -> str:
-        """Name of the sidecar that says where a reduced file came from: model.int8.json."""
+        """Name of the sidecar that says what a precision costs, such as model.int8.json."""
         return f"model.{self.value}.json"
 
 

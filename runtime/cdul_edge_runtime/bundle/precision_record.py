@@ -1,4 +1,4 @@
-"""What is known of a bundle's FP16 or INT8 file: where it came from, and what it costs."""
+"""What is known of a reduced precision: where its file came from, and what it costs."""
 
 from __future__ import annotations
 
@@ -86,6 +86,8 @@ class Accuracy:
 class PrecisionRecord:
     """The sidecar of one reduced-precision file: model.int8.json beside model.int8.onnx.
 
+    That of BF16 describes how the FP32 file does when it is computed in BF16.
+
     Attributes:
         precision: which file.
         sha256, bytes: of that file.
@@ -133,9 +135,12 @@ class PrecisionRecord:
         """
         path = folder / precision.record_name
         if not path.is_file():
+            command = f"cdul-edge calibrate {folder} --images PICTURES"
             raise BundleError(
-                f"{folder} has no {precision.value} model: make one with "
-                f"`cdul-edge calibrate {folder} --images PICTURES`"
+                f"{folder} has no {precision.value} model: make one with `{command}`"
+                if precision.has_file
+                else f"{folder} does not say what {precision.value} costs: measure it with "
+                f"`{command} --precision {precision.value}`"
             )
         try:
             content = read_json(path)
@@ -153,14 +158,8 @@ class PrecisionRecord:
         Raises:
             BundleError: it is missing, was changed, or belongs to another model.fp32.onnx.
         """
-        name = self.precision.file_name
-        path = folder / name
-        if self.source_sha256 != fp32_sha256:
-            raise BundleError(
-                f"{path} was made from another {Precision.FP32.file_name} (sha256 "
-                f"{self.source_sha256[:8]}…, this one is {fp32_sha256[:8]}…): run "
-                "`cdul-edge calibrate --force` again"
-            )
+        path = folder / self.precision.file_name
+        self.check_source(folder, fp32_sha256)
         if not path.is_file():
             raise BundleError(f"{path} is missing: run `cdul-edge calibrate --force` again")
         digest = sha256_file(path)
@@ -169,3 +168,19 @@ class PrecisionRecord:
                 f"{path} is not the file its record names (sha256 {digest[:8]}…, expected "
                 f"{self.sha256[:8]}…): copy the bundle again, or calibrate again with --force"
             )
+
+    def check_source(self, folder: Path, fp32_sha256: str) -> None:
+        """Make sure that it is about this FP32 file.
+
+        Raises:
+            BundleError: it belongs to another model.fp32.onnx.
+        """
+        if self.source_sha256 == fp32_sha256:
+            return
+        own = self.precision.has_file
+        what = self.precision.file_name if own else self.precision.record_name
+        raise BundleError(
+            f"{folder / what} was made from another {Precision.FP32.file_name} (sha256 "
+            f"{self.source_sha256[:8]}…, this one is {fp32_sha256[:8]}…): run "
+            "`cdul-edge calibrate --force` again"
+        )

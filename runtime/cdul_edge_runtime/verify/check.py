@@ -6,8 +6,13 @@ from dataclasses import dataclass
 
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.bundle.precision_record import Limits
 from cdul_edge_runtime.bundle.verdict import Estimate, Interval, Verdict
 from cdul_edge_runtime.verify.pictures import finite
+
+# What BF16 is held to before `calibrate` measured it: the default budget of that command, and a
+# score error that a network of eight bits' mantissa stays below.
+UNMEASURED = Limits(max_map_drop=0.5, max_flip_rate=0.02, max_score_error=0.05)
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,12 @@ class RowLimits:
 
     @classmethod
     def of(cls, bundle: Bundle, precision: Precision) -> RowLimits:
-        """FP32's are the manifest's, those of the others were set when they were made."""
+        """FP32's are the manifest's, those of the others were set when they were measured."""
         parity = bundle.manifest.parity.limit
         if precision is Precision.FP32:
             return cls(parity, 0.0, None, parity)
-        made = bundle.record(precision).limits
+        known = precision.has_file or bundle.has_record(precision)
+        made = bundle.record(precision).limits if known else UNMEASURED
         return cls(made.max_score_error, made.max_flip_rate, made.max_map_drop, parity)
 
 

@@ -197,7 +197,7 @@ def _prepare(bundle: Bundle, request: VerifyRequest, console: Console) -> Pictur
 def _doubts(bundle: Bundle, rows: Sequence[VerifyRow]) -> tuple[str, ...]:
     """Where a row without pictures rests on a record that could not tell either."""
     judged = {row.precision for row in rows if row.pictures is None and row.device != PYTORCH}
-    reduced = (p for p in bundle.precisions() if p is not Precision.FP32 and p.value in judged)
+    reduced = (p for p in bundle.precisions() if bundle.has_record(p) and p.value in judged)
     return tuple(
         f"{precision.value} was calibrated on too few pictures to tell whether its accuracy is "
         "within the budget: verify it with --images"

@@ -76,7 +76,7 @@ def test_a_record_says_who_made_it_and_is_plain_json(tmp_path: Path) -> None:
 
 def test_a_bundle_knows_its_precisions_and_finds_their_files(reduced: Path) -> None:
     bundle = Bundle.load(reduced)
-    assert bundle.precisions() == (Precision.FP32, Precision.INT8)
+    assert bundle.precisions() == (Precision.FP32, Precision.BF16, Precision.INT8)
     assert bundle.model_path(Precision.INT8) == reduced / "model.int8.onnx"
     record = bundle.record(Precision.INT8)
     assert record.source_sha256 == bundle.fp32_sha256
@@ -85,7 +85,32 @@ def test_a_bundle_knows_its_precisions_and_finds_their_files(reduced: Path) -> N
 
 def test_a_precision_that_was_never_made_says_how_to_make_it(bundle: Path) -> None:
     assert "has no int8 model" in refuse(bundle, "`cdul-edge calibrate ")
-    assert Bundle.load(bundle).precisions() == (Precision.FP32,)
+    assert Bundle.load(bundle).precisions() == (Precision.FP32, Precision.BF16)
+
+
+def test_bf16_is_the_fp32_file_and_no_other(bundle: Path) -> None:
+    loaded = Bundle.load(bundle)
+    assert loaded.model_path(Precision.BF16) == bundle / "model.fp32.onnx"
+    assert loaded.model_sha256(Precision.BF16) == loaded.fp32_sha256
+    assert Precision.BF16.shown == "fp32 as bf16"
+    assert [one.shown for one in Precision if one.has_file] == ["fp32", "fp16", "int8", "int8-cpu"]
+
+
+def test_what_bf16_costs_is_unknown_until_it_is_measured(bundle: Path) -> None:
+    loaded = Bundle.load(bundle)
+    assert not loaded.has_record(Precision.BF16)
+    with pytest.raises(BundleError, match=r"does not say what bf16 costs.*--precision bf16`"):
+        loaded.record(Precision.BF16)
+
+
+def test_a_record_of_bf16_on_another_fp32_file_does_not_count(bundle: Path) -> None:
+    loaded = Bundle.load(bundle)
+    own = replace(RECORD, precision=Precision.BF16, source_sha256=loaded.fp32_sha256)
+    own.write(bundle)
+    assert loaded.record(Precision.BF16) == own
+    replace(own, source_sha256="0" * 64).write(bundle)
+    with pytest.raises(BundleError, match=r"model\.bf16\.json was made from another model\.fp32"):
+        loaded.record(Precision.BF16)
 
 
 def test_an_onnx_file_without_its_record_does_not_count(reduced: Path) -> None:

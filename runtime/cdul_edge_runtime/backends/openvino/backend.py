@@ -49,7 +49,7 @@ class OpenVinoBackend:
         Args:
             model: an ONNX file.
             unit: which of OpenVINO's devices, such as "CPU", "GPU", "GPU.1" or "NPU".
-            precision: what the file holds.
+            precision: what the file holds, or BF16, in which an FP32 file is computed.
             threads: of the CPU; None lets OpenVINO choose.
 
         Raises:
@@ -70,7 +70,8 @@ class OpenVinoBackend:
         graph = read_graph(self._openvino, model)
         self.input_shape, self.class_count = check_contract(graph, model)
         self.metadata = read_metadata(graph)
-        properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        computed = "bf16" if precision is Precision.BF16 else "f32"
+        properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": computed}
         if threads is not None and unit == "CPU":
             properties["INFERENCE_NUM_THREADS"] = str(threads)
         self._compiled: Compiled | None = core.compile_model(graph, unit, properties)
