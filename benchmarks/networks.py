@@ -92,10 +92,16 @@ def export_random(name: str, size_px: int, out: Path) -> tuple[Path, torch.nn.Mo
     with torch.no_grad():
         for _ in range(3):
             network(torch.randn(4, 3, 64, 64))
+    export_network(network.eval(), size_px, out)
+    return out, network
+
+
+def export_network(network: nn.Module, size_px: int, out: Path) -> None:
+    """A bundle of any network of `CLASSES` logits, which refers to two pictures of noise."""
     inputs = np.random.default_rng(0).integers(0, 256, (2, size_px, size_px, 3), dtype=np.uint8)
     export(
         ExportRequest(
-            network=network.eval(),
+            network=network,
             out=out,
             classes=CLASSES,
             preprocess=Preprocess(size_px, size_px),
@@ -104,7 +110,6 @@ def export_random(name: str, size_px: int, out: Path) -> tuple[Path, torch.nn.Mo
             provenance={"by": "benchmarks/networks.py"},
         )
     )
-    return out, network
 
 
 def add_int8_cpu(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""This program beside the tools that people would use instead: `python -m benchmarks.peers`."""

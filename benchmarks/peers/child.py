@@ -1,0 +1,31 @@
+"""One row in a process of its own, whose threads are counted before any library starts.
+
+Writes what it measured as JSON into the file that it is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks.peers.row import Setting
+from benchmarks.peers.rows import find_rows
+from cdul_edge_runtime.host.files import write_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("row")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    (row,) = find_rows((given.row,))
+    setting = Setting(given.rounds, given.threads, given.work, given.quick)
+    write_json(given.out, row.measure(setting).to_dict())
+
+
+if __name__ == "__main__":
+    main()

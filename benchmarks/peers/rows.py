@@ -1,0 +1,58 @@
+"""Every row, in the order in which they run. What a row needs is imported in its own process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+
+from benchmarks.peers.row import Measured, Row, Setting
+from cdul_edge_runtime.errors import CdulEdgeError
+
+_CV2 = {"cv2": "opencv-python-headless"}
+
+
+def _later(module: str, function: str) -> Callable[[Setting], Measured]:
+    """A function of this package, imported when it is called."""
+
+    def measure(setting: Setting) -> Measured:
+        found: Callable[[Setting], Measured] = getattr(
+            import_module(f"benchmarks.peers.{module}"), function
+        )
+        return found(setting)
+
+    return measure
+
+
+ROWS = (
+    Row("overhead", "A frame beyond the network", _CV2, _later("predict", "measure_overhead")),
+    Row("predict", "Beside a script of onnxruntime", _CV2, _later("predict", "measure_predict")),
+    Row(
+        "openvino",
+        "Beside a script of OpenVINO",
+        {**_CV2, "openvino": "openvino"},
+        _later("predict", "measure_openvino"),
+    ),
+)
+
+
+def find_rows(names: tuple[str, ...]) -> tuple[Row, ...]:
+    """The rows of these names in their order; all of them without names.
+
+    Raises:
+        CdulEdgeError: a name that no row has.
+    """
+    known = [row.name for row in ROWS]
+    for name in names:
+        if name not in known:
+            raise CdulEdgeError(f"no row is called {name!r}: expected {', '.join(known)}")
+    return tuple(row for row in ROWS if not names or row.name in names)
+
+
+def what_is_missing(row: Row) -> str:
+    """Why the row cannot be measured here; empty where it can."""
+    missing = [package for module, package in row.needs.items() if find_spec(module) is None]
+    if not missing:
+        return ""
+    verb = "is" if len(missing) == 1 else "are"
+    return f"{' and '.join(missing)} {verb} not installed (pip install {' '.join(missing)})"
