@@ -157,5 +157,3 @@ def _command(row: Row, request: PeersRequest) -> str:
     words = [COMMAND, "--only", row.name, "--rounds", str(request.rounds)]
     words += ["--threads", str(request.threads), *(["--quick"] if request.quick else [])]
     return " ".join(words)
-
-

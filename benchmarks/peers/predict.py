@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 from benchmarks.peers.row import Bar, Comparison, Measured, Setting
-from benchmarks.peers.scripts import onnxruntime_script, openvino_script
+from benchmarks.peers.scripts import SCRIPT, Frame, onnxruntime_script, openvino_script
 from benchmarks.peers.subjects import Subject, camera_frame, make_subject, subjects
-from benchmarks.peers.turns import Stopwatch, in_ms, take_turns
+from benchmarks.peers.turns import CALLS, Side, Stopwatch, alternate, in_ms
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
 
-SCRIPT = "onnxruntime + cv2 script"
-CALLS = 15  # in a turn
+
+@dataclass(frozen=True)
+class Ours:
+    """A loaded bundle as these rows call it.
+
+    Attributes:
+        chosen: the precision and the device, as tables show them.
+    """
+
+    classifier: Classifier
+    chosen: str
+
+    def predict(self, frame: Frame) -> object:
+        """Names of the labels in a BGR frame."""
+        return self.classifier.predict(frame, color="bgr").labels
+
+    def side(self, frame: Frame) -> Side:
+        """The whole of an answer, in ms."""
+        return in_ms(lambda: self.predict(frame))
+
+
+@contextmanager
+def predicting(
+    subject: Subject, setting: Setting, *, device: str = "auto", precision: str = "auto"
+) -> Generator[Ours]:
+    """Load the subject's bundle, and close it afterwards."""
+    with Classifier.load(
+        subject.bundle, device=device, precision=precision, threads=setting.threads
+    ) as classifier:
+        chosen = classifier.selection
+        assert chosen is not None, "a bundle always tells what was chosen"
+        yield Ours(classifier, f"{chosen.precision.value} on {chosen.device}")
 
 
 def measure_overhead(setting: Setting) -> Measured:
@@ -21,15 +55,14 @@ def measure_overhead(setting: Setting) -> Measured:
     script = onnxruntime_script(subject.plain, subject.side_px, setting.threads)
     frame, watch = camera_frame(), Stopwatch()
     with (
-        Classifier.load(subject.bundle, device="cpu", precision="fp32", threads=setting.threads)
-        as classifier,
+        predicting(subject, setting, device="cpu", precision="fp32") as ours,
         watch.around(onnxruntime.InferenceSession, "run"),
     ):
         sides = {
-            "ours": watch.beyond(lambda: classifier.predict(frame, color="bgr").labels),
+            "ours": watch.beyond(lambda: ours.predict(frame)),
             "script": watch.beyond(lambda: script(frame)),
         }
-        found = take_turns(sides, rounds=setting.rounds, calls=calls(setting, 2 * CALLS))
+        found = alternate(sides, setting, 2 * CALLS)
     work = f"overhead beyond `session.run`, 1280x720 to {subject.side_px} px"
     bar = Bar("at most", 1.3, of="ours")
     both = found["ours"], found["script"]
@@ -43,21 +76,18 @@ def measure_predict(setting: Setting) -> Measured:
 
 
 def _predict(subject: Subject, setting: Setting) -> tuple[Comparison, ...]:
-    threads, frame = setting.threads, camera_frame()
-    script = onnxruntime_script(subject.plain, subject.side_px, threads)
+    frame = camera_frame()
+    script = onnxruntime_script(subject.plain, subject.side_px, setting.threads)
     with (
-        Classifier.load(subject.bundle, device="cpu", precision="fp32", threads=threads) as fp32,
-        Classifier.load(subject.bundle, threads=threads) as auto,
+        predicting(subject, setting, device="cpu", precision="fp32") as fp32,
+        predicting(subject, setting) as auto,
     ):
         sides = {
-            "fp32": in_ms(lambda: fp32.predict(frame, color="bgr").labels),
-            "auto": in_ms(lambda: auto.predict(frame, color="bgr").labels),
+            "fp32": fp32.side(frame),
+            "auto": auto.side(frame),
             "script": in_ms(lambda: script(frame)),
         }
-        found = take_turns(sides, rounds=setting.rounds, calls=calls(setting))
-        chosen = auto.selection
-    assert chosen is not None, "a bundle always tells what was chosen"
-    took = f"{chosen.precision.value} on {chosen.device}"
+        found = alternate(sides, setting)
     name, script_ms = subject.name, found["script"]
     return (
         Comparison(
@@ -66,7 +96,7 @@ def _predict(subject: Subject, setting: Setting) -> tuple[Comparison, ...]:
         ),
         Comparison(
             f"{name}-auto", f"predict, {name}, auto", f"{SCRIPT} in FP32", "ms", found["auto"],
-            script_ms, Bar("at most", 0.6), took,
+            script_ms, Bar("at most", 0.6), auto.chosen,
         ),
     )  # fmt: skip
 
@@ -82,18 +112,13 @@ def measure_openvino(setting: Setting) -> Measured:
 
 
 def _openvino(subject: Subject, precision: str, hint: str, setting: Setting) -> Comparison:
-    threads, frame = setting.threads, camera_frame()
+    frame = camera_frame()
     file = "fp32" if precision == "bf16" else precision
     model = subject.bundle / Precision(file).file_name
-    script = openvino_script(model, subject.side_px, threads, hint)
-    with Classifier.load(
-        subject.bundle, device="openvino", precision=precision, threads=threads
-    ) as classifier:
-        sides = {
-            "ours": in_ms(lambda: classifier.predict(frame, color="bgr").labels),
-            "script": in_ms(lambda: script(frame)),
-        }
-        found = take_turns(sides, rounds=setting.rounds, calls=calls(setting))
+    script = openvino_script(model, subject.side_px, setting.threads, hint)
+    with predicting(subject, setting, device="openvino", precision=precision) as ours:
+        sides = {"ours": ours.side(frame), "script": in_ms(lambda: script(frame))}
+        found = alternate(sides, setting)
     return Comparison(
         f"{subject.name}-{precision}",
         f"predict on OpenVINO, {subject.name}, {precision}",
@@ -103,8 +128,3 @@ def _openvino(subject: Subject, precision: str, hint: str, setting: Setting) -> 
         found["script"],
         Bar("at most", 1.05),
     )
-
-
-def calls(setting: Setting, full: int = CALLS) -> int:
-    """Calls in a turn."""
-    return 2 if setting.quick else full

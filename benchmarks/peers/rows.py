@@ -33,6 +33,21 @@ ROWS = (
         {**_CV2, "openvino": "openvino"},
         _later("predict", "measure_openvino"),
     ),
+    Row(
+        "ultralytics",
+        "A frame beyond the network, beside Ultralytics",
+        {"ultralytics": "ultralytics", **_CV2},
+        _later("yolo", "measure_ultralytics"),
+    ),
+    Row(
+        "torchvision",
+        "Beside torchvision without an export",
+        {},
+        _later("torchvision_eager", "measure_torchvision"),
+    ),
+    Row("train-resnet18", "Training ResNet-18", {}, _later("train", "measure_resnet18")),
+    Row("train-lite0", "Training EfficientNet-Lite0", {}, _later("train", "measure_lite0")),
+    Row("start", "Cold start and memory", _CV2, _later("cold_start", "measure_start")),
 )
 
 

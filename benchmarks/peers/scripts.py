@@ -13,7 +13,7 @@ from cdul_edge_runtime.pictures.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 Frame = npt.NDArray[np.uint8]
 Script = Callable[[Frame], npt.NDArray[np.bool_]]
-OPENCV = {"cv2": "opencv-python-headless"}
+SCRIPT = "onnxruntime + cv2 script"
 
 
 def onnxruntime_script(model: Path, side_px: int, threads: int) -> Script:

@@ -13,13 +13,30 @@ from statistics import median
 from time import perf_counter, sleep
 from typing import Any
 
+from benchmarks.peers.row import Setting
+
 # One call of a side; gives its figure, such as the ms it took.
 Side = Callable[[], float]
 PAUSE_S = 0.3
+CALLS = 15
+
+
+def alternate(
+    sides: Mapping[str, Side], setting: Setting, calls: int = CALLS
+) -> dict[str, tuple[float, ...]]:
+    """`take_turns` as the setting wants it."""
+    if setting.quick:
+        return take_turns(sides, rounds=setting.rounds, calls=2, warm_up=1, pause_s=0)
+    return take_turns(sides, rounds=setting.rounds, calls=calls)
 
 
 def take_turns(
-    sides: Mapping[str, Side], *, rounds: int, calls: int, warm_up: int = 3, pause_s: float = PAUSE_S
+    sides: Mapping[str, Side],
+    *,
+    rounds: int,
+    calls: int,
+    warm_up: int = 3,
+    pause_s: float = PAUSE_S,
 ) -> dict[str, tuple[float, ...]]:
     """The median figure of each side's calls in each round; every other round runs backwards.
 
@@ -31,7 +48,9 @@ def take_turns(
     """
     found: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(-1, rounds):
-        order = list(sides) if turn % 2 == 0 else list(reversed(sides))
+        order = list(sides)
+        if turn % 2:
+            order.reverse()
         for name in order:
             sleep(pause_s)
             for _ in range(warm_up):

@@ -1,0 +1,56 @@
+"""Epochs of `cdul-edge train` beside torchvision's reference loop and timm's."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.peers.row import Bar, Comparison, Measured, Setting
+from benchmarks.peers.training import Network, TrainingWork, make_sides
+from benchmarks.record import interleave
+from benchmarks.training import write_pictures
+
+_NAMES: dict[Network, str] = {"resnet18": "resnet18", "lite0": "EfficientNet-Lite0"}
+_PEERS = {"torchvision": "torchvision reference", "timm": "timm"}
+_BARS = {"cached": Bar("at least", 1.15), "uncached": Bar("at least", 1.0)}
+
+
+def measure_training(network: Network, setting: Setting) -> Measured:
+    """Pictures a second of whole epochs over the same JPEG files; ours also from its cache."""
+    count, batch = (4, 2) if setting.quick else (64, 32)
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = write_pictures(Path(folder), count)
+        sides = make_sides(TrainingWork(network, pictures, batch, setting.threads))
+        for call in sides.values():  # warm up
+            call()
+        seconds = _alternate(sides, setting.rounds)
+    rates = {name: tuple(count / s for s in found) for name, found in seconds.items()}
+    return Measured(
+        tuple(
+            Comparison(
+                f"{peer}-{kind}", f"train, {_NAMES[network]}, {kind}", told, "pictures/s",
+                rates[f"ours_{kind}"], rates[peer], bar,
+            )
+            for kind, bar in _BARS.items()
+            for peer, told in _PEERS.items()
+        )
+    )  # fmt: skip
+
+
+def _alternate(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each epoch; every other round runs backwards."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(rounds):
+        order = dict(list(sides.items())[:: -1 if turn % 2 else 1])
+        for name, found in interleave(order, 1).items():
+            seconds[name] += found
+    return seconds
+
+
+def measure_resnet18(setting: Setting) -> Measured:
+    return measure_training("resnet18", setting)
+
+
+def measure_lite0(setting: Setting) -> Measured:
+    return measure_training("lite0", setting)
