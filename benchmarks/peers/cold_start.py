@@ -38,7 +38,7 @@ def measure_start(setting: Setting) -> Measured:
             answers = [
                 find_first_answer(jobs[name], picture, setting.threads) for _ in range(starts)
             ]
-            if turn >= 0:  # what the first read of the disk is not compared
+            if turn >= 0:  # the first reads from the disk
                 found[name].append(_middle(answers))
     return Measured(tuple(_compare(subject, found)), notes)
 
@@ -71,8 +71,7 @@ def _jobs(subject: Subject, setting: Setting) -> tuple[dict[str, StartJob], tupl
 
 
 def _middle(answers: list[FirstAnswer]) -> FirstAnswer:
-    seconds, memory = ([*values] for values in zip(*((a.seconds, a.rss_mib) for a in answers)))
-    return FirstAnswer(median(seconds), median(memory))
+    return FirstAnswer(median(a.seconds for a in answers), median(a.rss_mib for a in answers))
 
 
 def _compare(subject: Subject, found: Found) -> list[Comparison]:

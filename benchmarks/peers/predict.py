@@ -106,7 +106,7 @@ def measure_openvino(setting: Setting) -> Measured:
     parts = [
         _openvino(subject, precision, hint, setting)
         for subject in subjects(setting)
-        for precision, hint in (("fp32", "f32"), ("bf16", "bf16"), ("int8-cpu", "f32"))
+        for precision, hint in (("fp32", "f32"), ("int8-cpu", "f32"))
     ]
     return Measured(tuple(parts))
 

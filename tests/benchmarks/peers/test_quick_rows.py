@@ -28,7 +28,7 @@ def measure(name: str, work: Path) -> Measured:
     [
         ("overhead", ["frame"]),
         ("predict", ["tiny-fp32", "tiny-auto"]),
-        ("openvino", ["tiny-fp32", "tiny-bf16", "tiny-int8-cpu"]),
+        ("openvino", ["tiny-fp32", "tiny-int8-cpu"]),
         ("torchvision", ["tiny-fp32", "tiny-auto"]),
     ],
 )
