@@ -173,9 +173,48 @@ def test_a_version_that_is_not_there_is_found() -> None:
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("text", [*read_project()[""], *read_project()["cpu"]])
+@pytest.mark.parametrize(
+    "text",
+    [
+        text
+        for text in [*read_project()[""], *read_project()["cpu"]]
+        if Requirement(text).name != PROJECT
+    ],
+)
 def test_a_jetson_finds_a_wheel_for_its_python(text: str) -> None:
     assert faults(Requirement(text), *JETSON) == []
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("machine", "system", "wheel"),
+    [
+        ("x86_64", "linux", "manylinux_2_17_x86_64"),
+        ("aarch64", "linux", "manylinux_2_35_aarch64"),
+        ("AMD64", "win32", "win_amd64"),
+        ("ARM64", "win32", "win_arm64"),
+        ("arm64", "darwin", "macosx_11_0_arm64"),
+        ("x86_64", "darwin", "macosx_10_12_x86_64"),
+    ],
+)
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+def test_the_fast_resizer_is_asked_for_exactly_where_it_has_a_wheel(
+    machine: str, system: str, wheel: str, python: str, tmp_path: Path
+) -> None:
+    (fast,) = map(Requirement, read_project()["fast"])
+    assert fast.marker is not None
+    asked = fast.marker.evaluate(
+        {"platform_machine": machine, "sys_platform": system, "python_version": python}
+    )
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(tmp_path)]
+    older = ["manylinux_2_28_aarch64", "manylinux_2_17_aarch64"] if machine == "aarch64" else []
+    where = [word for name in [wheel, *older] for word in ("--platform", name)]
+    only = ["--only-binary=:all:", "--python-version", python, *where]
+    done = subprocess.run(
+        [*pip, *only, f"{fast.name}{fast.specifier}"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0 or "No matching distribution" in done.stderr, done.stderr
+    assert asked == (done.returncode == 0)
 
 
 @pytest.mark.network

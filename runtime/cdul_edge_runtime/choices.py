@@ -6,6 +6,10 @@ from typing import Literal, get_args
 
 # How a picture, or a view of one, becomes a network's input; see `Preprocess`.
 Resize = Literal["squash", "center", "letterbox"]
+# How the picture between them is computed, antialiased.
+Interpolation = Literal["bilinear", "bicubic"]
+# The order of an array's channels; OpenCV gives "bgr".
+Color = Literal["rgb", "bgr"]
 # What the objects that VOC marks as difficult count as.
 Difficult = Literal["negative", "ignore", "positive"]
 # How precision is averaged over recall; see `average_precision`.

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import Manifest
+from cdul_edge_runtime.choices import Color as Color
 from cdul_edge_runtime.device_choice import parse_device
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import open_image, upright_rgb
@@ -24,7 +24,6 @@ from cdul_edge_runtime.prediction import Prediction
 from cdul_edge_runtime.selection import Selection, closed_on_error, open_best, parse_precision
 from cdul_edge_runtime.single_file import check_fit, open_file
 
-Color = Literal["rgb", "bgr"]
 Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 
 
@@ -171,7 +170,10 @@ class Classifier:
 
     def prepare(self, image: Picture, *, color: Color = "rgb") -> npt.NDArray[np.uint8]:
         """Decode and resize one picture to the network's (H, W, 3) uint8 RGB input."""
-        return self.preprocess.apply(_to_rgb(image, color))
+        if isinstance(image, np.ndarray):
+            _check_array(image, color)
+            return self.preprocess.apply(image, color=color)
+        return self.preprocess.apply(_to_rgb(image))
 
     def predict_inputs(self, inputs: npt.NDArray[np.uint8]) -> list[Prediction]:
         """Classify (N, H, W, 3) inputs that `prepare` made; at most the backend's `max_batch`."""
@@ -200,9 +202,7 @@ class Classifier:
         self.close()
 
 
-def _to_rgb(image: Picture, color: Color) -> Image.Image:
-    if isinstance(image, np.ndarray):
-        return _from_array(image, color)
+def _to_rgb(image: Picture) -> Image.Image:
     if isinstance(image, Image.Image):
         return upright_rgb(image)
     if isinstance(image, (str, Path)):
@@ -214,7 +214,7 @@ def _to_rgb(image: Picture, color: Color) -> Image.Image:
     )
 
 
-def _from_array(array: npt.NDArray[np.uint8], color: Color) -> Image.Image:
+def _check_array(array: npt.NDArray[np.uint8], color: Color) -> None:
     if color not in ("rgb", "bgr"):
         raise CdulEdgeError(f"color {color!r}: expected 'rgb' or 'bgr'")
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
@@ -222,7 +222,3 @@ def _from_array(array: npt.NDArray[np.uint8], color: Color) -> Image.Image:
             f"an array {array.dtype}{array.shape}: expected uint8 (height, width, 3) with values "
             "0 to 255"
         )
-    height, width, _ = array.shape
-    # Pillow swaps the channels while it takes the pixels over: BGR costs no copy of its own.
-    pixels = np.ascontiguousarray(array)
-    return Image.frombuffer("RGB", (width, height), pixels, "raw", color.upper(), 0, 1)

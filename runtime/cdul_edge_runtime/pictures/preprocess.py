@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
+from cdul_edge_runtime.choices import Color
+from cdul_edge_runtime.choices import Interpolation as Interpolation
 from cdul_edge_runtime.choices import Resize as Resize
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.json_record import parse_record
-
-Interpolation = Literal["bilinear", "bicubic"]
+from cdul_edge_runtime.pictures.resizer import PILLOW_FILTERS, Box, Size, resize
+from cdul_edge_runtime.pictures.rgb import from_array, pack
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-
-_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 @dataclass(frozen=True)
 class Preprocess:
     """How a picture becomes the (H, W, 3) uint8 RGB input of the network.
 
-    The resize happens here, antialiased, in Pillow. Mean and standard deviation (of RGB values
-    in [0, 1]) are applied inside the exported graph and by training, never by a caller.
+    The resize happens here, antialiased, as Pillow computes it (see `resizer`). Mean and standard
+    deviation (of RGB values in [0, 1]) are applied inside the exported graph and by training,
+    never by a caller.
 
     `resize`: "squash" ignores the aspect ratio and shows the whole picture; "center" scales the
     short side and crops; "letterbox" pads with the mean color. `crop` is the share of the short
@@ -51,7 +51,7 @@ class Preprocess:
             faults.append(f"size {self.width_px}x{self.height_px} px, expected at least 8x8")
         if self.resize not in ("squash", "center", "letterbox"):
             faults.append(f"resize {self.resize!r}, expected squash, center or letterbox")
-        if self.interpolation not in _FILTERS:
+        if self.interpolation not in PILLOW_FILTERS:
             faults.append(f"interpolation {self.interpolation!r}, expected bilinear or bicubic")
         if not 0 < self.crop <= 1:
             faults.append(f"crop {self.crop:g}, expected more than 0 and at most 1")
@@ -60,30 +60,50 @@ class Preprocess:
         if faults:
             raise CdulEdgeError(f"preprocess settings are wrong: {'; '.join(faults)}")
 
-    def apply(self, image: Image.Image) -> npt.NDArray[np.uint8]:
-        """Resize an RGB picture to (H, W, 3) uint8."""
-        size = (self.width_px, self.height_px)
-        chosen = _FILTERS[self.interpolation]
+    def apply(
+        self, image: Image.Image | npt.NDArray[np.uint8], *, color: Color = "rgb"
+    ) -> npt.NDArray[np.uint8]:
+        """Resize a picture to (H, W, 3) uint8 RGB.
+
+        Args:
+            image: an RGB picture, or a (height, width, 3) uint8 array of any strides.
+            color: channel order of an array. Red and blue change places in the small picture.
+        """
+        if isinstance(image, np.ndarray):
+            image, color = from_array(image, color)
+        elif color != "rgb":
+            raise ValueError(f"expected an array in {color}, got a picture of mode {image.mode}")
         if image.mode != "RGB":
             raise ValueError(f"expected an RGB picture, got mode {image.mode}")
-        if self.resize == "squash":
-            fitted = image.resize(size, chosen)
-        elif self.resize == "center":
-            fitted = ImageOps.fit(image, size, chosen, bleed=(1 - self.crop) / 2)
-        else:
-            fitted = self._letterbox(image)
-        return np.asarray(fitted, dtype=np.uint8)
+        if self.resize == "letterbox":
+            return self._letterbox(image, color)
+        whole = (0, 0, *image.size)
+        box = self._center(image.size) if self.resize == "center" else whole
+        fitted = resize(image, (self.width_px, self.height_px), self.interpolation, box)
+        return pack(fitted, color)
 
-    def _letterbox(self, image: Image.Image) -> Image.Image:
+    def _center(self, size: Size) -> Box:
+        """The box of `ImageOps.fit`: `crop` of both sides, then cut to the aspect ratio."""
+        bleed = (1 - self.crop) / 2
+        width, height = (side - 2 * (bleed * side) for side in size)
+        ratio = self.width_px / self.height_px
+        if width / height >= ratio:
+            kept = ratio * height, height
+        else:
+            kept = width, width / ratio
+        left = bleed * size[0] + (width - kept[0]) / 2
+        top = bleed * size[1] + (height - kept[1]) / 2
+        return left, top, min(left + kept[0], size[0]), min(top + kept[1], size[1])
+
+    def _letterbox(self, image: Image.Image, color: Color) -> npt.NDArray[np.uint8]:
         scale = min(self.width_px / image.width, self.height_px / image.height)
         # Pillow's own pad() rounds the short side of a very thin picture down to nothing
         width, height = (max(1, round(side * scale)) for side in image.size)
-        color = tuple(round(255 * value) for value in self.mean)
-        canvas = Image.new("RGB", (self.width_px, self.height_px), color)
-        inner = image.resize((width, height), _FILTERS[self.interpolation])
-        canvas.paste(
-            inner, (round((self.width_px - width) / 2), round((self.height_px - height) / 2))
-        )
+        left, top = round((self.width_px - width) / 2), round((self.height_px - height) / 2)
+        canvas = np.empty((self.height_px, self.width_px, 3), np.uint8)
+        canvas[:] = [round(255 * value) for value in self.mean]
+        inner = resize(image, (width, height), self.interpolation, (0, 0, *image.size))
+        canvas[top : top + height, left : left + width] = pack(inner, color)
         return canvas
 
     def to_dict(self) -> dict[str, object]:

@@ -1,10 +1,15 @@
-"""From any of Pillow's modes to RGB: transparency over white, 16-bit grays to 8 bits."""
+"""From any of Pillow's modes to RGB: transparency over white, 16-bit grays to 8 bits.
+
+And from arrays to pictures, and back.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from cdul_edge_runtime.choices import Color
 
 WHITE = (255, 255, 255, 255)
 
@@ -25,6 +30,26 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if "A" in image.mode or "a" in image.mode or transparent is not None:
         return _over_white(image)
     return image.convert("RGB")
+
+
+def from_array(pixels: npt.NDArray[np.uint8], color: Color) -> tuple[Image.Image, Color]:
+    """A (height, width, 3) uint8 array as a picture, and the order that its channels are in now.
+
+    Memory without gaps is read where it lies, mirrored channels (`frame[..., ::-1]`) as well;
+    anything else is copied first.
+    """
+    mirrored = pixels[:, :, ::-1]
+    if mirrored.flags.c_contiguous and not pixels.flags.c_contiguous:
+        pixels, color = mirrored, "rgb" if color == "bgr" else "bgr"
+    height, width, _ = pixels.shape
+    flat = np.ascontiguousarray(pixels)
+    return Image.frombuffer("RGB", (width, height), flat, "raw", "RGB", 0, 1), color
+
+
+def pack(image: Image.Image, color: Color) -> npt.NDArray[np.uint8]:
+    """(height, width, 3) uint8 RGB of an RGB picture, whose channels are in the order `color`."""
+    packed = image.tobytes("raw", color.upper())
+    return np.frombuffer(packed, np.uint8).reshape(image.height, image.width, 3)
 
 
 def _over_white(image: Image.Image) -> Image.Image:
