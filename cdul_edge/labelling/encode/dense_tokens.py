@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import torch
 from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
+from cdul_edge.labelling.encode.cpu_layers import project_heads
 from cdul_edge_runtime.errors import CdulEdgeError
 
 # "attention": the patch is what its attention gathers and nothing else; the block's residual and
@@ -76,13 +77,10 @@ def _last_block(block: Any, tokens: torch.Tensor, tail: Tail) -> torch.Tensor:
 
 def _attend_to_likeness(attention: Any, tokens: torch.Tensor) -> torch.Tensor:
     """(softmax(q q' / sqrt d) + softmax(k k' / sqrt d)) v of (B, L, W), before `out_proj`."""
-    batch, length, width = tokens.shape
-    projected = linear(tokens, attention.in_proj_weight, attention.in_proj_bias)
-    heads = projected.reshape(batch, length, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
-    query, key, value = heads.unbind(0)
+    query, key, value = project_heads(attention, tokens)
     gathered = scaled_dot_product_attention(query, query, value)
     gathered = gathered + scaled_dot_product_attention(key, key, value)
-    return gathered.transpose(1, 2).reshape(batch, length, width)
+    return gathered.transpose(1, 2).flatten(2)
 
 
 def _fault(visual: object) -> str | None:

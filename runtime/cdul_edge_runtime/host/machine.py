@@ -27,6 +27,12 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
+def cpu_has(instructions: str) -> bool:
+    """Whether the CPU names these instructions, such as "avx512_bf16"; false if it names none."""
+    cpu = _cpu_info()
+    return instructions in f"{cpu.get('flags', '')} {cpu.get('Features', '')}".split()
+
+
 def usable_cores() -> int:
     """Cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):

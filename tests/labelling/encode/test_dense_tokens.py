@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cdul_edge.clip.models import LoadedClip, load_clip
-from cdul_edge.labelling.encode import dense_tokens
+from cdul_edge.labelling.encode import cpu_layers, dense_tokens
 from cdul_edge.labelling.encode.dense_tokens import embed_tokens, require_plain_vit
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
@@ -149,3 +149,17 @@ def test_the_encoder_gives_unit_vectors_of_the_picture_and_its_patches(tiny_vit:
 def test_the_encoder_refuses_a_resnet_by_name(clip: Any) -> None:
     with pytest.raises(CdulEdgeError, match=r"plain CLIP ViT such as ViT-B-16, but .*tiny-clip"):
         PatchEncoder(clip(), "cpu")
+
+
+@pytest.mark.parametrize("instructions", [True, False])
+def test_patches_in_bfloat16_stay_near_single_precision(
+    tiny_vit: Path, instructions: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu_layers, "multiplies_bf16", lambda: instructions)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 1, 32, 32, 3), dtype=np.uint8)
+    exact, rough = (
+        PatchEncoder(load_clip(str(tiny_vit), "none"), "cpu", name).embed_views(pixels)
+        for name in ("fp32", "bf16")
+    )
+    assert exact.shape == rough.shape == (5, 17, 16)
+    assert (exact.astype(np.float32) * rough.astype(np.float32)).sum(axis=-1).min() > 0.999
