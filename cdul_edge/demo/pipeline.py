@@ -16,7 +16,8 @@ from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.run_folder import RUN_FOLDER
 from cdul_edge.version import __version__
 from cdul_edge_runtime.bench.latency import measure_latency
-from cdul_edge_runtime.bundle.bundle import BUNDLE_FOLDER, Bundle
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.folder_kind import BUNDLE_FOLDER
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.host.files import read_json, refuse_existing, write_json

@@ -13,7 +13,8 @@ from cdul_edge.labels.scored_pictures import (
     ScoredPictures,
     read_scored_pictures,
 )
-from cdul_edge_runtime.bundle.thresholds import given_thresholds, thresholds_to_json
+from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
+from cdul_edge_runtime.bundle.thresholds import given_thresholds
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.metrics.doubt import LABELS_DOUBT, PREDICTIONS_DOUBT, Doubt
 from cdul_edge_runtime.metrics.expected import ExpectedReport, expect_metrics

@@ -12,10 +12,10 @@ from cdul_edge.labels.quality import LabelQuality, measure_label_quality
 from cdul_edge.labels.scored_pictures import ScoredPictures, read_scored_pictures
 from cdul_edge_calibration.threshold_rules import ThresholdRule, fit_thresholds
 from cdul_edge_runtime.bundle.classes import name_some
+from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
 from cdul_edge_runtime.bundle.thresholds import (
     THRESHOLDS_FILE,
     given_thresholds,
-    thresholds_to_json,
     write_thresholds,
 )
 from cdul_edge_runtime.choices import ApConvention, Difficult

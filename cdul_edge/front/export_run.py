@@ -13,8 +13,8 @@ from cdul_edge_calibration.threshold_rules import ThresholdRule, choose_threshol
 from cdul_edge_export.bundle_export import PARITY_LIMIT, ExportRequest, ExportResult, export
 from cdul_edge_export.deploy import score_pictures
 from cdul_edge_export.reference import REFERENCE_COUNT, choose_reference
-from cdul_edge_runtime.bundle.bundle import BUNDLE_FOLDER
 from cdul_edge_runtime.bundle.classes import name_some
+from cdul_edge_runtime.bundle.folder_kind import BUNDLE_FOLDER
 from cdul_edge_runtime.bundle.thresholds import read_thresholds
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole

@@ -20,10 +20,10 @@ from cdul_edge.labels.manifest import Counts, LabelsManifest
 from cdul_edge.labels.pseudo_labels import FILE_NAME, PseudoLabels
 from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
 from cdul_edge_runtime.bundle.thresholds import (
     order_shares,
     prevalence_thresholds,
-    thresholds_to_json,
     unlabeled_thresholds,
 )
 from cdul_edge_runtime.errors import CdulEdgeError

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from cdul_edge.labels.manifest import check_labels_folder
 from cdul_edge.labels.parquet_files import read_column, read_facts, read_table
 from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.bundle.thresholds import thresholds_from_json, thresholds_to_json
+from cdul_edge_runtime.bundle.threshold_values import thresholds_from_json, thresholds_to_json
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.host.files import atomic_write
 from cdul_edge_runtime.host.json_record import parse_record

@@ -44,7 +44,8 @@ from cdul_edge.training.summary import (
 from cdul_edge.training.supervision import supervise
 from cdul_edge.training.thresholds import Expected
 from cdul_edge.version import __version__
-from cdul_edge_runtime.bundle.thresholds import prevalence_thresholds, thresholds_to_json
+from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
+from cdul_edge_runtime.bundle.thresholds import prevalence_thresholds
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import sha256_file

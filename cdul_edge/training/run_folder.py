@@ -33,7 +33,7 @@ from cdul_edge.training.networks.network import rebuild_network
 from cdul_edge.training.summary import FORMAT, METRICS, SUMMARY, RunSummary, read_summary
 from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.bundle.thresholds import thresholds_from_json
+from cdul_edge_runtime.bundle.threshold_values import thresholds_from_json
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
 from cdul_edge_runtime.host.folder_lock import LOCK

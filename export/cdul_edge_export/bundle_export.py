@@ -18,7 +18,6 @@ from cdul_edge_export.portable import without_folders
 from cdul_edge_export.reference import ReferencePictures
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.bundle import (
-    BUNDLE_FOLDER,
     MANIFEST,
     REFERENCE,
     Bundle,
@@ -26,6 +25,7 @@ from cdul_edge_runtime.bundle.bundle import (
     record_file,
 )
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.folder_kind import BUNDLE_FOLDER
 from cdul_edge_runtime.bundle.manifest import (
     METADATA_KEY,
     Graph,

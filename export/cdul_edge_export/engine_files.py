@@ -8,10 +8,10 @@ from pathlib import Path
 
 from cdul_edge_export.engine_config import BuildSettings
 from cdul_edge_export.engine_target import EngineTarget
-from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES, EngineStamp, source_sha256
+from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp, source_sha256
 from cdul_edge_runtime.backends.trt.library import Messages, log_text
 from cdul_edge_runtime.backends.trt.platform import GpuPlatform, gpu_slug
-from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.bundle import ENGINES, Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write, sha256_file

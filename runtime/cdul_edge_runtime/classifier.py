@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 
@@ -85,19 +86,28 @@ class Classifier:
             MissingExtraError: ONNX Runtime is not installed.
         """
         asked = parse_device(device), parse_precision(precision)
-        if not isinstance(path, Bundle):
+        checked: AbstractContextManager[tuple[Bundle, Callable[[], None] | None]]
+        if isinstance(path, Bundle):
+            checked = nullcontext((path, None))
+        else:
             if not str(path):
                 raise CdulEdgeError("the path of the bundle is empty: give its folder")
             path = Path(path)
             if path.is_file():
                 return cls(*open_file(path, *asked, threads, inter_threads, warm_up))
-            path = Bundle.load(path)
-        backend, selection = open_best(
-            path, *asked, threads=threads, inter_threads=inter_threads, warm_up=warm_up
-        )
-        with closed_on_error(backend):
-            check_fit(path.manifest, backend, path.folder / selection.precision.file_name)
-        return cls(path.manifest, backend, selection)
+            checked = Bundle.checked_meanwhile(path)
+        with checked as (bundle, check):
+            backend, selection = open_best(
+                bundle,
+                *asked,
+                threads=threads,
+                inter_threads=inter_threads,
+                warm_up=warm_up,
+                check=check,
+            )
+            with closed_on_error(backend):
+                check_fit(bundle.manifest, backend, bundle.folder / selection.precision.file_name)
+        return cls(bundle.manifest, backend, selection)
 
     @property
     def classes(self) -> ClassList:

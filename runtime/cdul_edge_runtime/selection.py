@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,16 +10,10 @@ from importlib.util import find_spec
 import numpy as np
 
 from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.backends.ort.failures import NEEDS_DRIVER
 from cdul_edge_runtime.backends.ort.library import import_onnxruntime, two_installed
-from cdul_edge_runtime.backends.trt.engine_stamp import (
-    ENGINES,
-    damaged_stamps,
-    list_engines,
-)
-from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.bundle import ENGINES, Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import ENGINE_FLAVORS, Device
 from cdul_edge_runtime.device_choice import CPU, Auto, DeviceChoice
@@ -81,6 +75,7 @@ def open_best(
     threads: int | None = None,
     inter_threads: int = 1,
     warm_up: bool = True,
+    check: Callable[[], None] | None = None,
 ) -> tuple[Backend, Selection]:
     """Open what was asked for, and the best that is available where "auto" leaves the choice.
 
@@ -92,6 +87,8 @@ def open_best(
         inter_threads: of ONNX Runtime on the CPU, between operators.
         warm_up: run once on an empty picture. An accelerator always does: only then is it known
             to work.
+        check: called when a network was loaded, before it is run: raises where the bundle's files,
+            which `Bundle.checked_meanwhile` reads at the same time, are not what they should be.
 
     Raises:
         CdulEdgeError: nothing fits the request; every candidate is named with its reason.
@@ -109,6 +106,8 @@ def open_best(
                 bundle, *pair, gpu=gpu, unit=unit, threads=threads, inter_threads=inter_threads
             )
             with closed_on_error(backend):
+                if check is not None:
+                    check()
                 if warm_up or not DeviceChoice(pair[0], gpu, unit).on_cpu:
                     run_once(backend)
         except CdulEdgeError as error:
@@ -149,6 +148,8 @@ def open_backend(
         return TrtBackend.open(bundle, precision, flavor=ENGINE_FLAVORS[device], gpu=gpu)
     model = bundle.model_path(precision)
     if device == "openvino":
+        from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
+
         return OpenVinoBackend(model, unit=unit, precision=precision, threads=threads)
     # ONNX Runtime's engine cache takes a graph with new weights for the old one: a folder each.
     digest = bundle.model_sha256(precision)[:12]
@@ -191,6 +192,8 @@ def _obstacle(bundle: Bundle, pair: Pair, *, precision_is_free: bool) -> str | N
     if precision_is_free and (why := _not_by_itself(bundle, precision)):
         return why
     if device in ENGINE_FLAVORS:
+        from cdul_edge_runtime.backends.trt.engine_stamp import damaged_stamps, list_engines
+
         if not list_engines(bundle.folder, precision, ENGINE_FLAVORS[device]):
             return "; ".join(damaged_stamps(bundle.folder)) or _NO_ENGINE
         if device == "tensorrt-rtx" and not nvidia_driver_there():  # its engines are built anywhere

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
-from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES, EngineStamp, StampedEngine
-from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle
+from cdul_edge_runtime.bundle.bundle import ENGINES, MANIFEST, Bundle
 from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Manifest, Precision
 from cdul_edge_runtime.choices import ENGINE_DEVICES, ENGINE_FLAVORS
 from cdul_edge_runtime.device_choice import Auto, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.run_order import candidates
 from cdul_edge_runtime.selection import Selection, closed_on_error, run_once
+
+if TYPE_CHECKING:
+    from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
 
 
 def open_file(
@@ -52,6 +54,8 @@ def open_file(
         raise CdulEdgeError(f"{model} is one file and has no engines: give the bundle")
     backend: OpenVinoBackend | OrtBackend
     if where.kind == "openvino":
+        from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
+
         backend = OpenVinoBackend(model, unit=where.unit, precision=held, threads=threads)
     else:
         backend = OrtBackend(
@@ -75,6 +79,10 @@ def open_file(
 def _open_engine(
     path: Path, device: DeviceChoice | Auto, precision: Precision | Auto, warm_up: bool
 ) -> tuple[Manifest, Backend, Selection]:
+    # here and not above: machines without a GPU do not pay for it
+    from cdul_edge_runtime.backends.trt.backend import TrtBackend
+    from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp, StampedEngine
+
     engines = path.absolute().parent  # as its name may be all that was given
     folder = engines.parent
     if engines.name != ENGINES or not (folder / MANIFEST).is_file():
@@ -90,9 +98,6 @@ def _open_engine(
             f"{path} is an {stamp.precision.value} engine for {kind}: give no other device or "
             "precision"
         )
-    # here and not above: machines without a GPU do not pay for it
-    from cdul_edge_runtime.backends.trt.backend import TrtBackend
-
     backend = TrtBackend.open_file(StampedEngine(path, stamp), bundle, gpu=where.gpu)
     with closed_on_error(backend):
         check_fit(bundle.manifest, backend, path)

@@ -15,7 +15,8 @@ pytest.importorskip("open_clip", reason="the demo labels with a tiny CLIP")
 from cdul_edge.cli import app
 from cdul_edge.labels.manifest import LABELS_FOLDER
 from cdul_edge.training.run_folder import RUN_FOLDER
-from cdul_edge_runtime.bundle.bundle import BUNDLE_FOLDER, Bundle
+from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.folder_kind import BUNDLE_FOLDER
 from cdul_edge_runtime.host.ownership import require_own
 
 

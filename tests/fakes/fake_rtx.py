@@ -18,10 +18,10 @@ from typing import Any, cast
 
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
-from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES, EngineStamp, StampedEngine
+from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp, StampedEngine
 from cdul_edge_runtime.backends.trt.library import gpu_platform
 from cdul_edge_runtime.backends.trt.platform import GpuPlatform
-from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.bundle import ENGINES, Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from tests.fakes.fake_cuda import FakeLibcudart
 from tests.fakes.fake_tensorrt import (

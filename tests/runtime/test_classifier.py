@@ -179,6 +179,20 @@ def test_a_graph_that_does_not_fit_its_manifest_is_refused(
         Classifier.load(folder)
 
 
+def test_a_changed_file_is_named_whether_it_can_be_loaded_or_not(bundle: Path) -> None:
+    model = bundle / "model.fp32.onnx"
+    content = model.read_bytes()
+    minus_4, minus_5 = np.float32(-4).tobytes(), np.float32(-5).tobytes()
+    assert minus_4 in content  # a bias: the file loads as well as before
+    for changed in (content.replace(minus_4, minus_5, 1), b"?" * len(content)):
+        model.write_bytes(changed)
+        for precision in ("auto", "fp32"):
+            with pytest.raises(
+                BundleError, match=r"model\.fp32\.onnx is not the file its manifest"
+            ):
+                Classifier.load(bundle, precision=precision)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -11,8 +11,8 @@ import pytest
 
 from cdul_edge_runtime import selection
 from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.backends.trt.engine_stamp import ENGINES
-from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.backends.trt import engine_stamp
+from cdul_edge_runtime.bundle.bundle import ENGINES, Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.classifier import Classifier
@@ -60,8 +60,8 @@ class Machine:
         flags = ["avx512_vnni"] if cpu_flags is None else cpu_flags
         monkeypatch.setattr(selection, "open_backend", self.open)
         monkeypatch.setattr(selection, "_no_cuda", lambda: self.no_cuda)
-        monkeypatch.setattr(selection, "list_engines", lambda *words: self.engines[words[2]])
-        monkeypatch.setattr(selection, "damaged_stamps", lambda folder: [])
+        monkeypatch.setattr(engine_stamp, "list_engines", lambda *words: self.engines[words[2]])
+        monkeypatch.setattr(engine_stamp, "damaged_stamps", lambda folder: [])
         monkeypatch.setattr(selection, "nvidia_driver_there", lambda: self.driver)
         monkeypatch.setattr(selection, "describe_machine", lambda: {"cpu_flags": flags})
         self.no_cuda: str | None = None

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.bundle.manifest import FileRecord, Manifest, Precision
-from cdul_edge_runtime.bundle.precision_record import PrecisionRecord
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write, read_json, sha256_file
-from cdul_edge_runtime.host.npz import read_npz
-from cdul_edge_runtime.host.ownership import FolderKind
+from cdul_edge_runtime.host.meanwhile import Meanwhile
+
+if TYPE_CHECKING:
+    from cdul_edge_runtime.bundle.precision_record import PrecisionRecord
 
 MANIFEST = "manifest.json"
 REFERENCE = "reference.npz"
-BUNDLE_FOLDER = FolderKind(
-    "bundle",
-    MANIFEST,
-    (
-        MANIFEST,
-        REFERENCE,
-        "model.*.onnx",
-        "model.*.json",
-        "calibration.json",
-        "sensitivity.json",
-        "engines/*",
-        "engines/ort-*/*",  # what ONNX Runtime's TensorRT keeps
-        "model.*.engines/*",  # the same, of a file that was loaded by itself
-    ),
-)
+ENGINES = "engines"  # its folder of engines, which are caches: it is complete without them
 
 
 @dataclass(frozen=True)
@@ -73,6 +63,8 @@ class Reference:
     @classmethod
     def read(cls, path: Path) -> Reference:
         """Read what `write` wrote; anything else is a `BundleError`."""
+        from cdul_edge_runtime.host.npz import read_npz  # a device that predicts reads none
+
         try:
             arrays = read_npz(path, ("inputs", "scores", "names"))
             scores, names = arrays["scores"], arrays["names"]
@@ -100,20 +92,46 @@ class Bundle:
             BundleError: no bundle there, an unknown format, a missing or changed file, a path that
                 leaves the folder. All faults stand in one message.
         """
+        with cls.checked_meanwhile(folder) as (bundle, _):
+            return bundle
+
+    @classmethod
+    @contextmanager
+    def checked_meanwhile(cls, folder: Path | str) -> Iterator[tuple[Bundle, Callable[[], None]]]:
+        """The bundle, whose files' digests are computed in a thread while the block runs.
+
+        Whatever is wrong without reading them is raised at once. A changed file is raised where the
+        block calls what comes with the bundle, or where it ends: also in place of an error that
+        ends it, of which a changed file is the likely cause.
+
+        Raises:
+            BundleError: as `load`.
+        """
         folder = Path(folder)
         manifest = read_manifest(folder)
-        faults = [
-            fault
-            for name, record in manifest.files.items()
-            if (fault := _file_fault(folder, name, record))
-        ]
-        if Precision.FP32.file_name not in manifest.files:
-            faults.append(f"{MANIFEST} names no {Precision.FP32.file_name}")
-        if faults:
-            raise BundleError(
-                f"{folder}: {'; '.join(faults)}: copy the bundle again, or export it again"
-            )
-        return cls(folder, manifest)
+        faults = {name: _place_fault(folder, name, file) for name, file in manifest.files.items()}
+        sound = [name for name, fault in faults.items() if fault is None]
+        missing = Precision.FP32.file_name not in manifest.files
+
+        def find_faults() -> None:
+            """All of them: one that is seen at once does not hide another."""
+            for name in sound:
+                faults[name] = _digest_fault(folder, name, manifest.files[name])
+            found = [fault for fault in faults.values() if fault]
+            if missing:
+                found.append(f"{MANIFEST} names no {Precision.FP32.file_name}")
+            if found:
+                raise BundleError(
+                    f"{folder}: {'; '.join(found)}: copy the bundle again, or export it again"
+                )
+
+        if missing or len(sound) < len(faults):
+            find_faults()
+        check = Meanwhile(find_faults).result
+        try:
+            yield cls(folder, manifest), check
+        finally:
+            check()
 
     def model_path(self, precision: Precision = Precision.FP32) -> Path:
         """Where the ONNX file of that precision lies.
@@ -133,6 +151,8 @@ class Bundle:
         Raises:
             BundleError: it has no record, or BF16's was measured on another FP32 file.
         """
+        from cdul_edge_runtime.bundle.precision_record import PrecisionRecord
+
         record = PrecisionRecord.read(self.folder, precision)
         if not precision.has_file:  # then no file tells that the record is not this model's
             record.check_source(self.folder, self.fp32_sha256)
@@ -209,7 +229,7 @@ def record_file(path: Path) -> FileRecord:
     return FileRecord(sha256_file(path), path.stat().st_size)
 
 
-def _file_fault(folder: Path, name: str, record: FileRecord) -> str | None:
+def _place_fault(folder: Path, name: str, record: FileRecord) -> str | None:
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         return f"{name} is a link that leaves the folder"
@@ -217,7 +237,11 @@ def _file_fault(folder: Path, name: str, record: FileRecord) -> str | None:
         return f"{name} is missing"
     if path.stat().st_size != record.bytes:
         return f"{name} has {path.stat().st_size} bytes, expected {record.bytes}"
-    digest = sha256_file(path)
+    return None
+
+
+def _digest_fault(folder: Path, name: str, record: FileRecord) -> str | None:
+    digest = sha256_file(folder / name)
     if digest != record.sha256:
         return (
             f"{name} is not the file its manifest names "

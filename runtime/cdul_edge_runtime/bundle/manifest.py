@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.bundle.thresholds import thresholds_from_json, thresholds_to_json
+from cdul_edge_runtime.bundle.threshold_values import thresholds_from_json, thresholds_to_json
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.json_record import parse_record
 from cdul_edge_runtime.pictures.preprocess import Preprocess

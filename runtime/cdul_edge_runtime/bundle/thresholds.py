@@ -1,10 +1,9 @@
-"""Per-class thresholds without labels, and how thresholds stand in JSON."""
+"""Per-class thresholds without labels, and files of thresholds."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from cdul_edge_runtime.bundle.classes import ClassList, own_spelling
 from cdul_edge_runtime.bundle.log_odds import find_shifts, log_odds, sigmoid
+from cdul_edge_runtime.bundle.threshold_values import thresholds_from_json, thresholds_to_json
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, write_json
 from cdul_edge_runtime.host.ownership import FileKind
@@ -138,16 +138,6 @@ def unlabeled_thresholds(scores: Floats, rule: str) -> npt.NDArray[np.float32]:
         return otsu_thresholds(scores)
     assert rule == "fixed", rule
     return np.full(scores.shape[1], 0.5, np.float32)
-
-
-def thresholds_to_json(thresholds: Floats) -> list[float | None]:
-    """JSON has no infinity: a class that is never predicted stands as null."""
-    return [None if math.isinf(value) else float(value) for value in thresholds]
-
-
-def thresholds_from_json(values: Sequence[float | None]) -> npt.NDArray[np.float32]:
-    """Read what `thresholds_to_json` wrote."""
-    return np.array([math.inf if v is None else v for v in values], dtype=np.float32)
 
 
 def read_thresholds(file: Path, classes: ClassList) -> npt.NDArray[np.float32]:

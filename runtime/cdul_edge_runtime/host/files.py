@@ -1,28 +1,25 @@
-"""Writing so that a reader never sees half a file, and knowing a file again by its digest."""
+"""Writing so that a reader never sees half a file, and knowing a file again by its digest.
+
+What only writing needs is imported when something is written: a classifier that starts writes
+nothing, and is the sooner there.
+"""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.host.ownership import (
-    FileKind,
-    FolderKind,
-    Kind,
-    remove_own,
-    require_own,
-)
 from cdul_edge_runtime.host.reading import refuse_special
+
+if TYPE_CHECKING:
+    from cdul_edge_runtime.host.ownership import FolderKind, Kind
 
 # What file systems answer that cannot do it: CIFS and some FUSE and network mounts.
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF)
@@ -72,6 +69,11 @@ def new_directory(
     Raises:
         CdulEdgeError: `path` exists and `force` is not set, or it is not ours to replace.
     """
+    import shutil
+    import tempfile
+
+    from cdul_edge_runtime.host.ownership import remove_own
+
     refuse_existing(path, kind, force=force, inputs=inputs)
     inside = path.is_dir()
     place = path if inside else path.parent
@@ -110,6 +112,9 @@ def is_stream(path: Path) -> bool:
 
 @contextmanager
 def _copied_into(path: Path) -> Iterator[Path]:
+    import shutil
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="cdul-edge-") as folder:
         temporary = Path(folder, "content")
         temporary.touch()
@@ -119,6 +124,8 @@ def _copied_into(path: Path) -> Iterator[Path]:
 
 
 def _temporary_file(path: Path) -> Path:
+    import tempfile
+
     descriptor, name = tempfile.mkstemp(prefix=_prefix(path), suffix=".tmp", dir=path.parent)
     os.close(descriptor)
     return Path(name)
@@ -176,6 +183,8 @@ def _refuse_constant(name: str) -> object:
 
 def sha256_file(path: Path) -> str:
     """Hexadecimal SHA-256 of the file's bytes."""
+    import hashlib
+
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -197,6 +206,8 @@ def refuse_existing(path: Path, kind: Kind, *, force: bool, inputs: Sequence[Pat
             nothing may be written there.
         OSError: no such path can be, as where a part of it is a file.
     """
+    from cdul_edge_runtime.host.ownership import FileKind, require_own
+
     try:
         path.lstat()  # `exists` takes a name that is too long for one that is free
     except FileNotFoundError:

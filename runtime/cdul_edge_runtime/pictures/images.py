@@ -11,10 +11,8 @@ from PIL import Image
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning, ImageError
 from cdul_edge_runtime.host.reading import UnreadableError, read_bytes
 from cdul_edge_runtime.pictures.decoding import decode, pillow_faults, quiet_pillow
-from cdul_edge_runtime.pictures.list_files import read_list
 from cdul_edge_runtime.pictures.metadata import find_turn
 from cdul_edge_runtime.pictures.rgb import to_rgb
-from cdul_edge_runtime.pictures.walk import Walk, require_utf8
 
 # Larger than MAX_PIXELS uncompressed 16-bit gray or 8-bit RGB with alpha.
 MAX_PICTURE_BYTES = 1 << 30
@@ -106,6 +104,10 @@ def find_images(source: Path) -> PictureList:
     Raises:
         CdulEdgeError: nothing there, no pictures, a damaged list, or a picture that is named twice.
     """
+    # here and not above: a camera's pictures are in no folder
+    from cdul_edge_runtime.pictures.list_files import read_list
+    from cdul_edge_runtime.pictures.walk import Walk
+
     left_out = ""
     if source.is_dir():
         walk = Walk(source)
@@ -129,4 +131,6 @@ def find_images(source: Path) -> PictureList:
 
 
 def _root(folder: Path) -> Path:
+    from cdul_edge_runtime.pictures.walk import require_utf8
+
     return Path(require_utf8(str(folder.resolve())))

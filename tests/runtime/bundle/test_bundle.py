@@ -140,3 +140,19 @@ def test_a_reference_is_never_unpickled(tmp_path: Path) -> None:
 def test_reference_scores_outside_zero_to_one_are_refused() -> None:
     with pytest.raises(BundleError, match=r"in \[0, 1\]"):
         Reference(np.zeros((1, 8, 8, 3), np.uint8), np.full((1, 2), np.nan, np.float32), ("a",))
+
+
+def test_files_are_read_while_a_block_runs_and_a_changed_one_ends_it(bundle: Path) -> None:
+    with Bundle.checked_meanwhile(bundle) as (opened, check):
+        check()
+    assert opened.manifest.to_dict() == Bundle.load(bundle).manifest.to_dict()
+    model = bundle / "model.fp32.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"?")
+    with (
+        pytest.raises(BundleError, match=r"fp32\.onnx is not the file"),
+        Bundle.checked_meanwhile(bundle) as (_, check),
+    ):
+        raise ValueError("what a changed file may lead to")
+    with pytest.raises(BundleError), Bundle.checked_meanwhile(bundle) as (_, check):
+        check()
+        raise AssertionError("it should have been raised before")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.threshold_values import thresholds_from_json, thresholds_to_json
 from cdul_edge_runtime.bundle.thresholds import (
     UNLABELED_RULES,
     expected_f1_thresholds,
@@ -16,8 +17,6 @@ from cdul_edge_runtime.bundle.thresholds import (
     read_thresholds,
     same_threshold,
     thresholds_for_new_pictures,
-    thresholds_from_json,
-    thresholds_to_json,
     unlabeled_thresholds,
     write_thresholds,
 )

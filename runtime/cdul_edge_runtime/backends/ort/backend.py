@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cdul_edge_runtime.backends.ort.api import Inputs, Scores, Session
-from cdul_edge_runtime.backends.ort.bound_runs import BoundRuns
 from cdul_edge_runtime.backends.ort.failures import (
     explain_failure,
     explain_fallback,
@@ -31,6 +31,9 @@ from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.forks import never_free_in_a_fork
+
+if TYPE_CHECKING:
+    from cdul_edge_runtime.backends.ort.bound_runs import BoundRuns
 
 # Tuned for one picture, which is what a camera gives; the reference of a bundle has 16.
 DEFAULT_PROFILE = Profile(min=1, best=1, max=16)
@@ -108,8 +111,7 @@ class OrtBackend:
         self.input_shape, self.class_count = _check_contract(session, model)
         # None once it is closed, and so is what follows
         self._session: Session | None = session
-        bound = None if device == "cpu" else BoundRuns(session, self.class_count, gpu=gpu)
-        self._bound: BoundRuns | None = bound
+        self._bound = bound = None if device == "cpu" else _bind(session, self.class_count, gpu)
         for owner in filter(None, (session, bound)):
             never_free_in_a_fork(owner)
 
@@ -172,6 +174,13 @@ class OrtBackend:
                     f"{model} is not a model that ONNX Runtime can load ({reason})"
                 ) from error
             raise explain_no_start(self._device, model, error) from error
+
+
+def _bind(session: Session, class_count: int, gpu: int) -> BoundRuns:
+    # here and not above: machines without a GPU do not pay for it
+    from cdul_edge_runtime.backends.ort.bound_runs import BoundRuns
+
+    return BoundRuns(session, class_count, gpu=gpu)
 
 
 # ONNX Runtime starts as many as it is told to, and hangs where the system gives no more.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
@@ -82,6 +81,8 @@ def _how_to_get_one() -> str:
 
 
 def _installed() -> tuple[str, ...]:
+    from importlib.metadata import PackageNotFoundError, version  # costs more than this module
+
     found = []
     for package in _PACKAGES:
         try:

@@ -18,7 +18,7 @@ from cdul_edge_runtime.backends.trt.platform import (
     library_name,
     version_numbers,
 )
-from cdul_edge_runtime.bundle.bundle import Bundle
+from cdul_edge_runtime.bundle.bundle import ENGINES, Bundle
 from cdul_edge_runtime.bundle.manifest import PROGRAM, Precision, program_version
 from cdul_edge_runtime.choices import Flavor
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
@@ -27,7 +27,6 @@ from cdul_edge_runtime.host.json_record import check_header, parse_record
 
 FORMAT = 2
 _ISA = {"AMD64": "x86_64"}  # as Windows says; engines of TensorRT for RTX run on both
-ENGINES = "engines"  # folder in a bundle; engines are caches, the bundle is complete without them
 
 
 @dataclass(frozen=True)
