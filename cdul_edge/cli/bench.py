@@ -71,6 +71,7 @@ def bench(
 def _show(report: BenchReport, console: Console) -> None:
     console.print(report.bundle)
     show_speed(report.rows, console, [row.threads for row in report.rows])
+    console.print(f"resized by {report.resizer}", style="dim")
     console.print()
     say_unavailable(report.unavailable, console)
     for row in report.rows:

@@ -16,10 +16,11 @@ from cdul_edge.front.engine_libraries import (
 from cdul_edge.front.machine_facts import ChildAnswer, Gpu, ask_driver, ask_python
 from cdul_edge_runtime.backends.ort.library import explain_damage, two_installed
 from cdul_edge_runtime.host.machine import describe_machine, installed_versions
+from cdul_edge_runtime.pictures.resizer import resizer_name
 
 _PACKAGES = (
-    "cdul-edge numpy pillow onnxruntime onnxruntime-gpu torch torchvision open_clip_torch onnx "
-    "onnxscript pyarrow"
+    "cdul-edge numpy pillow cykooz-resizer onnxruntime onnxruntime-gpu torch torchvision "
+    "open_clip_torch onnx onnxscript pyarrow"
 ).split()
 _TRAINING = ("torch", "torchvision", "open_clip", "onnx", "onnxscript", "onnxruntime", "pyarrow")
 _ASK_TORCH = (
@@ -43,6 +44,7 @@ class MachineReport:
         engine_libraries: what TensorRT and TensorRT for RTX say of themselves.
         torch: what PyTorch says; empty where it is not installed.
         onnxruntime_providers: what this build of ONNX Runtime has.
+        resizer: what resizes pictures here.
         works: what can be done here, each "yes" or "no" with the reason and the fix.
     """
 
@@ -52,6 +54,7 @@ class MachineReport:
     engine_libraries: Libraries
     torch: ChildAnswer
     onnxruntime_providers: tuple[str, ...]
+    resizer: str
     works: Mapping[str, str]
 
     def to_dict(self) -> dict[str, object]:
@@ -62,6 +65,7 @@ class MachineReport:
             "packages": dict(self.packages) | self._engine_packages(),
             "torch": self.torch.to_dict(),
             "onnxruntime_providers": list(self.onnxruntime_providers),
+            "resizer": self.resizer,
             "works": dict(self.works),
         }
 
@@ -82,6 +86,7 @@ def examine_machine() -> MachineReport:
         engine_libraries=libraries,
         torch=torch,
         onnxruntime_providers=providers,
+        resizer=resizer_name(),
         works=judge(gpu, torch, providers, libraries),
     )
 

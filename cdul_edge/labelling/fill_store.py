@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, groupby
 
 import numpy as np
@@ -39,6 +39,7 @@ from cdul_edge.labels.manifest import ClipRun, Kind, LabelsManifest
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Advance, Console
 from cdul_edge_runtime.host.machine import usable_cores
+from cdul_edge_runtime.pictures.resizer import PILLOW, extend_record
 
 ENCODERS: dict[Kind, type[ClipEncoder]] = {"snippets": ClipEncoder, "patches": PatchEncoder}
 
@@ -70,7 +71,8 @@ def fill_store(
     if existing is not None and existing.model is not None and not changes.everything:
         refuse_differences(out, describe_differences(asdict(existing.model), asdict(model)))
     views = request.chosen_views.count * encoder.vectors_per_view
-    manifest = plan.manifest(model, views, clip.temperature)
+    resizers = _record_resizer(existing, changes, plan, console)
+    manifest = replace(plan.manifest(model, views, clip.temperature), resizers=resizers)
     behind = plan.embedding_digest(model)
     if existing is not None and request.repair and not changes.everything:
         existing.drop_damage(out)
@@ -84,6 +86,19 @@ def fill_store(
     filler.fill(behind)
     finish_parts(out)
     return manifest
+
+
+def _record_resizer(
+    existing: LabelsManifest | None, changes: Changes, plan: LabelPlan, console: Console
+) -> tuple[str, ...]:
+    """What resized the pictures of the store, this process included where it will read some."""
+    if existing is None or changes.everything:
+        return extend_record((), console.say)
+    before = existing.resizers or (PILLOW,)
+    whole = existing.complete and not (changes.list_differs or changes.stale_parts)
+    if whole and not plan.request.repair:  # only texts are new
+        return before
+    return extend_record(before, console.say)
 
 
 class ErrorLimit:

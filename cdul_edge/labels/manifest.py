@@ -175,6 +175,8 @@ class LabelsManifest:
         thresholds: of each class; None for one that no picture shows.
         files: name, relative to the folder, to what it was.
         version: of the program that wrote it.
+        resizers: what resized the pictures, in order where another one went on; none is named
+            where Pillow alone could do it, or where the similarities were imported.
     """
 
     complete: bool
@@ -191,6 +193,7 @@ class LabelsManifest:
     thresholds: tuple[float | None, ...] | None = None
     files: Mapping[str, FileFacts] = field(default_factory=dict)
     version: str = __version__
+    resizers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.files:

@@ -176,6 +176,7 @@ def _prepare(task: _Task, *, resume: bool) -> _Job:
     if checkpoint:
         trainer.load_state(checkpoint)
         keep_metrics(request.out, trainer.epoch)
+        run_folder.go_on(request.out, task.console)
         task.console.say(f"resuming after epoch {trainer.epoch} of {config.epochs}")
     else:
         run_folder.begin(request.out, task.about)

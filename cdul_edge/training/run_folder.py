@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -27,22 +27,23 @@ from cdul_edge.clip.tensor_files import TensorFileError, read_tensors
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.checkpoint import FILE_NAME as CHECKPOINT
 from cdul_edge.training.checkpoint import Checkpoint, load_weights
-from cdul_edge.training.config import LabelsFrom, TrainConfig
 from cdul_edge.training.data.dataset import CACHED_PICTURES
 from cdul_edge.training.networks.network import rebuild_network
-from cdul_edge.training.summary import FORMAT, METRICS, SUMMARY, RunSummary, read_summary
+from cdul_edge.training.run_config import CONFIG as CONFIG
+from cdul_edge.training.run_config import RunConfig as RunConfig
+from cdul_edge.training.summary import METRICS, SUMMARY, RunSummary, read_summary
 from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.threshold_values import thresholds_from_json
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
 from cdul_edge_runtime.host.folder_lock import LOCK
-from cdul_edge_runtime.host.json_record import parse_record
 from cdul_edge_runtime.host.ownership import FolderKind, names_program, require_own
 from cdul_edge_runtime.pictures.images import PictureList
 from cdul_edge_runtime.pictures.preprocess import Preprocess
+from cdul_edge_runtime.pictures.resizer import extend_record
 
-CONFIG = "config.json"
 REFINED = "pseudo_labels_refined.parquet"
 HELD_OUT = "heldout_scores.parquet"
 FIRST_EPOCH = "first_epoch.pt"
@@ -62,83 +63,6 @@ class RunState(Enum):
     FRESH = "fresh"
     STARTED = "started"
     FINISHED = "finished"
-
-
-@dataclass(frozen=True)
-class _StoredConfig:
-    """config.json as it stands in the file."""
-
-    settings: dict[str, Any]
-    labels: str
-    labels_sha256: str
-    observed_sha256: str | None
-    pictures: int
-    classes: tuple[str, ...]
-    observed_from: str | None = None  # younger than the format
-    labels_from: LabelsFrom = "observed+pseudo"  # younger still: nothing else was possible
-    pictures_sha256: str | None = None  # likewise
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """What decides a run's result, as config.json holds it."""
-
-    settings: TrainConfig
-    labels: str  # where the pseudo-labels lay
-    labels_sha256: str
-    observed_sha256: str | None  # of the labels that people gave, where they gave any
-    observed_from: str | None  # where those come from, in words; no difference between runs
-    labels_from: LabelsFrom  # whether pseudo-labels stand beside those
-    pictures: int
-    classes: ClassList
-    pictures_sha256: str | None = None  # of their paths, where they are not all of the labels'
-
-    def write(self, folder: Path) -> None:
-        """Write config.json."""
-        about = {"format": FORMAT, "program": "cdul-edge", "version": __version__, "stage": "train"}
-        fields = {**asdict(self), "classes": list(self.classes)}
-        write_json(folder / CONFIG, {**about, **fields})
-
-    @classmethod
-    def read(cls, folder: Path) -> RunConfig:
-        """Read config.json; `CdulEdgeError` where it is missing, damaged or of another format."""
-        content = read_json(folder / CONFIG)
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise CdulEdgeError(
-                f"{folder / CONFIG} is not of format {FORMAT}: use the program that made it, or "
-                "train again"
-            )
-        try:
-            stored = parse_record(_StoredConfig, content)
-            return cls(
-                settings=TrainConfig.from_dict(stored.settings),
-                labels=stored.labels,
-                labels_sha256=stored.labels_sha256,
-                observed_sha256=stored.observed_sha256,
-                observed_from=stored.observed_from,
-                labels_from=stored.labels_from,
-                pictures=stored.pictures,
-                classes=ClassList(stored.classes),
-                pictures_sha256=stored.pictures_sha256,
-            )
-        except CdulEdgeError as error:
-            raise CdulEdgeError(f"{folder / CONFIG} is damaged ({error}): train again") from error
-
-    def differences(self, other: RunConfig) -> list[str]:
-        """What in this run is not as in `other`."""
-        found = self.settings.differences(other.settings)
-        if list(self.classes) != list(other.classes):
-            found.append(f"{len(self.classes)} classes (now {len(other.classes)} others)")
-        elif self.labels_sha256 != other.labels_sha256:
-            found.append(f"labels {self.labels_sha256[:8]} (now {other.labels_sha256[:8]})")
-        if self.pictures_sha256 != other.pictures_sha256:
-            found.append(f"{self.pictures} of the labeled pictures (now {other.pictures} others)")
-        if self.observed_sha256 != other.observed_sha256:
-            mine, theirs = (_short(x.observed_sha256) for x in (self, other))
-            found.append(f"observed labels {mine} (now {theirs})")
-        if self.labels_from != other.labels_from:
-            found.append(f"labels from {self.labels_from} (now {other.labels_from})")
-        return found
 
 
 def inspect_folder(
@@ -182,7 +106,15 @@ def begin(folder: Path, config: RunConfig) -> None:
     """Start a run: remove what an earlier run left, write config.json."""
     for name in _OURS:
         (folder / name).unlink(missing_ok=True)
-    config.write(folder)
+    replace(config, resizers=extend_record((), lambda line: None)).write(folder)
+
+
+def go_on(folder: Path, console: Console) -> None:
+    """Note in config.json what resizes the pictures of a run that is taken up again."""
+    before = RunConfig.read(folder).resizers
+    resizers = extend_record(before, console.say)
+    if resizers != before:  # nothing else changes, of what an earlier version wrote either
+        write_json(folder / CONFIG, {**read_json(folder / CONFIG), "resizers": list(resizers)})
 
 
 def finish(
@@ -260,6 +192,7 @@ def load_run(folder: Path) -> TrainedRun:
             "labels_sha256": config.labels_sha256,
             "checkpoint_sha256": sha256_file(folder / CHECKPOINT),
             "epochs": checkpoint.epoch,
+            "resizers": list(config.resizers),
         },
     )
 
@@ -294,7 +227,3 @@ def load_first_epoch(folder: Path, network: torch.nn.Module) -> bool:
         ) from error
     load_weights(network, weights, file)
     return True
-
-
-def _short(digest: str | None) -> str:
-    return digest[:8] if digest else "none"

@@ -32,12 +32,14 @@ from cdul_edge_runtime.bundle.manifest import (
     Manifest,
     Parity,
     Precision,
+    Resampling,
     program_version,
 )
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import new_directory, write_json
 from cdul_edge_runtime.pictures.preprocess import Preprocess
+from cdul_edge_runtime.pictures.resizer import resizer_name
 
 PARITY_LIMIT = 1e-4  # absolute, in scores: what float32 leaves after a hundred layers, with room
 
@@ -152,6 +154,7 @@ def _write_model(
         parity=_compare(path, request.reference, expected, request.parity_limit),
         provenance=without_folders(request.provenance),
         version=program_version(),
+        resampling=Resampling(reference=resizer_name()),
     )
     # The ONNX file alone is a classifier too: its manifest travels inside, without digests.
     onnx.helper.set_model_props(model, {METADATA_KEY: manifest.to_json()})

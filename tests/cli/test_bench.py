@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
+from cdul_edge_runtime.pictures.resizer import resizer_name
 
 
 def bench(*words: object) -> Result:
@@ -18,6 +19,7 @@ def test_one_row_a_number_of_threads_on_stdout_as_json_or_as_a_table(bundle: Pat
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["stage"] == "bench"
+    assert report["resizer"] == resizer_name()
     assert [row["threads"] for row in report["rows"]] == [1, 2]
     for row in report["rows"]:
         assert (row["device"], row["precision"]) == ("cpu", "fp32")
@@ -26,6 +28,7 @@ def test_one_row_a_number_of_threads_on_stdout_as_json_or_as_a_table(bundle: Pat
     shown = bench(bundle, "--threads", "1,2", "--batches", "1,2,100,1000").stdout.splitlines()
     tables = [line for line in shown if not line.startswith(("/", "jetson", "gpu", "cpu g", "nv"))]
     assert max(map(len, tables)) <= 80
+    assert f"resized by {resizer_name()}" in shown
     words = [line.split() for line in tables]
     names = ["device", "precision", "threads"]
     assert [*names, *(2 * ["p50", "ms", "p95", "ms", "p99", "ms"])] in words

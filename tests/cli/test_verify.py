@@ -22,6 +22,7 @@ from cdul_edge_runtime.bundle.bundle import MANIFEST
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.verdict import Estimate
 from cdul_edge_runtime.host.files import read_json, write_json
+from cdul_edge_runtime.pictures.resizer import resizer_name
 from cdul_edge_runtime.run_order import RUNS
 from cdul_edge_runtime.verify.check import Check
 from cdul_edge_runtime.verify.pictures import PictureComparison, Unreadable
@@ -40,6 +41,9 @@ def test_a_faithful_bundle_passes_and_leaves_a_report_beside_it(bundle: Path) ->
     assert "fp32" in result.stdout
     report = read_json(bundle.parent / "bundle-verify.json")
     assert report["passed"] is True
+    assert report["resizer"] == resizer_name()
+    assert report["reference_resizer"] == "Pillow"  # as in every bundle before it was recorded
+    assert f"resized by {resizer_name()}" in result.stdout
     (row,) = report["rows"]
     assert (row["device"], row["precision"], row["passed"]) == ("cpu", "fp32", True)
     assert row["checks"][0]["name"] == "largest score difference to PyTorch"

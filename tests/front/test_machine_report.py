@@ -11,6 +11,7 @@ from cdul_edge.front import engine_libraries, machine_report
 from cdul_edge.front.engine_libraries import EngineLibrary, Libraries
 from cdul_edge.front.machine_facts import ChildAnswer, Gpu, ask_python
 from cdul_edge.front.machine_report import judge
+from cdul_edge_runtime.pictures.resizer import resizer_name
 
 JETSON = Gpu("device files are there", "# R36")
 TENSORRT = EngineLibrary("10.3.0")
@@ -28,6 +29,7 @@ def test_it_names_the_machine_the_packages_and_what_works() -> None:
     facts = json.loads(result.stdout)
     assert facts["machine"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert facts["packages"]["numpy"][0].isdigit()
+    assert facts["resizer"] == resizer_name()
     assert "CPUExecutionProvider" in facts["onnxruntime_providers"]
     assert facts["works"]["predict, verify"] == "yes, on the CPU"
 

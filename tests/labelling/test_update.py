@@ -15,8 +15,11 @@ from PIL import Image
 from cdul_edge.labelling import Scoring
 from cdul_edge.labelling.fill_store import StoreFiller
 from cdul_edge.labelling.store.parts import part_name, read_part
+from cdul_edge.labels.manifest import MANIFEST
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
+from cdul_edge_runtime.host.files import read_json, write_json
+from cdul_edge_runtime.pictures.resizer import resizer_name
 
 
 def paint(file: Path, seed: int) -> None:
@@ -59,6 +62,23 @@ def test_an_update_encodes_what_is_new_or_replaced_and_nothing_else(
     assert not (label.out / "earlier").exists()
     assert label(update=True).scored == 0
     assert "CLIP is not run" in label.said.getvalue()
+
+
+def test_the_resizer_is_recorded_and_another_one_goes_on_with_the_store(
+    label: Any, pictures: Path
+) -> None:
+    label(keep_embeddings=True)
+    now = resizer_name()
+    assert read_json(label.out / MANIFEST)["resizers"] == [now]
+    write_json(label.out / MANIFEST, {**read_json(label.out / MANIFEST), "resizers": []})  # older
+    assert label(keep_embeddings=True, templates=("a {}.",)).scored == 0  # no picture is read
+    assert read_json(label.out / MANIFEST)["resizers"] == ["Pillow"]
+    line = f"Pillow resized the pictures before, and {now} does from here on"
+    for name, lines in (("0000.jpg", 1), ("00000.jpg", 0)):
+        paint(pictures / name, 100)
+        assert label(keep_embeddings=True, templates=("a {}.",), update=True).scored == 1
+        assert read_json(label.out / MANIFEST)["resizers"] == ["Pillow", now]
+        assert label.said.getvalue().count(line) == lines
 
 
 def test_an_update_tries_again_what_could_not_be_read(label: Any, pictures: Path) -> None:

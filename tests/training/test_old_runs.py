@@ -28,6 +28,7 @@ from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.run_folder import RunConfig, load_run
 from cdul_edge.training.summary import read_metrics, read_summary
+from cdul_edge_runtime.pictures.resizer import resizer_name
 
 OLD = Path(__file__).parent / "old_run"
 SAME = (
@@ -82,6 +83,9 @@ def test_an_interrupted_run_is_resumed_to_the_end_that_it_would_have_had(tmp_pat
     result = resume(run, paint(tmp_path / "pictures"))
     assert result.exit_code == 0, result.output
     assert "resuming after epoch 1 of 2" in result.stderr
+    now = resizer_name()
+    assert f"Pillow resized the pictures before, and {now} does from here on" in result.stderr
+    assert RunConfig.read(run).resizers == ("Pillow", now)
     found, expected = (Checkpoint.read(folder) for folder in (run, OLD / "finished"))
     assert (found.epoch, found.step) == (expected.epoch, expected.step) == (2, 4)
     for name, weights in expected.network.items():

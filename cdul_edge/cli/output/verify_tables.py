@@ -40,6 +40,7 @@ def show_report(report: VerifyReport, console: Console) -> None:
     _show_self_tests(report, console)
     console.print()
     show_speed(report.rows, console)
+    console.print(f"resized by {report.resizer}", style="dim")
     console.print()
     _show_remarks(report, console)
 

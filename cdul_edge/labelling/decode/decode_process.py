@@ -1,7 +1,8 @@
 """A decoding process, seen from both ends of its pipes.
 
 The parent sends pickles: the reader and the shape of the shared memory, then paths and a slot for
-each batch. The child answers each batch with its `StoredPicture`s; the pixels go into the memory.
+each batch. The child answers each batch with its `StoredPicture`s, and with what the resizer had to
+say, which the parent says once for all children; the pixels go into the memory.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO
@@ -16,7 +18,9 @@ from typing import IO
 from cdul_edge.labelling.decode.picture_reader import PictureReader
 from cdul_edge.labelling.decode.shared_memory import SharedSlots
 from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge_runtime.errors import CdulEdgeWarning
 from cdul_edge_runtime.host.child_python import child_command, child_environment
+from cdul_edge_runtime.pictures import resizer
 
 _PROGRAM = """
 import sys
@@ -57,9 +61,12 @@ class DecodeProcess:
         """The answer to the first batch that has none yet; raises `ProcessEnded`."""
         assert self._process.stdout is not None
         try:
-            found: tuple[StoredPicture, ...] = pickle.load(self._process.stdout)
+            found: tuple[StoredPicture, ...]
+            found, said = pickle.load(self._process.stdout)
         except (EOFError, pickle.UnpicklingError, ValueError) as error:  # ValueError: it was closed
             raise ProcessEnded(f"exit code {self._process.wait()}") from error
+        for about, line in said.items():
+            resizer.say_once(about, line)
         return found
 
     def end(self) -> None:
@@ -90,7 +97,9 @@ def serve(descriptor: int) -> None:
 def _answer(requests: IO[bytes], answers: IO[bytes], memory: IO[bytes]) -> None:
     reader, shape = pickle.load(requests)
     slots = SharedSlots.attach(memory, shape)
+    warnings.simplefilter("ignore", CdulEdgeWarning)  # the parent hears of them, and says them
     while True:
         paths, slot, first = pickle.load(requests)
-        pickle.dump(reader.read_batch(paths, slots.array[slot][first:]), answers)
+        pictures = reader.read_batch(paths, slots.array[slot][first:])
+        pickle.dump((pictures, resizer.said()), answers)
         answers.flush()

@@ -25,12 +25,13 @@ from cdul_edge_runtime.host.machine import (
     usable_cores,
 )
 from cdul_edge_runtime.host.power import describe_power
+from cdul_edge_runtime.pictures.resizer import resizer_name
 
 FORMAT = 1
 FRAME = (1280, 720)  # width and height of the picture that the end-to-end latency starts from
 VERSIONS = (
-    *("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt"),
-    "tensorrt_lean",
+    *("numpy", "pillow", "cykooz-resizer", "onnxruntime", "onnxruntime-gpu", "openvino"),
+    *("tensorrt", "tensorrt_lean"),
     *("tensorrt-cu12", "tensorrt-cu13", "tensorrt-rtx", "tensorrt-rtx-cu12", "tensorrt-rtx-cu13"),
 )
 
@@ -101,13 +102,14 @@ class BenchRow:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """All rows, and what could not run."""
+    """All rows, what could not run, and what resized the frame."""
 
     bundle: str
     rows: tuple[BenchRow, ...]
     effort: Effort
     unavailable: tuple[Unavailable, ...] = ()
     power: Mapping[str, object] = field(default_factory=describe_power)
+    resizer: str = field(default_factory=resizer_name)
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, with the machine they were measured on."""

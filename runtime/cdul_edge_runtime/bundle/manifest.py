@@ -16,6 +16,7 @@ from cdul_edge_runtime.bundle.threshold_values import thresholds_from_json, thre
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.json_record import parse_record
 from cdul_edge_runtime.pictures.preprocess import Preprocess
+from cdul_edge_runtime.pictures.resizer import NEAR, PILLOW
 
 FORMAT = 1
 PROGRAM = "cdul-edge"
@@ -99,6 +100,21 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class Resampling:
+    """How `Preprocess` is to be computed, and what did so for the reference pictures.
+
+    Attributes:
+        like: whose values every resizer is held to.
+        levels: how far it may be from those, of 255, on photographs.
+        reference: what resized the reference pictures, which are stored as the graph takes them.
+    """
+
+    like: str = "Pillow, antialiased"
+    levels: int = NEAR
+    reference: str = PILLOW
+
+
+@dataclass(frozen=True)
 class FileRecord:
     """Size and digest of one file of the bundle."""
 
@@ -120,6 +136,7 @@ class Manifest:
         provenance: run, labels and checkpoint it came from.
         latency: measured times, filled by later stages.
         version: of the program that made it.
+        resampling: how pictures are resized; before it was recorded, by Pillow.
 
     Raises:
         BundleError: thresholds that do not fit the classes, or a path that leaves the folder.
@@ -134,6 +151,7 @@ class Manifest:
     provenance: dict[str, Any] = field(default_factory=dict)
     latency: dict[str, Any] = field(default_factory=dict)
     version: str = "unknown"
+    resampling: Resampling = Resampling()
 
     def __post_init__(self) -> None:
         faults = []
@@ -156,6 +174,8 @@ class Manifest:
             "classes": list(self.classes),
             "thresholds": thresholds_to_json(self.thresholds),
             "preprocess": self.preprocess.to_dict(),
+            # not in `preprocess`: earlier versions refuse what they do not know there
+            "resampling": asdict(self.resampling),
             "graph": asdict(self.graph),
             "parity": asdict(self.parity),
             "files": {name: asdict(record) for name, record in self.files.items()},
@@ -195,6 +215,7 @@ class Manifest:
                 provenance=dict(content["provenance"]),
                 latency=dict(content["latency"]),
                 version=str(content["version"]),
+                resampling=parse_record(Resampling, content.get("resampling", {}), "resampling"),
             )
         except BundleError:
             raise

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ Order = Callable[[Size, Size], bool]  # sizes before and after
 Resize = Callable[[Image.Image, Size, Interpolation, Box], Image.Image]
 
 PILLOW_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+PILLOW = "Pillow"  # what resized pictures before this was recorded, of an unknown version
 # How far a filter reaches, in pixels of the larger grid: triangle, and cubic with a = -0.5.
 _REACH = {"bilinear": 1, "bicubic": 2}
 # Which pictures Pillow resizes along columns first: from 13.0 on, from 12.2 on, and before.
@@ -36,7 +37,7 @@ ORDERS: tuple[Order, ...] = (
     lambda old, new: False,
 )
 # What the self-check allows, in levels of 255.
-_NEAR = 1
+NEAR = 1
 
 
 def resize(image: Image.Image, size: Size, interpolation: Interpolation, box: Box) -> Image.Image:
@@ -57,7 +58,7 @@ def resize(image: Image.Image, size: Size, interpolation: Interpolation, box: Bo
         except BaseException as error:
             if not _is_fault(error):
                 raise
-            _say_once(
+            say_once(
                 "one picture",
                 f"{chosen.name} cannot resize a picture of {image.width}x{image.height} px "
                 f"({_reason(error)}): Pillow resizes it, and others like it",
@@ -75,7 +76,7 @@ def pillow_name() -> str:
     """The reference that every other resizer is held to, with its version."""
     import PIL
 
-    return f"Pillow {PIL.__version__}"
+    return f"{PILLOW} {PIL.__version__}"
 
 
 def resize_with_pillow(
@@ -85,10 +86,32 @@ def resize_with_pillow(
     return image.resize(size, PILLOW_FILTERS[interpolation], box=box)
 
 
-def _say_once(about: str, line: str) -> None:
+def extend_record(resizers: Sequence[str], say: Callable[[str], None]) -> tuple[str, ...]:
+    """Which resizers worked on something, in order, now that this one goes on with it.
+
+    Args:
+        resizers: those before.
+        say: told where this is another one than the last.
+    """
+    now = resizer_name()
+    if not resizers or resizers[-1] != now:
+        if resizers:
+            say(
+                f"{resizers[-1]} resized the pictures before, and {now} does from here on: what "
+                f"they make is within {NEAR} level of 255"
+            )
+        return (*resizers, now)
+    return tuple(resizers)
+
+
+def said() -> dict[str, str]:
+    """What this process had to say, for a parent to `say_once`."""
+    return dict(_said)
+
+
+def say_once(about: str, line: str) -> None:
     """Issue a `CdulEdgeWarning`, the first time that this process has one `about` this."""
-    mine = object()
-    if _said.setdefault(about, mine) is mine:  # of several threads, one
+    if _said.setdefault(about, line) is line:  # of several threads, one
         warnings.warn(line, CdulEdgeWarning, stacklevel=4)
 
 
@@ -171,7 +194,7 @@ def _start_and_length(span: Span, limit: int) -> Span:
     return start, length if start + length <= limit else math.nextafter(length, 0)
 
 
-_said: dict[str, object] = {}
+_said: dict[str, str] = {}
 _chosen: dict[str, FastResizer | None] = {}
 
 
@@ -188,7 +211,7 @@ def _find_fast() -> FastResizer | None:
         for order in ORDERS:
             fast = FastResizer(order)
             apart[order] = _largest_difference(fast.resize)
-            if apart[order] <= _NEAR:
+            if apart[order] <= NEAR:
                 return fast
         fault = f"it is {min(apart.values())} levels of 255 away from Pillow"
     except ModuleNotFoundError as error:
@@ -199,7 +222,7 @@ def _find_fast() -> FastResizer | None:
         if not _is_fault(error):
             raise
         fault = _reason(error)
-    _say_once(
+    say_once(
         "every picture",
         f"cykooz-resizer is installed and not used ({fault}): Pillow resizes pictures, which takes "
         'longer; pip install --upgrade "cdul-edge[fast]" may help',

@@ -20,6 +20,7 @@ from cdul_edge_runtime.host.machine import describe_machine, installed_versions,
 from cdul_edge_runtime.host.power import describe_power
 from cdul_edge_runtime.metrics.truth import read_truth
 from cdul_edge_runtime.pictures.images import PictureList, find_images
+from cdul_edge_runtime.pictures.resizer import PILLOW, resizer_name
 from cdul_edge_runtime.verify.pictures import (
     PictureTest,
     TruthKind,
@@ -58,6 +59,8 @@ class VerifyReport:
         warnings: what is not wrong but not as it should be.
         pictures: how many were given, what cannot be read, what mAP was taken against.
         power: modes and clocks after the measurement.
+        resizer: what resized the pictures here, and the frame that was timed.
+        reference_resizer: what resized the reference pictures when the bundle was made.
     """
 
     bundle: str
@@ -67,6 +70,8 @@ class VerifyReport:
     pictures: PictureSummary | None = None
     doubts: tuple[str, ...] = ()
     power: Mapping[str, object] = field(default_factory=describe_power)
+    resizer: str = field(default_factory=resizer_name)
+    reference_resizer: str = PILLOW
 
     @property
     def verdict(self) -> Verdict:
@@ -115,6 +120,8 @@ class VerifyReport:
             "unavailable": [asdict(one) for one in self.unavailable],
             "pictures": asdict(self.pictures) if self.pictures else {},
             "power": self.power,
+            "resizer": self.resizer,
+            "reference_resizer": self.reference_resizer,
             "warnings": list(self.warnings),
             "machine": describe_machine(),
             "versions": installed_versions(*VERSIONS),
@@ -172,6 +179,7 @@ def verify(
         unavailable=tuple(unavailable),
         pictures=PictureSummary.of(test) if test else None,
         doubts=_doubts(bundle, rows),
+        reference_resizer=bundle.manifest.resampling.reference,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from cdul_edge.labelling.decode.views import Views
 from cdul_edge.labelling.store.pictures import is_same
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
+from cdul_edge_runtime.pictures import resizer
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 SIDE = 8
@@ -201,3 +203,21 @@ class Deadly(str):
 def _only_worker(decoder: Decoder) -> int:
     (worker,) = decoder._workers
     return worker._process.pid
+
+
+def test_what_every_child_has_to_say_of_the_resizer_is_said_once(
+    reader: PictureReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    broken = tmp_path / "modules" / "cykooz_resizer"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise OSError('made for another computer')\n")
+    monkeypatch.syspath_prepend(broken.parent)  # children import from where their parent does
+    monkeypatch.setattr(resizer, "_said", {})
+    with warnings.catch_warnings(record=True) as said, decoder_of(reader, workers=2) as decoder:
+        warnings.simplefilter("always")
+        for batch in decoder.batches(works()):
+            assert len(batch.pixels)
+            decoder.release(batch)
+    (line,) = [str(one.message) for one in said]
+    assert line.startswith("cykooz-resizer is installed and not used (made for another computer)")
+    assert capfd.readouterr().err == ""

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cdul_edge_runtime.bundle.bundle import Bundle, Reference
+from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle, Reference
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import Manifest, Precision
 from cdul_edge_runtime.errors import BundleError
+from cdul_edge_runtime.host.files import read_json
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 
@@ -36,6 +37,18 @@ def test_a_manifest_reads_back_as_it_was_written(bundle: Path) -> None:
     assert again.to_dict() == manifest.to_dict()
     assert again.thresholds.tolist() == [0.5, 0.5, float("inf")]
     assert manifest.to_dict()["thresholds"] == [0.5, 0.5, None]
+
+
+def test_the_resizer_stands_where_earlier_versions_do_not_look(bundle: Path) -> None:
+    content = read_json(bundle / MANIFEST)
+    assert content["resampling"]["like"] == "Pillow, antialiased"
+    assert (content["resampling"]["levels"], content["resampling"]["reference"]) == (1, "Pillow")
+    content["resampling"]["reference"] = "cykooz-resizer 4.0.1"
+    assert Manifest.from_dict(content).resampling.reference == "cykooz-resizer 4.0.1"
+    known = {"height_px", "width_px", "resize", "interpolation", "mean", "std"}
+    assert set(content["preprocess"]) == known  # every version refuses what it does not know there
+    del content["resampling"]
+    assert Manifest.from_dict(content).resampling.reference == "Pillow"
 
 
 def test_a_reference_reads_back_as_it_was_written(tmp_path: Path) -> None:
