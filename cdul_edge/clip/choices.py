@@ -1,4 +1,4 @@
-"""Where CLIP runs, and in which precision."""
+"""Where CLIP runs, in which precision, and what computes its images' embeddings."""
 
 from __future__ import annotations
 
@@ -6,3 +6,7 @@ from typing import Literal
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+# What runs CLIP's image tower: PyTorch, or on a CPU the exported graph in another library.
+Exported = Literal["openvino", "onnx"]
+Library = Literal["torch", "openvino", "onnx"]
+Encoder = Literal["auto", "torch", "openvino", "onnx"]

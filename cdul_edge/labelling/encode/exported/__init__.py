@@ -1,0 +1,1 @@
+"""CLIP's image tower as an ONNX graph, for libraries that run it faster than PyTorch on a CPU."""
