@@ -33,6 +33,7 @@ def label(
     template: options.Template = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    encoder: options.Encoder = "auto",
     grid: options.Grid = None,
     overlap: options.Overlap = None,
     fit: options.Fit = "squash",
@@ -70,9 +71,10 @@ def label(
             images=_require(images, _IMAGES), classes=_require(classes, _CLASSES), out=out,
             clip=_require(clip, _CLIP), pretrained=pretrained, seed=seed,
             templates=expand_templates(template), views=_views(scoring, grid, overlap, fit),
-            scoring=scoring, device=device, precision=precision, keep_embeddings=keep_embeddings,
-            part_pictures=part_pictures, batch_pictures=batch_pictures, workers=workers,
-            threads=threads, max_errors=max_errors, force=force, update=update, repair=repair,
+            scoring=scoring, device=device, precision=precision, encoder=encoder,
+            keep_embeddings=keep_embeddings, part_pictures=part_pictures,
+            batch_pictures=batch_pictures, workers=workers, threads=threads,
+            max_errors=max_errors, force=force, update=update, repair=repair,
         )  # fmt: skip
     result = make_labels(request, StderrConsole(message_console()))
     show_result(result, message_console())

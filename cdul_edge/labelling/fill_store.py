@@ -13,8 +13,9 @@ from cdul_edge.clip.models import load_clip
 from cdul_edge.labelling.arrays import Floats
 from cdul_edge.labelling.decode.decoding import Decoded, Work, open_decoder
 from cdul_edge.labelling.decode.picture_reader import PictureReader
-from cdul_edge.labelling.encode.encoder import ClipEncoder, choose_batch_pictures
-from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
+from cdul_edge.labelling.encode.encoder import choose_batch_pictures
+from cdul_edge.labelling.encode.image_encoder import ImageEncoder
+from cdul_edge.labelling.encode.open_encoder import Wish, open_encoder
 from cdul_edge.labelling.plan import LabelPlan, describe_differences, refuse_differences
 from cdul_edge.labelling.store.changes import Changes
 from cdul_edge.labelling.store.earlier import EarlierRows, find_earlier
@@ -35,13 +36,11 @@ from cdul_edge.labelling.store.parts import (
 )
 from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge.labelling.write_labels import Effort
-from cdul_edge.labels.manifest import ClipRun, Kind, LabelsManifest
+from cdul_edge.labels.manifest import ClipRun, LabelsManifest
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Advance, Console
 from cdul_edge_runtime.host.machine import usable_cores
 from cdul_edge_runtime.pictures.resizer import PILLOW, extend_record
-
-ENCODERS: dict[Kind, type[ClipEncoder]] = {"snippets": ClipEncoder, "patches": PatchEncoder}
 
 
 def fill_store(
@@ -65,11 +64,14 @@ def fill_store(
     """
     request, out = plan.request, plan.request.out
     clip = load_clip(request.clip, request.pretrained, seed=request.seed)
-    encoder = ENCODERS[plan.settings.kind](clip, request.device, request.precision, request.threads)
-    model = ClipRun(**asdict(clip.description), precision=encoder.precision)
+    before = None if existing is None or changes.everything else existing.model
+    encoder = open_encoder(clip, _wish(plan, before), console)
+    model = ClipRun(
+        **asdict(clip.description), precision=encoder.precision, encoder=encoder.library
+    )
     texts = encoder.embed_texts(plan.prompts, console)
-    if existing is not None and existing.model is not None and not changes.everything:
-        refuse_differences(out, describe_differences(asdict(existing.model), asdict(model)))
+    if before is not None:
+        refuse_differences(out, describe_differences(asdict(before), asdict(model)))
     views = request.chosen_views.count * encoder.vectors_per_view
     resizers = _record_resizer(existing, changes, plan, console)
     manifest = replace(plan.manifest(model, views, clip.temperature), resizers=resizers)
@@ -99,6 +101,19 @@ def _record_resizer(
     if whole and not plan.request.repair:  # only texts are new
         return before
     return extend_record(before, console.say)
+
+
+def _wish(plan: LabelPlan, before: ClipRun | None) -> Wish:
+    request = plan.request
+    return Wish(
+        encoder=request.encoder,
+        kind=plan.settings.kind,
+        device=request.device,
+        precision=request.precision,
+        threads=request.threads,
+        views=len(plan.pictures) * request.chosen_views.count,
+        kept=before.encoder if before is not None else None,
+    )
 
 
 class ErrorLimit:
@@ -136,7 +151,7 @@ class StoreFiller:
     """
 
     plan: LabelPlan
-    encoder: ClipEncoder
+    encoder: ImageEncoder
     texts: Floats
     digest: str
     effort: Effort

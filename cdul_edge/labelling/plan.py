@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -129,13 +129,16 @@ class LabelPlan:
             return f"the similarities of {stored.kind} (now of {self.settings.kind})"
         if stored.keep_embeddings:
             before = texts
+        encoder, model = self.request.encoder, existing.model
+        if encoder != "auto" and model is not None:
+            before, texts = {**before, "encoder": model.encoder}, {**texts, "encoder": encoder}
         return describe_differences(
             {**stored.to_dict(), **before}, {**self.settings.to_dict(), **texts}
         )
 
     def _behind(self, model: ClipRun) -> dict[str, object]:
         settings = self.settings.to_dict()
-        return {**settings, "model": asdict(model), "pictures": self.paths_sha256}
+        return {**settings, "model": model.to_dict(), "pictures": self.paths_sha256}
 
     def _texts(self) -> dict[str, object]:
         """What kept embeddings make cheap to change: only the text side of CLIP runs again."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from cdul_edge.clip.choices import Device, Precision
+from cdul_edge.clip.choices import Device, Encoder, Precision
 from cdul_edge.labelling.decode.views import Views, WholePicture
 from cdul_edge.labelling.encode.prompts import DEFAULT_TEMPLATE
 from cdul_edge.labelling.score.scoring import NOT_CACHED, Scoring
@@ -29,6 +29,7 @@ class LabelRequest:
         views: what CLIP sees of a picture; None fits the strategy.
         device: where CLIP runs.
         precision: number format of CLIP.
+        encoder: what runs CLIP's image tower; "auto" is what the labels in `out` were begun with.
         keep_embeddings: so that other prompts need no picture; patches always do.
         part_pictures: pictures per part of the store; None is the store's own, or fits the views.
         batch_pictures: pictures encoded at once; None fits the device.
@@ -55,6 +56,7 @@ class LabelRequest:
     scoring: Scoring = field(default_factory=Scoring)
     device: Device = "auto"
     precision: Precision = "auto"
+    encoder: Encoder = "auto"
     keep_embeddings: bool = False
     part_pictures: int | None = None
     batch_pictures: int | None = None

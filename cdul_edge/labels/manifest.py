@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from cdul_edge.clip.choices import Library
 from cdul_edge.clip.files import ClipDescription
 from cdul_edge.version import __version__
 from cdul_edge_runtime.choices import Resize
@@ -93,9 +94,22 @@ class ImportSettings:
 
 @dataclass(frozen=True)
 class ClipRun(ClipDescription):
-    """The CLIP that made the similarities, and the precision that it ran in."""
+    """The CLIP that made the similarities, and how it ran.
+
+    Attributes:
+        precision: what its image tower computed in.
+        encoder: what ran the image tower.
+    """
 
     precision: str
+    encoder: Library = "torch"
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values; PyTorch is not named: stores are older than the choice."""
+        found = asdict(self)
+        if self.encoder == "torch":
+            del found["encoder"]
+        return found
 
 
 @dataclass(frozen=True)

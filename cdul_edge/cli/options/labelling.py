@@ -89,6 +89,14 @@ Precision = Annotated[
         rich_help_panel=_CLIP,
     ),
 ]
+Encoder = Annotated[
+    clip_choices.Encoder,
+    typer.Option(
+        help="What runs CLIP's image tower: torch, or on a CPU openvino or onnx (ONNX Runtime), "
+        "for which it is exported once. auto takes openvino where that pays.",
+        rich_help_panel=_CLIP,
+    ),
+]
 
 Grid = Annotated[
     str | None,

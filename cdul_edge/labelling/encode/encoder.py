@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch.nn.functional import normalize
 
-from cdul_edge.clip.choices import Device, Precision
+from cdul_edge.clip.choices import Device, Library, Precision
 from cdul_edge.clip.float32 import whole_float32
 from cdul_edge.clip.models import LoadedClip
 from cdul_edge.labelling.arrays import Floats, Pixels
@@ -81,6 +81,7 @@ class ClipEncoder:
         self._threads_a_stream = max(1, threads // self._streams)
 
     dtype = torch.float32  # of `embed_views`
+    library: Library = "torch"
 
     @property
     def vectors_per_view(self) -> int:

@@ -45,6 +45,9 @@ class ImageTower(nn.Module):
         CdulEdgeError: patches of a CLIP that is no plain ViT.
     """
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, clip: LoadedClip, kind: Kind) -> None:
         super().__init__()
         self.clip: Any = clip.model  # whole: how it is asked for an embedding is the model's own
