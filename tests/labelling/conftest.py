@@ -34,6 +34,15 @@ CONFIG = {
 VIT = {"image_size": 32, "layers": 3, "width": 64, "head_width": 32, "patch_size": 8}
 
 
+@pytest.fixture(autouse=True)
+def exported_towers(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache of these tests alone, in which each tower is exported once."""
+    folder = tmp_path_factory.getbasetemp() / "user-cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+
+
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a config; load it with pretrained "none"."""

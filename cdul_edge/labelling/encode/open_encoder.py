@@ -11,7 +11,7 @@ import torch
 
 from cdul_edge.clip.choices import Device, Encoder, Exported, Library, Precision
 from cdul_edge.clip.models import LoadedClip
-from cdul_edge.labelling.arrays import Floats, Pixels
+from cdul_edge.labelling.arrays import Pixels
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.exported.cached import TowerCache
 from cdul_edge.labelling.encode.exported.encoder import ExportedEncoder, Streams
@@ -99,10 +99,11 @@ def _open_exported(
 ) -> ExportedEncoder:
     tower = ImageTower(clip, wish.kind)
     streams, title = Streams.choose(wish.threads), _MODULES[library][1]
+    pixels = draw_views(2, clip.image_size_px)
+    expected = unit_vectors(tower.embed(pixels))  # before minutes go into broken weights
     with TowerCache(tower).open(title, console) as file:
         session = open_session(library, file, precision, streams.threads, streams.count)
-    pixels = draw_views(2, clip.image_size_px)
-    cosine = _least_cosine(tower.embed(pixels), session.run(pixels))
+    cosine = float((expected * unit_vectors(session.run(pixels))).sum(axis=-1).min())
     if not cosine >= LEAST_COSINE[precision]:
         raise CdulEdgeError(
             f"{title} and PyTorch do not agree on this CLIP in {precision} (cosine {cosine:.4f}, "
@@ -125,7 +126,3 @@ def draw_views(count: int, side_px: int) -> Pixels:
     squares = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
     places = np.arange(side_px) * 8 // side_px
     return np.ascontiguousarray(squares[:, places][:, :, places])
-
-
-def _least_cosine(first: Floats, second: Floats) -> float:
-    return float((unit_vectors(first) * unit_vectors(second)).sum(axis=-1).min())
