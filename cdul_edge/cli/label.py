@@ -56,7 +56,6 @@ def label(
     with extra_imports("train", "labeling"):
         from cdul_edge.labelling import ImportRequest, LabelRequest, Scoring
         from cdul_edge.labelling import label as make_labels
-        from cdul_edge.labelling.encode.prompts import expand_templates
     scoring = Scoring(strategy, zeta, fusion, balance, temperature, debias, thresholds)
     request: LabelRequest | ImportRequest
     if from_similarities is not None:
@@ -69,12 +68,11 @@ def label(
         _refuse(made_with_temperature, "--made-with-temperature: it is for --from-similarities")
         request = LabelRequest(
             images=_require(images, _IMAGES), classes=_require(classes, _CLASSES), out=out,
-            clip=_require(clip, _CLIP), pretrained=pretrained, seed=seed,
-            templates=expand_templates(template), views=_views(scoring, grid, overlap, fit),
-            scoring=scoring, device=device, precision=precision, encoder=encoder,
-            keep_embeddings=keep_embeddings, part_pictures=part_pictures,
-            batch_pictures=batch_pictures, workers=workers, threads=threads,
-            max_errors=max_errors, force=force, update=update, repair=repair,
+            clip=_require(clip, _CLIP), pretrained=pretrained, seed=seed, scoring=scoring,
+            templates=_templates(template), views=_views(scoring, grid, overlap, fit),
+            device=device, precision=precision, encoder=encoder, keep_embeddings=keep_embeddings,
+            part_pictures=part_pictures, batch_pictures=batch_pictures, workers=workers,
+            threads=threads, max_errors=max_errors, force=force, update=update, repair=repair,
         )  # fmt: skip
     result = make_labels(request, StderrConsole(message_console()))
     show_result(result, message_console())
@@ -98,6 +96,12 @@ def _require(value: Value | None, missing: str) -> Value:
 def _refuse(value: object, why: str) -> None:
     if value is not None:
         raise CdulEdgeError(f"drop {why}")
+
+
+def _templates(given: list[str] | None) -> tuple[str, ...]:
+    from cdul_edge.labelling.encode.prompts import expand_templates
+
+    return expand_templates(given)
 
 
 def _views(

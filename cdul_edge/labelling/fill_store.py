@@ -36,7 +36,8 @@ from cdul_edge.labelling.store.parts import (
 )
 from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge.labelling.write_labels import Effort
-from cdul_edge.labels.manifest import ClipRun, LabelsManifest
+from cdul_edge.labels.manifest import LabelsManifest
+from cdul_edge.labels.settings import ClipRun
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Advance, Console
 from cdul_edge_runtime.host.machine import usable_cores
@@ -65,11 +66,10 @@ def fill_store(
     request, out = plan.request, plan.request.out
     clip = load_clip(request.clip, request.pretrained, seed=request.seed)
     before = None if existing is None or changes.everything else existing.model
-    encoder = open_encoder(clip, _wish(plan, before), console)
+    encoder, texts = open_encoder(clip, _wish(plan, before), plan.prompts, console)
     model = ClipRun(
         **asdict(clip.description), precision=encoder.precision, encoder=encoder.library
     )
-    texts = encoder.embed_texts(plan.prompts, console)
     if before is not None:
         refuse_differences(out, describe_differences(asdict(before), asdict(model)))
     views = request.chosen_views.count * encoder.vectors_per_view

@@ -14,13 +14,8 @@ from cdul_edge.labelling.encode.prompts import Prompts, read_prompts
 from cdul_edge.labelling.request import LabelRequest
 from cdul_edge.labelling.store.changes import Changes, find_changes
 from cdul_edge.labelling.store.parts import slice_parts
-from cdul_edge.labels.manifest import (
-    ClipRun,
-    ClipSettings,
-    Inputs,
-    LabelsManifest,
-    StoreFacts,
-)
+from cdul_edge.labels.manifest import Inputs, LabelsManifest, StoreFacts
+from cdul_edge.labels.settings import ClipRun, ClipSettings
 from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cdul_edge.cli.output.result_console import READABLE
-from cdul_edge.labels.manifest import ClipSettings, LabelsManifest
+from cdul_edge.labels.manifest import LabelsManifest
+from cdul_edge.labels.settings import ClipSettings
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MOST_THRESHOLDS = 60  # about one screen

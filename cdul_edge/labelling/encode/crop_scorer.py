@@ -10,8 +10,9 @@ import numpy as np
 
 from cdul_edge.labelling.arrays import Pixels, Singles, softmax
 from cdul_edge.labelling.encode.prompts import Prompts
-from cdul_edge.labels.manifest import MANIFEST, ClipRun, ClipSettings, LabelsManifest, read_manifest
+from cdul_edge.labels.manifest import MANIFEST, LabelsManifest, read_manifest
 from cdul_edge.labels.pseudo_labels import FILE_NAME
+from cdul_edge.labels.settings import ClipRun, ClipSettings
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.pictures.preprocess import Preprocess, Resize

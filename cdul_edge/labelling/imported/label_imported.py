@@ -24,8 +24,9 @@ from cdul_edge.labelling.store.folder import (
 )
 from cdul_edge.labelling.store.parts import Part, part_name, slice_parts, write_part
 from cdul_edge.labelling.store.pictures import StoredPicture
-from cdul_edge.labels.manifest import ImportSettings, Inputs, LabelsManifest, StoreFacts
+from cdul_edge.labels.manifest import Inputs, LabelsManifest, StoreFacts
 from cdul_edge.labels.pseudo_labels import FILE_NAME
+from cdul_edge.labels.settings import ImportSettings
 from cdul_edge_runtime.bundle.classes import own_spelling
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cdul_edge.labelling.score.aggregation import MAX_TEMPERATURE
-from cdul_edge.labels.manifest import Snippets
 from cdul_edge.labels.parquet_files import read_column, read_facts, read_schema, read_table
+from cdul_edge.labels.settings import Snippets
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.npz import read_npz

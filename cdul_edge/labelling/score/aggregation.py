@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cdul_edge.labelling.arrays import Floats, softmax
 from cdul_edge.labelling.score.choices import Fusion, Strategy
-from cdul_edge.labels.manifest import Snippets
+from cdul_edge.labels.settings import Snippets
 from cdul_edge_runtime.errors import CdulEdgeError
 
 # No CLIP has a higher temperature (they start at 0.07); ln(100) = 4.6 is the mistake to catch.

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from cdul_edge.labelling.arrays import Floats, Singles, softmax
 from cdul_edge.labelling.score.set_statistics import ReadParts, SetViews, standardize
 from cdul_edge.labelling.store.parts import Part
-from cdul_edge.labels.manifest import Snippets
+from cdul_edge.labels.settings import Snippets
 
 # CCD leaves pictures out whose softmax is more even than this share of ln C. It has 2 nats, which
 # is 2/3 of ln 20 and would be 46 % of ln 80.

@@ -26,7 +26,8 @@ from cdul_edge.labelling.score.scoring import SPREAD, Scoring
 from cdul_edge.labelling.score.set_scores import Scorer, SetScores
 from cdul_edge.labelling.score.set_statistics import ReadParts, gather_views, read_store
 from cdul_edge.labelling.store.parts import Part
-from cdul_edge.labels.manifest import LabelsManifest, SkippedPicture, Snippets, StoreFacts
+from cdul_edge.labels.manifest import LabelsManifest, SkippedPicture, StoreFacts
+from cdul_edge.labels.settings import Snippets
 
 
 def choose_scorer(scoring: Scoring, store: StoreFacts) -> Scorer:

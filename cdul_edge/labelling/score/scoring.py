@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cdul_edge.labelling.score.aggregation import MAX_TEMPERATURE, Aggregation
 from cdul_edge.labelling.score.choices import Debias, Fusion, Strategy
-from cdul_edge.labels.manifest import Kind
+from cdul_edge.labels.settings import Kind
 from cdul_edge_runtime.bundle.thresholds import DEFAULT_RULE, UNLABELED_RULES, read_shares
 from cdul_edge_runtime.errors import CdulEdgeError
 

@@ -11,7 +11,7 @@ import numpy as np
 from cdul_edge.labelling.arrays import Floats, Singles, softmax
 from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labelling.store.parts import Part, part_name, read_part
-from cdul_edge.labels.manifest import Snippets
+from cdul_edge.labels.settings import Snippets
 
 ReadParts = Callable[[], Iterator[Part]]
 

@@ -20,7 +20,7 @@ from cdul_edge.labelling.score.debias import (
 from cdul_edge.labelling.score.set_statistics import ReadParts, gather_views
 from cdul_edge.labelling.store.parts import Part
 from cdul_edge.labelling.store.pictures import StoredPicture
-from cdul_edge.labels.manifest import Snippets
+from cdul_edge.labels.settings import Snippets
 
 COSINES = np.random.default_rng(0).normal(0.2, 0.03, (30, 5, 4)) + np.array([0.05, 0.0, -0.02, 0.0])
 

@@ -19,7 +19,7 @@ from cdul_edge.labelling.score.evidence import (
 from cdul_edge.labelling.score.set_statistics import SetViews, gather_views
 from cdul_edge.labelling.store.parts import Part
 from cdul_edge.labelling.store.pictures import StoredPicture
-from cdul_edge.labels.manifest import Snippets
+from cdul_edge.labels.settings import Snippets
 from cdul_edge_runtime.metrics.metrics import mean_average_precision
 
 T = 0.01

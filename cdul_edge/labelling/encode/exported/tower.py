@@ -18,7 +18,7 @@ from cdul_edge.clip.models import LoadedClip
 from cdul_edge.labelling.arrays import Floats, Pixels
 from cdul_edge.labelling.encode.dense_tokens import embed_tokens, require_plain_vit
 from cdul_edge.labelling.encode.fold_batch_norm import fold_batch_norm
-from cdul_edge.labels.manifest import Kind
+from cdul_edge.labels.settings import Kind
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.machine import installed_versions
 

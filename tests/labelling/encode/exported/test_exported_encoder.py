@@ -33,7 +33,8 @@ PROMPTS = Prompts(ClassList(("cat", "dog")), (("cat",), ("dog",)))
 
 
 def exported(loaded: LoadedClip, encoder: Encoder, **wish: Any) -> ImageEncoder:
-    return open_encoder(loaded, Wish(encoder=encoder, threads=2, **wish), SilentConsole())
+    asked = Wish(encoder=encoder, threads=2, **wish)
+    return open_encoder(loaded, asked, PROMPTS, SilentConsole())[0]
 
 
 @pytest.mark.parametrize("library", ["openvino", "onnx"])
@@ -124,6 +125,55 @@ def test_a_library_that_is_not_there_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=rf'pip install "cdul-edge\[{extra}\]"'):
         exported(clip(), encoder)
+
+
+class Recorder(SilentConsole):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+
+def test_auto_tries_openvino_where_torch_would_take_minutes(clip: MakeClip) -> None:
+    console = Recorder()
+    wish = Wish(device="cpu", threads=2, views=10**9)
+    encoder, texts = open_encoder(clip(), wish, PROMPTS, console)
+    torchs = ClipEncoder(clip(), "cpu")
+    assert texts == pytest.approx(torchs.embed_texts(PROMPTS), abs=1e-6)
+    assert encoder.embed_views(PIXELS) == pytest.approx(torchs.embed_views(PIXELS), abs=1e-5)
+    line = console.said[-1]
+    assert line.startswith("tried on ")
+    assert "torch " in line
+    assert "openvino " in line
+    assert line.endswith(f": {encoder.library} is used")
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        Wish(device="cpu", views=499),
+        Wish(device="cpu", views=10**9, kept="torch"),
+        Wish(device="cpu", views=10**9, encoder="torch"),
+    ],
+)
+def test_few_views_and_what_was_begun_with_torch_stay_there_without_a_word(
+    clip: MakeClip, wish: Wish
+) -> None:
+    console = Recorder()
+    encoder, _ = open_encoder(clip(), wish, PROMPTS, console)
+    assert (encoder.library, console.said) == ("torch", [])
+
+
+def test_auto_without_openvino_is_torch_without_a_word(
+    clip: MakeClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    console = Recorder()
+    encoder, _ = open_encoder(clip(), Wish(device="cpu", views=10**9), PROMPTS, console)
+    assert (encoder.library, console.said) == ("torch", [])
 
 
 class Branching(nn.Module):
