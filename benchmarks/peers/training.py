@@ -14,15 +14,22 @@ Each augments as its defaults do. Ours mirrors half of the pictures and shows a 
 100 % of each. The others mirror half, and crop 8 to 100 % at aspect ratios of 3/4 to 4/3 before the
 resize. Their loaders have a process per thread, which stay from call to call, as in an epoch after
 the first; nothing is read ahead between two calls.
+
+Each side is a process of its own that waits for its turns, so that none shares another's memory:
+what malloc has learned, and what it keeps, differ.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal, get_args
@@ -48,7 +55,8 @@ from cdul_edge.training.methods import Supervision, make_method
 from cdul_edge.training.networks.network import create_network
 from cdul_edge.training.presets import PLAIN, ConfigChanges, make_config
 from cdul_edge.training.request import CacheKind, DataOptions
-from cdul_edge_runtime.pictures.images import PictureList
+from cdul_edge_runtime.host.memory import keep_freed_memory
+from cdul_edge_runtime.pictures.images import PictureList, find_images
 
 Network = Literal["resnet18", "lite0"]
 
@@ -80,13 +88,39 @@ def make_sides(work: TrainingWork) -> dict[str, Callable[[], object]]:
     """Calls that train on every picture once, by the name of their side."""
     if len(work.pictures) % work.batch:
         raise ValueError(f"{len(work.pictures)} pictures are no whole batches of {work.batch}")
+    return {side: _in_a_process(side, work) for side in _SIDES}
+
+
+def _in_a_process(side: str, work: TrainingWork) -> Callable[[], None]:
+    """Calls of a process that ends when its input does: with this one, or with the side."""
+    folder, words = work.pictures.root, [work.network, str(work.batch), str(work.threads)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.peers.training", "--serve", side, str(folder), *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+
+    def run() -> None:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("a process without pipes")
+        process.stdin.write("train\n")
+        if process.stdout.readline() != "trained\n":
+            raise RuntimeError(f"the process of {side} ended: see what it wrote above")
+
+    return run
+
+
+def serve(side: str, work: TrainingWork) -> None:
+    """Train on every picture once for each line of the input, and answer with a line."""
     torch.set_num_threads(work.threads)
-    return {
-        "ours_cached": _ours(work, "memory"),
-        "ours_uncached": _ours(work, "none"),
-        "timm": _timm(work),
-        "torchvision": _torchvision(work),
-    }
+    # As `cdul-edge train` does around a whole run; the others leave malloc as it is.
+    with keep_freed_memory() if side.startswith("ours") else nullcontext():
+        call = _SIDES[side](work)
+        for _ in sys.stdin:
+            call()
+            print("trained", flush=True)
 
 
 def _ours(work: TrainingWork, cache: CacheKind) -> Callable[[], object]:
@@ -201,6 +235,14 @@ def _epoch(
     return run
 
 
+_SIDES: dict[str, Callable[[TrainingWork], Callable[[], object]]] = {
+    "ours_cached": partial(_ours, cache="memory"),
+    "ours_uncached": partial(_ours, cache="none"),
+    "timm": _timm,
+    "torchvision": _torchvision,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", choices=get_args(Network), default="resnet18")
@@ -208,7 +250,13 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=64)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--serve", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.serve:
+        side, folder, network, batch, threads = options.serve
+        pictures = find_images(Path(folder))
+        serve(side, TrainingWork(network, pictures, int(batch), int(threads)))
+        return
     with tempfile.TemporaryDirectory() as folder:
         pictures = write_pictures(Path(folder), options.pictures)
         work = TrainingWork(options.network, pictures, options.batch, options.threads)

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import asdict, dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 import torch
 from torch import nn
 
-from cdul_edge.labels.pseudo_labels import FILE_NAME as LABELS_FILE
 from cdul_edge.labels.pseudo_labels import PseudoLabels
-from cdul_edge.labels.subset import choose_pictures
 from cdul_edge.training import run_folder
 from cdul_edge.training.attention.second_look import EndedEpoch, SecondLook, prepare_second_look
 from cdul_edge.training.checkpoint import Checkpoint, write_tensors
-from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.data.dataset import locate_pictures, open_pictures
-from cdul_edge.training.data.observed import ObservedLabels, open_observed
 from cdul_edge.training.evaluation import Yardstick, open_yardstick, score
 from cdul_edge.training.loop import Trainer
-from cdul_edge.training.methods import make_method, resolve_settings
-from cdul_edge.training.moved_defaults import as_begun
+from cdul_edge.training.methods import make_method
 from cdul_edge.training.networks.heads import start_undecided
 from cdul_edge.training.networks.network import (
     NetworkPlan,
     create_network,
     rebuild_network,
-    settle_size,
 )
-from cdul_edge.training.optimization import choose_device, resolve_precision
-from cdul_edge.training.probabilities import UNTOLD, ScoreScale, apply_scale, settle_set_aside
+from cdul_edge.training.probabilities import UNTOLD, ScoreScale, apply_scale
 from cdul_edge.training.request import TrainRequest, TrainResult
 from cdul_edge.training.summary import (
     METRICS,
@@ -42,40 +34,24 @@ from cdul_edge.training.summary import (
     read_summary,
 )
 from cdul_edge.training.supervision import supervise
+from cdul_edge.training.task import Task, open_task
 from cdul_edge.training.thresholds import Expected
 from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
 from cdul_edge_runtime.bundle.thresholds import prevalence_thresholds
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
-from cdul_edge_runtime.host.files import sha256_file
 from cdul_edge_runtime.host.folder_lock import lock_folder
+from cdul_edge_runtime.host.memory import keep_freed_memory
 
 _REMEDY = "it could be read when it was labeled; restore it, or label the folder again"
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A request, and what its labels and this machine make of it."""
-
-    request: TrainRequest
-    about: run_folder.RunConfig
-    labels: PseudoLabels  # of the chosen pictures
-    observed: ObservedLabels | None
-    device: torch.device
-    console: Console
-
-    @property
-    def config(self) -> TrainConfig:
-        """The settings of the run, with nothing left to be chosen."""
-        return self.about.settings
 
 
 @dataclass(frozen=True)
 class _Job:
     """A task with everything that it reads."""
 
-    task: _Task
+    task: Task
     trainer: Trainer
     plan: NetworkPlan
     yardstick: Yardstick
@@ -89,70 +65,25 @@ def train(request: TrainRequest, console: Console | None = None) -> TrainResult:
         CdulEdgeError: labels, pictures, weights, settings or a folder that do not fit; another
             process that trains in the folder; a loss that is no longer finite.
     """
-    task = _open_task(request, console or LibraryConsole())
+    task = open_task(request, console or LibraryConsole())
     out = request.out
-    state = _inspect(task)
+    state = task.inspect()
     if state is run_folder.RunState.FINISHED:
         task.console.say(f"{out} is finished: this is what it found; --force trains it again")
         return TrainResult(out, read_summary(out))
     with lock_folder(out, "training in"):
         # Another process may have finished the run, or begun one, before the lock was taken.
-        state = _inspect(task)
+        state = task.inspect()
         if state is run_folder.RunState.FINISHED:
             return TrainResult(out, read_summary(out))
-        job = _prepare(task, resume=state is run_folder.RunState.STARTED)
-        while job.trainer.epoch < task.config.epochs:
-            _train_epoch(job)
-        return TrainResult(out, _finish(job))
+        with keep_freed_memory() if task.device.type == "cpu" else nullcontext():
+            job = _prepare(task, resume=state is run_folder.RunState.STARTED)
+            while job.trainer.epoch < task.config.epochs:
+                _train_epoch(job)
+            return TrainResult(out, _finish(job))
 
 
-def _open_task(request: TrainRequest, console: Console) -> _Task:
-    device = choose_device(request.device)
-    begun = request.out / run_folder.CONFIG
-    wanted = request.config if request.force else as_begun(request.config, begun)
-    config = replace(
-        settle_size(wanted),
-        precision=resolve_precision(wanted.precision, device),
-        method_settings=asdict(resolve_settings(wanted)),
-    )
-    every = PseudoLabels.read(request.labels)
-    chosen = choose_pictures(every, images=request.data.images, only=request.only)
-    labels, count = chosen.labels, len(chosen.rows)
-    if count < 2:
-        raise CdulEdgeError(f"{request.labels} labels {count} picture(s), expected 2 or more")
-    config = replace(config, set_aside=settle_set_aside(config.set_aside, count))
-    file = request.labels / LABELS_FILE if request.labels.is_dir() else request.labels
-    observed = open_observed(request.observed, every, seed=config.seed)
-    if observed is not None:
-        observed = observed.take(chosen.rows)
-        console.say(f"observed labels: {observed.source}")
-    digest = None if observed is None else hashlib.sha256(observed.values.tobytes()).hexdigest()
-    about = run_folder.RunConfig(
-        settings=config,
-        labels=str(request.labels),
-        labels_sha256=sha256_file(file),
-        observed_sha256=digest,
-        observed_from=None if observed is None else observed.source,
-        labels_from=request.observed.labels_from,
-        pictures=count,
-        classes=labels.classes,
-        pictures_sha256=None if request.only is None else chosen.digest,
-    )
-    return _Task(request, about, labels, observed, device, console)
-
-
-def _inspect(task: _Task) -> run_folder.RunState:
-    request = task.request
-    read = (
-        request.labels, task.labels.root, request.data.images, request.observed.file,
-        request.evaluation.val, request.evaluation.truth, request.evaluation.train_truth,
-        Path(request.config.weights),
-    )  # fmt: skip
-    inputs = [path for path in read if path is not None and path.exists()]
-    return run_folder.inspect_folder(request.out, task.about, force=request.force, inputs=inputs)
-
-
-def _prepare(task: _Task, *, resume: bool) -> _Job:
+def _prepare(task: Task, *, resume: bool) -> _Job:
     """Read everything first, so that bad input leaves the run folder as it was."""
     request, config, labels = task.request, task.config, task.labels
     torch.manual_seed(config.seed)
@@ -184,7 +115,7 @@ def _prepare(task: _Task, *, resume: bool) -> _Job:
 
 
 def _make_network(
-    task: _Task, checkpoint: Checkpoint | None, *, undecided: bool
+    task: Task, checkpoint: Checkpoint | None, *, undecided: bool
 ) -> tuple[nn.Module, NetworkPlan]:
     classes = len(task.labels.classes)
     if checkpoint:

@@ -1,0 +1,95 @@
+"""What a request for a training run means with its labels, on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from cdul_edge.labels.pseudo_labels import FILE_NAME as LABELS_FILE
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.labels.subset import choose_pictures
+from cdul_edge.training import run_folder
+from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.data.observed import ObservedLabels, open_observed
+from cdul_edge.training.methods import resolve_settings
+from cdul_edge.training.moved_defaults import as_begun
+from cdul_edge.training.networks.network import settle_size
+from cdul_edge.training.optimization import choose_device, resolve_precision
+from cdul_edge.training.probabilities import settle_set_aside
+from cdul_edge.training.request import TrainRequest
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console
+from cdul_edge_runtime.host.files import sha256_file
+
+
+@dataclass(frozen=True)
+class Task:
+    """A request, and what its labels and this machine make of it."""
+
+    request: TrainRequest
+    about: run_folder.RunConfig
+    labels: PseudoLabels  # of the chosen pictures
+    observed: ObservedLabels | None
+    device: torch.device
+    console: Console
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings of the run, with nothing left to be chosen."""
+        return self.about.settings
+
+    def inspect(self) -> run_folder.RunState:
+        """What the run's folder is for it; see `inspect_folder`."""
+        request = self.request
+        read = (
+            request.labels, self.labels.root, request.data.images, request.observed.file,
+            request.evaluation.val, request.evaluation.truth, request.evaluation.train_truth,
+            Path(request.config.weights),
+        )  # fmt: skip
+        inputs = [path for path in read if path is not None and path.exists()]
+        return run_folder.inspect_folder(
+            request.out, self.about, force=request.force, inputs=inputs
+        )
+
+
+def open_task(request: TrainRequest, console: Console) -> Task:
+    """Read the labels, and settle what the settings leave to them and to the machine.
+
+    Raises:
+        CdulEdgeError: labels, settings or a device that do not fit.
+    """
+    device = choose_device(request.device)
+    begun = request.out / run_folder.CONFIG
+    wanted = request.config if request.force else as_begun(request.config, begun)
+    config = replace(
+        settle_size(wanted),
+        precision=resolve_precision(wanted.precision, device),
+        method_settings=asdict(resolve_settings(wanted)),
+    )
+    every = PseudoLabels.read(request.labels)
+    chosen = choose_pictures(every, images=request.data.images, only=request.only)
+    labels, count = chosen.labels, len(chosen.rows)
+    if count < 2:
+        raise CdulEdgeError(f"{request.labels} labels {count} picture(s), expected 2 or more")
+    config = replace(config, set_aside=settle_set_aside(config.set_aside, count))
+    file = request.labels / LABELS_FILE if request.labels.is_dir() else request.labels
+    observed = open_observed(request.observed, every, seed=config.seed)
+    if observed is not None:
+        observed = observed.take(chosen.rows)
+        console.say(f"observed labels: {observed.source}")
+    digest = None if observed is None else hashlib.sha256(observed.values.tobytes()).hexdigest()
+    about = run_folder.RunConfig(
+        settings=config,
+        labels=str(request.labels),
+        labels_sha256=sha256_file(file),
+        observed_sha256=digest,
+        observed_from=None if observed is None else observed.source,
+        labels_from=request.observed.labels_from,
+        pictures=count,
+        classes=labels.classes,
+        pictures_sha256=None if request.only is None else chosen.digest,
+    )
+    return Task(request, about, labels, observed, device, console)
