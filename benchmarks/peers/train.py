@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.peers.row import Bar, Comparison, Measured, Setting
 from benchmarks.peers.training import Network, TrainingWork, make_sides
-from benchmarks.record import interleave
+from benchmarks.peers.turns import alternate_calls
 from benchmarks.training import write_pictures
 
 _NAMES: dict[Network, str] = {"resnet18": "resnet18", "lite0": "EfficientNet-Lite0"}
@@ -22,9 +21,7 @@ def measure_training(network: Network, setting: Setting) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         pictures = write_pictures(Path(folder), count)
         sides = make_sides(TrainingWork(network, pictures, batch, setting.threads))
-        for call in sides.values():  # warm up
-            call()
-        seconds = _alternate(sides, setting.rounds)
+        seconds = alternate_calls(sides, setting.rounds)
     rates = {name: tuple(count / s for s in found) for name, found in seconds.items()}
     return Measured(
         tuple(
@@ -36,16 +33,6 @@ def measure_training(network: Network, setting: Setting) -> Measured:
             for peer, told in _PEERS.items()
         )
     )  # fmt: skip
-
-
-def _alternate(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each epoch; every other round runs backwards."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(rounds):
-        order = dict(list(sides.items())[:: -1 if turn % 2 else 1])
-        for name, found in interleave(order, 1).items():
-            seconds[name] += found
-    return seconds
 
 
 def measure_resnet18(setting: Setting) -> Measured:

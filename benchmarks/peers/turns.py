@@ -14,6 +14,7 @@ from time import perf_counter, sleep
 from typing import Any
 
 from benchmarks.peers.row import Setting
+from benchmarks.record import interleave
 
 # One call of a side; gives its figure, such as the ms it took.
 Side = Callable[[], float]
@@ -58,6 +59,22 @@ def take_turns(
             if turn >= 0:
                 found[name].append(median(sides[name]() for _ in range(calls)))
     return {name: tuple(values) for name, values in found.items()}
+
+
+def alternate_calls(
+    calls: Mapping[str, Callable[[], object]], rounds: int
+) -> dict[str, list[float]]:
+    """Seconds of one long call of each side a round, after one that warms up.
+
+    Every other round runs backwards.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    interleave(dict(calls), 1)
+    for turn in range(rounds):
+        order = dict(list(calls.items())[:: -1 if turn % 2 else 1])
+        for name, found in interleave(order, 1).items():
+            seconds[name] += found
+    return seconds
 
 
 def in_ms(call: Callable[[], object]) -> Side:
