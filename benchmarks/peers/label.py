@@ -46,7 +46,7 @@ def measure_label(clip: str, setting: Setting) -> Measured:
         pictures = draw_pictures(folder / "pictures", count)
         fp32, _ = open_labelling(clip, pictures, folder / "fp32", setting, "fp32")
         auto, took = open_labelling(clip, pictures, folder / "auto", setting, "auto")
-        sides = {"fp32": fp32, "auto": auto, "loop": open_clip_loop(clip, pictures)}
+        sides = {"fp32": fp32, "auto": auto, "loop": open_clip_loop(clip, pictures, setting.threads)}
         seconds = alternate_calls(sides, setting.rounds)
     rates = {side: tuple(count / s for s in found) for side, found in seconds.items()}
     peer, loop = f"open_clip loop, batch {BATCH}", rates["loop"]
@@ -139,7 +139,7 @@ def crops(pictures: PictureList) -> Iterator[Image.Image]:
         yield from (picture.crop(box) for box in VIEWS.boxes(picture.width, picture.height))
 
 
-def open_clip_loop(name: str, pictures: PictureList) -> Callable[[], None]:
+def open_clip_loop(name: str, pictures: PictureList, threads: int) -> Callable[[], None]:
     """Crop, open_clip's own transform, and `encode_image` on full batches."""
     import open_clip
 
@@ -151,6 +151,7 @@ def open_clip_loop(name: str, pictures: PictureList) -> Callable[[], None]:
 
     @torch.inference_mode()
     def run() -> None:
+        torch.set_num_threads(threads)  # ours set MKL's, which all threads share
         waiting: list[torch.Tensor] = []
         for crop in crops(pictures):
             waiting.append(transform(crop))
@@ -192,6 +193,7 @@ def _pipeline(pictures: PictureList, setting: Setting) -> Callable[[], None]:
     )
 
     def run() -> None:
+        torch.set_num_threads(setting.threads)  # see `open_clip_loop`
         classify(list(crops(pictures)), candidate_labels=list(CLASS_NAMES), batch_size=BATCH)
 
     return run
