@@ -46,7 +46,11 @@ def measure_label(clip: str, setting: Setting) -> Measured:
         pictures = draw_pictures(folder / "pictures", count)
         fp32, _ = open_labelling(clip, pictures, folder / "fp32", setting, "fp32")
         auto, took = open_labelling(clip, pictures, folder / "auto", setting, "auto")
-        sides = {"fp32": fp32, "auto": auto, "loop": open_clip_loop(clip, pictures, setting.threads)}
+        sides = {
+            "fp32": fp32,
+            "auto": auto,
+            "loop": open_clip_loop(clip, pictures, setting.threads),
+        }
         seconds = alternate_calls(sides, setting.rounds)
     rates = {side: tuple(count / s for s in found) for side, found in seconds.items()}
     peer, loop = f"open_clip loop, batch {BATCH}", rates["loop"]

@@ -6,7 +6,8 @@ from typing import Any
 
 from benchmarks.tables.gpu import draw_gpu_line
 from benchmarks.tables.markdown import figures, spread, study_rows, table
-from benchmarks.tables.photographs import count, measured, percent, seeds
+from benchmarks.tables.peers import draw_peers_summary
+from benchmarks.tables.photographs import measured, percent, seeds
 from benchmarks.tables.records import RealWorld, read_deployment, read_real_world
 
 WAYS = ("global", "cdul")  # and the default, with its own method
@@ -19,9 +20,9 @@ def draw_summary() -> str:
     rows = [*([] if world is None else photograph_rows(world)), *label_rows()]
     told = draw_bounds(world) + draw_device() + draw_gpu_line()
     heads = ("", "CLIP, whole image", "CDUL's scores", "cdul-edge, default")
-    if told:
-        return f"{table(heads, rows)}\n{told.strip()}\n"
-    return f"{table(heads, [*rows, *drawn_rows()])}\n{draw_latency()}"
+    drawn = [] if told else drawn_rows()
+    parts = [table(heads, [*rows, *drawn]), f"{told.strip()}\n", draw_peers_summary()]
+    return "\n".join(part for part in parts if part.strip())
 
 
 def photograph_rows(world: RealWorld) -> list[Row]:
@@ -55,15 +56,14 @@ def draw_device() -> str:
     found = read_deployment()
     if found is None:
         return ""
-    fp32, int8 = (found.precisions[name] for name in ("fp32", "int8-cpu"))
+    int8 = found.precisions["int8-cpu"]
     tensorrt = found.precisions.get("int8")
     also = (
         "" if tensorrt is None else f", TensorRT's INT8 by {measured(tensorrt.map_drop.negative)}"
     )
     return (
         f"`int8-cpu` changes mAP by {measured(int8.map_drop.negative)} points{also} (95 % "
-        f"intervals); a photograph takes {found.torch_ms:.0f} ms in PyTorch, {fp32.p50_ms:.0f} in "
-        f"ONNX Runtime, {int8.p50_ms:.0f} in `int8-cpu` ({count(found.threads, 'thread')})."
+        "intervals)."
     )
 
 
@@ -89,16 +89,6 @@ def drawn_rows() -> list[Row]:
         ("labels of drawn worlds, mAP", *of_three(drawn["global"], drawn, "map")),
         ("a small network trained on them, held-out mAP", first, second, third),
     ]
-
-
-def draw_latency() -> str:
-    """Of ResNet-50 on a CPU."""
-    speed = figures("precision_latency")["resnet50_224"]
-    return (
-        f"ResNet-50 at 224 px takes {speed['torch_fp32_ms']:.0f} ms in PyTorch, "
-        f"{speed['onnxruntime_fp32_ms']:.0f} ms in ONNX Runtime, and "
-        f"{speed['onnxruntime_int8_cpu_ms']:.0f} ms in INT8 (batch 1, two cores).\n"
-    )
 
 
 def bold(text: str) -> str:

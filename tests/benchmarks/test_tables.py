@@ -132,5 +132,4 @@ def test_a_loss_stands_with_its_interval_and_fp32_loses_nothing(results: Path) -
     row = "| `int8-cpu` | 80.3 (78.0 to 82.0) | 0.21 (-0.10 to 0.44) | 0.21 (-0.10 to 0.44) |"
     assert f"{row} 0 to 2 of 49 | 4.2 | 3.7 |" in lines
     told = readme_page.draw_device()
-    assert told.startswith("`int8-cpu` changes mAP by -0.2 (-0.4 to 0.1) points (95 % intervals); ")
-    assert "21 ms in PyTorch, 8 in ONNX Runtime, 4 in `int8-cpu`" in told
+    assert told == "`int8-cpu` changes mAP by -0.2 (-0.4 to 0.1) points (95 % intervals)."

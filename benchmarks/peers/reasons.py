@@ -1,0 +1,15 @@
+"""Why a row is behind what is wanted, in few words; shown only where it is."""
+
+from __future__ import annotations
+
+from benchmarks.peers.row import Comparison
+
+# By row and comparison; a row alone speaks for all of its comparisons.
+REASONS: dict[str, str] = {}
+
+
+def explain(row: str, one: Comparison) -> str:
+    """Empty where the bar is met, or where nobody has found out."""
+    if one.met is not False:
+        return ""
+    return REASONS.get(f"{row}/{one.key}", REASONS.get(row, ""))

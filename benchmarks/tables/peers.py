@@ -1,0 +1,118 @@
+"""This program beside other tools: a few rows for the project's README, and all of them."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from benchmarks.peers.reasons import explain
+from benchmarks.peers.result_file import COMMAND, MeasuredRow, PeersFile, read_peers
+from benchmarks.peers.row import Comparison
+from benchmarks.tables import markdown
+from benchmarks.tables.markdown import section, table
+
+# What a reader with two minutes wants to know: (row, comparison).
+SHOWN = (
+    ("predict", "resnet50-fp32"),
+    ("predict", "resnet50-auto"),
+    ("openvino", "resnet50-bf16"),
+    ("ultralytics", "frame"),
+    ("torchvision", "resnet50-fp32"),
+    ("label-vit", "fp32"),
+    ("label-vit", "auto"),
+    ("train-resnet18", "torchvision-cached"),
+    ("start", "onnxruntime-seconds"),
+)
+_WANTED = {"at most": "≤", "at least": "≥"}
+
+
+def read_file() -> PeersFile:
+    """What was measured; no rows where it never was."""
+    return read_peers(markdown.RESULTS / "peers.json")
+
+
+def draw_peers_summary() -> str:
+    """For the project's README; empty where none of its rows was measured."""
+    kept = read_file()
+    found = [(row, kept.find(row, key)) for row, key in SHOWN]
+    rows = [
+        (f"{one.work}, {one.unit}", _figure(one.ours), f"{one.peer}: {_figure(one.theirs)}",
+         f"{_ratio(one)}{_blame(row, one)}")
+        for row, one in found if one is not None
+    ]  # fmt: skip
+    if not rows:
+        return ""
+    threads = max(row.threads for row in kept.rows.values())
+    told = f"`{COMMAND}`, {threads} threads, sides alternating:"
+    return f"{told}\n\n{table(('', 'ours', 'theirs', 'ratio'), rows)}"
+
+
+def draw_peers() -> tuple[str, ...]:
+    """Every row, with what is wanted and why it is not there."""
+    kept = read_file()
+    if not kept.rows:
+        return ()
+    rows = [line for row in kept.rows.values() for line in _lines(row)]
+    heads = ("what", "ours", "peer", "its", "ratio", "wanted", "met", "`--only`")
+    told = (
+        f"`{COMMAND}`: medians of rounds in which the sides take turns in blocks, after calls that "
+        "warm up, with as many threads for each. The ratio is the median of the rounds' ours / "
+        "its. Weights are random: networks that learned are as fast. Each row of `peers.json` "
+        "names its commit, its load, and the versions."
+    )
+    return (section("Beside other tools", told, table(heads, rows), *_notes(kept)),)
+
+
+def _lines(row: MeasuredRow) -> list[tuple[str, ...]]:
+    name = f"`{row.name}`"
+    if row.not_measured:
+        return [(row.title, "", "", "", "", "", row.not_measured, name)]
+    return [
+        (
+            one.work + (f" ({one.side})" if one.side else ""),
+            f"{_figure(one.ours)} {one.unit}",
+            one.peer,
+            f"{_figure(one.theirs)} {one.unit}",
+            _ratio(one),
+            _wanted(one),
+            _verdict(row.name, one),
+            name,
+        )
+        for one in row.comparisons
+    ]
+
+
+def _notes(kept: PeersFile) -> list[str]:
+    notes = dict.fromkeys(f"- {note}" for row in kept.rows.values() for note in row.notes)
+    return ["\n".join(notes)] if notes else []
+
+
+def _figure(values: tuple[float, ...]) -> str:
+    """Three digits of the median, and never an exponent."""
+    middle = median(values)
+    return f"{middle:.0f}" if middle >= 100 else f"{middle:.3g}"
+
+
+def _ratio(one: Comparison) -> str:
+    return f"{one.ratio:.2f}x"
+
+
+def _wanted(one: Comparison) -> str:
+    if one.bar is None:
+        return ""
+    sign, limit = _WANTED[one.bar.kind], f"{one.bar.limit:g}"
+    return f"{sign} {limit}x" if one.bar.of == "ratio" else f"ours {sign} {limit} {one.unit}"
+
+
+def _verdict(row: str, one: Comparison) -> str:
+    if one.met is None:
+        return "stated"
+    why = explain(row, one)
+    return "yes" if one.met else f"no{why and ': ' + why}"
+
+
+def _blame(row: str, one: Comparison) -> str:
+    """In the README: what was wanted, and why it is not there."""
+    if one.met is not False:
+        return ""
+    why = explain(row, one)
+    return f" (wanted {_wanted(one)}{why and ': ' + why})"
