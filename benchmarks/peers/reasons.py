@@ -9,7 +9,9 @@ REASONS: dict[str, str] = {}
 
 
 def explain(row: str, one: Comparison) -> str:
-    """Empty where the bar is met, or where nobody has found out."""
+    """Empty where the bar is met; the spread of the rounds where nobody has found out."""
     if one.met is not False:
         return ""
-    return REASONS.get(f"{row}/{one.key}", REASONS.get(row, ""))
+    rounds = [mine / its for mine, its in zip(one.ours, one.theirs, strict=True)]
+    spread = f"rounds from {min(rounds):.2f}x to {max(rounds):.2f}x"
+    return REASONS.get(f"{row}/{one.key}", REASONS.get(row, spread))

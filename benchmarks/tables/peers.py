@@ -10,17 +10,16 @@ from benchmarks.peers.row import Comparison
 from benchmarks.tables import markdown
 from benchmarks.tables.markdown import section, table
 
-# What a reader with two minutes wants to know: (row, comparison).
+# What a reader with two minutes wants to know: (row, comparison), what it is, and beside what.
 SHOWN = (
-    ("predict", "resnet50-fp32"),
-    ("predict", "resnet50-auto"),
-    ("openvino", "resnet50-bf16"),
-    ("ultralytics", "frame"),
-    ("torchvision", "resnet50-fp32"),
-    ("label-vit", "fp32"),
-    ("label-vit", "auto"),
-    ("train-resnet18", "torchvision-cached"),
-    ("start", "onnxruntime-seconds"),
+    ("predict", "resnet50-fp32", "predict, FP32, ms", "onnxruntime+cv2"),
+    ("predict", "resnet50-auto", "predict, auto, ms", "onnxruntime+cv2"),
+    ("openvino", "resnet50-bf16", "predict, bf16, ms", "OpenVINO+cv2"),
+    ("ultralytics", "frame", "beyond the network, ms", "Ultralytics"),
+    ("label-vit", "fp32", "label, FP32, images/s", "open_clip loop"),
+    ("label-vit", "auto", "label, auto, images/s", "open_clip loop"),
+    ("train-resnet18", "torchvision-cached", "train, images/s", "torchvision"),
+    ("start", "onnxruntime-seconds", "cold start, s", "onnxruntime+cv2"),
 )
 _WANTED = {"at most": "≤", "at least": "≥"}
 
@@ -33,16 +32,21 @@ def read_file() -> PeersFile:
 def draw_peers_summary() -> str:
     """For the project's README; empty where none of its rows was measured."""
     kept = read_file()
-    found = [(row, kept.find(row, key)) for row, key in SHOWN]
+    found = [(*shown, kept.find(*shown[:2])) for shown in SHOWN]
     rows = [
-        (f"{one.work}, {one.unit}", _figure(one.ours), f"{one.peer}: {_figure(one.theirs)}",
-         f"{_ratio(one)}{_blame(row, one)}")
-        for row, one in found if one is not None
-    ]  # fmt: skip
+        (
+            what,
+            _figure(one.ours),
+            f"{peer}: {_figure(one.theirs)}",
+            f"{_ratio(one)}{_blame(row, one)}",
+        )
+        for row, _, what, peer, one in found
+        if one is not None
+    ]
     if not rows:
         return ""
     threads = max(row.threads for row in kept.rows.values())
-    told = f"`{COMMAND}`, {threads} threads, sides alternating:"
+    told = f"ResNet-50 or -18 and ViT-B/32, {threads} threads (`{COMMAND}`):"
     return f"{told}\n\n{table(('', 'ours', 'theirs', 'ratio'), rows)}"
 
 
