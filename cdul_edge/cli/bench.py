@@ -16,7 +16,7 @@ from cdul_edge.cli.options.devices import (
 )
 from cdul_edge.cli.output.devices import say_unavailable, show_precision
 from cdul_edge.cli.output.result_console import result_console
-from cdul_edge.cli.output.speed_tables import show_speed
+from cdul_edge.cli.output.speed_tables import show_comparison, show_speed
 from cdul_edge.cli.output.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -49,7 +49,7 @@ def bench(
     """Time a bundle on its reference pictures: latency, pictures per second, memory, clocks."""
     from cdul_edge_runtime.bench import BenchRequest
     from cdul_edge_runtime.bench import bench as bench_bundle
-    from cdul_edge_runtime.bench.benchmark import Effort
+    from cdul_edge_runtime.bench.latency import Effort
     from cdul_edge_runtime.host.console import StderrConsole
 
     request = BenchRequest(
@@ -72,6 +72,8 @@ def _show(report: BenchReport, console: Console) -> None:
     console.print(report.bundle)
     show_speed(report.rows, console, [row.threads for row in report.rows])
     console.print(f"resized by {report.resizer}", style="dim")
+    for run in report.compared:
+        show_comparison(run, console)
     console.print()
     say_unavailable(report.unavailable, console)
     for row in report.rows:

@@ -80,6 +80,7 @@ def _describe_json(file: Path) -> Description:
 
 def _describe_bundle(folder: Path) -> Description:
     from cdul_edge.front.engine_description import describe_engines
+    from cdul_edge.front.measured_description import describe_measured
     from cdul_edge_runtime.bundle.bundle import Bundle
 
     bundle = Bundle.load(folder)
@@ -88,6 +89,8 @@ def _describe_bundle(folder: Path) -> Description:
     facts["precisions"] = {p.value: _describe_precision(bundle, p) for p in bundle.precisions()}
     if engines := describe_engines(bundle):
         facts["engines"] = engines
+    if measured := describe_measured(bundle):
+        facts["measured"] = measured
     return Description("bundle, every file as its manifest says", facts)
 
 

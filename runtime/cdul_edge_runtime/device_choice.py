@@ -11,7 +11,8 @@ from cdul_edge_runtime.errors import CdulEdgeError
 
 Auto = Literal["auto"]
 CPU = "CPU"
-CPU_DEVICES = ("cpu", "openvino")  # as `str` writes those that compute on the CPU
+# Those that compute on the CPU, as `str` writes them.
+CPU_DEVICES: tuple[Device, ...] = ("cpu", "openvino")
 _NUMBERED = re.compile(r"([^:]+):(0|[1-9][0-9]{0,2})", re.ASCII)
 # OpenVINO's own names. Its AUTO, MULTI and HETERO would choose without saying what runs.
 _UNITED = re.compile(r"(openvino):(CPU|(?:GPU|NPU)(?:\.(?:0|[1-9][0-9]{0,2}))?)", re.ASCII)

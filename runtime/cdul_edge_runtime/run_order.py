@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device
-from cdul_edge_runtime.device_choice import Auto
+from cdul_edge_runtime.device_choice import CPU_DEVICES, Auto
 from cdul_edge_runtime.errors import CdulEdgeError
 
 Pair = tuple[Device, Precision]
@@ -45,6 +46,33 @@ _BY_NAME: dict[Device, tuple[Precision, ...]] = {
     "openvino": (Precision.INT8_CPU, Precision.FP32),
 }
 FLOOR: Pair = ("cpu", Precision.FP32)  # what runs wherever ONNX Runtime does
+
+
+@dataclass(frozen=True)
+class MeasuredOrder:
+    """What a bundle's measurements on this machine say of the order; `order_measured` finds it.
+
+    Attributes:
+        first: what comes before the choice without measurements, the fastest first, each with the
+            reason to take it.
+        against: what was measured and is not taken, each with the reason.
+        remark: why nothing that was measured counts; empty where it does.
+    """
+
+    first: dict[Pair, str] = field(default_factory=dict)
+    against: dict[Pair, str] = field(default_factory=dict)
+    remark: str = ""
+
+    def put_into(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """`pairs` with what was measured before the first of them that runs on the CPU."""
+        place = next((n for n, pair in enumerate(pairs) if runs_on_cpu(pair)), len(pairs))
+        after = [pair for pair in pairs[place:] if pair not in self.first]
+        return [*pairs[:place], *self.first, *self.against, *after]
+
+
+def runs_on_cpu(pair: Pair) -> bool:
+    """Whether it is compared with what OpenVINO was measured to do on the CPU."""
+    return pair[0] in CPU_DEVICES
 
 
 def candidates(device: Device | Auto, precision: Precision | Auto) -> list[Pair]:

@@ -11,18 +11,22 @@ import numpy as np
 
 from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
-from cdul_edge_runtime.backends.ort.failures import NEEDS_DRIVER
 from cdul_edge_runtime.backends.ort.library import import_onnxruntime, two_installed
-from cdul_edge_runtime.bundle.bundle import ENGINES, Bundle
+from cdul_edge_runtime.bundle.bundle import ENGINES, MEASURED, Bundle, list_stamps
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import ENGINE_FLAVORS, Device
 from cdul_edge_runtime.device_choice import CPU, Auto, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, MissingExtraError
-from cdul_edge_runtime.host.machine import describe_machine, nvidia_driver_there
-from cdul_edge_runtime.run_order import ACCURACY_ONLY, FLOOR, Pair, candidates
+from cdul_edge_runtime.host.machine import describe_machine, nvidia_driver_there, usable_cores
+from cdul_edge_runtime.passed_over import (
+    NO_DRIVER,
+    NO_ENGINE,
+    Passed,
+    explain_refusal,
+    list_passed,
+)
+from cdul_edge_runtime.run_order import FLOOR, MeasuredOrder, Pair, candidates, runs_on_cpu
 
-# Why nobody expects an accelerator here: not worth a word when the CPU fails.
-_NO_ENGINE, _NO_DRIVER = "no engine was built", "no NVIDIA driver here"
 _GPU_PROVIDERS: tuple[Device, ...] = ("cuda", "ort-tensorrt")
 _FAST_INT8 = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
@@ -43,7 +47,7 @@ class Selection:
     device: Device
     precision: Precision
     reason: str
-    passed_over: tuple[tuple[Device, Precision, str], ...] = ()
+    passed_over: tuple[Passed, ...] = ()
     gpu: int = 0
     unit: str = CPU
 
@@ -81,9 +85,8 @@ def open_best(
 
     Args:
         bundle: what to run.
-        device: one that is named is used, or raises.
-        precision: one that is named is used, or raises.
-        threads: of ONNX Runtime on the CPU, within one operator.
+        device, precision: one that is named is used, or raises.
+        threads: of the CPU, within one operator.
         inter_threads: of ONNX Runtime on the CPU, between operators.
         warm_up: run once on an empty picture. An accelerator always does: only then is it known
             to work.
@@ -96,9 +99,12 @@ def open_best(
     pairs = candidates("auto" if device == "auto" else device.kind, precision)
     gpu, unit = (0, CPU) if device == "auto" else (device.gpu, device.unit)
     free_choice = "auto" in (device, precision)
-    passed: list[tuple[Device, Precision, str]] = []
-    for pair in pairs:
-        if free_choice and (why := _obstacle(bundle, pair, precision_is_free=precision == "auto")):
+    measured = MeasuredOrder()
+    if free_choice and inter_threads == 1 and str(device) in ("auto", "openvino"):
+        measured = _order_measured(bundle, pairs, precision, threads or usable_cores())
+    passed: list[Passed] = []
+    for pair in measured.put_into(pairs):
+        if free_choice and (why := _objection(bundle, pair, measured, precision)):
             passed.append((*pair, why))
             continue
         try:
@@ -113,17 +119,18 @@ def open_best(
         except CdulEdgeError as error:
             # FP32 on the CPU is the floor: when even that fails, its own words are the best,
             # unless something else should have run.
-            if not free_choice or (pair == FLOOR and not _accelerator_failed(passed, error)):
+            expected = [one for one in passed if one[:2] not in measured.against]
+            if not free_choice or (pair == FLOOR and not _accelerator_failed(expected, error)):
                 raise
             passed.append((*pair, str(error)))
             if pair == FLOOR:
-                raise type(error)(_refusal(bundle, device, precision, passed)) from error
+                raise type(error)(
+                    explain_refusal(bundle.folder, device, precision, passed)
+                ) from error
         else:
-            reason = "as asked"
-            if free_choice:
-                reason = f"passed over {_list(passed)}" if passed else "the first choice"
+            reason = _explain(pair, passed, measured) if free_choice else "as asked"
             return backend, Selection(*pair, reason, tuple(passed), gpu, unit)
-    raise CdulEdgeError(_refusal(bundle, device, precision, passed))
+    raise CdulEdgeError(explain_refusal(bundle.folder, device, precision, passed))
 
 
 def open_backend(
@@ -180,11 +187,44 @@ def run_once(backend: Backend) -> None:
     backend.infer(np.zeros((1, *backend.input_shape, 3), dtype=np.uint8))
 
 
+def _order_measured(
+    bundle: Bundle, pairs: list[Pair], precision: Precision | Auto, threads: int
+) -> MeasuredOrder:
+    """What the bundle's measurements say against the first of `pairs` that runs on the CPU."""
+    free = precision == "auto"
+    on_cpu = (pair for pair in pairs if runs_on_cpu(pair))
+    first = (pair for pair in on_cpu if _obstacle(bundle, pair, precision_is_free=free) is None)
+    baseline = next(first, None)
+    if baseline is None or not (bundle.folder / MEASURED).is_file():
+        return MeasuredOrder()
+    # here and not above: where nothing was measured, nobody pays for it
+    from cdul_edge_runtime.measured_order import order_measured
+
+    return order_measured(bundle, pairs, baseline, precision, threads)
+
+
+def _objection(
+    bundle: Bundle, pair: Pair, measured: MeasuredOrder, precision: Precision | Auto
+) -> str | None:
+    if pair in measured.first:
+        return None
+    if pair in measured.against:
+        return measured.against[pair]
+    return _obstacle(bundle, pair, precision_is_free=precision == "auto")
+
+
+def _explain(pair: Pair, passed: list[Passed], measured: MeasuredOrder) -> str:
+    if pair in measured.first:
+        return measured.first[pair]
+    reason = f"passed over {list_passed(passed)}" if passed else "the first choice"
+    return f"{reason}; {measured.remark}" if measured.remark and runs_on_cpu(pair) else reason
+
+
 def _obstacle(bundle: Bundle, pair: Pair, *, precision_is_free: bool) -> str | None:
     """Why there is no point in opening it; cheap, so that a CPU pays nothing for GPUs."""
     device, precision = pair
-    if device in ENGINE_FLAVORS and not any((bundle.folder / ENGINES).glob("*.json")):
-        return _NO_ENGINE
+    if device in ENGINE_FLAVORS and not any(list_stamps(bundle.folder)):
+        return NO_ENGINE
     if device in _GPU_PROVIDERS and (why := _no_cuda()):
         return why
     if precision not in bundle.precisions():
@@ -195,21 +235,21 @@ def _obstacle(bundle: Bundle, pair: Pair, *, precision_is_free: bool) -> str | N
         from cdul_edge_runtime.backends.trt.engine_stamp import damaged_stamps, list_engines
 
         if not list_engines(bundle.folder, precision, ENGINE_FLAVORS[device]):
-            return "; ".join(damaged_stamps(bundle.folder)) or _NO_ENGINE
+            return "; ".join(damaged_stamps(bundle.folder)) or NO_ENGINE
         if device == "tensorrt-rtx" and not nvidia_driver_there():  # its engines are built anywhere
-            return _NO_DRIVER
+            return NO_DRIVER
     return None
 
 
-def _accelerator_failed(passed: list[tuple[Device, Precision, str]], error: CdulEdgeError) -> bool:
+def _accelerator_failed(passed: list[Passed], error: CdulEdgeError) -> bool:
     """Whether there is an engine or a GPU among what was passed over.
 
     Engines that lack a driver count where the CPU has no ONNX Runtime, as on a device of theirs.
     """
     accelerators = [(device, why) for device, _, why in passed if device != "cpu"]
-    if isinstance(error, MissingExtraError) and ("tensorrt-rtx", _NO_DRIVER) in accelerators:
+    if isinstance(error, MissingExtraError) and ("tensorrt-rtx", NO_DRIVER) in accelerators:
         return True
-    return any(why not in (_NO_ENGINE, _NO_DRIVER) for _, why in accelerators)
+    return any(why not in (NO_ENGINE, NO_DRIVER) for _, why in accelerators)
 
 
 def _not_by_itself(bundle: Bundle, precision: Precision) -> str | None:
@@ -220,10 +260,8 @@ def _not_by_itself(bundle: Bundle, precision: Precision) -> str | None:
         record = bundle.record(precision)
     except BundleError as error:
         return str(error)
-    if not record.within_budget:
-        return "its accuracy is outside the budget it was made for (calibrate --force)"
-    if record.verdict == "unsure":
-        return "it was made on too few pictures to tell whether its accuracy is within the budget"
+    if record.objection is not None:
+        return record.objection
     if record.speed_up is not None and record.speed_up < 1:
         return f"no faster than FP32 on the CPU that made it ({record.speed_up:.2f}x)"
     if precision is Precision.INT8_CPU and _FAST_INT8.isdisjoint(describe_machine()["cpu_flags"]):
@@ -233,7 +271,7 @@ def _not_by_itself(bundle: Bundle, precision: Precision) -> str | None:
 
 def _no_cuda() -> str | None:
     if not nvidia_driver_there():
-        return _NO_DRIVER
+        return NO_DRIVER
     if find_spec("onnxruntime") is None:
         return "onnxruntime-gpu is not installed"
     try:
@@ -243,34 +281,3 @@ def _no_cuda() -> str | None:
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         return f"onnxruntime {onnxruntime.__version__} here has no CUDA{two_installed()}"
     return None
-
-
-def _refusal(
-    bundle: Bundle,
-    device: DeviceChoice | Auto,
-    precision: Precision | Auto,
-    passed: list[tuple[Device, Precision, str]],
-) -> str:
-    wanted = precision.value if isinstance(precision, Precision) else precision
-    hint = ""
-    if device == "auto" and ("cpu", precision) in ACCURACY_ONLY:
-        hint = "; device cpu runs it slowly, good for checking its accuracy"
-    reasons = {why for _, _, why in passed}
-    if device != "auto" and _NO_DRIVER in reasons:
-        hint = f"; {NEEDS_DRIVER}"
-    elif device != "auto" and _NO_ENGINE in reasons:
-        flavor = ENGINE_FLAVORS[device.kind]
-        hint = f"; build with `cdul-edge build {bundle.folder} --flavor {flavor}`"
-    return f"{bundle.folder} cannot run in {wanted} on {device}: {_list(passed)}{hint}"
-
-
-def _list(passed: list[tuple[Device, Precision, str]]) -> str:
-    """A reason that several share stands once."""
-    reasons: dict[str, dict[Device, list[str]]] = {}
-    for device, precision, why in passed:
-        reasons.setdefault(why, {}).setdefault(device, []).append(precision.value)
-    found = []
-    for why, pairs in reasons.items():
-        named = ", ".join(f"{device} {'/'.join(files)}" for device, files in pairs.items())
-        found.append(f"{named}: {why}")
-    return "; ".join(found)

@@ -11,67 +11,17 @@ import pytest
 
 from cdul_edge_runtime import selection
 from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.backends.trt import engine_stamp
 from cdul_edge_runtime.bundle.bundle import ENGINES, Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
 from cdul_edge_runtime.host.files import write_json
+from cdul_edge_runtime.passed_over import NO_DRIVER
 from tests.fakes.fake_rtx import RtxMachine
+from tests.fakes.pretended_machine import Fake, Machine
 
 AddPrecision = Callable[..., None]
-
-
-class Fake:
-    """A backend that is sure of red, and takes two pictures at once."""
-
-    name = "fake"
-    input_shape = (8, 8)
-    class_count = 3
-    max_batch: int | None = 2
-    device_memory_mib = None
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-        self.closed = 0
-
-    def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        self.batches.append(len(images))
-        if len(images) > 2:
-            raise CdulEdgeError("at most 2")
-        return np.tile(np.array([1, 0, 0], np.float32), (len(images), 1))
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-class Machine:
-    """A machine of which the test says what it has; it counts what is opened."""
-
-    def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, *, cpu_flags: list[str] | None = None
-    ) -> None:
-        self.driver = True
-        self.broken: dict[tuple[str, str], str] = {}
-        self.error = CdulEdgeError
-        self.opened: list[tuple[str, str]] = []
-        self.fake = Fake()
-        flags = ["avx512_vnni"] if cpu_flags is None else cpu_flags
-        monkeypatch.setattr(selection, "open_backend", self.open)
-        monkeypatch.setattr(selection, "_no_cuda", lambda: self.no_cuda)
-        monkeypatch.setattr(engine_stamp, "list_engines", lambda *words: self.engines[words[2]])
-        monkeypatch.setattr(engine_stamp, "damaged_stamps", lambda folder: [])
-        monkeypatch.setattr(selection, "nvidia_driver_there", lambda: self.driver)
-        monkeypatch.setattr(selection, "describe_machine", lambda: {"cpu_flags": flags})
-        self.no_cuda: str | None = None
-        self.engines: dict[str, list[int]] = {"tensorrt": [1], "rtx": []}
-
-    def open(self, bundle: Bundle, device: Device, precision: Precision, **_: object) -> Backend:
-        self.opened.append((device, precision.value))
-        if why := self.broken.get((device, precision.value)):
-            raise self.error(why)
-        return self.fake
 
 
 @pytest.fixture
@@ -113,7 +63,7 @@ def test_auto_goes_down_from_the_fastest_to_fp32_on_the_cpu(full: Path, machine:
         machine.broken[pair] = "broken here"
     with pytest.raises(CdulEdgeError, match=r"int8/fp16/fp32, tensorrt-rtx .* int8-cpu/fp32: b"):
         pick(full)
-    machine.no_cuda = selection._NO_DRIVER
+    machine.no_cuda = NO_DRIVER
     (full / ENGINES / "any.json").unlink()
     with pytest.raises(CdulEdgeError, match=r"^broken here$"):  # the floor's own words
         pick(full)
@@ -146,7 +96,7 @@ def test_engines_that_were_built_anywhere_are_no_reason_to_look_for_a_gpu_withou
     full: Path, machine: Machine
 ) -> None:
     machine.engines = {"tensorrt": [], "rtx": [1]}
-    machine.driver, machine.no_cuda = False, selection._NO_DRIVER
+    machine.driver, machine.no_cuda = False, NO_DRIVER
     with Classifier.load(full) as classifier:
         assert str(classifier.selection) == (
             "int8-cpu on cpu (passed over tensorrt int8/fp16/fp32: no engine was built; "
@@ -187,7 +137,7 @@ def test_what_is_slow_on_the_cpu_is_never_picked_for_its_precision_alone(
 def test_a_gpu_asked_for_without_a_driver_is_told_once_with_the_way_out(
     device: str, full: Path, machine: Machine
 ) -> None:
-    machine.no_cuda = selection._NO_DRIVER
+    machine.no_cuda = NO_DRIVER
     with pytest.raises(CdulEdgeError, match="no NVIDIA driver here; install the GPU's") as caught:
         pick(full, device=device)
     assert str(caught.value).count("no NVIDIA driver") == 1
@@ -296,7 +246,7 @@ def test_a_pc_that_has_engines_and_no_onnx_runtime_is_told_that_its_driver_is_mi
     full: Path, machine: Machine
 ) -> None:
     machine.engines = {"tensorrt": [], "rtx": [1]}
-    machine.driver, machine.no_cuda, machine.error = False, selection._NO_DRIVER, MissingExtraError
+    machine.driver, machine.no_cuda, machine.error = False, NO_DRIVER, MissingExtraError
     machine.broken = {("cpu", p): "needs onnxruntime" for p in ("int8-cpu", "fp32")}
     told = "tensorrt-rtx fp16/fp32, cuda fp16/fp32: no NVIDIA driver here; cpu int8-cpu/fp32: needs"
     with pytest.raises(MissingExtraError, match=told):

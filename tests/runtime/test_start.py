@@ -17,7 +17,7 @@ PACKAGES = {"numpy", "PIL", "cdul_edge", "cdul_edge_runtime"}
 # Of the runtime; its rooms `metrics`, `verify` and `bench`, and other backends, come when asked for
 OURS = {
     *("backends", "bundle", "choices", "classifier", "device_choice", "errors", "host"),
-    *("pictures", "prediction", "run_order", "selection", "single_file"),
+    *("pictures", "passed_over", "prediction", "run_order", "selection", "single_file"),
     *(f"backends.ort.{name}" for name in ("api", "backend", "failures", "library", "providers")),
     *("backends.ort", "backends.profile"),
     *(f"bundle.{name}" for name in ("bundle", "classes", "manifest", "threshold_values")),

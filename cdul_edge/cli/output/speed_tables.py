@@ -12,6 +12,7 @@ from cdul_edge.cli.output.devices import show_precision
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.bench.benchmark import Speed
+    from cdul_edge_runtime.bundle.measured import BenchRun
 
 _BATCHES = 5  # as many columns as fit beside the names and the memory
 
@@ -78,6 +79,22 @@ def show_speed(
         _show_throughput(rates, rows, names, sizes[first : first + _BATCHES], console)
     for backend in dict.fromkeys(row.backend for row in rows if row.backend):
         console.print(f"run by {backend}", style="dim")
+
+
+def show_comparison(run: BenchRun, console: Console) -> None:
+    """Print what `auto` goes by: the medians of both libraries in turns, the fastest first."""
+    times = table("precision", "device")
+    for name in ("network ms", "frame ms", "against the first"):
+        times.add_column(name, justify="right", no_wrap=True)
+    rows = sorted(run.rows, key=lambda row: row.end_to_end_ms)
+    for row in rows:
+        share = f"{row.end_to_end_ms / rows[0].end_to_end_ms:.2f}x"
+        figures = f"{row.network_ms:.2f}", f"{row.end_to_end_ms:.2f}", share
+        times.add_row(row.subject.precision.shown, row.subject.device, *figures)
+    console.print()
+    console.print(times)
+    count = "1 thread" if run.threads == 1 else f"{run.threads} threads"
+    console.print(f"in turns, {count}: medians that auto compares", style="dim")
 
 
 def table(*names: str) -> Table:

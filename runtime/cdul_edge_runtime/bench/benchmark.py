@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from cdul_edge_runtime.bench.combinations import Combinations, Unavailable
-from cdul_edge_runtime.bench.latency import Latency, measure_latency
+from cdul_edge_runtime.bench.latency import Effort, Latency, measure_latency
+from cdul_edge_runtime.bench.turns import comparable, time_in_turns, time_one
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import PROGRAM, program_version
+from cdul_edge_runtime.bundle.measured import BenchRun, Timing, now, remember
 from cdul_edge_runtime.choices import PrecisionRequest
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.device_choice import CPU_DEVICES
+from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.machine import (
     describe_machine,
@@ -26,9 +28,9 @@ from cdul_edge_runtime.host.machine import (
 )
 from cdul_edge_runtime.host.power import describe_power
 from cdul_edge_runtime.pictures.resizer import resizer_name
+from cdul_edge_runtime.run_order import RUNS
 
 FORMAT = 1
-FRAME = (1280, 720)  # width and height of the picture that the end-to-end latency starts from
 VERSIONS = (
     *("numpy", "pillow", "cykooz-resizer", "onnxruntime", "onnxruntime-gpu", "openvino"),
     *("tensorrt", "tensorrt_lean"),
@@ -36,21 +38,6 @@ VERSIONS = (
 )
 
 Inputs = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How long to measure.
-
-    Attributes:
-        repeats: calls that count.
-        warm_up: calls before that do not.
-        budget_s: seconds after which a measurement stops early, though not before ten calls.
-    """
-
-    repeats: int = 200
-    warm_up: int = 5
-    budget_s: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -102,12 +89,24 @@ class BenchRow:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """All rows, what could not run, and what resized the frame."""
+    """All rows, and what could not run.
+
+    Attributes:
+        bundle: its folder.
+        rows: one a device, precision and number of threads.
+        effort: how long was timed.
+        unavailable: what "all" did not find here.
+        compared: OpenVINO beside ONNX Runtime, one a number of threads on which both were timed;
+            it is what `auto` goes by.
+        power: modes and clocks after the measurement.
+        resizer: what resized the frame, with its version.
+    """
 
     bundle: str
     rows: tuple[BenchRow, ...]
     effort: Effort
     unavailable: tuple[Unavailable, ...] = ()
+    compared: tuple[BenchRun, ...] = ()
     power: Mapping[str, object] = field(default_factory=describe_power)
     resizer: str = field(default_factory=resizer_name)
 
@@ -144,7 +143,7 @@ class BenchRequest:
     precision: PrecisionRequest = "auto"
     batches: Sequence[int] = (1, 4, 16)
     threads: Sequence[int] = ()
-    effort: Effort = Effort()
+    effort: Effort = field(default_factory=Effort)
 
 
 def bench(request: BenchRequest, console: Console | None = None) -> BenchReport:
@@ -152,14 +151,15 @@ def bench(request: BenchRequest, console: Console | None = None) -> BenchReport:
 
     Args:
         request: what to time.
-        console: told how many runs there are; without one, nothing is said.
+        console: told how many runs there are, and warned where a comparison of OpenVINO with ONNX
+            Runtime cannot be kept for `auto`; without one, warnings are issued.
 
     Raises:
         DeviceError: the device of a combination that was asked for by name failed.
         CdulEdgeError: a combination that was asked for by name is not here.
     """
     console = console or LibraryConsole()
-    bundle = Bundle.load(request.bundle)
+    bundle, started = Bundle.load(request.bundle), now()
     combinations = Combinations.parse(request.device, request.precision)
     inputs = bundle.reference().inputs
     rows: list[BenchRow] = []
@@ -172,7 +172,15 @@ def bench(request: BenchRequest, console: Console | None = None) -> BenchReport:
             found = combinations.measure(bundle, run.measure, run.fail, unavailable, threads=count)
             rows += [row for row in found if row is not None]
             advance(1)
-    return BenchReport(str(bundle.folder), tuple(rows), request.effort, tuple(unavailable))
+    compared = tuple(
+        BenchRun(started, count, timings)
+        for count in counts
+        if (timings := _compare(bundle, inputs, rows, count, request.effort, console))
+    )
+    remember(bundle, compared, (), console)
+    return BenchReport(
+        str(bundle.folder), tuple(rows), request.effort, tuple(unavailable), compared=compared
+    )
 
 
 def measure_speed(
@@ -186,15 +194,7 @@ def measure_speed(
     Raises:
         DeviceError: the device failed.
     """
-    infer = classifier.backend.infer
-    first = np.ascontiguousarray(inputs[:1])
-    frame = np.asarray(Image.fromarray(first[0]).resize(FRAME))
-    latency = measure_latency(
-        {"network": lambda: infer(first), "end_to_end": lambda: classifier.predict(frame)},
-        repeats=effort.repeats,
-        warm_up=effort.warm_up,
-        budget_s=effort.budget_s,
-    )
+    latency = time_one(classifier, inputs, effort)
     most = classifier.backend.max_batch
     fitting = [size for size in batches if most is None or size <= most]
     measured = {size: _throughput(classifier, inputs, size, effort) for size in fitting}
@@ -211,6 +211,27 @@ def _throughput(classifier: Classifier, inputs: Inputs, size: int, effort: Effor
         at_least=3,  # a large batch on a CPU takes seconds
     )
     return round(1000 * size / found["batch"].p50_ms, 1)
+
+
+def _compare(
+    bundle: Bundle,
+    inputs: Inputs,
+    rows: Sequence[BenchRow],
+    threads: int,
+    effort: Effort,
+    console: Console,
+) -> tuple[Timing, ...]:
+    """Time OpenVINO beside ONNX Runtime where both were timed; a row that failed is left out."""
+    timed = {(row.device, row.precision) for row in rows if row.speed and row.threads == threads}
+    pairs = [(d, p) for d in CPU_DEVICES for p in RUNS[d] if (d, p.value) in timed]
+    compared = comparable(pairs)
+    if not compared:
+        return ()
+    try:
+        return time_in_turns(bundle, inputs, compared, threads, effort, console)
+    except CdulEdgeError as error:  # what was timed before stands
+        console.warn(f"OpenVINO was not compared with ONNX Runtime: {error}")
+        return ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,21 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class Effort:
+    """How long to measure.
+
+    Attributes:
+        repeats: calls that count.
+        warm_up: calls before that do not.
+        budget_s: seconds after which a measurement stops early, though not before ten calls.
+    """
+
+    repeats: int = 200
+    warm_up: int = 5
+    budget_s: float = 10.0
+
+
+@dataclass(frozen=True)
 class Latency:
     """Percentiles of one call's duration, in ms."""
 

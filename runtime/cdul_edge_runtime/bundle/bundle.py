@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 REFERENCE = "reference.npz"
 ENGINES = "engines"  # its folder of engines, which are caches: it is complete without them
+MEASURED = f"{ENGINES}/measured.json"  # what was measured on this machine; see `Measured`
 
 
 @dataclass(frozen=True)
@@ -222,6 +223,11 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest.from_dict(content)
     except BundleError as error:
         raise BundleError(f"{path} {error}") from error
+
+
+def list_stamps(folder: Path) -> list[Path]:
+    """Files of a bundle that are an engine's stamp by their names, sorted."""
+    return sorted(set((folder / ENGINES).glob("*.json")) - {folder / MEASURED})
 
 
 def record_file(path: Path) -> FileRecord:

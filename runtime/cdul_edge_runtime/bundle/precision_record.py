@@ -120,6 +120,17 @@ class PrecisionRecord:
         """What its pictures say about its accuracy."""
         return self.accuracy.judge(self.limits) if self.within_budget else "broken"
 
+    @property
+    def objection(self) -> str | None:
+        """Why only a request by name picks this precision; None where its accuracy is fine."""
+        if not self.within_budget:
+            return "its accuracy is outside the budget it was made for (calibrate --force)"
+        if self.verdict == "unsure":
+            return (
+                "it was made on too few pictures to tell whether its accuracy is within the budget"
+            )
+        return None
+
     def write(self, folder: Path) -> None:
         """Write the sidecar into the bundle's folder, atomically."""
         about = {"format": FORMAT, "program": PROGRAM, "stage": "calibrate"}

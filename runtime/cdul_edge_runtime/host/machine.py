@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# The instruction sets that decide how fast a CPU runs FP32 and INT8 networks.
-_CPU_FLAGS = ("avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8", "asimd", "asimddp")
+# The instruction sets that decide how fast a CPU runs FP32, BF16 and INT8 networks.
+_CPU_FLAGS = (
+    *("avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
+    *("asimd", "asimddp", "bf16"),
+)
 
 
 def describe_machine() -> dict[str, Any]:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.bench.benchmark import Effort, Speed, measure_speed
+from cdul_edge_runtime.bench.benchmark import Speed, measure_speed
+from cdul_edge_runtime.bench.latency import Effort
 from cdul_edge_runtime.bundle.bundle import Bundle, Reference
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.verdict import Interval, Verdict, worst
@@ -139,9 +140,11 @@ def verify_row(
     error = differences(scores, reference.scores)
     flipped, borderline = find_flips(scores, reference.scores, classifier.thresholds, limits.parity)
     flips = estimate_flip_rate(flipped)
+    # On these few pictures flips can only break, where a record or more pictures tell the rest.
+    guard = pictures is not None or precision.has_file or bundle.has_record(precision)
     checks = [
         Check("largest score difference to PyTorch", float(error.max()), limits.score_error),
-        check_flips("decisions that flip, percent", flips, limits, guard=True),
+        check_flips("decisions that flip, percent", flips, limits, guard=guard),
         *_check_itself(classifier.backend, reference, scores, limits),
     ]
     on_pictures = compare_pictures(classifier, pictures, limits.parity) if pictures else None

@@ -8,16 +8,25 @@ from functools import partial
 from pathlib import Path
 
 from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.bench.benchmark import VERSIONS, Effort
+from cdul_edge_runtime.bench.benchmark import VERSIONS
 from cdul_edge_runtime.bench.combinations import Combinations, Unavailable
+from cdul_edge_runtime.bench.latency import Effort
 from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle
 from cdul_edge_runtime.bundle.manifest import PROGRAM, Precision, program_version
+from cdul_edge_runtime.bundle.measured import (
+    REFERENCE_TRUTH,
+    Judgement,
+    now,
+    remember,
+    thresholds_sha256,
+)
 from cdul_edge_runtime.bundle.verdict import Verdict, worst
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import sha256_file
 from cdul_edge_runtime.host.machine import describe_machine, installed_versions, reset_peak_memory
 from cdul_edge_runtime.host.power import describe_power
+from cdul_edge_runtime.measured_order import find_subject
 from cdul_edge_runtime.metrics.truth import read_truth
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 from cdul_edge_runtime.pictures.resizer import PILLOW, resizer_name
@@ -31,6 +40,8 @@ from cdul_edge_runtime.verify.request import VerifyRequest
 from cdul_edge_runtime.verify.row import VerifyRow, verify_row
 
 FORMAT = 2
+# What a precision should be faster than.
+_FASTER_THAN = {"bf16": ("fp32",)} | dict.fromkeys(("int8", "int8-cpu"), ("fp32", "bf16", "fp16"))
 PYTORCH = "pytorch"  # the device of the row that runs beside a run folder's network
 
 
@@ -90,15 +101,16 @@ class VerifyReport:
 
     @property
     def _slow(self) -> tuple[str, ...]:
-        """INT8 that is no faster than what it should replace: its Q/DQ sits badly, or no kernel."""
+        """What is no faster than what it should replace: its Q/DQ sits badly, or no kernel."""
         return tuple(
             f"{row.precision} on {row.device} takes {mine:.2f} ms and {other.precision} "
             f"{theirs:.2f} ms: use {other.precision} there"
             for row in self.rows
             for other in self.rows
-            if row.precision.startswith("int8")
+            if row.precision in _FASTER_THAN
             and other.device == row.device
-            and not other.precision.startswith("int8")
+            and other.precision in _FASTER_THAN[row.precision]
+            and other.verdict == "ok"
             and (mine := _network_ms(row)) > (theirs := _network_ms(other)) > 0
         )
 
@@ -172,6 +184,7 @@ def verify(
     rows += combinations.measure(
         bundle, measure, VerifyRow.failed, unavailable, threads=request.threads
     )
+    remember(bundle, (), _judge(bundle, rows, test), console)
     return VerifyReport(
         bundle=str(bundle.folder),
         manifest_sha256=sha256_file(bundle.folder / MANIFEST),
@@ -200,6 +213,24 @@ def _prepare(bundle: Bundle, request: VerifyRequest, console: Console) -> Pictur
             f"(the first: {first.path} {first.error})"
         )
     return test
+
+
+def _judge(bundle: Bundle, rows: Sequence[VerifyRow], test: PictureTest | None) -> list[Judgement]:
+    """What `auto` asks about OpenVINO on the CPU; ONNX Runtime needs nobody's leave."""
+    thresholds, judged = thresholds_sha256(bundle), now()
+    count = len(bundle.reference().names) if test is None else len(test.fp32)
+    return [
+        Judgement(
+            subject=find_subject(bundle, "openvino", Precision(row.precision)),
+            thresholds_sha256=thresholds,
+            verdict=row.verdict,
+            pictures=count,
+            truth=REFERENCE_TRUTH if test is None else test.truth_kind,
+            judged=judged,
+        )
+        for row in rows
+        if row.device == "openvino" and row.precision != "auto"  # which did not even load
+    ]
 
 
 def _doubts(bundle: Bundle, rows: Sequence[VerifyRow]) -> tuple[str, ...]:

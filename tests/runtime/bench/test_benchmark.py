@@ -11,10 +11,10 @@ import numpy.typing as npt
 from cdul_edge_runtime.bench.benchmark import (
     VERSIONS,
     BenchRequest,
-    Effort,
     bench,
     measure_speed,
 )
+from cdul_edge_runtime.bench.latency import Effort
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.classifier import Classifier
 

@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from cdul_edge.cli import app
 from cdul_edge_runtime import selection
 from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.bench.benchmark import BenchRequest, Effort, bench
+from cdul_edge_runtime.bench.benchmark import BenchRequest, bench
 from cdul_edge_runtime.bench.combinations import Unavailable, list_reasons
+from cdul_edge_runtime.bench.latency import Effort
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device, PrecisionRequest

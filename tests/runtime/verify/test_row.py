@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cdul_edge_runtime.backends import Backend
-from cdul_edge_runtime.bench.benchmark import Effort
+from cdul_edge_runtime.bench.latency import Effort
 from cdul_edge_runtime.bundle.bundle import REFERENCE, Bundle, Reference, record_file
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.precision_record import Limits

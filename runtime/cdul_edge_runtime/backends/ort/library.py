@@ -10,7 +10,7 @@ from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.shared_library import truncated_library
 
 # Each brings the module `onnxruntime`: the files of the one installed last stay.
-_PACKAGES = (
+PACKAGES = (
     *("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-rocm"),
     *("onnxruntime-migraphx", "onnxruntime-qnn", "onnxruntime-training"),
 )
@@ -84,7 +84,7 @@ def _installed() -> tuple[str, ...]:
     from importlib.metadata import PackageNotFoundError, version  # costs more than this module
 
     found = []
-    for package in _PACKAGES:
+    for package in PACKAGES:
         try:
             version(package)
         except PackageNotFoundError:

@@ -18,7 +18,7 @@ from cdul_edge_runtime.backends.trt.platform import (
     library_name,
     version_numbers,
 )
-from cdul_edge_runtime.bundle.bundle import ENGINES, Bundle
+from cdul_edge_runtime.bundle.bundle import Bundle, list_stamps
 from cdul_edge_runtime.bundle.manifest import PROGRAM, Precision, program_version
 from cdul_edge_runtime.choices import Flavor
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
@@ -226,7 +226,7 @@ def source_sha256(bundle: Bundle, precision: Precision) -> str:
 
 
 def _read_stamps(bundle: Path) -> Iterator[tuple[Path, EngineStamp | BundleError]]:
-    for path in sorted((bundle / ENGINES).glob("*.json")):
+    for path in list_stamps(bundle):
         try:
             yield path, EngineStamp.read(path)
         except BundleError as error:
