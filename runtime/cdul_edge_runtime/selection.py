@@ -155,9 +155,16 @@ def open_backend(
         return TrtBackend.open(bundle, precision, flavor=ENGINE_FLAVORS[device], gpu=gpu)
     model = bundle.model_path(precision)
     if device == "openvino":
-        from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
+        from cdul_edge_runtime.backends.openvino.backend import Cache, OpenVinoBackend
 
-        return OpenVinoBackend(model, unit=unit, precision=precision, threads=threads)
+        return OpenVinoBackend(
+            model,
+            unit=unit,
+            precision=precision,
+            threads=threads,
+            inter_threads=inter_threads,
+            cache=Cache(bundle.folder / ENGINES, bundle.model_sha256(precision)),
+        )
     # ONNX Runtime's engine cache takes a graph with new weights for the old one: a folder each.
     digest = bundle.model_sha256(precision)[:12]
     cache_dir = bundle.folder / ENGINES / f"ort-{precision.value}-{digest}"

@@ -56,7 +56,13 @@ def open_file(
     if where.kind == "openvino":
         from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
 
-        backend = OpenVinoBackend(model, unit=where.unit, precision=held, threads=threads)
+        backend = OpenVinoBackend(
+            model,
+            unit=where.unit,
+            precision=held,
+            threads=threads,
+            inter_threads=inter_threads,
+        )
     else:
         backend = OrtBackend(
             model,

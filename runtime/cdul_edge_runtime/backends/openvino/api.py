@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -47,14 +48,20 @@ class Value(Protocol):
     def astype(self, kind: type[T]) -> T: ...
 
 
-class Model(Protocol):
-    """A graph that was read."""
+class Ported(Protocol):
+    """What takes and gives tensors."""
 
     @property
     def inputs(self) -> Sequence[Port]: ...
 
     @property
     def outputs(self) -> Sequence[Port]: ...
+
+
+class Model(Ported, Protocol):
+    """A graph that was read."""
+
+    def reshape(self, shape: list[int]) -> None: ...
 
     def has_rt_info(self, path: list[str]) -> bool: ...
 
@@ -78,14 +85,25 @@ class InferRequest(Protocol):
     def infer(self) -> object: ...
 
 
-class Compiled(Protocol):
+class Compiled(Ported, Protocol):
     """A model on its device."""
+
+    def export_model(self) -> BytesIO: ...
 
     def create_infer_request(self) -> InferRequest: ...
 
 
 class Core(Protocol):
     """OpenVINO itself."""
+
+    @property
+    def available_devices(self) -> list[str]: ...
+
+    def get_property(self, device_name: str, property: str) -> object: ...
+
+    def import_model(
+        self, model_stream: bytes, device_name: str, config: Mapping[str, str]
+    ) -> Compiled: ...
 
     def compile_model(
         self, model: Model, device_name: str, config: Mapping[str, str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -14,25 +15,47 @@ from cdul_edge_runtime.backends.openvino.api import (
     Inputs,
     Scores,
 )
-from cdul_edge_runtime.backends.openvino.graph import (
-    check_contract,
-    read_graph,
-    read_metadata,
-)
+from cdul_edge_runtime.backends.openvino.compiled_file import CompiledFile, Origin
+from cdul_edge_runtime.backends.openvino.graph import check_contract, read_graph, read_metadata
 from cdul_edge_runtime.backends.openvino.library import import_openvino
+from cdul_edge_runtime.backends.openvino.units import (
+    INT8,
+    Properties,
+    check_precision,
+    check_unit,
+    describe_unit,
+    most_pictures,
+    properties_for,
+    version_of,
+)
+from cdul_edge_runtime.backends.openvino.words import explain_no_start, reason_of
+from cdul_edge_runtime.backends.run_failure import explain_failure
 from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError
+from cdul_edge_runtime.device_choice import CPU
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.forks import never_free_in_a_fork
+
+# Idle requests that are kept, with the memory of the batch that each saw last.
+_KEPT = 4
+_MOST_THREADS = 1024
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where compiled models are kept, and the digest of the ONNX file."""
+
+    folder: Path
+    model_sha256: str
 
 
 class OpenVinoBackend:
-    """One compiled model; `infer` is safe to call from several threads.
+    """One compiled model; `infer` is safe to call from several threads, a request each.
 
     Attributes:
-        metadata: the model's `metadata_props`.
+        metadata: the file's `metadata_props`; empty where the compiled model came from a cache.
         input_shape: (height, width) px of the graph's input.
         class_count: width of the graph's output.
-        max_batch: None: a batch may have any size.
+        max_batch: 1 on an NPU; None elsewhere.
         device_memory_mib: None: OpenVINO does not tell.
     """
 
@@ -40,9 +63,11 @@ class OpenVinoBackend:
         self,
         model: Path,
         *,
-        unit: str = "CPU",
+        unit: str = CPU,
         precision: Precision = Precision.FP32,
         threads: int | None = None,
+        inter_threads: int = 1,
+        cache: Cache | None = None,
     ) -> None:
         """Load a model.
 
@@ -50,62 +75,105 @@ class OpenVinoBackend:
             model: an ONNX file.
             unit: which of OpenVINO's devices, such as "CPU", "GPU", "GPU.1" or "NPU".
             precision: what the file holds, or BF16, in which an FP32 file is computed.
-            threads: of the CPU; None lets OpenVINO choose.
+            threads: of the CPU, for each batch that runs at once; None lets OpenVINO choose.
+            inter_threads: batches of several callers that run side by side on the CPU.
+            cache: where compiled models are kept; None compiles at each start.
 
         Raises:
             MissingExtraError: OpenVINO is not installed.
-            CdulEdgeError: a device that is not there, or a bad thread count.
+            CdulEdgeError: a device that is not there, does not compute in that precision, or does
+                not start; or a bad thread count.
             BundleError: no such file, or one that OpenVINO cannot load or that breaks the contract
                 of the graph.
         """
-        self._openvino = import_openvino()
-        if threads is not None and not 1 <= threads <= 1024:
-            raise CdulEdgeError(f"{threads} threads: expected 1 to 1024")
+        openvino = import_openvino()
+        for count in (1 if threads is None else threads, inter_threads):
+            if not 1 <= count <= _MOST_THREADS:
+                raise CdulEdgeError(f"{count} threads: expected 1 to {_MOST_THREADS}")
         if not model.is_file():
             raise BundleError(f"{model} does not exist: check the path")
-        self._unit = unit
-        self.max_batch: int | None = None
+        self._openvino, self._unit, self._version = openvino, unit, version_of(openvino)
+        self.max_batch = most_pictures(unit)
         self.device_memory_mib: float | None = None
-        core: Core = self._openvino.Core()
-        graph = read_graph(self._openvino, model)
-        self.input_shape, self.class_count = check_contract(graph, model)
-        self.metadata = read_metadata(graph)
-        computed = "bf16" if precision is Precision.BF16 else "f32"
-        properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": computed}
-        if threads is not None and unit == "CPU":
-            properties["INFERENCE_NUM_THREADS"] = str(threads)
-        self._compiled: Compiled | None = core.compile_model(graph, unit, properties)
-        never_free_in_a_fork(self._compiled)
+        self.metadata: dict[str, str] = {}
+        core: Core = openvino.Core()
+        check_unit(core, unit, self._version)
+        properties = properties_for(unit, precision, threads, inter_threads)
+        try:
+            device, capabilities = describe_unit(core, unit)
+            check_precision(unit, precision, capabilities, device)
+            kept = None
+            # FP32 files compile nearly as fast as twice their size is read and checked.
+            if cache and "EXPORT_IMPORT" in capabilities and (unit != CPU or precision in INT8):
+                computed_in = properties["INFERENCE_PRECISION_HINT"]
+                origin = Origin(cache.model_sha256, openvino.get_version(), device, computed_in)
+                kept = CompiledFile(cache.folder / f"openvino-{precision.value}-{unit}", origin)
+            compiled = self._restore(core, kept, properties) or self._compile(
+                core, model, kept, properties
+            )
+        except RuntimeError as error:
+            raise explain_no_start(unit, model, error) from error
+        self.input_shape, self.class_count = check_contract(compiled, model)
+        self._compiled: Compiled | None = compiled
         self._idle: list[InferRequest] = []
         self._lock = Lock()
+        for owner in (core, compiled):
+            never_free_in_a_fork(owner)
 
     @property
     def name(self) -> str:
-        version = str(self._openvino.get_version()).partition("-")[0]
-        return f"openvino {version}, {self._unit}"
+        return f"openvino {self._version}, {self._unit}"
 
     def infer(self, images: Inputs) -> Scores:
+        if self.max_batch is not None and len(images) > self.max_batch:
+            raise CdulEdgeError(
+                f"a batch of {len(images)} pictures: {self.name} was started for at most "
+                f"{self.max_batch}; give fewer at once"
+            )
         compiled = self._compiled  # read once: a run keeps it, though another thread may close this
         if compiled is None:
             raise CdulEdgeError("this OpenVINO model was closed: load it again")
         with self._lock:
             request = self._idle.pop() if self._idle else None
-        request = request or compiled.create_infer_request()
         # it shares memory that it could write to, and copies what is read-only
         pixels = np.require(images, requirements=("C", "W"))
-        tensor = self._openvino.Tensor(pixels, shared_memory=True)
         try:
-            request.set_input_tensor(tensor)
+            request = request or compiled.create_infer_request()
+            request.set_input_tensor(self._openvino.Tensor(pixels, shared_memory=True))
             request.infer()
-        except RuntimeError as error:
-            said = " ".join(str(error).split())[:300]
-            raise DeviceError(f"{self.name} failed ({said})") from error
+        except (RuntimeError, MemoryError) as error:  # nobody knows what the request holds now
+            raise explain_failure(self.name, images.shape, error, reason_of(error)) from error
         scores: Scores = request.get_output_tensor().data.copy()
         with self._lock:
-            self._idle.append(request)
+            if self._compiled is not None and len(self._idle) < _KEPT:
+                self._idle.append(request)
         return scores
 
     def close(self) -> None:
-        self._compiled = None
         with self._lock:
+            self._compiled = None  # what it holds goes when the last run has ended
             self._idle = []
+
+    def _restore(
+        self, core: Core, kept: CompiledFile | None, properties: Properties
+    ) -> Compiled | None:
+        if kept is None or not (content := kept.read()):
+            return None
+        try:
+            return core.import_model(content, self._unit, properties)
+        except RuntimeError:
+            kept.refuse()
+            return None
+
+    def _compile(
+        self, core: Core, model: Path, kept: CompiledFile | None, properties: Properties
+    ) -> Compiled:
+        graph = read_graph(self._openvino, model)
+        (height, width), _ = check_contract(graph, model)
+        self.metadata = read_metadata(graph)
+        if self.max_batch is not None:
+            graph.reshape([self.max_batch, height, width, 3])
+        compiled = core.compile_model(graph, self._unit, properties)
+        if kept is not None:
+            kept.write(compiled.export_model().getvalue())
+        return compiled

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from cdul_edge_runtime.backends.openvino.api import Model, Port
+from cdul_edge_runtime.backends.openvino.api import Model, Port, Ported
+from cdul_edge_runtime.backends.openvino.words import reason_of
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 
 # Where OpenVINO keeps the `metadata_props` of an ONNX file.
@@ -30,8 +31,8 @@ def read_graph(openvino: ModuleType, path: Path) -> Model:
         reader = readers.load_by_framework("onnx")
         graph: Model = reader.convert(reader.load(str(path)))
     except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:500]
-        raise BundleError(f"{path} is not a model that OpenVINO can load ({reason})") from error
+        said = reason_of(error)
+        raise BundleError(f"{path} is not a model that OpenVINO can load ({said})") from error
     return graph
 
 
@@ -43,7 +44,7 @@ def read_metadata(graph: Model) -> dict[str, str]:
     return {name: str(graph.get_rt_info([_METADATA, name]).astype(str)) for name in names}
 
 
-def check_contract(graph: Model, path: Path) -> tuple[tuple[int, int], int]:
+def check_contract(graph: Ported, path: Path) -> tuple[tuple[int, int], int]:
     """((height, width) px of the input, width of the output).
 
     Raises:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from cdul_edge_runtime.backends.ort.api import Inputs, Scores, Session
 from cdul_edge_runtime.backends.ort.failures import (
-    explain_failure,
     explain_fallback,
     explain_no_start,
     run_errors,
@@ -27,6 +26,7 @@ from cdul_edge_runtime.backends.ort.providers import (
     tensorrt_providers,
 )
 from cdul_edge_runtime.backends.profile import Profile
+from cdul_edge_runtime.backends.run_failure import explain_failure
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError

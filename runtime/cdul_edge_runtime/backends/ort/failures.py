@@ -1,4 +1,4 @@
-"""Why a provider of ONNX Runtime does not start, or a run does not end: one line each."""
+"""Why a provider of ONNX Runtime does not start: one line each."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from cdul_edge_runtime.backends.run_failure import wants_memory
 from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from cdul_edge_runtime.host.machine import nvidia_driver_there
@@ -66,24 +67,6 @@ def explain_no_start(device: Device, model: Path, error: Exception) -> CdulEdgeE
             f"({found}): {fix}; {_DOCTOR}"
         )
     return CdulEdgeError(f"{device} cannot start with {model} ({said[:500]}): {_DOCTOR}")
-
-
-def explain_failure(name: str, shape: tuple[int, ...], error: Exception) -> DeviceError:
-    """One line for a run that the device did not finish."""
-    said = " ".join(str(error).split())
-    pictures = f"a batch of {shape[0]} pictures of {shape[1]}x{shape[2]} px"
-    if isinstance(error, MemoryError) or wants_memory(said):
-        return DeviceError(
-            f"{name} has not enough memory for {pictures} ({said[:300]}): "
-            "use a smaller batch, or end what else uses this device"
-        )
-    return DeviceError(f"{name} failed on {pictures} ({said[:300]})")
-
-
-def wants_memory(said: str) -> bool:
-    """Whether ONNX Runtime's words are those of too little memory."""
-    signs = ("out of memory", "failed to allocate", "bad_alloc")
-    return any(sign in said.lower() for sign in signs)
 
 
 def session_errors() -> tuple[type[Exception], ...]:

@@ -9,12 +9,9 @@ import pytest
 from cdul_edge_runtime.backends.ort import backend as ort
 from cdul_edge_runtime.backends.ort import failures
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
-from cdul_edge_runtime.backends.ort.failures import (
-    explain_failure,
-    explain_fallback,
-    explain_no_start,
-)
+from cdul_edge_runtime.backends.ort.failures import explain_fallback, explain_no_start
 from cdul_edge_runtime.backends.ort.providers import cpu_providers
+from cdul_edge_runtime.backends.run_failure import explain_failure
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 
 # What onnxruntime-gpu 1.31.1 said where a driver was too old for it, and where it had no TensorRT.

@@ -1,0 +1,32 @@
+"""Why a run did not end, whatever library ran it: one line."""
+
+from __future__ import annotations
+
+from cdul_edge_runtime.errors import DeviceError
+
+
+def explain_failure(
+    name: str, shape: tuple[int, ...], error: Exception, said: str | None = None
+) -> DeviceError:
+    """One line for a run that the device did not finish.
+
+    Args:
+        name: of the backend.
+        shape: (N, H, W, 3) of the batch.
+        error: what the library raised.
+        said: its words, where those of `error` say more than the user needs.
+    """
+    said = " ".join((said or str(error)).split())
+    pictures = f"a batch of {shape[0]} pictures of {shape[1]}x{shape[2]} px"
+    if isinstance(error, MemoryError) or wants_memory(said):
+        return DeviceError(
+            f"{name} has not enough memory for {pictures} ({said[:300]}): "
+            "use a smaller batch, or end what else uses this device"
+        )
+    return DeviceError(f"{name} failed on {pictures} ({said[:300]})")
+
+
+def wants_memory(said: str) -> bool:
+    """Whether a library's words are those of too little memory."""
+    signs = ("out of memory", "failed to allocate", "bad_alloc")
+    return any(sign in said.lower() for sign in signs)
