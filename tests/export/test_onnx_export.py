@@ -28,6 +28,7 @@ from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import PictureList
 from cdul_edge_runtime.pictures.preprocess import Preprocess
+from tests.fakes.openvino_agreement import check_openvino
 from tests.fakes.warm_network import warm
 
 CLASSES = ClassList(("cat", "dog", "hen"))
@@ -230,6 +231,7 @@ def test_a_clip_resnet_trunk_exports(tmp_path: Path) -> None:
     bundle = export(warm(MeanAndMax(tower, 256), 32), tmp_path / "b")
     assert bundle.manifest.graph.opset == 17
     assert bundle.manifest.parity.max_error < 1e-5
+    check_openvino(bundle)
 
 
 def test_a_local_global_convolution_exports_at_opset_17(tmp_path: Path) -> None:
@@ -242,6 +244,7 @@ def test_a_local_global_convolution_exports_at_opset_17(tmp_path: Path) -> None:
     assert bundle.manifest.parity.max_error < 1e-5
     assert Counter(operators(bundle))["Softmax"] == 1
     assert find_violations(onnx.load(bundle.model_path())) == []
+    check_openvino(bundle)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
@@ -250,6 +253,7 @@ def test_a_torchvision_network_exports_at_opset_17(name: str, tmp_path: Path) ->
     bundle = export(warm(network, 32), tmp_path / "b")
     assert bundle.manifest.graph.opset == 17
     assert not set(operators(bundle)) & {"BatchNormalization", "Gather", "Reshape", "ReduceMean"}
+    check_openvino(bundle)
 
 
 @pytest.mark.slow
@@ -263,6 +267,7 @@ def test_every_other_family_exports_at_opset_17(name: str, tmp_path: Path) -> No
     bundle = export(warm(network, 32), tmp_path / "b")
     assert bundle.manifest.graph.opset == 17
     assert bundle.manifest.parity.max_error < 1e-5
+    check_openvino(bundle)
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from cdul_edge_export.reference import ReferencePictures
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.pictures.preprocess import Preprocess
+from tests.fakes.openvino_agreement import check_openvino
 from tests.fakes.warm_network import warm
 
 CLASSES = ClassList(("cat", "dog", "hen"))
@@ -44,5 +45,6 @@ def test_branches_that_only_training_needs_become_one_convolution(tmp_path: Path
     assert operators["Conv"] == 3
     assert operators["BatchNormalization"] == 0
     assert bundle.manifest.parity.max_error < 1e-5
+    check_openvino(bundle)
     # what was given to export still has them
     assert sum(isinstance(layer, nn.Conv2d) for layer in network.modules()) == branches

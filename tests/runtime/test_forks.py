@@ -7,8 +7,9 @@ import pytest
 
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
+from tests.fakes.openvino_agreement import needs_openvino
 
-# ONNX Runtime's thread pool exists where it has two threads or more.
+# A thread pool of either library exists where it has two threads or more.
 SCRIPT = """
 import os, sys, warnings
 import numpy as np
@@ -17,9 +18,9 @@ from cdul_edge_runtime.errors import CdulEdgeError
 
 warnings.simplefilter("ignore")  # Python 3.12 warns of forks beside threads
 picture = np.zeros((8, 8, 3), np.uint8)
-classifier = Classifier.load(sys.argv[1], device="cpu", threads=2)
+classifier = Classifier.load(sys.argv[1], device=sys.argv[3], threads=2)
 if sys.argv[2] == "dropped":
-    other = Classifier.load(sys.argv[1], device="cpu", threads=2)
+    other = Classifier.load(sys.argv[1], device=sys.argv[3], threads=2)
 before = classifier.predict(picture).scores
 child = os.fork()
 if child == 0:
@@ -40,11 +41,12 @@ classifier.close()
 """
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("openvino", marks=needs_openvino)])
 @pytest.mark.parametrize("how", ["closed", "dropped"])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
-def test_a_fork_ends_and_says_that_it_cannot_predict(bundle: Path, how: str) -> None:
+def test_a_fork_ends_and_says_that_it_cannot_predict(bundle: Path, how: str, device: str) -> None:
     run = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(bundle), how],
+        [sys.executable, "-c", SCRIPT, str(bundle), how, device],
         capture_output=True,
         text=True,
         timeout=60,

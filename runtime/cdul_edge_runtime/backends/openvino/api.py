@@ -93,13 +93,17 @@ class Compiled(Ported, Protocol):
     def create_infer_request(self) -> InferRequest: ...
 
 
-class Core(Protocol):
-    """OpenVINO itself."""
+class Machine(Protocol):
+    """What says which devices are here."""
 
     @property
     def available_devices(self) -> list[str]: ...
 
     def get_property(self, device_name: str, property: str) -> object: ...
+
+
+class Core(Machine, Protocol):
+    """OpenVINO itself."""
 
     def import_model(
         self, model_stream: bytes, device_name: str, config: Mapping[str, str]

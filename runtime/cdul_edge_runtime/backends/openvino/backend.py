@@ -170,7 +170,7 @@ class OpenVinoBackend:
     ) -> Compiled:
         graph = read_graph(self._openvino, model)
         (height, width), _ = check_contract(graph, model)
-        self.metadata = read_metadata(graph)
+        self.metadata = read_metadata(graph, model)
         if self.max_batch is not None:
             graph.reshape([self.max_batch, height, width, 3])
         compiled = core.compile_model(graph, self._unit, properties)

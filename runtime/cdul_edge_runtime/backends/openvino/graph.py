@@ -27,21 +27,38 @@ def read_graph(openvino: ModuleType, path: Path) -> Model:
             f"OpenVINO {openvino.__version__} here cannot read ONNX files: "
             "pip install --force-reinstall openvino"
         )
+    failures: tuple[type[Exception], ...] = (*_failures(openvino), RuntimeError, ValueError)
     try:
         reader = readers.load_by_framework("onnx")
         graph: Model = reader.convert(reader.load(str(path)))
-    except (RuntimeError, ValueError) as error:
+    except failures as error:
         said = reason_of(error)
         raise BundleError(f"{path} is not a model that OpenVINO can load ({said})") from error
     return graph
 
 
-def read_metadata(graph: Model) -> dict[str, str]:
-    """The file's `metadata_props`."""
+def _failures(openvino: ModuleType) -> tuple[type[Exception], ...]:
+    """What its readers raise, which is no `RuntimeError`."""
+    names = "General Initialization NotImplemented OpConversion OpValidation".split()
+    found = (getattr(openvino.frontend, f"{name}Failure", None) for name in names)
+    return tuple(one for one in found if one is not None)
+
+
+def read_metadata(graph: Model, path: Path) -> dict[str, str]:
+    """The file's `metadata_props`.
+
+    Raises:
+        BundleError: they are not text.
+    """
     if not graph.has_rt_info([_METADATA]):
         return {}
-    names = graph.get_rt_info([_METADATA]).astype(dict)
-    return {name: str(graph.get_rt_info([_METADATA, name]).astype(str)) for name in names}
+    try:
+        names = graph.get_rt_info([_METADATA]).astype(dict)
+        return {name: str(graph.get_rt_info([_METADATA, name]).astype(str)) for name in names}
+    except UnicodeDecodeError as error:
+        raise BundleError(
+            f"{path} holds metadata that is not UTF-8 ({error}): copy it again, or export again"
+        ) from error
 
 
 def check_contract(graph: Ported, path: Path) -> tuple[tuple[int, int], int]:

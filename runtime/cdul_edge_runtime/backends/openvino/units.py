@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from types import ModuleType
 
-from cdul_edge_runtime.backends.openvino.api import Core
+from cdul_edge_runtime.backends.openvino.api import Machine
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.device_choice import CPU, DeviceChoice
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -29,7 +29,7 @@ def version_of(openvino: ModuleType) -> str:
     return str(openvino.get_version()).partition("-")[0]
 
 
-def check_unit(core: Core, unit: str, version: str) -> None:
+def check_unit(core: Machine, unit: str, version: str) -> None:
     """Refuse a device that OpenVINO does not see.
 
     Raises:
@@ -67,7 +67,7 @@ def check_precision(
         )
 
 
-def describe_unit(core: Core, unit: str) -> tuple[str, list[str]]:
+def describe_unit(core: Machine, unit: str) -> tuple[str, list[str]]:
     """Its full name, and what it can do, such as "BF16" and "EXPORT_IMPORT"."""
     name = str(core.get_property(unit, "FULL_DEVICE_NAME"))
     found = core.get_property(unit, _CAPABILITIES)
@@ -110,7 +110,7 @@ def _computed_in(unit: str, precision: Precision) -> str:
     return "f16" if unit.startswith("NPU") and precision in INT8 else "f32"
 
 
-def _missing_library(core: Core, kind: str) -> str:
+def _missing_library(core: Machine, kind: str) -> str:
     try:
         core.get_property(kind, "FULL_DEVICE_NAME")
     except RuntimeError as error:
