@@ -52,26 +52,7 @@ def open_file(
         candidates(where.kind, held)  # which refuses what does not compute in it
     if where.kind in ENGINE_FLAVORS:
         raise CdulEdgeError(f"{model} is one file and has no engines: give the bundle")
-    backend: OpenVinoBackend | OrtBackend
-    if where.kind == "openvino":
-        from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
-
-        backend = OpenVinoBackend(
-            model,
-            unit=where.unit,
-            precision=held,
-            threads=threads,
-            inter_threads=inter_threads,
-        )
-    else:
-        backend = OrtBackend(
-            model,
-            device=where.kind,
-            gpu=where.gpu,
-            precision=held,
-            threads=threads,
-            inter_threads=inter_threads,
-        )
+    backend = _open_onnx(model, where, held, threads, inter_threads)
     with closed_on_error(backend):
         manifest = _embedded_manifest(backend.metadata, model)
         check_fit(manifest, backend, model)
@@ -80,6 +61,25 @@ def open_file(
     reason = "one file" if device == "auto" else "as asked"
     selection = Selection(where.kind, held, reason, gpu=where.gpu, unit=where.unit)
     return manifest, backend, selection
+
+
+def _open_onnx(
+    model: Path, where: DeviceChoice, held: Precision, threads: int | None, inter_threads: int
+) -> OpenVinoBackend | OrtBackend:
+    if where.kind != "openvino":
+        return OrtBackend(
+            model,
+            device=where.kind,
+            gpu=where.gpu,
+            precision=held,
+            threads=threads,
+            inter_threads=inter_threads,
+        )
+    from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
+
+    return OpenVinoBackend(
+        model, unit=where.unit, precision=held, threads=threads, inter_threads=inter_threads
+    )
 
 
 def _open_engine(
