@@ -19,7 +19,7 @@ OURS = {
     *("backends", "bundle", "choices", "classifier", "device_choice", "errors", "host"),
     *("pictures", "passed_over", "prediction", "run_order", "selection", "single_file"),
     *(f"backends.ort.{name}" for name in ("api", "backend", "failures", "library", "providers")),
-    *("backends.ort", "backends.profile"),
+    *("backends.ort", "backends.profile", "backends.run_failure"),
     *(f"bundle.{name}" for name in ("bundle", "classes", "manifest", "threshold_values")),
     *(f"host.{name}" for name in ("files", "forks", "json_record", "machine", "meanwhile")),
     *("host.reading", "host.shared_library"),
