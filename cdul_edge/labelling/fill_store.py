@@ -13,9 +13,10 @@ from cdul_edge.clip.models import load_clip
 from cdul_edge.labelling.arrays import Floats
 from cdul_edge.labelling.decode.decoding import Decoded, Work, open_decoder
 from cdul_edge.labelling.decode.picture_reader import PictureReader
+from cdul_edge.labelling.encode.choose_library import choose_library
 from cdul_edge.labelling.encode.encoder import choose_batch_pictures
 from cdul_edge.labelling.encode.image_encoder import ImageEncoder
-from cdul_edge.labelling.encode.open_encoder import Wish, open_encoder
+from cdul_edge.labelling.encode.open_encoder import Wish
 from cdul_edge.labelling.plan import LabelPlan, describe_differences, refuse_differences
 from cdul_edge.labelling.store.changes import Changes
 from cdul_edge.labelling.store.earlier import EarlierRows, find_earlier
@@ -66,7 +67,8 @@ def fill_store(
     request, out = plan.request, plan.request.out
     clip = load_clip(request.clip, request.pretrained, seed=request.seed)
     before = None if existing is None or changes.everything else existing.model
-    encoder, texts = open_encoder(clip, _wish(plan, before), plan.prompts, console)
+    encoder = choose_library(clip, _wish(plan, before), plan.prompts, console)
+    texts = encoder.embed_texts(plan.prompts, console)
     model = ClipRun(
         **asdict(clip.description), precision=encoder.precision, encoder=encoder.library
     )

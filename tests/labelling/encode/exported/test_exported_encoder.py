@@ -16,6 +16,7 @@ from cdul_edge.clip.choices import Device, Encoder, Precision
 from cdul_edge.clip.models import LoadedClip, load_clip
 from cdul_edge.demo.pictures import paint_scene
 from cdul_edge.labelling.decode.decoding import Decoded
+from cdul_edge.labelling.encode.choose_library import choose_library
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.exported.sessions import computes_bf16
 from cdul_edge.labelling.encode.image_encoder import ImageEncoder
@@ -34,7 +35,7 @@ PROMPTS = Prompts(ClassList(("cat", "dog")), (("cat",), ("dog",)))
 
 def exported(loaded: LoadedClip, encoder: Encoder, **wish: Any) -> ImageEncoder:
     asked = Wish(encoder=encoder, threads=2, **wish)
-    return open_encoder(loaded, asked, PROMPTS, SilentConsole())[0]
+    return open_encoder(loaded, asked, SilentConsole())
 
 
 @pytest.mark.parametrize("library", ["openvino", "onnx"])
@@ -140,9 +141,9 @@ class Recorder(SilentConsole):
 def test_auto_tries_openvino_where_torch_would_take_minutes(clip: MakeClip) -> None:
     console = Recorder()
     wish = Wish(device="cpu", threads=2, views=10**9)
-    encoder, texts = open_encoder(clip(), wish, PROMPTS, console)
+    encoder = choose_library(clip(), wish, PROMPTS, console)
     torchs = ClipEncoder(clip(), "cpu")
-    assert texts == pytest.approx(torchs.embed_texts(PROMPTS), abs=1e-6)
+    assert encoder.embed_texts(PROMPTS) == pytest.approx(torchs.embed_texts(PROMPTS), abs=1e-6)
     assert encoder.embed_views(PIXELS) == pytest.approx(torchs.embed_views(PIXELS), abs=1e-5)
     line = console.said[-1]
     assert line.startswith("tried on ")
@@ -163,7 +164,7 @@ def test_few_views_and_what_was_begun_with_torch_stay_there_without_a_word(
     clip: MakeClip, wish: Wish
 ) -> None:
     console = Recorder()
-    encoder, _ = open_encoder(clip(), wish, PROMPTS, console)
+    encoder = choose_library(clip(), wish, PROMPTS, console)
     assert (encoder.library, console.said) == ("torch", [])
 
 
@@ -172,7 +173,7 @@ def test_auto_without_openvino_is_torch_without_a_word(
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     console = Recorder()
-    encoder, _ = open_encoder(clip(), Wish(device="cpu", views=10**9), PROMPTS, console)
+    encoder = choose_library(clip(), Wish(device="cpu", views=10**9), PROMPTS, console)
     assert (encoder.library, console.said) == ("torch", [])
 
 
