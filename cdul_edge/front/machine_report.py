@@ -14,12 +14,13 @@ from cdul_edge.front.engine_libraries import (
     judge_tensorrt,
 )
 from cdul_edge.front.machine_facts import ChildAnswer, Gpu, ask_driver, ask_python
+from cdul_edge.front.openvino_facts import judge_openvino
 from cdul_edge_runtime.backends.ort.library import explain_damage, two_installed
 from cdul_edge_runtime.host.machine import describe_machine, installed_versions
 from cdul_edge_runtime.pictures.resizer import resizer_name
 
 _PACKAGES = (
-    "cdul-edge numpy pillow cykooz-resizer onnxruntime onnxruntime-gpu torch torchvision "
+    "cdul-edge numpy pillow cykooz-resizer onnxruntime onnxruntime-gpu openvino torch torchvision "
     "open_clip_torch onnx onnxscript pyarrow"
 ).split()
 _TRAINING = ("torch", "torchvision", "open_clip", "onnx", "onnxscript", "onnxruntime", "pyarrow")
@@ -87,7 +88,8 @@ def examine_machine() -> MachineReport:
         torch=torch,
         onnxruntime_providers=providers,
         resizer=resizer_name(),
-        works=judge(gpu, torch, providers, libraries),
+        works=judge(gpu, torch, providers, libraries)
+        | {"predict --device openvino": judge_openvino()},
     )
 
 

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
-from cdul_edge.front import engine_libraries, machine_report
+from cdul_edge.front import engine_libraries, machine_report, openvino_facts
 from cdul_edge.front.engine_libraries import EngineLibrary, Libraries
 from cdul_edge.front.machine_facts import ChildAnswer, Gpu, ask_python
 from cdul_edge.front.machine_report import judge
 from cdul_edge_runtime.pictures.resizer import resizer_name
+from tests.fakes.openvino_agreement import needs_openvino
 
+_ASK = openvino_facts._ASK
 JETSON = Gpu("device files are there", "# R36")
 TENSORRT = EngineLibrary("10.3.0")
 LEAN = EngineLibrary("10.3.0", lean=True)
@@ -32,10 +36,12 @@ def test_it_names_the_machine_the_packages_and_what_works() -> None:
     assert facts["resizer"] == resizer_name()
     assert "CPUExecutionProvider" in facts["onnxruntime_providers"]
     assert facts["works"]["predict, verify"] == "yes, on the CPU"
+    assert facts["packages"]["openvino"]
+    assert facts["works"]["predict --device openvino"]
 
 
 def test_with_everything_missing_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (machine_report, engine_libraries):
+    for module in (machine_report, engine_libraries, openvino_facts):
         monkeypatch.setattr(module, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", "")
     result = CliRunner().invoke(app, ["doctor"])
@@ -43,6 +49,7 @@ def test_with_everything_missing_it_says_what_to_install(monkeypatch: pytest.Mon
     assert "cdul-edge[cpu]" in result.stdout
     assert "cdul-edge[train]" in result.stdout
     assert "cdul-edge[rtx]" in result.stdout
+    assert "cdul-edge[openvino]" in result.stdout
     assert "nvidia-smi does not answer" in result.stdout
 
 
@@ -89,3 +96,25 @@ def test_engines_of_both_kinds_run_on_a_gpu_that_both_support() -> None:
     hopper = Gpu("H200", None, ("9.0",))
     works = judge(hopper, ChildAnswer({}), (), libraries(TENSORRT, RTX))
     assert works["predict, verify"].startswith("yes, on TensorRT engines; ")
+
+
+@needs_openvino
+def test_openvino_names_its_version_and_each_device_with_what_it_computes_in() -> None:
+    found = openvino_facts.judge_openvino()
+    assert re.fullmatch(r"yes, with OpenVINO 20\d\d\.\d+\.\d+ on CPU \(.+INT8\).*", found)
+
+
+def test_a_damaged_openvino_is_a_part_of_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "openvino").mkdir()
+    monkeypatch.setattr(openvino_facts, "find_spec", lambda name: object())
+    for code, reason in (
+        ("raise OSError('cut')", "is damaged .cut"),
+        ("import os; os.abort()", ""),
+    ):
+        (tmp_path / "openvino" / "__init__.py").write_text(code)
+        monkeypatch.setattr(
+            openvino_facts, "_ASK", f"import sys; sys.path.insert(0, {str(tmp_path)!r})" + _ASK
+        )
+        assert re.match(f"no: .*{reason}", openvino_facts.judge_openvino())
