@@ -16,8 +16,8 @@ from cdul_edge_runtime.host.machine import describe_machine, installed_versions
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
-    "cdul-edge numpy pillow onnxruntime onnxruntime-gpu onnx onnxscript torch torchvision timm "
-    "open_clip_torch pyarrow tensorrt-rtx-cu13"
+    "cdul-edge numpy pillow cykooz-resizer onnxruntime onnxruntime-gpu onnx onnxscript torch "
+    "torchvision timm open_clip_torch pyarrow tensorrt-rtx-cu13"
 ).split()
 
 

@@ -201,8 +201,9 @@ def test_a_jetson_finds_a_wheel_for_its_python(text: str) -> None:
 def test_the_fast_resizer_is_asked_for_exactly_where_it_has_a_wheel(
     machine: str, system: str, wheel: str, python: str, tmp_path: Path
 ) -> None:
-    (fast,) = map(Requirement, read_project()["fast"])
+    fast, pillow = map(Requirement, read_project()["fast"])
     assert fast.marker is not None
+    assert fast.marker == pillow.marker
     asked = fast.marker.evaluate(
         {"platform_machine": machine, "sys_platform": system, "python_version": python}
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import open_clip
 import pytest
 import torch
@@ -29,6 +30,8 @@ from cdul_edge.demo.train_clip import (
 from cdul_edge.demo.vocabulary import cut_vocabulary, words
 from cdul_edge.demo.world import CLASS_NAMES, paint_single, picture_seed
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.pictures import resizer
+from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 BUNDLED = Path(demo.__file__).parent / "clip"
 
@@ -65,6 +68,31 @@ def test_it_names_nine_of_ten_fresh_single_things(bundled: tuple[Any, Any, Any])
         int(guess) == picture.class_index for guess, picture in zip(guesses, pictures, strict=True)
     )
     assert hits >= 90
+
+
+@torch.inference_mode()
+def test_it_answers_alike_whatever_resized_the_pictures(bundled: tuple[Any, Any, Any]) -> None:
+    model, _, tokenizer = bundled
+    side = model.visual.image_size
+    how = Preprocess(side, side, "center", "bicubic", crop=0.95)
+    frames = [paint_single(picture_seed(3, "clip-check", n), 180 + 9 * n).image for n in range(60)]
+    prompts = tokenizer([PROMPT.format(name) for name in CLASS_NAMES])
+    texts = model.encode_text(prompts, normalize=True)
+
+    def cosines() -> torch.Tensor:
+        pixels = torch.from_numpy(np.stack([how.apply(frame) for frame in frames]))
+        images = (pixels.permute(0, 3, 1, 2) / 255 - 0.45) / 0.25
+        found: torch.Tensor = model.encode_image(images, normalize=True) @ texts.T
+        return found
+
+    here = cosines()
+    with resizer.pillow_alone():
+        wanted = cosines()
+    # 720 decisions at the thresholds that leave the least room, and the class of each picture
+    thresholds = wanted.quantile(0.8, dim=0)
+    assert ((here >= thresholds) != (wanted >= thresholds)).sum() <= 1
+    assert here.argmax(dim=1).tolist() == wanted.argmax(dim=1).tolist()
+    assert (here - wanted).abs().max() < 0.002
 
 
 @torch.inference_mode()

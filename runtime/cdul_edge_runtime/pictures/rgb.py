@@ -43,7 +43,9 @@ def from_array(pixels: npt.NDArray[np.uint8], color: Color) -> tuple[Image.Image
         pixels, color = mirrored, "rgb" if color == "bgr" else "bgr"
     height, width, _ = pixels.shape
     flat = np.ascontiguousarray(pixels)
-    return Image.frombuffer("RGB", (width, height), flat, "raw", "RGB", 0, 1), color
+    image = Image.new("RGB", (width, height), None)  # its memory need not be cleared first
+    image.frombytes(flat, "raw", "RGB", 0, 1)
+    return image, color
 
 
 def pack(image: Image.Image, color: Color) -> npt.NDArray[np.uint8]:
