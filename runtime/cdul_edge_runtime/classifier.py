@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.bundle.bundle import Bundle
@@ -19,13 +19,16 @@ from cdul_edge_runtime.bundle.manifest import Manifest
 from cdul_edge_runtime.choices import Color as Color
 from cdul_edge_runtime.device_choice import parse_device
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.pictures.images import open_image, upright_rgb
+from cdul_edge_runtime.host.meanwhile import Meanwhile
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 from cdul_edge_runtime.prediction import Prediction
 from cdul_edge_runtime.selection import Selection, closed_on_error, open_best, parse_precision
 from cdul_edge_runtime.single_file import check_fit, open_file
 
-Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
+if TYPE_CHECKING:
+    from PIL import Image
+
+    Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 
 
 class Classifier:
@@ -86,17 +89,13 @@ class Classifier:
             MissingExtraError: ONNX Runtime is not installed.
         """
         asked = parse_device(device), parse_precision(precision)
-        checked: AbstractContextManager[tuple[Bundle, Callable[[], None] | None]]
-        if isinstance(path, Bundle):
-            checked = nullcontext((path, None))
-        else:
+        if not isinstance(path, Bundle):
             if not str(path):
                 raise CdulEdgeError("the path of the bundle is empty: give its folder")
             path = Path(path)
             if path.is_file():
                 return cls(*open_file(path, *asked, threads, inter_threads, warm_up))
-            checked = Bundle.checked_meanwhile(path)
-        with checked as (bundle, check):
+        with _checked(path) as (bundle, check):
             backend, selection = open_best(
                 bundle,
                 *asked,
@@ -212,13 +211,25 @@ class Classifier:
         self.close()
 
 
+def _checked(
+    path: Path | Bundle,
+) -> AbstractContextManager[tuple[Bundle, Meanwhile[None] | None]]:
+    """The bundle, and the check of its files; None where it was checked before."""
+    return nullcontext((path, None)) if isinstance(path, Bundle) else Bundle.checked_meanwhile(path)
+
+
 def _to_rgb(image: Picture) -> Image.Image:
-    if isinstance(image, Image.Image):
-        return upright_rgb(image)
+    # here and not above: a camera's frames need no decoder, and no process waits for it twice
+    from PIL import Image
+
+    from cdul_edge_runtime.pictures.images import open_image, upright_rgb
+
     if isinstance(image, (str, Path)):
         return open_image(Path(image))
     if isinstance(image, bytes):
         return open_image(image)
+    if isinstance(image, Image.Image):
+        return upright_rgb(image)
     raise CdulEdgeError(
         f"a picture of type {type(image).__name__}: expected a path, bytes, a PIL image or an array"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,6 +18,7 @@ from cdul_edge_runtime.choices import ENGINE_FLAVORS, Device
 from cdul_edge_runtime.device_choice import CPU, Auto, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, MissingExtraError
 from cdul_edge_runtime.host.machine import describe_machine, nvidia_driver_there, usable_cores
+from cdul_edge_runtime.host.meanwhile import Meanwhile
 from cdul_edge_runtime.passed_over import (
     NO_DRIVER,
     NO_ENGINE,
@@ -79,7 +80,7 @@ def open_best(
     threads: int | None = None,
     inter_threads: int = 1,
     warm_up: bool = True,
-    check: Callable[[], None] | None = None,
+    check: Meanwhile[None] | None = None,
 ) -> tuple[Backend, Selection]:
     """Open what was asked for, and the best that is available where "auto" leaves the choice.
 
@@ -90,8 +91,7 @@ def open_best(
         inter_threads: of ONNX Runtime on the CPU, between operators.
         warm_up: run once on an empty picture. An accelerator always does: only then is it known
             to work.
-        check: called when a network was loaded, before it is run: raises where the bundle's files,
-            which `Bundle.checked_meanwhile` reads at the same time, are not what they should be.
+        check: of `Bundle.checked_meanwhile`; its result is asked for before a network runs.
 
     Raises:
         CdulEdgeError: nothing fits the request; every candidate is named with its reason.
@@ -113,7 +113,7 @@ def open_best(
             )
             with closed_on_error(backend):
                 if check is not None:
-                    check()
+                    check.result()
                 if warm_up or not DeviceChoice(pair[0], gpu, unit).on_cpu:
                     run_once(backend)
         except CdulEdgeError as error:

@@ -13,7 +13,7 @@ HEAVY = {
     *("random", "shutil", "socket", "sqlite3", "ssl", "statistics", "subprocess", "tempfile"),
     *("unittest", "urllib.request", "uuid", "xml", "zipfile"),
 }
-PACKAGES = {"numpy", "PIL", "cdul_edge", "cdul_edge_runtime"}
+PACKAGES = {"numpy", "cdul_edge", "cdul_edge_runtime"}  # Pillow comes with the first picture
 # Of the runtime; its rooms `metrics`, `verify` and `bench`, and other backends, come when asked for
 OURS = {
     *("backends", "bundle", "choices", "classifier", "device_choice", "errors", "host"),
@@ -23,8 +23,7 @@ OURS = {
     *(f"bundle.{name}" for name in ("bundle", "classes", "manifest", "threshold_values")),
     *(f"host.{name}" for name in ("files", "forks", "json_record", "machine", "meanwhile")),
     *("host.reading", "host.shared_library"),
-    *(f"pictures.{name}" for name in ("decoding", "images", "metadata", "preprocess")),
-    *("pictures.resizer", "pictures.rgb"),
+    *("pictures.agreement", "pictures.preprocess"),
 }
 
 

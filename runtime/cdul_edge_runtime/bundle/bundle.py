@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,11 +98,11 @@ class Bundle:
 
     @classmethod
     @contextmanager
-    def checked_meanwhile(cls, folder: Path | str) -> Iterator[tuple[Bundle, Callable[[], None]]]:
+    def checked_meanwhile(cls, folder: Path | str) -> Iterator[tuple[Bundle, Meanwhile[None]]]:
         """The bundle, whose files' digests are computed in a thread while the block runs.
 
         Whatever is wrong without reading them is raised at once. A changed file is raised where the
-        block calls what comes with the bundle, or where it ends: also in place of an error that
+        block asks for the result of the thread, or where it ends: also in place of an error that
         ends it, of which a changed file is the likely cause.
 
         Raises:
@@ -128,11 +128,11 @@ class Bundle:
 
         if missing or len(sound) < len(faults):
             find_faults()
-        check = Meanwhile(find_faults).result
+        check = Meanwhile(find_faults)
         try:
             yield cls(folder, manifest), check
         finally:
-            check()
+            check.result()
 
     def model_path(self, precision: Precision = Precision.FP32) -> Path:
         """Where the ONNX file of that precision lies.

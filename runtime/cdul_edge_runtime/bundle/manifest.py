@@ -15,8 +15,8 @@ from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.threshold_values import thresholds_from_json, thresholds_to_json
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.json_record import parse_record
+from cdul_edge_runtime.pictures.agreement import NEAR, PILLOW
 from cdul_edge_runtime.pictures.preprocess import Preprocess
-from cdul_edge_runtime.pictures.resizer import NEAR, PILLOW
 
 FORMAT = 1
 PROGRAM = "cdul-edge"

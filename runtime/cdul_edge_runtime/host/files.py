@@ -186,9 +186,12 @@ def sha256_file(path: Path) -> str:
     import hashlib
 
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    # one buffer for all: a new one for each block would be fetched from the system and given back
+    buffer = bytearray(256 << 10)
+    blocks = memoryview(buffer)
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(blocks[:count])
     return digest.hexdigest()
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -46,7 +49,19 @@ def truncated_library(module: str) -> Path | None:
     names = (module, f"{module}_bindings", f"{module}_libs")
     for spec in filter(None, map(find_spec, names)):
         for folder in spec.submodule_search_locations or ():
-            for path in sorted(Path(folder).rglob("*.so*")):
+            for path in sorted(_libraries(folder)):
                 if is_truncated(path):
                     return path
     return None
+
+
+def _libraries(folder: str) -> Iterator[Path]:
+    """In a package and in the folders right below it; a search of them all takes a while."""
+    places = [folder]
+    for place in places:
+        with suppress(OSError), os.scandir(place) as entries:
+            for entry in entries:
+                if ".so" in entry.name:
+                    yield Path(entry.path)
+                elif place == folder and entry.is_dir():
+                    places.append(entry.path)

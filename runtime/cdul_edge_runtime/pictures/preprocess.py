@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from cdul_edge_runtime.choices import Color
 from cdul_edge_runtime.choices import Interpolation as Interpolation
 from cdul_edge_runtime.choices import Resize as Resize
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.json_record import parse_record
-from cdul_edge_runtime.pictures.resizer import PILLOW_FILTERS, Box, Size, resize
-from cdul_edge_runtime.pictures.rgb import from_array, pack
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cdul_edge_runtime.pictures.resizer import Box, Size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -51,7 +54,7 @@ class Preprocess:
             faults.append(f"size {self.width_px}x{self.height_px} px, expected at least 8x8")
         if self.resize not in ("squash", "center", "letterbox"):
             faults.append(f"resize {self.resize!r}, expected squash, center or letterbox")
-        if self.interpolation not in PILLOW_FILTERS:
+        if self.interpolation not in get_args(Interpolation):
             faults.append(f"interpolation {self.interpolation!r}, expected bilinear or bicubic")
         if not 0 < self.crop <= 1:
             faults.append(f"crop {self.crop:g}, expected more than 0 and at most 1")
@@ -69,6 +72,10 @@ class Preprocess:
             image: an RGB picture, or a (height, width, 3) uint8 array of any strides.
             color: channel order of an array. Red and blue change places in the small picture.
         """
+        # here and not above: a manifest that is read at start must not wait for Pillow
+        from cdul_edge_runtime.pictures.resizer import resize
+        from cdul_edge_runtime.pictures.rgb import from_array, pack
+
         if isinstance(image, np.ndarray):
             image, color = from_array(image, color)
         elif color != "rgb":
@@ -96,6 +103,9 @@ class Preprocess:
         return left, top, min(left + kept[0], size[0]), min(top + kept[1], size[1])
 
     def _letterbox(self, image: Image.Image, color: Color) -> npt.NDArray[np.uint8]:
+        from cdul_edge_runtime.pictures.resizer import resize
+        from cdul_edge_runtime.pictures.rgb import pack
+
         scale = min(self.width_px / image.width, self.height_px / image.height)
         # Pillow's own pad() rounds the short side of a very thin picture down to nothing
         width, height = (max(1, round(side * scale)) for side in image.size)

@@ -20,6 +20,8 @@ from PIL import Image
 
 from cdul_edge_runtime.choices import Interpolation
 from cdul_edge_runtime.errors import CdulEdgeWarning
+from cdul_edge_runtime.pictures.agreement import NEAR as NEAR
+from cdul_edge_runtime.pictures.agreement import PILLOW as PILLOW
 
 Size = tuple[int, int]  # width and height
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels and parts of them
@@ -28,7 +30,6 @@ Order = Callable[[Size, Size], bool]  # sizes before and after
 Resize = Callable[[Image.Image, Size, Interpolation, Box], Image.Image]
 
 PILLOW_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-PILLOW = "Pillow"  # what resized pictures before this was recorded, of an unknown version
 # How far a filter reaches, in pixels of the larger grid: triangle, and cubic with a = -0.5.
 _REACH = {"bilinear": 1, "bicubic": 2}
 # Which pictures Pillow resizes along columns first: from 13.0 on, from 12.2 on, and before.
@@ -37,8 +38,6 @@ ORDERS: tuple[Order, ...] = (
     lambda old, new: new[1] < old[1] and old[1] > 100 * old[0],
     lambda old, new: False,
 )
-# What the self-check allows, in levels of 255.
-NEAR = 1
 
 
 def resize(image: Image.Image, size: Size, interpolation: Interpolation, box: Box) -> Image.Image:

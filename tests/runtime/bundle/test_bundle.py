@@ -157,7 +157,7 @@ def test_reference_scores_outside_zero_to_one_are_refused() -> None:
 
 def test_files_are_read_while_a_block_runs_and_a_changed_one_ends_it(bundle: Path) -> None:
     with Bundle.checked_meanwhile(bundle) as (opened, check):
-        check()
+        check.result()
     assert opened.manifest.to_dict() == Bundle.load(bundle).manifest.to_dict()
     model = bundle / "model.fp32.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"?")
@@ -167,5 +167,5 @@ def test_files_are_read_while_a_block_runs_and_a_changed_one_ends_it(bundle: Pat
     ):
         raise ValueError("what a changed file may lead to")
     with pytest.raises(BundleError), Bundle.checked_meanwhile(bundle) as (_, check):
-        check()
+        check.result()
         raise AssertionError("it should have been raised before")

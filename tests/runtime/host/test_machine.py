@@ -1,9 +1,11 @@
 import json
+import platform
 
 import pytest
 
 from cdul_edge_runtime.host.machine import (
     describe_machine,
+    give_free_memory_back,
     installed_versions,
     peak_memory_mib,
     reset_peak_memory,
@@ -33,6 +35,21 @@ def test_peak_memory_counts_anew_after_a_reset() -> None:
     assert before is not None
     assert after is not None
     assert after < before - 200
+
+
+def test_free_memory_goes_back_where_the_system_s_library_holds_it() -> None:
+    blocks = [b"x" * (100_000 + i) for i in range(1_000)]  # small enough to come from one heap
+    above = b"x" * 100_000  # so that the heap keeps its size
+    del blocks
+    if not reset_peak_memory() or platform.libc_ver()[0] != "glibc":
+        pytest.skip("this system holds nothing back, or does not tell")
+    before = peak_memory_mib()
+    give_free_memory_back()
+    reset_peak_memory()
+    after = peak_memory_mib()
+    assert before is not None
+    assert after is not None
+    assert after < before - 50 < before - len(above) / (1 << 20)
 
 
 def test_peak_memory_never_falls() -> None:
