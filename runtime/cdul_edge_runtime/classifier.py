@@ -80,7 +80,8 @@ class Classifier:
             precision: "auto", "fp32", "bf16" (the FP32 file, computed in it), "fp16", "int8" or
                 "int8-cpu".
             threads: CPU threads within one operator; None uses every core.
-            inter_threads: operators that run side by side.
+            inter_threads: operators that run side by side; with "openvino", callers, with `threads`
+                each.
             warm_up: run once on an empty picture, so that the first answer is not the slowest.
 
         Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device
-from cdul_edge_runtime.device_choice import CPU_DEVICES, Auto
+from cdul_edge_runtime.device_choice import CPU, CPU_DEVICES, Auto
 from cdul_edge_runtime.errors import CdulEdgeError
 
 Pair = tuple[Device, Precision]
@@ -45,6 +45,8 @@ _BY_NAME: dict[Device, tuple[Precision, ...]] = {
     "ort-tensorrt": (Precision.INT8, Precision.FP16, Precision.FP32),
     "openvino": (Precision.INT8_CPU, Precision.FP32),
 }
+# FP16 is what Intel's GPUs and NPUs were made for; an NPU may have nothing else.
+_BESIDE_CPU = (Precision.FP16, Precision.FP32)
 FLOOR: Pair = ("cpu", Precision.FP32)  # what runs wherever ONNX Runtime does
 
 
@@ -75,8 +77,8 @@ def runs_on_cpu(pair: Pair) -> bool:
     return pair[0] in CPU_DEVICES
 
 
-def candidates(device: Device | Auto, precision: Precision | Auto) -> list[Pair]:
-    """The combinations to try, in order; one where both are given."""
+def candidates(device: Device | Auto, precision: Precision | Auto, unit: str = CPU) -> list[Pair]:
+    """The combinations to try, in order; one where both are given. `unit` is OpenVINO's."""
     if device != "auto" and precision != "auto":
         if precision not in RUNS[device]:
             only = "" if precision.has_file else ", only openvino computes in it"
@@ -87,7 +89,7 @@ def candidates(device: Device | Auto, precision: Precision | Auto) -> list[Pair]
         return [(device, precision)]
     if device != "auto":
         pairs = [pair for pair in ORDER if pair[0] == device]
-        return pairs or [(device, p) for p in _BY_NAME[device]]
+        return pairs or [(device, p) for p in (_BY_NAME[device] if unit == CPU else _BESIDE_CPU)]
     if precision != "auto":
         return list(_devices_for(precision))
     return list(ORDER)

@@ -88,7 +88,8 @@ def open_best(
         bundle: what to run.
         device, precision: one that is named is used, or raises.
         threads: of the CPU, within one operator.
-        inter_threads: of ONNX Runtime on the CPU, between operators.
+        inter_threads: of ONNX Runtime on the CPU, between operators; of OpenVINO, callers that are
+            answered side by side.
         warm_up: run once on an empty picture. An accelerator always does: only then is it known
             to work.
         check: of `Bundle.checked_meanwhile`; its result is asked for before a network runs.
@@ -96,8 +97,8 @@ def open_best(
     Raises:
         CdulEdgeError: nothing fits the request; every candidate is named with its reason.
     """
-    pairs = candidates("auto" if device == "auto" else device.kind, precision)
     gpu, unit = (0, CPU) if device == "auto" else (device.gpu, device.unit)
+    pairs = candidates("auto" if device == "auto" else device.kind, precision, unit)
     free_choice = "auto" in (device, precision)
     measured = MeasuredOrder()
     if free_choice and inter_threads == 1 and str(device) in ("auto", "openvino"):
@@ -236,7 +237,7 @@ def _obstacle(bundle: Bundle, pair: Pair, *, precision_is_free: bool) -> str | N
         return why
     if precision not in bundle.precisions():
         return "not in the bundle"
-    if precision_is_free and (why := _not_by_itself(bundle, precision)):
+    if precision_is_free and (why := _not_by_itself(bundle, precision, device)):
         return why
     if device in ENGINE_FLAVORS:
         from cdul_edge_runtime.backends.trt.engine_stamp import damaged_stamps, list_engines
@@ -259,7 +260,7 @@ def _accelerator_failed(passed: list[Passed], error: CdulEdgeError) -> bool:
     return any(why not in (NO_ENGINE, NO_DRIVER) for _, why in accelerators)
 
 
-def _not_by_itself(bundle: Bundle, precision: Precision) -> str | None:
+def _not_by_itself(bundle: Bundle, precision: Precision, device: Device) -> str | None:
     """Why only a request by name picks this precision here."""
     if precision is Precision.FP32:
         return None
@@ -269,7 +270,8 @@ def _not_by_itself(bundle: Bundle, precision: Precision) -> str | None:
         return str(error)
     if record.objection is not None:
         return record.objection
-    if record.speed_up is not None and record.speed_up < 1:
+    # what `calibrate` times is ONNX Runtime
+    if device != "openvino" and record.speed_up is not None and record.speed_up < 1:
         return f"no faster than FP32 on the CPU that made it ({record.speed_up:.2f}x)"
     if precision is Precision.INT8_CPU and _FAST_INT8.isdisjoint(describe_machine()["cpu_flags"]):
         return "this CPU has no fast INT8 (VNNI or AMX)"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,19 @@ def test_what_is_slow_on_the_cpu_is_never_picked_for_its_precision_alone(
         machine.broken["tensorrt", precision] = "broken"
         with pytest.raises(CdulEdgeError, match="device cpu runs it slowly"):
             pick(full, precision=precision)
+
+
+def test_openvino_takes_int8_on_a_cpu_and_fp16_beside_it(full: Path, machine: Machine) -> None:
+    record = Bundle.load(full).record(Precision.INT8_CPU)
+    replace(record, speed_up=0.5).write(full)  # in ONNX Runtime, which says nothing of OpenVINO
+    assert pick(full, device="cpu") == ("cpu", "fp32")
+    assert pick(full, device="openvino") == ("openvino", "int8-cpu")
+    for unit in ("GPU", "GPU.1", "NPU"):
+        assert pick(full, device=f"openvino:{unit}") == ("openvino", "fp16")
+        with Classifier.load(full, device=f"openvino:{unit}", precision="int8") as classifier:
+            assert str(classifier.selection) == f"int8 on openvino:{unit} (as asked)"
+    machine.broken["openvino", "fp16"] = "broken"
+    assert pick(full, device="openvino:GPU") == ("openvino", "fp32")
 
 
 @pytest.mark.parametrize("device", ["cuda", "ort-tensorrt"])

@@ -175,5 +175,6 @@ class OpenVinoBackend:
             graph.reshape([self.max_batch, height, width, 3])
         compiled = core.compile_model(graph, self._unit, properties)
         if kept is not None:
-            kept.write(compiled.export_model().getvalue())
+            exported = compiled.export_model()  # bytes in 2025.0
+            kept.write(exported if isinstance(exported, bytes) else exported.getvalue())
         return compiled
