@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from cdul_edge_runtime.backends import Backend
+from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits
@@ -28,11 +30,25 @@ def score_batches(
 ) -> tuple[Scores, str]:
     """Run an ONNX file on the CPU: for TensorRT's INT8 file that is its arithmetic, not its speed.
 
+    BF16 is OpenVINO's; everything else is run by ONNX Runtime.
+
     Returns:
         (N, C) scores, and what ran it.
     """
-    backend = OrtBackend(model, precision=precision)
+    backend = open_on_cpu(model, precision)
     return np.concatenate([backend.infer(batch) for batch in batches]), backend.name
+
+
+def open_on_cpu(model: Path, precision: Precision) -> Backend:
+    """What runs a precision on this CPU.
+
+    Raises:
+        MissingExtraError: BF16 needs OpenVINO, which is not installed.
+        CdulEdgeError: this CPU does not compute in BF16.
+    """
+    if precision is Precision.BF16:
+        return OpenVinoBackend(model, precision=precision)
+    return OrtBackend(model, precision=precision)
 
 
 def measure_accuracy(

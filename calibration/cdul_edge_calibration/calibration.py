@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from cdul_edge_calibration.accuracy import SOFT_TRUTH
+from cdul_edge_calibration.accuracy import SOFT_TRUTH, open_on_cpu
 from cdul_edge_calibration.collect import Collected, collect
 from cdul_edge_calibration.data.pictures import BATCH
 from cdul_edge_calibration.graphs.layers import list_layers, name_nodes
@@ -67,13 +67,16 @@ def calibrate(request: CalibrateRequest, console: Console | None = None) -> Cali
         console: where progress and warnings go; without one, only warnings are issued.
 
     Raises:
-        CdulEdgeError: a precision exists and `force` is not set, the bundle cannot be written to,
-            another process calibrates it, no picture can be read, or the pictures are not of the
-            kind that it was trained on.
+        MissingExtraError: BF16 is asked for, and OpenVINO is not installed.
+        CdulEdgeError: a precision exists and `force` is not set, this CPU does not compute in BF16
+            where that is asked for, the bundle cannot be written to, another process calibrates it,
+            no picture can be read, or the pictures are not of the kind that it was trained on.
     """
     console = console or LibraryConsole()
     bundle = Bundle.load(request.bundle)
     _refuse_existing(bundle, request)
+    if Precision.BF16 in request.precisions:  # said now, and not after minutes of work
+        open_on_cpu(bundle.model_path(), Precision.BF16).close()
     pool = _find(request.images or remembered_pictures(bundle))
     check = None if request.check_images is None else _find(request.check_images)
     truth = None if request.truth is None else read_truth(request.truth)
@@ -123,7 +126,7 @@ def _find(images: Path | PictureList) -> PictureList:
 def _refuse_existing(bundle: Bundle, request: CalibrateRequest) -> None:
     there = [p for p in request.precisions if (bundle.folder / p.record_name).is_file()]
     if there and not request.force:
-        names = ", ".join(precision.file_name for precision in there)
+        names = ", ".join(p.file_name if p.has_file else p.record_name for p in there)
         raise CdulEdgeError(f"{bundle.folder} has {names}: replace them with --force")
     if not os.access(bundle.folder, os.W_OK | os.X_OK):  # said now, and not after minutes of work
         raise CdulEdgeError(
@@ -153,7 +156,7 @@ def _rank_layers(
     console: Console,
 ) -> Sequence[LayerSensitivity]:
     """Measure how sensitive layers are, and keep the table in the bundle."""
-    if request.precisions == (Precision.FP16,):
+    if {Precision.INT8, Precision.INT8_CPU}.isdisjoint(request.precisions):
         return ()
     batches = islice(collected.check.batches(), -(-PICTURES // BATCH))
     inputs = np.concatenate(list(batches))[:PICTURES]

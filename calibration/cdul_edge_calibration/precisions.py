@@ -88,7 +88,7 @@ class Maker:
 
     def make(self, precision: Precision) -> PrecisionOutcome:
         """Make, measure and, within the budget or with `force`, write one precision."""
-        fit, reason = self._fit_fp16() if precision is Precision.FP16 else self._fit_int8(precision)
+        fit, reason = self._fit(precision)
         verdict = fit.cost.judge(self._limits)
         reasons = () if verdict == "ok" else self._limits_that_are(verdict, fit)
         if self.collected.foreign:  # then no figure shows that the budget holds
@@ -96,7 +96,9 @@ class Maker:
         self._explain(precision, fit, reason, verdict, reasons)
         self._warn_of_little_int8(precision)
         refused = verdict == "broken" and not self.request.force
-        record = None if refused else self._write(precision, fit, verdict)
+        record = None if refused and precision.has_file else self._write(precision, fit, verdict)
+        if refused:  # BF16 needs no file to be run: its record says not to
+            record = None
         return PrecisionOutcome(precision, fit.cost, fit.float_layers, verdict, reasons, record)
 
     def _limits_that_are(self, verdict: Verdict, fit: Fit) -> tuple[str, ...]:
@@ -105,6 +107,13 @@ class Maker:
     @property
     def _limits(self) -> Limits:
         return Limits(self.request.max_map_drop, self.request.max_flip_rate, 1.0)
+
+    def _fit(self, precision: Precision) -> tuple[Fit, str]:
+        if precision is Precision.FP16:
+            return self._fit_fp16()
+        if precision is Precision.BF16:
+            return Fit(self.model, self._measure_file(self.bundle.model_path(), precision), ()), ""
+        return self._fit_int8(precision)
 
     def _fit_fp16(self) -> tuple[Fit, str]:
         hazards = find_fp16_hazards(self.model, self.collected.record.extremes)
@@ -134,6 +143,9 @@ class Maker:
     def _measure(self, graph: onnx.ModelProto, precision: Precision) -> Cost:
         path = self.folder / precision.file_name
         onnx.save(graph, path)
+        return self._measure_file(path, precision)
+
+    def _measure_file(self, path: Path, precision: Precision) -> Cost:
         check, reference = self.collected.check, self.collected.reference
         with self.console.progress(f"scoring in {precision.value}", len(check)) as advance:
             batches = chain(check.batches(advance), [reference.inputs])
@@ -161,12 +173,12 @@ class Maker:
         )
 
     def _measure_speed_up(self, precision: Precision) -> float | None:
-        if precision is not Precision.INT8_CPU:
+        if precision not in (Precision.BF16, Precision.INT8_CPU):
             return None
         picture = next(self.collected.check.batches())[:1]
         made = self.bundle.folder / precision.file_name
-        speed_up = measure_speed_up(self.bundle.model_path(), made, picture)
-        advice = ": FP32 is the better file here" if speed_up < 1 else ""
+        speed_up = measure_speed_up(self.bundle.model_path(), made, precision, picture)
+        advice = ": FP32 is the better choice here" if speed_up < 1 else ""
         self.console.say(f"{precision.value}: {speed_up:.2f}x as fast as FP32 on this CPU{advice}")
         return round(speed_up, 2)
 
@@ -188,9 +200,11 @@ class Maker:
         if verdict == "unsure":
             self.console.warn(f"{precision.value}: {UNSURE}: {'; '.join(reasons)}")
         elif verdict == "broken":
-            tried = precision is not Precision.FP16 and fit.cost.judge(self._limits) == "broken"
+            tried = precision in _IN_INT8 and fit.cost.judge(self._limits) == "broken"
             half = ", with half of the layers in FP32 too" if tried else ""
             fate = "written anyway" if self.request.force else "not written"
+            if not precision.has_file:
+                fate = "auto will not take it"
             self.console.warn(f"{precision.value}: {'; '.join(reasons)}{half}: {fate}")
 
     def _warn_of_little_int8(self, precision: Precision) -> None:
@@ -208,6 +222,11 @@ class Maker:
         """The record goes first and comes last: without it the file beside it does not count."""
         folder = self.bundle.folder
         (folder / precision.record_name).unlink(missing_ok=True)
+        if not precision.has_file:
+            source = self.bundle.manifest.files[precision.file_name]
+            record = self._record(precision, fit, verdict, source)
+            record.write(folder)
+            return record
         with atomic_write(folder / precision.file_name) as temporary:
             onnx.save(fit.model, temporary)
         written = record_file(folder / precision.file_name)

@@ -22,7 +22,7 @@ class CalibrateRequest:
         bundle: its folder; its FP32 file is the source, and files are only added.
         images: unlabeled pictures of the kind that the device will see, such as the training
             pictures. None takes the folder that bundles of old versions remember.
-        precisions: which files to make.
+        precisions: which files to make; BF16 has none, and is only measured, with OpenVINO.
         count: calibration pictures; more where a rare class needs them, fewer where there are none.
         check_count: pictures to measure accuracy on.
         check_images: where those come from; None takes others of `images`.
@@ -54,9 +54,7 @@ class CalibrateRequest:
         faults = []
         if not self.precisions or Precision.FP32 in self.precisions:
             made = ", ".join(precision.value for precision in REDUCED)
-            faults.append(f"FP32 is what calibration starts from: it makes {made}")
-        if any(not precision.has_file for precision in self.precisions):
-            faults.append("bf16 has no file that calibration could make")
+            faults.append(f"FP32 is what calibration starts from: it makes {made} or bf16")
         if self.method not in get_args(RangeMethod):
             faults.append(f"method {self.method}: expected minmax or percentile")
         if min(self.count, self.check_count) < 1 or self.seed < 0:

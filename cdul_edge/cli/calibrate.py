@@ -39,7 +39,8 @@ def calibrate(
     """Make FP16 and INT8 files, measure what each costs, and keep those within the budget.
 
     model.int8.onnx is for TensorRT, model.int8-cpu.onnx for x86 CPUs. Where INT8 costs too much,
-    the most sensitive layers stay in floating point. The budget is held against 95 % intervals: a
+    the most sensitive layers stay in floating point. --precision bf16 measures what it costs to
+    compute the FP32 file in bf16. The budget is held against 95 % intervals: a
     precision is refused (exit code 2) where it exceeds the budget beyond doubt, and "unsure" where
     there are too few pictures to tell.
     """
@@ -88,7 +89,10 @@ def report_result(result: CalibrateResult, json: Path | None, *, to_stderr: bool
     _show_files(result.outcomes, console)
     if result.refused:
         faults = (
-            f"{o.precision.file_name} was not written: {o.reasons[0]}" for o in result.refused
+            f"{o.precision.file_name} was not written: {o.reasons[0]}"
+            if o.precision.has_file
+            else f"{o.precision.shown} is not for use: {o.reasons[0]}"
+            for o in result.refused
         )
         raise CdulEdgeError(
             f"{'; '.join(faults)}: calibrate on more pictures, try --method percentile, or widen "
@@ -103,7 +107,7 @@ def _show_costs(outcomes: tuple[PrecisionOutcome, ...], console: Console) -> Non
     for outcome in outcomes:
         accuracy = outcome.accuracy
         costs.add_row(
-            outcome.precision.value,
+            outcome.precision.shown,
             f"{accuracy.map:.2f}",
             f"{round(-accuracy.map_drop, 2) + 0.0:+.2f}",  # no -0.00
             show_change(accuracy.map_drop_interval),
@@ -120,13 +124,19 @@ def _show_files(outcomes: tuple[PrecisionOutcome, ...], console: Console) -> Non
         files.add_column(name, justify="right", no_wrap=True)
     for outcome in outcomes:
         files.add_row(
-            outcome.precision.value,
+            outcome.precision.shown,
             f"{outcome.accuracy.max_error:.3f}",
-            f"{outcome.record.bytes / 2**20:.1f}" if outcome.record else "refused",
+            _show_size(outcome),
             f"{len(outcome.float_layers)} layers",
         )
     console.print()
     console.print(files)
+
+
+def _show_size(outcome: PrecisionOutcome) -> str:
+    if outcome.record is None:
+        return "refused"
+    return f"{outcome.record.bytes / 2**20:.1f}" if outcome.precision.has_file else "no file"
 
 
 def _summarize(result: CalibrateResult) -> dict[str, object]:

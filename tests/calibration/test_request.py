@@ -10,9 +10,9 @@ from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
-def test_by_default_all_but_fp32_are_made_on_512_pictures() -> None:
+def test_by_default_every_file_but_fp32_is_made_on_512_pictures() -> None:
     request = CalibrateRequest(Path("bundle"))
-    assert set(request.precisions) == set(Precision) - {Precision.FP32}
+    assert set(request.precisions) == {one for one in Precision if one.has_file} - {Precision.FP32}
     assert request.precisions == REDUCED
     assert (request.count, request.check_count) == (512, 512)
     assert (request.max_map_drop, request.max_flip_rate) == (0.5, 0.02)

@@ -12,8 +12,9 @@ from cdul_edge_runtime.choices import RangeMethod
 
 
 class Reduced(str, Enum):
-    """A precision that calibration makes; typer takes no list of literals."""
+    """A precision that calibration makes or measures; typer takes no list of literals."""
 
+    BF16 = "bf16"
     FP16 = "fp16"
     INT8 = "int8"
     INT8_CPU = "int8-cpu"
@@ -30,7 +31,11 @@ Images = Annotated[
 ]
 Precisions = Annotated[
     list[Reduced] | None,
-    typer.Option(help="Make this precision; repeat the option for more.", show_default="all"),
+    typer.Option(
+        help="Make this precision; repeat the option for more. bf16 has no file: it is measured, "
+        "with OpenVINO and on a CPU that computes in it.",
+        show_default="fp16, int8, and int8-cpu",
+    ),
 ]
 Pictures = Annotated[
     int, typer.Option(help="Take the ranges of activations from this many pictures.", min=1)

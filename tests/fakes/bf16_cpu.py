@@ -1,0 +1,15 @@
+"""Whether this machine can compute in bf16: only some CPUs do, and only with OpenVINO."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdul_edge_runtime.backends.openvino.library import import_openvino
+
+
+def skip_without_bf16() -> None:
+    """Skip the test where bf16 cannot be tried, with the reason."""
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    core = import_openvino().Core()
+    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU does not compute in bf16")
