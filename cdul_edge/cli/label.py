@@ -32,7 +32,7 @@ def label(
     seed: options.Seed = 0,
     template: options.Template = None,
     device: options.Device = "auto",
-    precision: options.Precision = "auto",
+    precision: options.Precision = None,
     encoder: options.Encoder = "auto",
     grid: options.Grid = None,
     overlap: options.Overlap = None,

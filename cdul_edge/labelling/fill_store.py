@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import chain, groupby
 
 import numpy as np
 import torch
 
 from cdul_edge.clip.models import load_clip
-from cdul_edge.labelling.arrays import Floats
+from cdul_edge.labelling.arrays import Floats, Pixels
 from cdul_edge.labelling.decode.decoding import Decoded, Work, open_decoder
 from cdul_edge.labelling.decode.picture_reader import PictureReader
-from cdul_edge.labelling.encode.choose_library import choose_library
+from cdul_edge.labelling.encode.choose_encoder import choose_encoder
 from cdul_edge.labelling.encode.encoder import choose_batch_pictures
 from cdul_edge.labelling.encode.image_encoder import ImageEncoder
 from cdul_edge.labelling.encode.open_encoder import Wish
+from cdul_edge.labelling.encode.sample import read_sample
 from cdul_edge.labelling.plan import LabelPlan, describe_differences, refuse_differences
 from cdul_edge.labelling.store.changes import Changes
 from cdul_edge.labelling.store.earlier import EarlierRows, find_earlier
@@ -67,7 +69,9 @@ def fill_store(
     request, out = plan.request, plan.request.out
     clip = load_clip(request.clip, request.pretrained, seed=request.seed)
     before = None if existing is None or changes.everything else existing.model
-    encoder = choose_library(clip, _wish(plan, before), plan.prompts, console)
+    encoder = choose_encoder(
+        clip, _wish(plan, before), plan.prompts, partial(_sample, plan), console
+    )
     texts = encoder.embed_texts(plan.prompts, console)
     model = ClipRun(
         **asdict(clip.description), precision=encoder.precision, encoder=encoder.library
@@ -115,7 +119,14 @@ def _wish(plan: LabelPlan, before: ClipRun | None) -> Wish:
         threads=request.threads,
         views=len(plan.pictures) * request.chosen_views.count,
         kept=before.encoder if before is not None else None,
+        kept_precision=before.precision if before is not None else None,
     )
+
+
+def _sample(plan: LabelPlan, encoder: ImageEncoder, views: int) -> Pixels:
+    preprocess = encoder.preprocess(plan.settings.fit)
+    reader = PictureReader(plan.pictures.root, plan.request.chosen_views, preprocess)
+    return read_sample(reader, plan.pictures.paths, views)
 
 
 class ErrorLimit:

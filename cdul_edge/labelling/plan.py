@@ -169,7 +169,7 @@ def make_settings(request: LabelRequest, stored: ClipSettings | None = None) -> 
         grid=views.grid,
         overlap=views.overlap,
         fit=views.fit,
-        precision=request.precision,
+        precision=request.precision or "auto",  # either goes on as it was begun
         keep_embeddings=request.keep_embeddings or kind == "patches" or kept,
         part_pictures=request.part_pictures or size or views.part_pictures,
         kind=kind,

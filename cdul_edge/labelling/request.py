@@ -28,7 +28,9 @@ class LabelRequest:
         templates: texts with one {} for the prompt.
         views: what CLIP sees of a picture; None fits the strategy.
         device: where CLIP runs.
-        precision: number format of CLIP.
+        precision: number format of CLIP; None is fp32 on a CPU and fp16 on CUDA. "auto" tries what
+            a CPU has, and takes the fastest that names the same classes. Both keep to what the
+            labels in `out` were begun with.
         encoder: what runs CLIP's image tower; "auto" is what the labels in `out` were begun with.
         keep_embeddings: so that other prompts need no picture; patches always do.
         part_pictures: pictures per part of the store; None is the store's own, or fits the views.
@@ -55,7 +57,7 @@ class LabelRequest:
     views: Views | WholePicture | None = None
     scoring: Scoring = field(default_factory=Scoring)
     device: Device = "auto"
-    precision: Precision = "auto"
+    precision: Precision | None = None
     encoder: Encoder = "auto"
     keep_embeddings: bool = False
     part_pictures: int | None = None

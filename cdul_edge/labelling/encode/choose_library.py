@@ -52,13 +52,13 @@ def choose_library(
     """
     tower = None
     if wish.encoder == "auto" and wish.kept is None:
-        tower = _worth_a_trial(clip, wish)
+        tower = worth_a_trial(clip, wish)
     if tower is None:
         return open_encoder(clip, wish, console)
     return _try_openvino(clip, tower, wish, prompts, console)
 
 
-def _worth_a_trial(clip: LoadedClip, wish: Wish) -> ImageTower | None:
+def worth_a_trial(clip: LoadedClip, wish: Wish) -> ImageTower | None:
     """The tower where "auto" has OpenVINO tried: it is there, and torch would take minutes."""
     on_cuda = wish.device == "cuda" or (wish.device == "auto" and torch.cuda.is_available())
     if on_cuda or wish.views < _FEWEST_VIEWS or find_spec("openvino") is None:
@@ -88,7 +88,7 @@ def _try_openvino(
     exported = loaded.encoder(plain)
     drawn = draw_views(views * exported.streams.count, tower.image_size_px)
     batches = np.split(drawn[:, None], exported.streams.count)
-    trial = run_trial([_candidate(plain), _candidate(exported)], batches, texts)
+    trial = run_trial([as_candidate(one.library, one) for one in (plain, exported)], batches, texts)
     console.say(str(trial))
     if trial.chosen == plain.library:
         return plain
@@ -96,12 +96,14 @@ def _try_openvino(
     return exported
 
 
-def _candidate(encoder: ImageEncoder) -> Candidate:
+def as_candidate(name: str, encoder: ImageEncoder) -> Candidate:
+    """An encoder as a trial runs it: in its streams."""
+
     def embed(batches: Sequence[Pixels]) -> list[Floats]:
         decoded = (Decoded(0, (), batch, slot=0) for batch in batches)
         return [vectors for _, vectors in encoder.stream(decoded)]
 
-    return Candidate(encoder.library, embed)
+    return Candidate(name, embed)
 
 
 def _time_a_view(tower: ImageTower) -> float:

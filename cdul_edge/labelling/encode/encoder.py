@@ -33,7 +33,7 @@ from cdul_edge_runtime.pictures.preprocess import Preprocess, Resize
 MAX_BATCH_PICTURES = 256
 # Pixels per batch: for a core's caches (measured at 64 and 224 px: a third less time than batches
 # of twice the size and more), or to fill a GPU.
-BATCH_PIXELS = {"cpu": 700_000, "cuda": 25_000_000}
+BATCH_PIXELS = {"cpu": 500_000, "cuda": 25_000_000}
 
 # Devices that work by themselves: what they compute is queued, and fetched when it is there.
 QUEUING = ("cuda",)
@@ -59,10 +59,10 @@ class ClipEncoder:
         self,
         clip: LoadedClip,
         device: Device = "auto",
-        precision: Precision = "auto",
+        precision: Precision | None = None,
         threads: int | None = None,
     ) -> None:
-        self.device = _choose_device(device)
+        self.device = choose_device(device)
         self.precision = _choose_precision(precision, self.device)
         self._clip = clip
         visual: Any = clip.model.visual
@@ -87,6 +87,11 @@ class ClipEncoder:
     def vectors_per_view(self) -> int:
         """How many vectors `embed_views` gives for each view."""
         return 1
+
+    @property
+    def emulates_bf16(self) -> bool:
+        """Whether this processor has no instructions for the precision."""
+        return self._arithmetic == "rounded"
 
     @property
     def held_batches(self) -> int:
@@ -202,7 +207,7 @@ class ClipEncoder:
         torch.set_num_threads(self._threads_a_stream)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        if self.precision == "fp32" or self._arithmetic == "rounded":
+        if self.precision == "fp32" or self.emulates_bf16:
             return whole_float32() if self.device == "cuda" else contextlib.nullcontext()
         return torch.autocast(self.device, _TYPES[self.precision])
 
@@ -213,7 +218,8 @@ def choose_batch_pictures(image_size_px: int, views: int, device: str) -> int:
     return min(pictures, MAX_BATCH_PICTURES)
 
 
-def _choose_device(device: Device) -> Literal["cpu", "cuda"]:
+def choose_device(device: Device) -> Literal["cpu", "cuda"]:
+    """The device itself; raises `CdulEdgeError` if it is not there."""
     if device == "cuda" and not torch.cuda.is_available():
         raise CdulEdgeError(
             "no CUDA device is available: use --device cpu, or see cdul-edge doctor"
@@ -223,8 +229,10 @@ def _choose_device(device: Device) -> Literal["cpu", "cuda"]:
     return device
 
 
-def _choose_precision(precision: Precision, device: str) -> Literal["fp32", "bf16", "fp16"]:
-    if precision == "auto":  # half: what OpenAI trained CLIP in; three bits finer than bf16
+def _choose_precision(precision: Precision | None, device: str) -> Literal["fp32", "bf16", "fp16"]:
+    if (
+        precision is None or precision == "auto"
+    ):  # half: what OpenAI trained CLIP in; three bits finer than bf16
         return "fp16" if device == "cuda" else "fp32"
     if precision == "fp16" and device == "cpu":
         raise CdulEdgeError("fp16 is for CUDA devices: use --precision fp32 or bf16 on a CPU")

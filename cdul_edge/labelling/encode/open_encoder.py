@@ -47,16 +47,18 @@ class Wish:
         kind: what a store holds of each picture.
         device, precision, threads: as `LabelRequest` has them.
         views: how many are to be encoded.
-        kept: what ran it when the folder, which goes on, was begun; None for a new one.
+        kept, kept_precision: what ran it, and how, when the folder, which goes on, was begun; None
+            for a new one.
     """
 
     encoder: Encoder = "auto"
     kind: Kind = "snippets"
     device: Device = "auto"
-    precision: Precision = "auto"
+    precision: Precision | None = None
     threads: int | None = None
     views: int = 0
     kept: Library | None = None
+    kept_precision: str | None = None
 
 
 def open_encoder(clip: LoadedClip, wish: Wish, console: Console) -> ImageEncoder:
@@ -68,7 +70,13 @@ def open_encoder(clip: LoadedClip, wish: Wish, console: Console) -> ImageEncoder
     """
     library = (wish.kept or "torch") if wish.encoder == "auto" else wish.encoder
     if library == "torch":
-        return ENCODERS[wish.kind](clip, wish.device, wish.precision, wish.threads)
+        encoder = ENCODERS[wish.kind](clip, wish.device, wish.precision, wish.threads)
+        if encoder.emulates_bf16:
+            console.say(
+                "this processor has no bf16 instructions: values are rounded to bf16 and computed "
+                "in float32, which is no faster than --precision fp32"
+            )
+        return encoder
     loaded = load_tower(ImageTower(clip, wish.kind), library, _check(library, wish), wish, console)
     clip.model.visual = torch.nn.Identity()  # its memory is of no use any more
     return loaded.encoder(ClipEncoder(clip, "cpu", "fp32", wish.threads))

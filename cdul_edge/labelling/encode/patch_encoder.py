@@ -23,7 +23,7 @@ class PatchEncoder(ClipEncoder):
         self,
         clip: LoadedClip,
         device: Device = "auto",
-        precision: Precision = "auto",
+        precision: Precision | None = None,
         threads: int | None = None,
     ) -> None:
         self._vit = require_plain_vit(clip.model.visual, clip.description.architecture)

@@ -1,0 +1,115 @@
+"""The encoder of a run: the one that was asked for, or the winner of a trial of precisions."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from time import perf_counter
+
+from cdul_edge.clip.choices import Library, Precision
+from cdul_edge.clip.models import LoadedClip
+from cdul_edge.labelling.arrays import Pixels
+from cdul_edge.labelling.encode.choose_library import as_candidate, choose_library, worth_a_trial
+from cdul_edge.labelling.encode.cpu_layers import multiplies_bf16
+from cdul_edge.labelling.encode.encoder import choose_batch_pictures, choose_device
+from cdul_edge.labelling.encode.exported.sessions import computes_bf16
+from cdul_edge.labelling.encode.image_encoder import ImageEncoder
+from cdul_edge.labelling.encode.open_encoder import Wish, open_encoder
+from cdul_edge.labelling.encode.prompts import Prompts
+from cdul_edge.labelling.encode.trial import Candidate, run_trial
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console
+
+# A round of a candidate shall take no longer, unless a single view in each stream does.
+ROUND_SECONDS = 0.3
+SAMPLE_VIEWS = 48
+
+# Gives so many views (K, 1, S, S, 3), as the encoder takes them, of the pictures to be encoded.
+ReadSample = Callable[[ImageEncoder, int], Pixels]
+# What may be tried: a library, and a precision in it.
+Way = tuple[Library, Precision]
+
+
+def choose_encoder(
+    clip: LoadedClip, wish: Wish, prompts: Prompts, read: ReadSample, console: Console
+) -> ImageEncoder:
+    """As `choose_library`.
+
+    With precision "auto" on a CPU it is the one that a trial chooses; a folder that goes on keeps
+    the precision that it was begun in.
+
+    Args:
+        clip: is not to be used any more.
+        wish: what was asked for.
+        prompts: of the classes.
+        read: reads a sample of the pictures.
+        console: is told what the trial found.
+
+    Raises:
+        CdulEdgeError: as `open_encoder`.
+    """
+    on_cpu = wish.device != "cuda" and choose_device(wish.device) == "cpu"
+    open_choice = on_cpu and wish.precision in (None, "auto")
+    if open_choice and wish.kept_precision in ("fp32", "bf16"):
+        kept: Precision = "bf16" if wish.kept_precision == "bf16" else "fp32"
+        return choose_library(clip, replace(wish, precision=kept), prompts, console)
+    if wish.precision != "auto" or not open_choice:
+        return choose_library(clip, wish, prompts, console)
+    ways = list_ways(clip, wish)
+    encoders: dict[str, ImageEncoder] = {}
+    for library, precision in ways:
+        name = precision if library == "torch" else f"{library} {precision}"
+        asked = replace(wish, encoder=library, precision=precision)
+        try:
+            encoders[name] = open_encoder(_copy_tower(clip), asked, console)
+        except CdulEdgeError as error:
+            if not encoders:
+                raise
+            console.say(f"{name} is not tried: {error}")
+    name, first = next(iter(encoders.items()))
+    if len(encoders) == 1:
+        console.say(f"{name} is used: this machine has nothing faster to try")
+        return first
+    texts = first.embed_texts(replace(prompts, templates=prompts.templates[:1]))
+    batches = _cut(first, read(first, SAMPLE_VIEWS))
+    trial = run_trial([as_candidate(*named) for named in encoders.items()], batches, texts)
+    console.say(str(trial))
+    return encoders[trial.chosen]
+
+
+def list_ways(clip: LoadedClip, wish: Wish) -> list[Way]:
+    """What to try on this CPU, in float32 first: the others must agree with it."""
+    if wish.encoder == "onnx":
+        return [("onnx", "fp32")]
+    ways: list[Way] = [("torch", "fp32")]
+    if wish.encoder == "openvino":
+        ways = [("openvino", "fp32")]
+        if computes_bf16():
+            ways.append(("openvino", "bf16"))
+        return ways
+    if multiplies_bf16():
+        ways.append(("torch", "bf16"))
+    if wish.encoder == "auto" and worth_a_trial(_copy_tower(clip), wish) is not None:
+        ways.append(("openvino", "bf16" if computes_bf16() else "fp32"))
+    return ways
+
+
+def _copy_tower(clip: LoadedClip) -> LoadedClip:
+    """The same CLIP with an image tower of its own; it shares all else."""
+    shared = {id(part): part for name, part in clip.model.named_children() if name != "visual"}
+    return replace(clip, model=copy.deepcopy(clip.model, shared))
+
+
+def _cut(encoder: ImageEncoder, sample: Pixels) -> list[Pixels]:
+    """A batch for each stream of the encoder, as large as a round's time allows."""
+    streams = encoder.held_batches - 1
+    one: Candidate = as_candidate("", encoder)
+    single = [sample[:1]] * streams
+    one.embed(single)
+    start = perf_counter()
+    one.embed(single)
+    fitting = choose_batch_pictures(encoder.image_size_px, 1, encoder.device)
+    size = int(ROUND_SECONDS / (perf_counter() - start))
+    size = max(1, min(size, len(sample) // streams, fitting))
+    return [sample[at : at + size] for at in range(0, streams * size, size)]
