@@ -23,16 +23,17 @@ from cdul_edge.clip.choices import Precision
 from cdul_edge.clip.models import load_clip
 from cdul_edge.demo.world import CLASS_NAMES
 from cdul_edge.labelling import LabelRequest, Views
-from cdul_edge.labelling.encode.encoder import ClipEncoder
+from cdul_edge.labelling.encode.open_encoder import Wish, open_encoder
 from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labelling.fill_store import StoreFiller
 from cdul_edge.labelling.plan import LabelPlan, make_settings
 from cdul_edge.labelling.write_labels import Effort
 from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.host.console import SilentConsole
+from cdul_edge_runtime.host.console import SilentConsole, StderrConsole
 from cdul_edge_runtime.pictures.images import PictureList
 
 BATCH = 32  # views that the loop encodes at once
+LONG_JOB = 10_000  # pictures that `auto` is told of: for a few it would not try anything
 VIEWS = Views()
 NAMES = {"ViT-B-32": "ViT-B/32", "RN50": "RN50", "demo": "the demo's CLIP"}
 
@@ -110,12 +111,22 @@ def describe_pictures() -> str:
 def open_labelling(
     clip: str, pictures: PictureList, out: Path, setting: Setting, precision: Precision
 ) -> tuple[Callable[[], None], str]:
-    """What `cdul-edge label` does once CLIP is loaded, and what runs it."""
-    encoder = ClipEncoder(
-        load_clip(clip, None if clip == "demo" else "none"), "cpu", precision, setting.threads
-    )
+    """What `cdul-edge label` does once CLIP is loaded, and what runs it.
+
+    Args:
+        precision: "fp32" keeps torch; "auto" chooses the library too.
+    """
+    loaded = load_clip(clip, None if clip == "demo" else "none")
     classes = ClassList(CLASS_NAMES)
     prompts = Prompts(classes, tuple((name,) for name in classes))
+    wish = Wish(
+        encoder="torch" if precision == "fp32" else "auto",
+        device="cpu",
+        precision=precision,
+        threads=setting.threads,
+        views=0 if setting.quick else LONG_JOB * VIEWS.count,
+    )
+    encoder, texts = open_encoder(loaded, wish, prompts, StderrConsole())
     request = LabelRequest(
         images=pictures.root,
         classes=Path(),
@@ -125,14 +136,13 @@ def open_labelling(
         threads=setting.threads,
     )
     plan = LabelPlan(request, prompts, pictures, make_settings(request))
-    texts = encoder.embed_texts(prompts)
     filler = StoreFiller(plan, encoder, texts, "", Effort(), SilentConsole())
 
     def run() -> None:
         shutil.rmtree(out / "similarities", ignore_errors=True)
         filler.fill("")
 
-    return run, f"{encoder.precision} by torch"
+    return run, f"{encoder.precision} by {encoder.library}"
 
 
 def crops(pictures: PictureList) -> Iterator[Image.Image]:
