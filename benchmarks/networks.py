@@ -15,7 +15,7 @@ from torch import nn
 from cdul_edge.training import TrainConfig
 from cdul_edge.training.networks.heads import find_heads
 from cdul_edge.training.networks.network import create_network
-from cdul_edge_calibration.accuracy import measure_accuracy
+from cdul_edge_calibration.accuracy import measure_accuracy, score_batches
 from cdul_edge_calibration.data.ranges import measure_ranges
 from cdul_edge_calibration.graphs.quantize import quantize_for_cpu
 from cdul_edge_export.bundle_export import ExportRequest, export
@@ -112,22 +112,36 @@ def export_network(network: nn.Module, size_px: int, out: Path) -> None:
     )
 
 
-def add_int8_cpu(folder: Path) -> None:
-    """The int8-cpu file with its record; ranges from noise, so the answers mean nothing."""
+def add_int8_cpu(folder: Path, pictures: int = 0) -> None:
+    """The int8-cpu file with its record; ranges from noise, so the answers mean nothing.
+
+    Args:
+        folder: of the bundle.
+        pictures: of noise that it is compared with FP32 on; 0 compares nothing, and the record
+            claims that they are equal.
+    """
     bundle = Bundle.load(folder)
     inputs, model = bundle.reference().inputs, bundle.model_path()
     graph = quantize_for_cpu(onnx.load(model), measure_ranges(model, lambda: iter([inputs])))
     path = folder / Precision.INT8_CPU.file_name
     onnx.save(graph, path)
-    scores = np.full((1, len(bundle.manifest.classes)), 0.5, np.float32)
+    fp32 = scores = np.full((1, len(bundle.manifest.classes)), 0.5, np.float32)
+    if pictures:
+        noise = np.random.default_rng(2)
+        size = (pictures, *inputs.shape[1:])
+        shown = np.array_split(noise.integers(0, 256, size, dtype=np.uint8), pictures)
+        fp32, _ = score_batches(model, shown)
+        scores, _ = score_batches(path, shown, Precision.INT8_CPU)
+    limits = Limits(0.5, 0.02, 1.0)
+    accuracy = measure_accuracy(
+        scores, fp32, bundle.manifest.thresholds, near=0, against="noise" if pictures else "nothing"
+    )
     PrecisionRecord(
         precision=Precision.INT8_CPU,
         sha256=record_file(path).sha256,
         bytes=record_file(path).bytes,
         source_sha256=bundle.fp32_sha256,
-        limits=Limits(0.5, 0.02, 1.0),
-        accuracy=measure_accuracy(
-            scores, scores, bundle.manifest.thresholds, near=0, against="nothing"
-        ),
-        within_budget=True,
+        limits=limits,
+        accuracy=accuracy,
+        within_budget=accuracy.judge(limits) != "broken",
     ).write(folder)
