@@ -27,7 +27,9 @@ def read_options(words: list[str] | None = None) -> PeersRequest:
     parser.add_argument("--threads", type=_count, default=2, help="of each side")
     parser.add_argument("--out", type=Path, default=PEERS_FILE, help="the result file")
     parser.add_argument("--quick", action="store_true", help="tiny networks, to try the code")
-    parser.add_argument("--limit", type=float, default=120, help="seconds that a row may take")
+    parser.add_argument(
+        "--limit", type=float, default=120, help="seconds that a row may take, and its preparation"
+    )
     parser.add_argument("--work", type=Path, help="keep exported networks here for the next run")
     given = parser.parse_args(words)
     if given.quick and given.out == PEERS_FILE:

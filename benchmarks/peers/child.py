@@ -1,6 +1,6 @@
 """One row in a process of its own, whose threads are counted before any library starts.
 
-Writes what it measured as JSON into the file that it is given.
+Writes what it measured as JSON into the file that it is given; without one it prepares the row.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cdul_edge_runtime.host.files import write_json
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("row")
-    parser.add_argument("out", type=Path)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--work", type=Path, required=True)
@@ -24,7 +24,10 @@ def main() -> None:
     given = parser.parse_args()
     (row,) = find_rows((given.row,))
     setting = Setting(given.rounds, given.threads, given.work, given.quick)
-    write_json(given.out, row.measure(setting).to_dict())
+    if given.out is not None:
+        write_json(given.out, row.measure(setting).to_dict())
+    elif row.prepare is not None:
+        row.prepare(setting)
 
 
 if __name__ == "__main__":

@@ -81,11 +81,15 @@ def compare(request: PeersRequest) -> int:
 
 def measure_row(row: Row, request: PeersRequest, work: Path, scratch: Path) -> MeasuredRow:
     """In a process of its own; what went wrong stands in the row."""
-    reason, measured = what_is_missing(row), Measured(())
-    before, started = _load(), monotonic()
+    reason, measured, out = what_is_missing(row), Measured(()), scratch / f"{row.name}.json"
+    started, before = monotonic(), _load()
     if not reason:
         try:
-            measured = _run_child(row, request, work, scratch / f"{row.name}.json")
+            if row.prepare is not None:
+                _run_child(row, request, work, None)
+            started, before = monotonic(), _load()
+            _run_child(row, request, work, out)
+            measured = parse_record(Measured, read_json(out))
         except CdulEdgeError as error:
             reason = str(error)
     return MeasuredRow(
@@ -120,14 +124,21 @@ def tell(row: MeasuredRow) -> None:
         )
 
 
-def _run_child(row: Row, request: PeersRequest, work: Path, out: Path) -> Measured:
-    """Raises `CdulEdgeError` where it failed or was stopped."""
+def _run_child(row: Row, request: PeersRequest, work: Path, out: Path | None) -> None:
+    """Prepare the row, or measure it into `out`.
+
+    Raises:
+        CdulEdgeError: it failed, or was stopped.
+    """
     command = [
-        *(sys.executable, "-m", "benchmarks.peers.child", row.name, str(out)),
-        *("--rounds", str(request.rounds), "--threads", str(request.threads), "--work", str(work)),
+        *(sys.executable, "-m", "benchmarks.peers.child", row.name, "--work", str(work)),
+        *("--rounds", str(request.rounds), "--threads", str(request.threads)),
         *(["--quick"] if request.quick else []),
+        *(["--out", str(out)] if out is not None else []),
     ]
-    environment = {**child_environment(), **_OFFLINE, "YOLO_CONFIG_DIR": str(out.parent)}
+    environment = {**child_environment(), **_OFFLINE}
+    # What the sides keep between runs is kept with the networks, and not in anybody's home.
+    environment |= {"YOLO_CONFIG_DIR": str(work), "XDG_CACHE_HOME": str(work)}
     for name in _TEST_SETTINGS:
         environment.pop(name, None)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -143,7 +154,6 @@ def _run_child(row: Row, request: PeersRequest, work: Path, out: Path) -> Measur
         ) from error
     if run.returncode:
         raise CdulEdgeError(f"it ended with status {run.returncode}; what it said stands above")
-    return parse_record(Measured, read_json(out))
 
 
 def _load() -> tuple[float, ...]:

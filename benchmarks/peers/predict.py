@@ -38,13 +38,13 @@ class Ours:
 def predicting(
     subject: Subject, setting: Setting, *, device: str = "auto", precision: str = "auto"
 ) -> Generator[Ours]:
-    """Load the subject's bundle, and close it afterwards."""
+    """Load the subject's bundle, and close it afterwards; see `settle` for "auto"."""
     with Classifier.load(
         subject.bundle, device=device, precision=precision, threads=setting.threads
     ) as classifier:
         chosen = classifier.selection
         assert chosen is not None, "a bundle always tells what was chosen"
-        yield Ours(classifier, f"{chosen.precision.value} on {chosen.device}")
+        yield Ours(classifier, f"{chosen.precision.shown} on {chosen.device}")
 
 
 def measure_overhead(setting: Setting) -> Measured:
@@ -106,7 +106,7 @@ def measure_openvino(setting: Setting) -> Measured:
     parts = [
         _openvino(subject, precision, hint, setting)
         for subject in subjects(setting)
-        for precision, hint in (("fp32", "f32"), ("int8-cpu", "f32"))
+        for precision, hint in (("fp32", "f32"), ("bf16", "bf16"), ("int8-cpu", "f32"))
     ]
     return Measured(tuple(parts))
 

@@ -29,7 +29,7 @@ class MeasuredRow:
         measured: when, in UTC.
         commit: that measured it.
         load: the one-minute load average before and after; empty where the system has none.
-        seconds: that the row took, exports included.
+        seconds: that the row took, its preparation aside.
         not_measured: why there are no comparisons; empty where there are.
     """
 

@@ -112,12 +112,14 @@ class Row:
     Attributes:
         needs: import names of the peers, with the package that brings each.
         measure: runs in a process of its own.
+        prepare: runs in another before it, such as an export; None where nothing is to be done.
     """
 
     name: str
     title: str
     needs: Mapping[str, str]
     measure: Callable[[Setting], Measured]
+    prepare: Callable[[Setting], object] | None = None
 
 
 def _shorten(value: float) -> float:

@@ -5,45 +5,61 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
-from benchmarks.peers.row import Measured, Row, Setting
+from benchmarks.peers.row import Row, Setting
 from cdul_edge_runtime.errors import CdulEdgeError
 
 _CV2 = {"cv2": "opencv-python-headless"}
 
 
-def _later(module: str, function: str) -> Callable[[Setting], Measured]:
+def _later(module: str, function: str) -> Callable[[Setting], Any]:
     """A function of this package, imported when it is called."""
 
-    def measure(setting: Setting) -> Measured:
-        found: Callable[[Setting], Measured] = getattr(
-            import_module(f"benchmarks.peers.{module}"), function
-        )
-        return found(setting)
+    def call(setting: Setting) -> Any:
+        return getattr(import_module(f"benchmarks.peers.{module}"), function)(setting)
 
-    return measure
+    return call
 
+
+_EXPORTED = _later("subjects", "subjects")
+_SETTLED = _later("settled", "settle_all")
 
 ROWS = (
-    Row("overhead", "A frame beyond the network", _CV2, _later("predict", "measure_overhead")),
-    Row("predict", "Beside a script of onnxruntime", _CV2, _later("predict", "measure_predict")),
+    Row(
+        "overhead",
+        "A frame beyond the network",
+        _CV2,
+        _later("predict", "measure_overhead"),
+        _EXPORTED,
+    ),
+    Row(
+        "predict",
+        "Beside a script of onnxruntime",
+        _CV2,
+        _later("predict", "measure_predict"),
+        _SETTLED,
+    ),
     Row(
         "openvino",
         "Beside a script of OpenVINO",
         {**_CV2, "openvino": "openvino"},
         _later("predict", "measure_openvino"),
+        _EXPORTED,
     ),
     Row(
         "ultralytics",
         "A frame beyond the network, beside Ultralytics",
         {"ultralytics": "ultralytics", **_CV2},
         _later("yolo", "measure_ultralytics"),
+        _EXPORTED,
     ),
     Row(
         "torchvision",
         "Beside torchvision without an export",
         {},
         _later("torchvision_eager", "measure_torchvision"),
+        _SETTLED,
     ),
     Row("label-vit", "Labeling with ViT-B/32", {}, _later("label", "measure_vit")),
     Row("label-rn50", "Labeling with RN50", {}, _later("label", "measure_resnet")),
@@ -55,7 +71,7 @@ ROWS = (
     ),
     Row("train-resnet18", "Training ResNet-18", {}, _later("train", "measure_resnet18")),
     Row("train-lite0", "Training EfficientNet-Lite0", {}, _later("train", "measure_lite0")),
-    Row("start", "Cold start and memory", _CV2, _later("cold_start", "measure_start")),
+    Row("start", "Cold start and memory", _CV2, _later("cold_start", "measure_start"), _EXPORTED),
 )
 
 

@@ -75,11 +75,11 @@ def make_network(name: str) -> nn.Module:
     with torch.no_grad():
         for _ in range(3):  # batch statistics that are not a fresh network's
             network(torch.randn(4, 3, 64, 64))
-        head = network.get_submodule("fc")
-        assert isinstance(head, nn.Linear)
+        last = network.get_submodule("fc")
+        assert isinstance(last, nn.Linear)
         # Each class is there or not, as a network that learned would say: scores of a random head
         # lie at the thresholds, and every rounding would turn decisions.
-        head.bias.copy_(torch.tensor([4.0, -4.0]).repeat(len(CLASSES) // 2))
+        last.bias.copy_(torch.tensor([4.0, -4.0]).repeat(len(CLASSES) // 2))
     return network.eval()
 
 

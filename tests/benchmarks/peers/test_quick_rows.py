@@ -20,7 +20,11 @@ def measure(name: str, work: Path) -> Measured:
     (row,) = find_rows((name,))
     if missing := what_is_missing(row):
         pytest.skip(missing)
-    return row.measure(Setting(rounds=2, threads=1, work=work, quick=True))
+    setting = Setting(rounds=2, threads=1, work=work, quick=True)
+    if row.prepare is not None:
+        row.prepare(setting)
+    measured: Measured = row.measure(setting)
+    return measured
 
 
 @pytest.mark.parametrize(
@@ -28,7 +32,7 @@ def measure(name: str, work: Path) -> Measured:
     [
         ("overhead", ["frame"]),
         ("predict", ["tiny-fp32", "tiny-auto"]),
-        ("openvino", ["tiny-fp32", "tiny-int8-cpu"]),
+        ("openvino", ["tiny-fp32", "tiny-bf16", "tiny-int8-cpu"]),
         ("torchvision", ["tiny-fp32", "tiny-auto"]),
     ],
 )
