@@ -58,6 +58,7 @@ def measure_label(clip: str, setting: Setting) -> Measured:
         sides = {
             "fp32": fp32,
             "auto": auto,
+            "bf16": bf16,
             "loop": open_clip_loop(clip, pictures, setting.threads),
         }
         seconds = alternate_calls(sides, setting.rounds)
