@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SMOKE = ROOT / "scripts" / "release_smoke.py"
 # `train` goes first: the others are tried on the bundle that it makes.
 # `trt` was never tried where this was written: its libraries come from pypi.nvidia.com.
-EXTRAS = ("train", "none", "cpu", "calibrate", "gpu", "rtx", "trt")
+EXTRAS = ("train", "none", "cpu", "openvino", "calibrate", "gpu", "rtx", "trt")
 
 # SPDX names first, then what older packages call the same; what is not here needs a decision.
 ALLOWED = {

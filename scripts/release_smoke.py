@@ -45,6 +45,13 @@ def try_cpu(bundle: Path) -> None:
     command("predict", bundle, write_picture(), "--out", "predictions.jsonl")
 
 
+def try_openvino(bundle: Path) -> None:
+    """OpenVINO alone gives those scores, without ONNX Runtime."""
+    assert find_spec("onnxruntime") is None
+    compare_with_reference(bundle, device="openvino")
+    command("predict", bundle, write_picture(), *words("openvino", "fp32"), "--out", "p.jsonl")
+
+
 def try_gpu(bundle: Path) -> None:
     """The CUDA provider is there, and the same package still runs on the CPU.
 
@@ -164,6 +171,7 @@ def refused(*words: object) -> str:
 TRIALS: dict[str, Callable[[Path], None]] = {
     "none": try_none,
     "cpu": try_cpu,
+    "openvino": try_openvino,
     "gpu": try_gpu,
     "rtx": try_rtx,
     "trt": try_trt,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cdul_edge_runtime.backends.openvino.library import import_openvino
 from cdul_edge_runtime.backends.ort.library import import_onnxruntime
 from cdul_edge_runtime.backends.trt.library import import_tensorrt
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -61,6 +62,7 @@ def test_a_real_library_is_whole_and_its_first_half_is_not(tmp_path: Path) -> No
         ("tensorrt", "tensorrt_libs", "install it again"),
         ("tensorrt", "tensorrt_bindings", "install it again"),
         ("onnxruntime", "onnxruntime/capi", "pip install"),
+        ("openvino", "openvino/libs", "force-reinstall openvino"),
     ],
 )
 def test_a_module_whose_library_is_truncated_is_refused_before_it_ends_the_process(
@@ -79,6 +81,8 @@ def test_a_module_whose_library_is_truncated_is_refused_before_it_ends_the_proce
     with pytest.raises(CdulEdgeError, match=r"lib\.so\.1 is truncated") as told:
         if module == "onnxruntime":
             import_onnxruntime()
+        elif module == "openvino":
+            import_openvino()
         else:
             import_tensorrt("rtx" if module == "tensorrt_rtx" else "tensorrt")
     assert fix in str(told.value)

@@ -10,6 +10,7 @@ from threading import Lock
 from types import ModuleType
 
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+from cdul_edge_runtime.host.shared_library import truncated_library
 
 # It converts models of other frameworks, and imports `openvino_telemetry`, which tells Intel of its
 # use. OpenVINO takes it for missing without a word, and starts in a fifth of the time.
@@ -24,6 +25,8 @@ def import_openvino() -> ModuleType:
         MissingExtraError: it is not installed.
         CdulEdgeError: it is there and does not load.
     """
+    if (path := truncated_library("openvino")) is not None:
+        raise CdulEdgeError(_explain_damage(f"{path} is truncated"))
     with _importing, extra_imports("openvino", "device openvino"):
         try:
             with _without_converter():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
-from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError, extra_imports
 from cdul_edge_runtime.host.shared_library import truncated_library
 
 # Each brings the module `onnxruntime`: the files of the one installed last stay.
@@ -25,7 +28,7 @@ def import_onnxruntime() -> ModuleType:
     """
     if (path := truncated_library("onnxruntime")) is not None:
         raise CdulEdgeError(explain_damage(f"{path} is truncated"))
-    with extra_imports("cpu", "running a model"):
+    with _openvino_instead(), extra_imports("cpu", "running a model"):
         try:
             onnxruntime = import_module("onnxruntime")
         except (ImportError, OSError) as error:
@@ -36,6 +39,17 @@ def import_onnxruntime() -> ModuleType:
     if not hasattr(onnxruntime, "InferenceSession"):
         raise CdulEdgeError(explain_damage("files of it are missing"))
     return onnxruntime
+
+
+@contextmanager
+def _openvino_instead() -> Iterator[None]:
+    """Name OpenVINO where it alone is installed: `auto` does not take what was not measured."""
+    try:
+        yield
+    except MissingExtraError as error:
+        if find_spec("openvino") is None:
+            raise
+        raise MissingExtraError(f"{error}, or give device openvino, which is here") from error
 
 
 def explain_missing_provider(device: str, onnxruntime: ModuleType) -> str:

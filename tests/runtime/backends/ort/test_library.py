@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 
 from cdul_edge_runtime import selection
+from cdul_edge_runtime.backends.ort import library
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
@@ -86,3 +87,20 @@ def test_auto_says_that_the_one_without_cuda_hides_the_other(
     install(packages, "onnxruntime")
     with Classifier.load(bundle) as classifier:
         assert "has no CUDA (of onnxruntime and onnxruntime-gpu" in str(classifier.selection)
+
+
+@pytest.mark.parametrize("openvino", [True, False])
+def test_where_only_openvino_is_here_it_is_named(
+    openvino: bool, packages: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [n for n in sys.modules if n.partition(".")[0] == "onnxruntime"]:
+        monkeypatch.delitem(sys.modules, name)
+    (packages / "onnxruntime").mkdir()
+    (packages / "onnxruntime/__init__.py").write_text(
+        "raise ModuleNotFoundError(name='onnxruntime')"
+    )
+    monkeypatch.setattr(library, "find_spec", lambda name: object() if openvino else None)
+    end = r", or give device openvino, which is here" if openvino else ""
+    with pytest.raises(MissingExtraError, match=rf'pip install "cdul-edge\[cpu\]"{end}$'):
+        OrtBackend(bundle / "model.fp32.onnx")
+    sys.modules.pop("onnxruntime", None)
