@@ -6,6 +6,7 @@ in a call:
 
 * `ours_cached`: an epoch of `cdul-edge train` from decoded pictures, as every epoch but the first;
 * `ours_uncached`: an epoch that decodes again (`--cache none`);
+* `ours_auto`, on request: as cached, in the format that `--precision auto` finds by its trial;
 * `timm`: what its train script is made of: `create_loader` with its prefetcher and without color
   jitter, `create_optimizer_v2`, and its `BinaryCrossEntropy`;
 * `torchvision`: the loop of its `references/classification`, with that script's transforms.
@@ -28,7 +29,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -48,11 +49,12 @@ from torchvision.transforms import v2
 
 from benchmarks.record import interleave, median_ratio
 from benchmarks.training import write_pictures
-from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.config import Precision, TrainConfig
 from cdul_edge.training.data.dataset import open_pictures
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods import Supervision, make_method
 from cdul_edge.training.networks.network import create_network
+from cdul_edge.training.precision_trial import try_precisions
 from cdul_edge.training.presets import PLAIN, ConfigChanges, make_config
 from cdul_edge.training.request import CacheKind, DataOptions
 from cdul_edge_runtime.host.memory import keep_freed_memory
@@ -84,11 +86,12 @@ class TrainingWork:
     threads: int = 2
 
 
-def make_sides(work: TrainingWork) -> dict[str, Callable[[], object]]:
+def make_sides(work: TrainingWork, *, auto: bool = False) -> dict[str, Callable[[], object]]:
     """Calls that train on every picture once, by the name of their side."""
     if len(work.pictures) % work.batch:
         raise ValueError(f"{len(work.pictures)} pictures are no whole batches of {work.batch}")
-    return {side: _in_a_process(side, work) for side in _SIDES}
+    sides = [side for side in _SIDES if auto or side != "ours_auto"]
+    return {side: _in_a_process(side, work) for side in sides}
 
 
 def _in_a_process(side: str, work: TrainingWork) -> Callable[[], None]:
@@ -123,14 +126,20 @@ def serve(side: str, work: TrainingWork) -> None:
             print("trained", flush=True)
 
 
-def _ours(work: TrainingWork, cache: CacheKind) -> Callable[[], object]:
+def _ours(
+    work: TrainingWork, cache: CacheKind, precision: Precision = "fp32"
+) -> Callable[[], object]:
     changes: ConfigChanges = {
-        **PLAIN, "network": _OUR_NAMES[work.network], "weights": "none", "precision": "fp32",
+        **PLAIN, "network": _OUR_NAMES[work.network], "weights": "none", "precision": precision,
         "method": "fixed", "optimizer": "sgd", "learning_rate": 1e-4, "batch_size": work.batch,
         "zoom_in": TrainConfig().zoom_in, "epochs": 1000,
     }  # fmt: skip
     config = make_config(**changes)
     network, plan = create_network(config, CLASSES)
+    if precision == "auto":
+        trial = try_precisions(network, plan.preprocess, config, pictures=len(work.pictures))
+        print(trial.describe(), file=sys.stderr)
+        config = replace(config, precision=trial.choice)
     shape = (len(work.pictures), CLASSES)
     supervision = Supervision(
         scores=torch.full(shape, 0.1),
@@ -238,6 +247,7 @@ def _epoch(
 _SIDES: dict[str, Callable[[TrainingWork], Callable[[], object]]] = {
     "ours_cached": partial(_ours, cache="memory"),
     "ours_uncached": partial(_ours, cache="none"),
+    "ours_auto": partial(_ours, cache="memory", precision="auto"),
     "timm": _timm,
     "torchvision": _torchvision,
 }
@@ -250,6 +260,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=64)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--auto", action="store_true", help="add the side ours_auto")
     parser.add_argument("--serve", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -260,7 +271,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         pictures = write_pictures(Path(folder), options.pictures)
         work = TrainingWork(options.network, pictures, options.batch, options.threads)
-        sides = make_sides(work)
+        sides = make_sides(work, auto=options.auto)
         for call in sides.values():  # warm up
             call()
         seconds = interleave(sides, options.rounds)
@@ -273,8 +284,9 @@ def summarize(shown: int, seconds: dict[str, list[float]]) -> dict[str, object]:
         "pictures_per_s": {name: round(shown / median(s), 2) for name, s in seconds.items()},
         "over": {
             f"{ours}/{peer}": round(median_ratio(seconds[peer], seconds[ours]), 3)
-            for ours in ("ours_cached", "ours_uncached")
+            for ours in seconds
             for peer in ("timm", "torchvision")
+            if ours.startswith("ours")
         },
         "seconds": {name: [round(s, 2) for s in values] for name, values in seconds.items()},
     }

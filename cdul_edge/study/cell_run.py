@@ -72,6 +72,7 @@ class CellRun:
             device=self.device,
             clip=ClipOfLabels(self.store),
             resumable=self.curves,
+            try_precision=False,
         )
 
 

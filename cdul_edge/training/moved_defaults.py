@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.config import Precision, TrainConfig
 from cdul_edge.training.presets import PLAIN
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json
@@ -18,9 +18,28 @@ from cdul_edge_runtime.host.json_record import parse_record
 _SINCE = "freeze_depth"
 
 
+# What a CPU can train in.
+_ON_CPU: tuple[Precision, ...] = ("fp32", "bf16")
+
+
 @dataclass(frozen=True)
 class _Begun:
     settings: Mapping[str, Any]
+
+
+def precision_of(begun: Path) -> Precision | None:
+    """The precision of the run that is there, where it goes on in it on a CPU.
+
+    What "auto" found when the run began is not found anew: another moment, or another machine, may
+    find another.
+
+    Args:
+        begun: config.json of the run, which need not be there.
+    """
+    with suppress(CdulEdgeError):
+        stored = parse_record(_Begun, read_json(begun)).settings if begun.is_file() else {}
+        return next((one for one in _ON_CPU if one == stored.get("precision")), None)
+    return None
 
 
 def as_begun(config: TrainConfig, begun: Path) -> TrainConfig:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cdul_edge.training.config import Precision, TrainConfig
+from cdul_edge.training.networks.depthwise import DepthwiseInBfloat16
 from cdul_edge.training.networks.heads import find_heads
 from cdul_edge.training.networks.local_global import BRANCH
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -195,7 +196,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def resolve_precision(wanted: Precision, device: torch.device) -> Precision:
-    """What "auto" means: bf16 where the hardware has it, else fp16 on CUDA and fp32 on a CPU."""
+    """What "auto" means: bf16 where the hardware has it, else fp16 on CUDA and fp32 on a CPU.
+
+    Where that is bf16 on a CPU, a run may try first whether it is faster (`try_precisions`).
+    """
     if wanted == "fp16" and device.type == "cpu":
         raise CdulEdgeError("fp16 training needs a GPU: choose --precision bf16 or fp32")
     if wanted != "auto":
@@ -209,7 +213,15 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     """The forward pass in `precision`; fp32 is as if it were not there."""
     if precision not in _FORMATS:
         return nullcontext()
+    if device.type == "cpu" and precision == "bf16":
+        return _bfloat16_on_cpu()
     return torch.autocast(device.type, _FORMATS[precision])
+
+
+@contextmanager
+def _bfloat16_on_cpu() -> Iterator[None]:
+    with torch.autocast("cpu", torch.bfloat16), DepthwiseInBfloat16():
+        yield
 
 
 def _cpu_multiplies_bf16() -> bool:

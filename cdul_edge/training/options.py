@@ -212,8 +212,8 @@ PrecisionOption = Annotated[
     Precision | None,
     _training(
         "precision",
-        "Number format of the forward pass. auto takes bf16 where the hardware has it, else fp16 "
-        "on a GPU and fp32 on a CPU.",
+        "Number format of the forward pass. auto takes bf16 on a GPU that has it, else fp16; on a "
+        "CPU that has bf16 a short trial decides between it and fp32.",
     ),
 ]
 Seed = Annotated[

@@ -164,6 +164,9 @@ class TrainRequest:
         only: Which labeled pictures to learn from, as `choose_pictures` takes it; None is all.
         resumable: Write a checkpoint after every epoch; else at the end only, so that a run that is
             interrupted begins again.
+        try_precision: On a CPU, time a few steps to find what the precision "auto" is. Without it,
+            auto is bf16 where the processor multiplies it, so that runs which are compared have the
+            same.
     """
 
     labels: Path
@@ -177,6 +180,7 @@ class TrainRequest:
     clip: ClipSource | None = None
     only: str | Path | None = None
     resumable: bool = True
+    try_precision: bool = True
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from cdul_edge.training.networks.network import (
     create_network,
     rebuild_network,
 )
+from cdul_edge.training.precision_trial import try_precisions
 from cdul_edge.training.probabilities import UNTOLD, ScoreScale, apply_scale
 from cdul_edge.training.request import TrainRequest, TrainResult
 from cdul_edge.training.summary import (
@@ -73,12 +74,13 @@ def train(request: TrainRequest, console: Console | None = None) -> TrainResult:
         return TrainResult(out, read_summary(out))
     with lock_folder(out, "training in"):
         # Another process may have finished the run, or begun one, before the lock was taken.
+        task = task.as_begun()
         state = task.inspect()
         if state is run_folder.RunState.FINISHED:
             return TrainResult(out, read_summary(out))
         with keep_freed_memory() if task.device.type == "cpu" else nullcontext():
             job = _prepare(task, resume=state is run_folder.RunState.STARTED)
-            while job.trainer.epoch < task.config.epochs:
+            while job.trainer.epoch < job.task.config.epochs:
                 _train_epoch(job)
             return TrainResult(out, _finish(job))
 
@@ -101,9 +103,14 @@ def _prepare(task: Task, *, resume: bool) -> _Job:
         pictures = open_pictures(
             located, plan.preprocess, request.data, scratch=scratch, remedy=_REMEDY, tick=tick
         )
+    if config.precision == "auto":
+        trial = try_precisions(network, plan.preprocess, config, pictures=len(located))
+        task.console.say(trial.describe())
+        task = task.with_precision(trial.choice)
     trainer = Trainer(
-        network, method, pictures, preprocess=plan.preprocess, config=config, device=task.device
-    )
+        network, method, pictures,
+        preprocess=plan.preprocess, config=task.config, device=task.device,
+    )  # fmt: skip
     if checkpoint:
         trainer.load_state(checkpoint)
         keep_metrics(request.out, trainer.epoch)

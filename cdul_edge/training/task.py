@@ -12,10 +12,10 @@ from cdul_edge.labels.pseudo_labels import FILE_NAME as LABELS_FILE
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.labels.subset import choose_pictures
 from cdul_edge.training import run_folder
-from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.config import Precision, TrainConfig
 from cdul_edge.training.data.observed import ObservedLabels, open_observed
 from cdul_edge.training.methods import resolve_settings
-from cdul_edge.training.moved_defaults import as_begun
+from cdul_edge.training.moved_defaults import as_begun, precision_of
 from cdul_edge.training.networks.network import settle_size
 from cdul_edge.training.optimization import choose_device, resolve_precision
 from cdul_edge.training.probabilities import settle_set_aside
@@ -38,8 +38,18 @@ class Task:
 
     @property
     def config(self) -> TrainConfig:
-        """The settings of the run, with nothing left to be chosen."""
+        """The settings of the run; only a precision of "auto" may be left, for a trial."""
         return self.about.settings
+
+    def with_precision(self, precision: Precision) -> Task:
+        """The same with the precision that was left open."""
+        settings = replace(self.config, precision=precision)
+        return replace(self, about=replace(self.about, settings=settings))
+
+    def as_begun(self) -> Task:
+        """The same, with the precision of a run that was begun in its folder meanwhile."""
+        precision = _settle_precision(self.request, self.config.precision, self.device)
+        return self.with_precision(precision)
 
     def inspect(self) -> run_folder.RunState:
         """What the run's folder is for it; see `inspect_folder`."""
@@ -66,7 +76,7 @@ def open_task(request: TrainRequest, console: Console) -> Task:
     wanted = request.config if request.force else as_begun(request.config, begun)
     config = replace(
         settle_size(wanted),
-        precision=resolve_precision(wanted.precision, device),
+        precision=_settle_precision(request, wanted.precision, device),
         method_settings=asdict(resolve_settings(wanted)),
     )
     every = PseudoLabels.read(request.labels)
@@ -93,3 +103,14 @@ def open_task(request: TrainRequest, console: Console) -> Task:
         pictures_sha256=None if request.only is None else chosen.digest,
     )
     return Task(request, about, labels, observed, device, console)
+
+
+def _settle_precision(request: TrainRequest, wanted: Precision, device: torch.device) -> Precision:
+    """What "auto" is; on a CPU it stays where both formats are worth a trial."""
+    hardware = resolve_precision(wanted, device)
+    if wanted != "auto" or device.type != "cpu":
+        return hardware
+    begun = None if request.force else precision_of(request.out / run_folder.CONFIG)
+    if begun is not None:
+        return begun
+    return "auto" if hardware == "bf16" and request.try_precision else hardware
