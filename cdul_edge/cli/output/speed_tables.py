@@ -94,7 +94,9 @@ def show_comparison(run: BenchRun, console: Console) -> None:
     console.print()
     console.print(times)
     count = "1 thread" if run.threads == 1 else f"{run.threads} threads"
-    console.print(f"in turns, {count}: medians that auto compares", style="dim")
+    console.print(
+        f"in turns, {count}: medians, by which auto takes what verify passed", style="dim"
+    )
 
 
 def table(*names: str) -> Table:
