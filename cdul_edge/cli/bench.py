@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from cdul_edge.cli.options.devices import (
     BatchesOption,
@@ -21,6 +20,8 @@ from cdul_edge.cli.output.summary import write_summary
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from cdul_edge_runtime.bench.benchmark import BenchReport
 
 

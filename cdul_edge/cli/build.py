@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
@@ -17,6 +16,8 @@ from cdul_edge_runtime.device_choice import DeviceChoice
 from cdul_edge_runtime.host.console import StderrConsole
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from cdul_edge_export import BuildResult
 
 

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
 from cdul_edge.cli.options import calibration as options
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.speed_tables import table
 from cdul_edge.cli.output.summary import write_summary
-from cdul_edge.cli.output.verify_tables import VERDICTS, show_change, show_percents
+from cdul_edge.cli.output.verify_tables import show_change, show_percents, show_verdict
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from cdul_edge_calibration import CalibrateResult
     from cdul_edge_calibration.precisions import PrecisionOutcome
 
@@ -113,7 +114,7 @@ def _show_costs(outcomes: tuple[PrecisionOutcome, ...], console: Console) -> Non
             show_change(accuracy.map_drop_interval),
             f"{100 * accuracy.flip_rate:.2f}",
             show_percents(accuracy.flip_rate_interval),
-            VERDICTS[outcome.verdict],
+            show_verdict(outcome.verdict),
         )
     console.print(costs)
 

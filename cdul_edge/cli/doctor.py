@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.summary import write_summary
+
+if TYPE_CHECKING:
+    pass
+
 
 JsonOption = Annotated[
     Path | None,
@@ -33,6 +36,8 @@ def doctor(json: JsonOption = None) -> None:
 
 
 def _show(facts: Mapping[str, object]) -> None:
+    from rich.table import Table
+
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.summary import write_summary
+
+if TYPE_CHECKING:
+    pass
+
 
 PathArgument = Annotated[
     Path, typer.Argument(help="File or folder that a command of cdul-edge made.")
@@ -41,6 +44,8 @@ def info(path: PathArgument, json: JsonOption = None) -> None:
 
 
 def _show(facts: Mapping[str, object]) -> None:
+    from rich.text import Text
+
     console, width = result_console(), max(map(len, facts))
     for key, value in facts.items():
         text = value if isinstance(value, str) else json_module.dumps(value, ensure_ascii=False)

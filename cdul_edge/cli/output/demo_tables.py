@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from cdul_edge.demo.report import DemoResult, PrecisionCost
 
 _ACCURACY = {
@@ -24,6 +24,8 @@ _ACCURACY = {
 
 def show_demo(result: DemoResult, console: Console) -> None:
     """Show accuracy, precisions, latency, time and files."""
+    from rich.table import Table
+
     table = Table(title="What came out", title_justify="left")
     table.add_column("mAP, %", justify="right")
     table.add_column("of")
@@ -46,6 +48,8 @@ def show_demo(result: DemoResult, console: Console) -> None:
 
 
 def _tabulate_precisions(precisions: Mapping[str, PrecisionCost]) -> Table:
+    from rich.table import Table
+
     table = Table(title="The student in each precision, held-out pictures", title_justify="left")
     table.add_column("precision")
     for name in ("mAP, %", "change", "95 % interval", "flips, %", "MiB", "CPU, ms"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from cdul_edge.cli.output.result_console import message_console
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from cdul_edge_runtime.bench.combinations import Unavailable
     from cdul_edge_runtime.classifier import Classifier
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from cdul_edge.cli.output.class_tables import draw_classes, show_interval
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from cdul_edge_runtime.metrics.expected import ClassExpectation, ExpectedReport
 
 _HEADINGS = ("class", "predicted", "prevalence, %", "precision, %", "recall, %", "F1, %")

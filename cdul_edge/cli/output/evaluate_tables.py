@@ -6,13 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from cdul_edge.cli.output.class_tables import ENDS, MOST_CLASSES
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from cdul_edge.front.evaluation import ThresholdOrigin
     from cdul_edge_runtime.metrics.metrics import MetricsReport
 
@@ -59,6 +58,8 @@ def say_origin(origin: ThresholdOrigin, console: Console) -> None:
 
 
 def _ap_table(report: MetricsReport) -> Table:
+    from rich.table import Table
+
     table = Table()
     table.add_column("class")
     table.add_column("AP, %", justify="right")
@@ -78,6 +79,8 @@ def _ap_table(report: MetricsReport) -> Table:
 
 
 def _add_classes(table: Table, rows: Sequence[tuple[str, float]]) -> None:
+    from rich.text import Text
+
     for name, value in rows:
         table.add_row(Text(name), _percent(value))
 

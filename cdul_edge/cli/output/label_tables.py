@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from cdul_edge.labelling import LabelResult
 
 # Of a thousand classes nobody reads a table; the JSON summary has them all.
@@ -18,6 +16,9 @@ SHOWN_SKIPPED = 10
 
 def show_result(result: LabelResult, console: Console) -> None:
     """A row per class, the pictures that could not be read, and a line of figures."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title="Pseudo-labels", title_justify="left")
     table.add_column("class")
     table.add_column("mean score", justify="right")

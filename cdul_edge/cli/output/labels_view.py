@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-from rich.columns import Columns
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from cdul_edge.cli.output.result_console import READABLE
 from cdul_edge.labels.manifest import LabelsManifest
 from cdul_edge.labels.settings import ClipSettings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MOST_THRESHOLDS = 60  # about one screen
@@ -21,6 +22,10 @@ _MOST_THRESHOLDS = 60  # about one screen
 
 def show_labels(manifest: LabelsManifest, console: Console) -> None:
     """Show a manifest without its digests, prompts and lists of files."""
+    from rich.columns import Columns
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -93,6 +98,8 @@ def _brief(settings: Mapping[str, object]) -> str:
 
 
 def _thresholds(classes: Sequence[str], thresholds: Sequence[float | None]) -> list[Text]:
+    from rich.text import Text
+
     width = max(map(len, classes))
     return [
         Text(f"{name:{width}} {'never' if value is None else f'{value:.4f}':>6}")

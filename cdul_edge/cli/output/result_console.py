@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from typing import TYPE_CHECKING
 
-from cdul_edge_runtime.host.lasting_console import LastingConsole
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 # What a pipe or a file gets is never wrapped, so that `grep` finds whole paths and sentences.
 UNWRAPPED = 10_000
@@ -20,6 +22,9 @@ def result_console(*, to_stderr: bool = False) -> Console:
     Args:
         to_stderr: Draw on stderr, because stdout carries JSON.
     """
+    # here and not above: `--version` and the import of a command draw nothing
+    from cdul_edge_runtime.host.lasting_console import LastingConsole
+
     console = LastingConsole(
         stderr=to_stderr, soft_wrap=True, markup=False, highlight=False, emoji=False
     )

@@ -6,11 +6,11 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from cdul_edge.cli.output.class_tables import draw_classes, show_interval
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from cdul_edge.front.sampled_evaluation import SampledClass, SampledResult
 
 _HEADINGS = ("class", "predicted", "answered", "precision, %", "recall, %", "F1, %")

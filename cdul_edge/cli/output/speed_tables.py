@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console
-from rich.table import Table
-
 from cdul_edge.cli.output.devices import show_precision
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from cdul_edge_runtime.bench.benchmark import Speed
     from cdul_edge_runtime.bundle.measured import BenchRun
 
@@ -101,6 +101,8 @@ def show_comparison(run: BenchRun, console: Console) -> None:
 
 def table(*names: str) -> Table:
     """A table without lines, with columns of names; the others are added by who fills it."""
+    from rich.table import Table
+
     made = Table(box=None, pad_edge=False, collapse_padding=True)
     for name in names:
         right = name == "threads"

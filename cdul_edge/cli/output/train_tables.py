@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from cdul_edge_runtime.host.console import StderrConsole
 
 if TYPE_CHECKING:
@@ -17,6 +15,8 @@ if TYPE_CHECKING:
 
 def show_run(summary: RunSummary, console: StderrConsole) -> None:
     """Draw the table, and name the classes that are never predicted."""
+    from rich.table import Table
+
     last = summary.last_epoch
     table = Table()
     table.add_column("what")

@@ -6,23 +6,19 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.text import Text
-
 from cdul_edge.cli.output.devices import say_unavailable, show_precision
 from cdul_edge.cli.output.speed_tables import show_speed, table
 from cdul_edge_runtime.bundle.verdict import UNSURE, Verdict, say_needed
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
     from cdul_edge_runtime.verify.check import Check
     from cdul_edge_runtime.verify.row import VerifyRow
     from cdul_edge_runtime.verify.verification import VerifyReport
 
-VERDICTS: dict[Verdict, Text] = {
-    "ok": Text("ok", "green"),
-    "unsure": Text("unsure", "yellow"),
-    "broken": Text("broken", "red"),
-}
+_STYLES: dict[Verdict, str] = {"ok": "green", "unsure": "yellow", "broken": "red"}
 
 # The checks that a backend's answers are held against its own other answers with.
 SELF_TESTS = {
@@ -31,6 +27,13 @@ SELF_TESTS = {
     "the same picture twice in a batch": "twins",
     "one by one against a batch": "one by one against batch",
 }
+
+
+def show_verdict(verdict: Verdict) -> Text:
+    """As it stands in a table."""
+    from rich.text import Text
+
+    return Text(verdict, _STYLES[verdict])
 
 
 def show_report(report: VerifyReport, console: Console) -> None:
@@ -55,7 +58,7 @@ def _show_accuracy(report: VerifyReport, console: Console) -> None:
     for row in report.rows:
         errors = [_error(row.max_error), _error(row.mean_error), _points(_map(row))]
         name = show_precision(row.precision)
-        accuracy.add_row(row.device, name, *errors, VERDICTS[row.verdict])
+        accuracy.add_row(row.device, name, *errors, show_verdict(row.verdict))
         cost.add_row(row.device, name, *_costs(row))
     console.print(accuracy)
     console.print()
