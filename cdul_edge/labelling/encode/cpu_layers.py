@@ -49,7 +49,11 @@ def replace_layers(tower: nn.Module, arithmetic: Arithmetic) -> None:
     """
     for parent in list(tower.modules()):
         for name, layer in list(parent.named_children()):
-            setattr(parent, name, _replace(layer, arithmetic))
+            first = parent is tower or getattr(layer, "in_channels", None) == 3
+            if first and arithmetic != "fp32" and isinstance(layer, nn.Conv2d):
+                setattr(parent, name, StemConvolution(layer))
+            else:
+                setattr(parent, name, _replace(layer, arithmetic))
 
 
 def project_heads(attention: Any, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -106,6 +110,20 @@ class PixelProduct(nn.Module):
         pixels = images.permute(0, 2, 3, 1)[:, :: self._rows, :: self._columns]
         found: Tensor = self.product(pixels)
         return found.permute(0, 3, 1, 2)
+
+
+class StemConvolution(nn.Module):
+    """A convolution in float32: of the first ones' rounding the most reaches the embedding."""
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As the convolution's."""
+        with torch.autocast("cpu", enabled=False):
+            found: Tensor = self.convolution(images.float())
+        return found
 
 
 class RoundedConvolution(nn.Module):

@@ -18,7 +18,12 @@ from cdul_edge.demo.pictures import paint_scene
 from cdul_edge.demo.world import CLASS_NAMES
 from cdul_edge.labelling.decode.views import Views, cut_views
 from cdul_edge.labelling.encode import cpu_layers
-from cdul_edge.labelling.encode.cpu_layers import Arithmetic, choose_arithmetic, replace_layers
+from cdul_edge.labelling.encode.cpu_layers import (
+    Arithmetic,
+    StemConvolution,
+    choose_arithmetic,
+    replace_layers,
+)
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge_runtime.bundle.classes import ClassList
@@ -71,6 +76,9 @@ def test_a_tower_keeps_its_numbers(name: str) -> None:
         replaced = copy.deepcopy(plain)
         replace_layers(replaced, arithmetic)
         assert not any(type(layer) is nn.Linear for layer in replaced.modules())
+        stem = [layer for layer in replaced.modules() if isinstance(layer, StemConvolution)]
+        assert len(stem) == (0 if arithmetic == "fp32" else 3 if name == "resnet" else 1)
+        assert all(layer.convolution.weight.dtype == torch.float32 for layer in stem)
         found = embed(replaced, arithmetic)
         assert cosine_similarity(found, expected).min() > least, arithmetic
         if arithmetic == "fp32":
