@@ -71,7 +71,8 @@ def _model(manifest: LabelsManifest) -> str:
         return f"unknown: {Path(manifest.inputs.similarities or '').name} was imported"
     named = model.pretrained not in (None, "none")
     weights = model.pretrained if named else f"random weights, seed {model.seed}"
-    return f"{model.architecture}, {weights}, {model.image_size_px} px, {model.precision}"
+    by = "" if model.encoder == "torch" else f" by {model.encoder}"
+    return f"{model.architecture}, {weights}, {model.image_size_px} px, {model.precision}{by}"
 
 
 def _views(manifest: LabelsManifest) -> str:
