@@ -66,11 +66,8 @@ def by_pillow(image: Image.Image, how: Preprocess) -> Pixels:
 
 
 def assert_near(got: Pixels, wanted: Pixels) -> None:
-    """1 level; where rounding errors of both passes meet, single values may be 2 away."""
     assert got.shape == wanted.shape
-    apart = np.abs(got.astype(int) - wanted)
-    assert apart.max() <= 2
-    assert (apart > 1).mean() <= 0.02  # on pictures of a few pixels; see the photographs below
+    assert np.abs(got.astype(int) - wanted).max() <= 1
 
 
 @needs_fast
@@ -81,7 +78,7 @@ def assert_near(got: Pixels, wanted: Pixels) -> None:
     interpolation=st.sampled_from(["bilinear", "bicubic"]),
     crop=st.sampled_from([1.0, 0.875, 0.5, 1 / 3, 0.95]),
 )
-@settings(max_examples=250, deadline=None, derandomize=True)
+@settings(max_examples=400, deadline=None, derandomize=True)
 def test_every_size_policy_and_filter_is_pillows_picture_within_a_level(
     picture: tuple[str, int, int],
     size: tuple[int, int],
@@ -248,15 +245,17 @@ def test_a_picture_that_it_cannot_resize_goes_to_pillow_and_is_said_once(
     class PanicException(BaseException):
         """As Rust's, which is no `Exception`."""
 
-    def fail_on_50(self: object, source: Image.Image, fitted: Image.Image, options: object) -> None:
-        if source.width == 50:
+    def fail_on_500(
+        self: object, source: Image.Image, fitted: Image.Image, options: object
+    ) -> None:
+        if source.width == 500:
             raise PanicException("out of\nbounds")
         whole(self, source, fitted, options)
 
-    unasked.setattr(cykooz_resizer.Resizer, "resize_pil", fail_on_50)
-    (line,) = what_is_said(Preprocess(16, 16), draw("noise", 30, 50))
-    assert "cannot resize a picture of 50x30 px (out of bounds): Pillow resizes it" in line
-    assert what_is_said(Preprocess(16, 16), draw("noise", 31, 50)) == []  # another like it
+    unasked.setattr(cykooz_resizer.Resizer, "resize_pil", fail_on_500)
+    (line,) = what_is_said(Preprocess(16, 16), draw("noise", 300, 500))
+    assert "cannot resize a picture of 500x300 px (out of bounds): Pillow resizes it" in line
+    assert what_is_said(Preprocess(16, 16), draw("noise", 310, 500)) == []  # another like it
     assert resizer.resizer_name().startswith("cykooz-resizer ")  # the others stay fast
 
 
