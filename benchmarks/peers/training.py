@@ -63,6 +63,7 @@ from cdul_edge_runtime.pictures.images import PictureList, find_images
 Network = Literal["resnet18", "lite0"]
 
 CLASSES = 20
+_MODULE = "benchmarks.peers.training"
 SIDE_PX = 224
 CPU = torch.device("cpu")
 _TIMM_NAMES: dict[Network, str] = {"resnet18": "resnet18", "lite0": "tf_efficientnet_lite0"}
@@ -95,21 +96,23 @@ def make_sides(work: TrainingWork, *, auto: bool = False) -> dict[str, Callable[
 
 
 def _in_a_process(side: str, work: TrainingWork) -> Callable[[], None]:
-    """Calls of a process that ends when its input does: with this one, or with the side."""
+    """Calls of a process that ends when its input does: with this one, or with the side.
+
+    It starts at the first call, alone: the trial of `ours_auto` is not to run beside other starts.
+    """
     folder, words = work.pictures.root, [work.network, str(work.batch), str(work.threads)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.peers.training", "--serve", side, str(folder), *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    )
+    command = [sys.executable, "-m", _MODULE, "--serve", side, str(folder), *words]
+    started: list[subprocess.Popen[str]] = []
 
     def run() -> None:
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("a process without pipes")
-        process.stdin.write("train\n")
-        if process.stdout.readline() != "trained\n":
+        if not started:
+            pipe = subprocess.PIPE
+            started.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1))
+        source, sink = started[0].stdout, started[0].stdin
+        assert source is not None  # both are pipes
+        assert sink is not None
+        sink.write("train\n")
+        if source.readline() != "trained\n":
             raise RuntimeError(f"the process of {side} ended: see what it wrote above")
 
     return run

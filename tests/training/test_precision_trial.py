@@ -74,9 +74,9 @@ def written(*seconds: float) -> Callable[[], float]:
     return stamps().__next__
 
 
-def test_the_median_of_each_format_counts() -> None:
-    # fp32 and bf16 in turn; one slow step of each does not count.
-    clock = written(0.5, 0.25, 9.0, 0.25, 0.5, 7.0)
+def test_the_fastest_step_of_each_format_counts() -> None:
+    # fp32 and bf16 in turn; what another program slowed down does not count.
+    clock = written(0.5, 7.0, 9.0, 0.25, 8.0, 0.75)
     found = try_precisions(Network(), PREPROCESS, TrainConfig(), pictures=8, clock=clock)
     assert (found.fp32_s, found.bf16_s, found.choice) == (0.5, 0.25, "bf16")
 
