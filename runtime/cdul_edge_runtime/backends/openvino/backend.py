@@ -112,7 +112,7 @@ class OpenVinoBackend:
                 core, model, kept, properties
             )
         except RuntimeError as error:
-            raise explain_no_start(unit, model, error) from error
+            raise explain_no_start(unit, model, precision, error) from error
         self.input_shape, self.class_count = check_contract(compiled, model)
         self._compiled: Compiled | None = compiled
         self._idle: list[InferRequest] = []

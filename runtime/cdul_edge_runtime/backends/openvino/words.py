@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from cdul_edge_runtime.backends.run_failure import wants_memory
+from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.device_choice import CPU, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError
 
@@ -19,11 +20,18 @@ def reason_of(error: Exception) -> str:
     return (short or " ".join(said.split()))[:300]
 
 
-def explain_no_start(unit: str, model: Path, error: Exception) -> CdulEdgeError:
+def explain_no_start(
+    unit: str, model: Path, precision: Precision, error: Exception
+) -> CdulEdgeError:
     """The error for a device that is there, and does not start with this model."""
     where, said = DeviceChoice("openvino", unit=unit), reason_of(error)
     if wants_memory(said):
         return DeviceError(f"{where} has not enough memory for {model} ({said})")
+    if precision is Precision.BF16:  # the file is sound: FP32 reads the same one
+        return CdulEdgeError(
+            f"bf16 was asked for, and {where} cannot compute {model} in it here ({said}): give "
+            "precision fp32"
+        )
     if unit == CPU:
         return BundleError(f"{model} is not a model that OpenVINO can run ({said})")
     return CdulEdgeError(

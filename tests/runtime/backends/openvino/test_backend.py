@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError
+from cdul_edge_runtime.host.machine import cpu_has
 from tests.conftest import build_graph, expected_scores
 from tests.fakes.conv_bundle import expected, write_conv_bundle
 from tests.fakes.noise import pictures
@@ -26,11 +28,15 @@ from tests.fakes.openvino_agreement import needs_openvino
 
 pytestmark = needs_openvino
 MODEL = "model.fp32.onnx"
+# oneDNN's own variable, which the hostile run sets
+LIMITED = "ONEDNN_MAX_CPU_ISA" in os.environ
+# A CPU without them adds 8-bit products up in 16 bits, which may overflow.
+EXACT = not LIMITED and (cpu_has("avx512_vnni") or cpu_has("avx_vnni"))
 
 
 @pytest.mark.parametrize(
     ("precision", "within"),
-    [(Precision.FP32, 1e-6), (Precision.FP16, 2e-3), (Precision.INT8, 1e-3)],
+    [(Precision.FP32, 1e-6), (Precision.FP16, 2e-3), (Precision.INT8, 1e-3 if EXACT else 5e-2)],
 )
 def test_every_file_gives_what_numpy_works_out(
     precision: Precision, within: float, bundle: Path
@@ -43,6 +49,9 @@ def test_every_file_gives_what_numpy_works_out(
             assert np.abs(scores - expected(images[:count], precision)).max() <= within
 
 
+@pytest.mark.skipif(
+    LIMITED, reason="oneDNN is told to use less than the CPU has, which OpenVINO does not see"
+)
 def test_bf16_rounds_where_the_cpu_has_it_and_is_refused_elsewhere(bundle: Path) -> None:
     made, images = write_conv_bundle(bundle), pictures(64)
     core = import_openvino().Core()

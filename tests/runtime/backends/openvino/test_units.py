@@ -136,10 +136,17 @@ def test_reasons_come_without_the_places_in_its_source() -> None:
 
 
 def test_a_start_that_fails_blames_memory_the_file_or_the_device() -> None:
-    model = Path("m.onnx")
-    memory = explain_no_start("GPU", model, RuntimeError("CL_OUT_OF_RESOURCES: out of memory"))
+    model, fp32 = Path("m.onnx"), Precision.FP32
+    memory = explain_no_start(
+        "GPU", model, fp32, RuntimeError("CL_OUT_OF_RESOURCES: out of memory")
+    )
     assert isinstance(memory, DeviceError)
     assert str(memory).startswith("openvino:GPU has not enough memory for m.onnx (CL_OUT_OF")
-    assert isinstance(explain_no_start("CPU", model, RuntimeError("no such op")), BundleError)
-    other = str(explain_no_start("NPU", model, RuntimeError("L0 said no")))
+    assert isinstance(explain_no_start("CPU", model, fp32, RuntimeError("no such op")), BundleError)
+    other = str(explain_no_start("NPU", model, fp32, RuntimeError("L0 said no")))
     assert other.startswith("openvino:NPU cannot start with m.onnx (L0 said no): `cdul-edge doc")
+    half = str(explain_no_start("CPU", model, Precision.BF16, RuntimeError("no pooling")))
+    assert half == (
+        "bf16 was asked for, and openvino cannot compute m.onnx in it here (no pooling): give "
+        "precision fp32"
+    )
