@@ -105,7 +105,7 @@ class _Comparison:
         taken, before = (timing.end_to_end_ms for timing in found)
         if taken > (1 - MARGIN) * before:
             raise _Objection(f"no faster than {other} when bench timed both")
-        return taken / before, f"{taken:.1f} ms against {before:.1f} ms of {other}"
+        return taken / before, f"{taken:.3g} ms against {before:.3g} ms of {other}"
 
     def _check_verdict(self, mine: Subject) -> None:
         judged = self.measured.find_judgement(mine, thresholds_sha256(self.bundle))
