@@ -63,6 +63,7 @@ def test_the_winner_of_the_trial_is_told_recorded_and_kept(
     label(precision="auto")
     assert made_in(label.out) == ("auto", "bf16")
     (views,) = bf16_wins
+    assert views >= 16  # however slow the CLIP is
     line = f"tried on {views} views: fp32 10 views/s; bf16 20 views/s, naming the same class in"
     assert line in label.said.getvalue()
     assert "100.0 %: bf16 is used" in label.said.getvalue()

@@ -21,8 +21,9 @@ from cdul_edge.labelling.encode.trial import Candidate, run_trial
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 
-# A round of a candidate shall take no longer, unless a single view in each stream does.
+# A round of a candidate shall take no longer, unless the fewest views that say something do.
 ROUND_SECONDS = 0.3
+FEWEST_VIEWS = 16
 SAMPLE_VIEWS = 48
 
 # Gives so many views (K, 1, S, S, 3), as the encoder takes them, of the pictures to be encoded.
@@ -111,5 +112,5 @@ def _cut(encoder: ImageEncoder, sample: Pixels) -> list[Pixels]:
     one.embed(single)
     fitting = choose_batch_pictures(encoder.image_size_px, 1, encoder.device)
     size = int(ROUND_SECONDS / (perf_counter() - start))
-    size = max(1, min(size, len(sample) // streams, fitting))
-    return [sample[at : at + size] for at in range(0, streams * size, size)]
+    size = max(-(-FEWEST_VIEWS // streams), min(size, len(sample) // streams, fitting))
+    return [sample[at : at + size] for at in range(0, min(streams * size, len(sample)), size)]
