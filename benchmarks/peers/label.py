@@ -24,9 +24,13 @@ from cdul_edge.clip.choices import Encoder, Precision
 from cdul_edge.clip.models import load_clip
 from cdul_edge.demo.world import CLASS_NAMES
 from cdul_edge.labelling import LabelRequest, Views
-from cdul_edge.labelling.encode.choose_library import choose_library
+from cdul_edge.labelling.arrays import Pixels
+from cdul_edge.labelling.decode.picture_reader import PictureReader
+from cdul_edge.labelling.encode.choose_encoder import choose_encoder
+from cdul_edge.labelling.encode.image_encoder import ImageEncoder
 from cdul_edge.labelling.encode.open_encoder import Wish
 from cdul_edge.labelling.encode.prompts import Prompts
+from cdul_edge.labelling.encode.sample import read_sample
 from cdul_edge.labelling.fill_store import StoreFiller
 from cdul_edge.labelling.plan import LabelPlan, make_settings
 from cdul_edge.labelling.write_labels import Effort
@@ -140,7 +144,12 @@ def open_labelling(
         threads=setting.threads,
         views=0 if setting.quick else LONG_JOB * VIEWS.count,
     )
-    encoder = choose_library(loaded, wish, prompts, StderrConsole())
+
+    def read(encoder: ImageEncoder, views: int) -> Pixels:
+        reader = PictureReader(pictures.root, VIEWS, encoder.preprocess(VIEWS.fit))
+        return read_sample(reader, pictures.paths, views)
+
+    encoder = choose_encoder(loaded, wish, prompts, read, StderrConsole())
     texts = encoder.embed_texts(prompts)
     request = LabelRequest(
         images=pictures.root,
