@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,29 +39,23 @@ from cdul_edge_runtime.pictures.images import PictureList
 
 BATCH = 32  # views that the loop encodes at once
 LONG_JOB = 10_000  # pictures that `auto` is told of: for a few it would not try anything
+PICTURES = {"ViT-B-32": 16, "RN50": 8}  # in a round: a few seconds
 VIEWS = Views()
 NAMES = {"ViT-B-32": "ViT-B/32", "RN50": "RN50", "demo": "the demo's CLIP"}
 
 
 def measure_label(clip: str, setting: Setting) -> Measured:
-    """FP32 and what `auto` takes, beside the loop, which computes in FP32.
-
-    bf16 by name is stated too: weights that are random do not show whether it agrees with FP32,
-    which is what `auto` asks first.
-    """
+    """FP32 and what `auto` takes, beside the loop, which computes in FP32."""
     torch.set_num_threads(setting.threads)
-    clip, count = ("demo", 2) if setting.quick else (clip, 16)
+    clip, count = ("demo", 2) if setting.quick else (clip, PICTURES[clip])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pictures = draw_pictures(folder / "pictures", count)
-        library: Encoder = "openvino" if find_spec("openvino") else "torch"
         fp32, _ = open_labelling(clip, pictures, folder / "fp32", setting, "fp32")
         auto, took = open_labelling(clip, pictures, folder / "auto", setting, "auto", "auto")
-        bf16, ran = open_labelling(clip, pictures, folder / "bf16", setting, "bf16", library)
         sides = {
             "fp32": fp32,
             "auto": auto,
-            "bf16": bf16,
             "loop": open_clip_loop(clip, pictures, setting.threads),
         }
         seconds = alternate_calls(sides, setting.rounds)
@@ -78,10 +71,6 @@ def measure_label(clip: str, setting: Setting) -> Measured:
             Comparison(
                 "auto", f"{work}, auto", f"{peer}, FP32", "pictures/s", rates["auto"], loop,
                 Bar("at least", 2.0), took,
-            ),
-            Comparison(
-                "bf16", f"{work}, bf16", f"{peer}, FP32", "pictures/s", rates["bf16"], loop,
-                side=ran,
             ),
         ),
         (describe_pictures(),),
