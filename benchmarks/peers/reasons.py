@@ -5,7 +5,11 @@ from __future__ import annotations
 from benchmarks.peers.row import Comparison
 
 # By row and comparison; a row alone speaks for all of its comparisons.
-REASONS: dict[str, str] = {}
+REASONS: dict[str, str] = {
+    "predict": "antialiased resize",
+    "openvino": "antialiased resize",
+    "start": "bundle checks, imports",
+}
 
 
 def explain(row: str, one: Comparison) -> str:
