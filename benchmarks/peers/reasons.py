@@ -18,4 +18,9 @@ def explain(row: str, one: Comparison) -> str:
         return ""
     rounds = [mine / its for mine, its in zip(one.ours, one.theirs, strict=True)]
     spread = f"rounds from {min(rounds):.2f}x to {max(rounds):.2f}x"
-    return REASONS.get(f"{row}/{one.key}", REASONS.get(row, spread))
+    return written_reason(row, one) or spread
+
+
+def written_reason(row: str, one: Comparison) -> str:
+    """What somebody found out; empty where nobody did."""
+    return REASONS.get(f"{row}/{one.key}", REASONS.get(row, ""))

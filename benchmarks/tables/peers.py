@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from benchmarks.peers.reasons import explain
+from benchmarks.peers.reasons import explain, written_reason
 from benchmarks.peers.result_file import COMMAND, MeasuredRow, PeersFile, read_peers
 from benchmarks.peers.row import Comparison
 from benchmarks.tables import markdown
@@ -118,5 +118,5 @@ def _blame(row: str, one: Comparison) -> str:
     """In the README: what was wanted, and why it is not there."""
     if one.met is not False:
         return ""
-    why = explain(row, one)
+    why = written_reason(row, one)  # how rounds spread stands among all figures
     return f" (wanted {_wanted(one)}{why and ': ' + why})"

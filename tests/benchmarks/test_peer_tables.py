@@ -79,7 +79,10 @@ def test_a_bar_of_our_own_figure_is_not_shown_as_a_ratio(results: Path) -> None:
     assert "(wanted ours ≤ 1.3 ms: no time)" in peers.draw_peers_summary()
 
 
-def test_a_row_that_nobody_explained_shows_how_its_rounds_spread() -> None:
+def test_a_row_that_nobody_explained_shows_how_its_rounds_spread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reasons, "REASONS", {})
     assert explain("predict", replace(BEHIND, theirs=(20.04, 20))) == "rounds from 1.00x to 1.05x"
     assert explain("predict", AHEAD) == ""
 
