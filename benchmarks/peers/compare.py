@@ -63,13 +63,13 @@ def compare(request: PeersRequest) -> int:
     """
     rows, kept = find_rows(request.only), read_peers(request.out)
     order = tuple(row.name for row in ROWS)
-    status = MEASURED
+    status, commit = MEASURED, read_commit()  # before the first row changes the checkout
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         work = request.work or scratch
         for row in rows:
             print(f"== {row.name}: {row.title}", file=sys.stderr, flush=True)
-            found = measure_row(row, request, work.absolute(), scratch)
+            found = measure_row(row, request, work.absolute(), scratch, commit)
             kept = kept.with_row(found)
             kept.write(request.out, order)
             tell(found)
@@ -79,7 +79,9 @@ def compare(request: PeersRequest) -> int:
     return status
 
 
-def measure_row(row: Row, request: PeersRequest, work: Path, scratch: Path) -> MeasuredRow:
+def measure_row(
+    row: Row, request: PeersRequest, work: Path, scratch: Path, commit: str
+) -> MeasuredRow:
     """In a process of its own; what went wrong stands in the row."""
     reason, measured, out = what_is_missing(row), Measured(()), scratch / f"{row.name}.json"
     started, before = monotonic(), _load()
@@ -97,7 +99,7 @@ def measure_row(row: Row, request: PeersRequest, work: Path, scratch: Path) -> M
         title=row.title,
         command=_command(row, request),
         measured=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        commit=read_commit(),
+        commit=commit,
         threads=request.threads,
         rounds=request.rounds,
         machine=describe_machine(),
