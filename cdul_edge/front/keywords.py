@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Required
 
-    from cdul_edge.clip.choices import Device, Precision
+    from cdul_edge.clip.choices import Device, Encoder, Precision
     from cdul_edge.labelling import Scoring, Views, WholePicture
     from cdul_edge.training import TrainConfig
     from cdul_edge.training.request import (
@@ -42,7 +42,8 @@ class LabelKeywords(TypedDict, total=False):
     views: Views | WholePicture | None
     scoring: Scoring
     device: Device
-    precision: Precision
+    precision: Precision | None
+    encoder: Encoder
     keep_embeddings: bool
     part_pictures: int | None
     batch_pictures: int | None
@@ -81,6 +82,7 @@ class TrainKeywords(TypedDict, total=False):
     clip: ClipSource | None
     only: StrPath | None
     resumable: bool
+    try_precision: bool
 
 
 class ExportKeywords(TypedDict, total=False):
