@@ -5,16 +5,12 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.summary import write_summary
-
-if TYPE_CHECKING:
-    pass
-
 
 PathArgument = Annotated[
     Path, typer.Argument(help="File or folder that a command of cdul-edge made.")

@@ -104,7 +104,7 @@ def _describe_precision(bundle: Bundle, precision: Precision) -> str:
     if not precision.has_file:
         size = f"{precision.file.value} as {precision.value}"
         if not bundle.has_record(precision):
-            return f"{precision.shown}, not measured yet"
+            return f"{precision.shown}; calibrate --precision {precision.value} was not run"
     record = bundle.record(precision)
     accuracy = record.accuracy
     change = round(-accuracy.map_drop, 2) + 0.0  # no -0.00

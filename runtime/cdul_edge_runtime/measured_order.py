@@ -88,6 +88,13 @@ class _Comparison:
             other = find_subject(self.bundle, *self.baseline)
         except BundleError as error:
             raise _Objection(str(error)) from error
+        for one in (mine, other):
+            if not one.library:
+                package = "onnxruntime" if one.device == "cpu" else "openvino"
+                raise _Objection(
+                    f"{package} is not installed here, or says no version: what was timed does "
+                    "not count"
+                )
         share, figures = self._compare_times(mine, other)
         self._check_verdict(mine)
         return share, f"bench: {figures}; verify passed"
@@ -105,7 +112,7 @@ class _Comparison:
         taken, before = (timing.end_to_end_ms for timing in found)
         if taken > (1 - MARGIN) * before:
             raise _Objection(f"no faster than {other} when bench timed both")
-        return taken / before, f"{taken:.3g} ms against {before:.3g} ms of {other}"
+        return taken / before, f"{taken:.3g} ms against {before:.3g} ms for {other}"
 
     def _check_verdict(self, mine: Subject) -> None:
         judged = self.measured.find_judgement(mine, thresholds_sha256(self.bundle))

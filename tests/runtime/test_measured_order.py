@@ -79,7 +79,7 @@ def test_what_bench_timed_faster_and_verify_passed_is_taken_and_says_so(
     assert pick(bundle) == ON_CPU
     write_measured(bundle)
     assert str(choose(bundle)) == (
-        "fp32 as bf16 on openvino (bench: 12.8 ms against 21.5 ms of fp32 on cpu; verify passed)"
+        "fp32 as bf16 on openvino (bench: 12.8 ms against 21.5 ms for fp32 on cpu; verify passed)"
     )
     assert machine.opened[-1] == ("openvino", "bf16")
 
@@ -109,7 +109,7 @@ def test_the_fastest_of_several_comes_first_and_the_next_where_it_does_not_start
             ("openvino", INT8_CPU): 9.0,
         },
     )
-    assert choose(bundle).reason == ("bench: 9 ms against 10 ms of int8-cpu on cpu; verify passed")
+    assert choose(bundle).reason == ("bench: 9 ms against 10 ms for int8-cpu on cpu; verify passed")
     machine.broken["openvino", "int8-cpu"] = "this OpenVINO does not start"
     found = choose(bundle)
     assert (found.device, found.precision) == ("openvino", BF16)
@@ -168,7 +168,8 @@ def test_another_version_of_either_library_has_to_be_timed_again(
     versions[library] = "2027.0.0"
     assert "with 2 threads and the libraries that are here: run `cdul-edge bench" in why_not(bundle)
     del versions[library]
-    assert "the libraries that are here" in why_not(bundle)
+    write_measured(bundle)  # by a copy that was not installed: which one, nobody knows
+    assert why_not(bundle).startswith(f"{library} is not installed here, or says no version")
 
 
 def test_another_model_has_to_be_timed_again(bundle: Path, machine: Machine) -> None:
@@ -208,6 +209,9 @@ def test_what_another_machine_measured_counts_for_nothing(
         '{"format": 2, "program": "cdul-edge", "stage": "measured", "cpu": "", "cpu_flags": []}',
         '{"format": 1, "program": "cdul-edge", "stage": "measured", "cpu": 3, "cpu_flags": []}',
         "\udcff",
+        '{"format": 1, "program": "cdul-edge", "stage": "measured", "cpu": "", "cpu_flags": [], '
+        '"runs": [{"started": "", "threads": 2, "rows": [{"network_ms": 0, "end_to_end_ms": 0, '
+        '"subject": {"device": "cpu", "precision": "fp32", "model_sha256": "", "library": ""}}]}]}',
     ],
 )
 def test_a_damaged_record_is_one_line_and_the_choice_is_that_without_it(
@@ -254,7 +258,7 @@ def test_openvino_by_name_takes_its_fastest_verified_precision(
     assert pick(bundle, device="openvino") == ("openvino", FP32)
     write_measured(bundle, {("openvino", FP32): 20.0, ("openvino", BF16): 12.8})
     assert choose(bundle, device="openvino").reason == (
-        "bench: 12.8 ms against 20 ms of fp32 on openvino; verify passed"
+        "bench: 12.8 ms against 20 ms for fp32 on openvino; verify passed"
     )
     assert pick(bundle, device="openvino:GPU") == ("openvino", FP32)  # measured on the CPU
 

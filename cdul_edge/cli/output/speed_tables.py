@@ -83,19 +83,20 @@ def show_speed(
 
 def show_comparison(run: BenchRun, console: Console) -> None:
     """Print what `auto` goes by: the medians of both libraries in turns, the fastest first."""
-    times = table("precision", "device")
+    times = table("device", "precision")
     for name in ("network ms", "frame ms", "against the first"):
         times.add_column(name, justify="right", no_wrap=True)
     rows = sorted(run.rows, key=lambda row: row.end_to_end_ms)
     for row in rows:
         share = f"{row.end_to_end_ms / rows[0].end_to_end_ms:.2f}x"
         figures = f"{row.network_ms:.2f}", f"{row.end_to_end_ms:.2f}", share
-        times.add_row(row.subject.precision.shown, row.subject.device, *figures)
+        times.add_row(row.subject.device, row.subject.precision.shown, *figures)
     console.print()
     console.print(times)
     count = "1 thread" if run.threads == 1 else f"{run.threads} threads"
     console.print(
-        f"in turns, {count}: medians, by which auto takes what verify passed", style="dim"
+        f"medians of both libraries in turns, {count}: auto goes by these, and by verify",
+        style="dim",
     )
 
 

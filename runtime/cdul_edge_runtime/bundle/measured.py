@@ -48,11 +48,22 @@ class Subject:
 
 @dataclass(frozen=True)
 class Timing:
-    """Medians of one row of `bench`, in ms: one input, and one 1280x720 frame with its resize."""
+    """Medians of one row of `bench`, in ms: one input, and one 1280x720 frame with its resize.
+
+    Raises:
+        CdulEdgeError: a time that is not above 0, which no run takes.
+    """
 
     subject: Subject
     network_ms: float
     end_to_end_ms: float
+
+    def __post_init__(self) -> None:
+        if not (self.network_ms > 0 and self.end_to_end_ms > 0):
+            raise CdulEdgeError(
+                f"{self.subject} took {self.network_ms} and {self.end_to_end_ms} ms, expected "
+                "more than 0"
+            )
 
 
 @dataclass(frozen=True)

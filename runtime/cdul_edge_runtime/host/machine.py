@@ -74,7 +74,8 @@ def give_free_memory_back() -> None:
     Loading a network frees as much again as it keeps. glibc holds on to it: 68 MiB of 172 after
     ResNet-18, 137 MiB of 290 after ResNet-50. Takes 0.1 ms per MiB.
     """
-    with suppress(AttributeError, OSError):  # glibc alone has it
+    # glibc alone has it, and Windows no such name for the program itself
+    with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 

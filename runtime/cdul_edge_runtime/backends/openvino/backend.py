@@ -133,6 +133,8 @@ class OpenVinoBackend:
         compiled = self._compiled  # read once: a run keeps it, though another thread may close this
         if compiled is None:
             raise CdulEdgeError("this OpenVINO model was closed: load it again")
+        if not len(images):  # it would score one picture, of whatever its memory holds
+            return np.empty((0, self.class_count), np.float32)
         with self._lock:
             request = self._idle.pop() if self._idle else None
         # it shares memory that it could write to, and copies what is read-only

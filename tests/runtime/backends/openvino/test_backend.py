@@ -244,10 +244,16 @@ def test_a_build_that_cannot_read_onnx_says_so(tmp_path: Path, bundle: Path) -> 
         read_graph(Library, bundle / MODEL)  # type: ignore[arg-type]
 
 
-def test_a_bundle_that_nobody_may_write_to_runs(bundle: Path, tmp_path: Path) -> None:
-    frozen = tmp_path / "frozen"
-    shutil.copytree(bundle, frozen)
-    before = sorted(path.name for path in frozen.rglob("*"))
-    with Classifier.load(frozen, device="openvino", precision="fp32") as classifier:
+def test_fp32_on_a_cpu_leaves_nothing_in_the_bundle(bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    before = sorted(path.name for path in copy.rglob("*"))
+    with Classifier.load(copy, device="openvino", precision="fp32") as classifier:
         classifier.predict(np.zeros((8, 8, 3), np.uint8))
-    assert sorted(path.name for path in frozen.rglob("*")) == before  # FP32 on a CPU keeps nothing
+    assert sorted(path.name for path in copy.rglob("*")) == before
+
+
+def test_no_pictures_have_no_scores(bundle: Path) -> None:
+    backend, images = OpenVinoBackend(bundle / MODEL), pictures(2)
+    assert backend.infer(images[:0]).shape == (0, 3)
+    assert backend.infer(images).shape == (2, 3)
