@@ -59,7 +59,7 @@ class Case:
 
     def encoder(self, precision: Precision = "auto") -> ClipEncoder:
         """CLIP on the device, as `label` has it."""
-        return ClipEncoder(self.loaded, self.device, precision)
+        return ClipEncoder(self.loaded.with_own_tower(), self.device, precision)
 
     def reader(self, encoder: ClipEncoder, root: Path) -> PictureReader:
         """How `label` decodes for it."""

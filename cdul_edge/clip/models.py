@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,15 @@ class LoadedClip:
     def temperature(self) -> float:
         """The softmax temperature the model was trained with: 1 / logit_scale."""
         return 1.0 / self.logit_scale
+
+    def with_own_tower(self) -> LoadedClip:
+        """The same with an image tower of its own, for an encoder to change; it shares all else."""
+        shared = {id(part): part for name, part in self.model.named_children() if name != "visual"}
+        return replace(self, model=copy.deepcopy(self.model, shared))
+
+    def drop_tower(self) -> None:
+        """Free the image tower, where nothing else has it: what is left embeds texts only."""
+        self.model.visual = torch.nn.Identity()
 
 
 def load_clip(name: str, pretrained: str | None = None, *, seed: int = 0) -> LoadedClip:
