@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from cdul_edge.clip.models import LoadedClip
 from cdul_edge.labelling import LabelRequest
 from cdul_edge.labelling.arrays import Floats, Pixels
 from cdul_edge.labelling.encode import choose_encoder, cpu_layers
@@ -137,11 +136,9 @@ def test_what_is_tried_is_of_the_encoder_asked_for(
     encoder: Any,
     pays: bool,
     named: list[str],
-    clip: Callable[[], LoadedClip],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for check in ("multiplies_bf16", "computes_bf16"):
+    for check in ("multiplies_bf16", "has_openvino_bf16"):
         monkeypatch.setattr(choose_encoder, check, lambda: True)
-    monkeypatch.setattr(choose_encoder, "worth_a_trial", lambda *_: object() if pays else None)
-    ways = list_ways(clip(), Wish(encoder=encoder, precision="auto"))
+    ways = list_ways(Wish(encoder=encoder, precision="auto"), lambda: pays)
     assert [" ".join(way) for way in ways] == named

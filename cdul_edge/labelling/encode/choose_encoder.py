@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from time import perf_counter
 
 from cdul_edge.clip.choices import Library, Precision
 from cdul_edge.clip.models import LoadedClip
 from cdul_edge.labelling.arrays import Pixels
-from cdul_edge.labelling.encode.choose_library import as_candidate, choose_library, worth_a_trial
+from cdul_edge.labelling.encode.choose_library import (
+    as_candidate,
+    choose_library,
+    has_openvino_bf16,
+    may_try_openvino,
+    worth_a_trial,
+)
 from cdul_edge.labelling.encode.cpu_layers import multiplies_bf16
 from cdul_edge.labelling.encode.encoder import choose_batch_pictures, choose_device
-from cdul_edge.labelling.encode.exported.sessions import computes_bf16
 from cdul_edge.labelling.encode.image_encoder import ImageEncoder
 from cdul_edge.labelling.encode.open_encoder import Wish, open_encoder
 from cdul_edge.labelling.encode.prompts import Prompts
@@ -57,17 +61,22 @@ def choose_encoder(
         return choose_library(clip, replace(wish, precision=kept), prompts, console)
     if wish.precision != "auto" or not open_choice:
         return choose_library(clip, wish, prompts, console)
-    ways = list_ways(clip, wish)
     encoders: dict[str, ImageEncoder] = {}
-    for library, precision in ways:
+
+    def openvino_pays() -> bool:
+        *_, fastest = encoders.values()  # torch's, in bfloat16 where there is that
+        return may_try_openvino(wish) and worth_a_trial(clip, wish, fastest)
+
+    for library, precision in list_ways(wish, openvino_pays):
         name = precision if library == "torch" else f"{library} {precision}"
         asked = replace(wish, encoder=library, precision=precision)
         try:
-            encoders[name] = open_encoder(_copy_tower(clip), asked, console)
+            encoders[name] = open_encoder(clip.with_own_tower(), asked, console)
         except CdulEdgeError as error:
             if not encoders:
                 raise
             console.say(f"{name} is not tried: {error}")
+    clip.drop_tower()
     name, first = next(iter(encoders.items()))
     if len(encoders) == 1:
         console.say(f"{name} is used: this machine has nothing faster to try")
@@ -79,27 +88,25 @@ def choose_encoder(
     return encoders[trial.chosen]
 
 
-def list_ways(clip: LoadedClip, wish: Wish) -> list[Way]:
-    """What to try on this CPU, in float32 first: the others must agree with it."""
+def list_ways(wish: Wish, openvino_pays: Callable[[], bool]) -> Iterator[Way]:
+    """What to try on this CPU, in float32 first: the others must agree with it.
+
+    Args:
+        wish: what was asked for.
+        openvino_pays: is asked, for "auto", when torch's ways have been taken.
+    """
     if wish.encoder == "onnx":
-        return [("onnx", "fp32")]
-    ways: list[Way] = [("torch", "fp32")]
-    if wish.encoder == "openvino":
-        ways = [("openvino", "fp32")]
-        if computes_bf16():
-            ways.append(("openvino", "bf16"))
-        return ways
-    if multiplies_bf16():
-        ways.append(("torch", "bf16"))
-    if wish.encoder == "auto" and worth_a_trial(_copy_tower(clip), wish) is not None:
-        ways.append(("openvino", "bf16" if computes_bf16() else "fp32"))
-    return ways
-
-
-def _copy_tower(clip: LoadedClip) -> LoadedClip:
-    """The same CLIP with an image tower of its own; it shares all else."""
-    shared = {id(part): part for name, part in clip.model.named_children() if name != "visual"}
-    return replace(clip, model=copy.deepcopy(clip.model, shared))
+        yield "onnx", "fp32"
+    elif wish.encoder == "openvino":
+        yield "openvino", "fp32"
+        if has_openvino_bf16():
+            yield "openvino", "bf16"
+    else:
+        yield "torch", "fp32"
+        if multiplies_bf16():
+            yield "torch", "bf16"
+        if wish.encoder == "auto" and openvino_pays():
+            yield "openvino", "bf16" if has_openvino_bf16() else "fp32"
 
 
 def _cut(encoder: ImageEncoder, sample: Pixels) -> list[Pixels]:

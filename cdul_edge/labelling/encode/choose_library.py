@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from time import perf_counter
@@ -14,13 +15,12 @@ import torch
 from cdul_edge.clip.models import LoadedClip
 from cdul_edge.labelling.arrays import Floats, Pixels
 from cdul_edge.labelling.decode.decoding import Decoded
+from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.exported.cached import TowerCache
 from cdul_edge.labelling.encode.exported.sessions import computes_bf16
 from cdul_edge.labelling.encode.exported.tower import ImageTower
 from cdul_edge.labelling.encode.image_encoder import ImageEncoder
 from cdul_edge.labelling.encode.open_encoder import (
-    ENCODERS,
-    LoadedTower,
     Wish,
     draw_views,
     load_tower,
@@ -35,8 +35,8 @@ from cdul_edge_runtime.host.console import Console
 # of what was exported before 3.
 _WORTH_S = {"new": 120.0, "exported before": 20.0}
 _FEWEST_VIEWS = 500
-_TRIAL_S = 0.5  # of a stream's batch, by torch
-_TRIAL_VIEWS = 16
+_TRIAL_S = 0.5  # of a round, by torch
+_TRIAL_VIEWS = 16  # of a stream, at most
 
 
 def choose_library(
@@ -50,50 +50,57 @@ def choose_library(
         prompts: of the classes that both must find nearest.
         console: is told of an export and of the trial.
     """
-    tower = None
-    if wish.encoder == "auto" and wish.kept is None:
-        tower = worth_a_trial(clip, wish)
-    if tower is None:
+    if wish.encoder != "auto" or wish.kept is not None or not may_try_openvino(wish):
         return open_encoder(clip, wish, console)
-    return _try_openvino(clip, tower, wish, prompts, console)
+    plain = open_encoder(clip.with_own_tower(), replace(wish, encoder="torch"), console)
+    if not worth_a_trial(clip, wish, plain):
+        clip.drop_tower()
+        return plain
+    return _try_openvino(clip, plain, wish, prompts, console)
 
 
-def worth_a_trial(clip: LoadedClip, wish: Wish) -> ImageTower | None:
-    """The tower where "auto" has OpenVINO tried: it is there, and torch would take minutes."""
+def may_try_openvino(wish: Wish) -> bool:
+    """Whether "auto" has OpenVINO to try in the precision asked for, and pictures enough."""
     on_cuda = wish.device == "cuda" or (wish.device == "auto" and torch.cuda.is_available())
     if on_cuda or wish.views < _FEWEST_VIEWS or find_spec("openvino") is None:
-        return None
-    if wish.precision == "fp16" or (wish.precision == "bf16" and not computes_bf16()):
-        return None
-    tower = ImageTower(clip, wish.kind)
-    least_s = _WORTH_S["exported before" if TowerCache(tower).holds else "new"]
-    return tower if wish.views * _time_a_view(tower) > least_s else None
+        return False
+    return wish.precision != "fp16" and (wish.precision != "bf16" or has_openvino_bf16())
+
+
+def has_openvino_bf16() -> bool:
+    """Whether OpenVINO loads, and computes in bfloat16 on this processor."""
+    with suppress(CdulEdgeError):  # a damaged one is named where it is tried
+        return computes_bf16()
+    return False
+
+
+def worth_a_trial(clip: LoadedClip, wish: Wish, plain: ImageEncoder) -> bool:
+    """Whether `plain`, an encoder of the same CLIP, would take minutes for what is asked for."""
+    held = TowerCache(ImageTower(clip, wish.kind)).holds
+    return wish.views * _time_a_view(plain) > _WORTH_S["exported before" if held else "new"]
 
 
 def _try_openvino(
-    clip: LoadedClip, tower: ImageTower, wish: Wish, prompts: Prompts, console: Console
+    clip: LoadedClip, plain: ImageEncoder, wish: Wish, prompts: Prompts, console: Console
 ) -> ImageEncoder:
     """Whichever of torch and OpenVINO is faster, of the same classes and printed with its trial."""
     precision: Literal["fp32", "bf16"] = "bf16" if wish.precision == "bf16" else "fp32"
-    views = max(1, min(_TRIAL_VIEWS, int(_TRIAL_S / _time_a_view(tower))))
-    loaded: LoadedTower | None = None
+    tower = ImageTower(clip, wish.kind)
     try:
         loaded = load_tower(tower, "openvino", precision, wish, console)
     except CdulEdgeError as error:
         console.say(f"torch runs CLIP's image tower, as OpenVINO does not: {error}")
-    plain = ENCODERS[wish.kind](clip, "cpu", wish.precision, wish.threads)
-    if loaded is None:
+        clip.drop_tower()
         return plain
+    clip.drop_tower()
+    exported = loaded.encoder(ClipEncoder(clip, "cpu", "fp32", wish.threads))
     texts = plain.embed_texts(replace(prompts, templates=prompts.templates[:1]))
-    exported = loaded.encoder(plain)
-    drawn = draw_views(views * exported.streams.count, tower.image_size_px)
-    batches = np.split(drawn[:, None], exported.streams.count)
+    count = exported.streams.count
+    views = count * max(1, min(_TRIAL_VIEWS, int(_TRIAL_S / _time_a_view(plain) / count)))
+    batches = np.split(draw_views(views, plain.image_size_px)[:, None], count)
     trial = run_trial([as_candidate(one.library, one) for one in (plain, exported)], batches, texts)
     console.say(str(trial))
-    if trial.chosen == plain.library:
-        return plain
-    clip.model.visual = torch.nn.Identity()  # its memory is of no use any more
-    return exported
+    return plain if trial.chosen == plain.library else exported
 
 
 def as_candidate(name: str, encoder: ImageEncoder) -> Candidate:
@@ -106,9 +113,11 @@ def as_candidate(name: str, encoder: ImageEncoder) -> Candidate:
     return Candidate(name, embed)
 
 
-def _time_a_view(tower: ImageTower) -> float:
-    """Seconds that torch takes for one of two views, once it has seen one."""
-    tower.embed(draw_views(1, tower.image_size_px))
+def _time_a_view(encoder: ImageEncoder) -> float:
+    """Seconds that an encoder takes for one of many views, in its streams, once it has seen one."""
+    candidate, streams = as_candidate("", encoder), encoder.held_batches - 1
+    first, *others = np.split(draw_views(3 * streams, encoder.image_size_px)[:, None], 3)
+    candidate.embed(np.split(first, streams))
     start = perf_counter()
-    tower.embed(draw_views(2, tower.image_size_px))
-    return (perf_counter() - start) / 2
+    candidate.embed(np.split(np.concatenate(others), streams))
+    return (perf_counter() - start) / (2 * streams)

@@ -2,14 +2,15 @@
 
 PyTorch gives products of float32 to MKL, which runs AVX2 code on processors that are not Intel's,
 and convolutions of one pixel as well where one thread works. oneDNN takes half the time there with
-AVX-512, and no more without. In bfloat16, autocast alone would round every weight at every call,
-and copy those of an attention for every view: here they are rounded once.
+AVX-512, and no more without; on Intel's they stay with MKL. In bfloat16, autocast alone would round
+every weight at every call, and copy those of an attention for every view: here they are rounded
+once.
 """
 
 from __future__ import annotations
 
 import os
-import platform
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -17,11 +18,14 @@ from open_clip.modified_resnet import AttentionPool2d
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
-from cdul_edge_runtime.host.machine import cpu_has
+from cdul_edge_runtime.host.machine import cpu_has, cpu_maker
 
 # How a tower multiplies: in float32; in bfloat16, within autocast; or in float32 of what is rounded
 # to bfloat16, on a processor without instructions for it.
 Arithmetic = Literal["fp32", "bf16", "rounded"]
+
+# Makers of x86-64 processors other than Intel, as /proc/cpuinfo names them.
+_SLOWED_BY_MKL = ("AuthenticAMD", "HygonGenuine")
 
 # As ONEDNN_MAX_CPU_ISA names what oneDNN shall do without.
 _WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
@@ -46,7 +50,12 @@ def replace_layers(tower: nn.Module, arithmetic: Arithmetic) -> None:
 
     Linear layers, convolutions, plain attention and CLIP's pooling by attention are replaced,
     wherever they are; what else there is stays as it is.
+
+    Raises:
+        ValueError: an encoder has the tower already.
     """
+    if any(isinstance(layer, (Product, StemConvolution)) for layer in tower.modules()):
+        raise ValueError("an encoder has this CLIP already: give it one `with_own_tower`")
     for parent in list(tower.modules()):
         for name, layer in list(parent.named_children()):
             first = parent is tower or getattr(layer, "in_channels", None) == 3
@@ -225,11 +234,20 @@ def _is_of_one_pixel(convolution: nn.Conv2d) -> bool:
     return whole and convolution.kernel_size == (1, 1)
 
 
+@cache
 def _reaches_onednn() -> bool:
-    """Whether this PyTorch has oneDNN's product, on a processor for which it was measured."""
-    return platform.machine() in ("x86_64", "AMD64") and hasattr(
-        torch.ops.mkldnn, "_linear_pointwise"
-    )
+    """Whether this PyTorch has oneDNN's product, on a processor on which it was measured.
+
+    The product is PyTorch's own affair, for its compiler: another version may call it otherwise.
+    """
+    if cpu_maker() not in _SLOWED_BY_MKL:
+        return False
+    ones = torch.ones(1, 1)
+    try:
+        found = torch.ops.mkldnn._linear_pointwise(ones, ones, None, "none", [], "")
+    except (AttributeError, RuntimeError, NotImplementedError):  # torch's for "no such operator"
+        return False
+    return bool(found == 1)
 
 
 def _prepare(values: Tensor, arithmetic: Arithmetic) -> Tensor:

@@ -37,6 +37,11 @@ def cpu_has(instructions: str) -> bool:
     return instructions in f"{cpu.get('flags', '')} {cpu.get('Features', '')}".split()
 
 
+def cpu_maker() -> str | None:
+    """Who made an x86 CPU, such as "GenuineIntel" or "AuthenticAMD"; None if it is not told."""
+    return _cpu_info().get("vendor_id")
+
+
 def usable_cores() -> int:
     """Cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):

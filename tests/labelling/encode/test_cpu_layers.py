@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,55 @@ def test_a_tower_keeps_its_numbers(name: str) -> None:
         assert cosine_similarity(found, expected).min() > least, arithmetic
         if arithmetic == "fp32":
             assert torch.allclose(found, expected, atol=2e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["resnet", "vit"])
+def test_products_of_mkl_are_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for by_onednn in (True, False):
+        monkeypatch.setattr(cpu_layers, "_reaches_onednn", lambda one=by_onednn: one)
+        tower = build(TOWERS[name])
+        replace_layers(tower, "fp32")
+        found.append(embed(tower, "fp32"))
+    one, other = found
+    assert torch.allclose(one, other, atol=2e-5 * float(one.abs().max()))
+
+
+def refuse_arguments(*_: object) -> None:
+    raise RuntimeError("mkldnn::_linear_pointwise() expected at most 5 argument(s)")  # torch's
+
+
+@pytest.mark.parametrize(
+    ("maker", "operator", "reached"),
+    [
+        ("AuthenticAMD", lambda values, *_: values, True),
+        ("GenuineIntel", lambda values, *_: values, False),
+        (None, lambda values, *_: values, False),  # no x86 processor
+        ("AuthenticAMD", None, False),  # a build without oneDNN
+        ("AuthenticAMD", refuse_arguments, False),  # another version's
+    ],
+)
+def test_onednn_multiplies_where_it_was_measured_and_answers(
+    maker: str | None, operator: Any, reached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu_layers, "cpu_maker", lambda: maker)
+    operators = (
+        SimpleNamespace() if operator is None else SimpleNamespace(_linear_pointwise=operator)
+    )
+    monkeypatch.setattr(torch.ops, "mkldnn", operators)
+    assert cpu_layers._reaches_onednn.__wrapped__() is reached
+
+
+def test_a_clip_has_one_encoder() -> None:
+    loaded = load_clip("demo")
+    other = loaded.with_own_tower()
+    first = ClipEncoder(loaded, "cpu")
+    pixels = np.full((1, 1, loaded.image_size_px, loaded.image_size_px, 3), 9, np.uint8)
+    before = first.embed_views(pixels)
+    ClipEncoder(other, "cpu", "bf16")
+    assert np.array_equal(first.embed_views(pixels), before)
+    with pytest.raises(ValueError, match="with_own_tower"):
+        ClipEncoder(loaded, "cpu", "bf16")
 
 
 def test_one_pixel_convolutions_keep_their_strides_and_others_their_kernels() -> None:

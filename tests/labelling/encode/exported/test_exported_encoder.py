@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ from torch import nn
 from cdul_edge.clip.choices import Device, Encoder, Precision
 from cdul_edge.clip.models import LoadedClip, load_clip
 from cdul_edge.demo.pictures import paint_scene
+from cdul_edge.labelling.arrays import Floats
 from cdul_edge.labelling.decode.decoding import Decoded
+from cdul_edge.labelling.encode import choose_library as choose_library_module
 from cdul_edge.labelling.encode.choose_library import choose_library
 from cdul_edge.labelling.encode.encoder import ClipEncoder
+from cdul_edge.labelling.encode.exported import sessions
 from cdul_edge.labelling.encode.exported.sessions import computes_bf16
 from cdul_edge.labelling.encode.image_encoder import ImageEncoder
 from cdul_edge.labelling.encode.open_encoder import Wish, open_encoder
@@ -150,6 +153,45 @@ def test_auto_tries_openvino_where_torch_would_take_minutes(clip: MakeClip) -> N
     assert "torch " in line
     assert "openvino " in line
     assert line.endswith(f": {encoder.library} is used")
+
+
+class Paced:
+    """An encoder of two streams, which together take half a second for a view."""
+
+    held_batches, image_size_px = 3, 32
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def stream(self, batches: Iterable[Decoded]) -> Iterator[tuple[Decoded, Floats]]:
+        for batch in batches:
+            self.now += 0.5 * batch.pixels.shape[0]
+            yield batch, np.ones((1, 1, 1), np.float32)
+
+
+def test_openvino_is_worth_a_trial_by_the_time_of_the_encoder_that_would_run(
+    clip: MakeClip, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # nothing was exported: 120 seconds
+    encoder: Any = Paced()
+    monkeypatch.setattr(choose_library_module, "perf_counter", lambda: encoder.now)
+    assert not choose_library_module.worth_a_trial(clip(), Wish(views=240), encoder)
+    assert choose_library_module.worth_a_trial(clip(), Wish(views=241), encoder)
+
+
+@pytest.mark.parametrize("precision", [None, "fp32", "bf16"])
+def test_auto_goes_on_with_torch_where_openvino_is_damaged(
+    clip: MakeClip, monkeypatch: pytest.MonkeyPatch, precision: Precision | None
+) -> None:
+    def refuse() -> None:
+        raise CdulEdgeError("openvino is damaged")
+
+    monkeypatch.setattr(sessions, "import_openvino", refuse)
+    monkeypatch.setattr(choose_library_module, "worth_a_trial", lambda *_: True)
+    console, wish = Recorder(), Wish(device="cpu", threads=2, views=10**9, precision=precision)
+    assert choose_library(clip(), wish, PROMPTS, console).library == "torch"
+    said = "torch runs CLIP's image tower, as OpenVINO does not: openvino is damaged"
+    assert (said in console.said) == (precision != "bf16")  # of which it says nothing of itself
 
 
 @pytest.mark.parametrize(
