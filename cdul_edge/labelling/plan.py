@@ -127,6 +127,8 @@ class LabelPlan:
         encoder, model = self.request.encoder, existing.model
         if encoder != "auto" and model is not None:
             before, texts = {**before, "encoder": model.encoder}, {**texts, "encoder": encoder}
+        if model is not None and stored.precision == "auto" != self.settings.precision:
+            before = {**before, "precision": f"auto, which took {model.precision}"}
         return describe_differences(
             {**stored.to_dict(), **before}, {**self.settings.to_dict(), **texts}
         )

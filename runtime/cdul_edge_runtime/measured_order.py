@@ -107,7 +107,8 @@ class _Comparison:
             count = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
             raise _Objection(
                 f"never timed beside {other} with {count} and the libraries that are here: run "
-                "`cdul-edge bench --device all --precision all`"
+                f"`cdul-edge bench {self.bundle.folder} --device all --precision all "
+                f"--threads {self.threads}`"
             )
         taken, before = (timing.end_to_end_ms for timing in found)
         if taken > (1 - MARGIN) * before:
@@ -119,7 +120,8 @@ class _Comparison:
         if judged is None:
             raise _Objection(
                 f"faster than {self.baseline[1].shown} on {self.baseline[0]}, and never verified "
-                "as it is here: run `cdul-edge verify --backend openvino --precision all`"
+                f"as it is here: run `cdul-edge verify {self.bundle.folder} --backend openvino "
+                "--precision all --images PHOTOS`"
             )
         if judged.verdict == "unsure":
             raise _Objection(

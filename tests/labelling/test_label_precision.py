@@ -72,7 +72,7 @@ def test_the_winner_of_the_trial_is_told_recorded_and_kept(
     label(precision="auto", templates=("one {}",), force=True, update=True)
     assert made_in(label.out) == ("auto", "bf16")
     assert len(bf16_wins) == 2  # starting over is a new folder; going on is not
-    with pytest.raises(LabelsError, match=r"precision auto \(now bf16\)"):
+    with pytest.raises(LabelsError, match=r"precision auto, which took bf16 \(now bf16\)"):
         label(precision="bf16")
 
 

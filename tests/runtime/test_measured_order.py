@@ -150,6 +150,8 @@ def test_only_a_run_that_timed_both_with_as_many_threads_counts(
 ) -> None:
     found = write_measured(bundle)
     assert "never timed beside fp32 on cpu with 1 thread and" in why_not(bundle, threads=1)
+    told = f"run `cdul-edge bench {bundle} --device all --precision all --threads 1`"
+    assert told in why_not(bundle, threads=1)
     apart = tuple(
         a_run(bundle, {pair: ms}, started=f"run {number}")
         for number, (pair, ms) in enumerate(FRAMES.items())

@@ -101,7 +101,8 @@ def _wants_memory(error: BaseException) -> bool:
 
 @contextmanager
 def warnings_in_one_line() -> Iterator[None]:
-    """Show every warning of ours in one line; those of others look as they always do."""
+    """Show every warning of ours in one line, once; those of others look as they always do."""
+    said: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", CdulEdgeWarning)
         show_other = warnings.showwarning
@@ -114,10 +115,11 @@ def warnings_in_one_line() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if issubclass(category, CdulEdgeWarning):
-                complain(f"warning: {message}", style="yellow")
-            else:
+            if not issubclass(category, CdulEdgeWarning):
                 show_other(message, category, filename, lineno, file, line)
+            elif str(message) not in said:
+                said.add(str(message))
+                complain(f"warning: {message}", style="yellow")
 
         warnings.showwarning = show
         yield

@@ -66,10 +66,9 @@ class Trial:
 
     def __str__(self) -> str:
         first, *others = self.rows
-        told = [f"{first.name} {first.views_per_s:.3g} views/s"]
+        told = [f"{first.name} {_show_speed(first)}"]
         told += [
-            f"{row.name} {row.views_per_s:.3g} views/s, naming the same class in "
-            f"{100 * row.agreement:.1f} %"
+            f"{row.name} {_show_speed(row)}, naming the same class in {100 * row.agreement:.1f} %"
             for row in others
         ]
         return f"tried on {self.views} views: {'; '.join(told)}: {self.chosen} is used"
@@ -105,6 +104,12 @@ def run_trial(
         for candidate, times, classes in zip(candidates, taken, named, strict=True)
     ]
     return Trial(tuple(rows), views)
+
+
+def _show_speed(row: TrialRow) -> str:
+    """Three digits, and never an exponent."""
+    digits = ".0f" if row.views_per_s >= 100 else ".3g"
+    return f"{row.views_per_s:{digits}} views/s"
 
 
 def _nearest(vectors: Sequence[Floats], texts: Floats) -> np.typing.NDArray[np.int64]:

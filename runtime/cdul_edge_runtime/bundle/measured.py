@@ -151,7 +151,8 @@ class Measured:
             check_header(content, program=PROGRAM, format=FORMAT, stage=STAGE)
             return parse_record(cls, content)
         except (CdulEdgeError, OSError) as error:
-            raise CdulEdgeError(f"{path} cannot be read ({error}): remove it") from error
+            reason = error.__cause__ or error  # without the path and the advice of `read_json`
+            raise CdulEdgeError(f"{path} cannot be read ({reason}): remove it") from error
 
     @property
     def of_this_machine(self) -> bool:
@@ -206,8 +207,8 @@ def remember(
         return
     try:
         found = Measured.read(bundle.folder)
-    except CdulEdgeError as error:
-        console.warn(f"{error}; it is replaced")
+    except CdulEdgeError:
+        console.warn(f"{bundle.folder / MEASURED} cannot be read, and is replaced")
         found = None
     if found is None or not found.of_this_machine:
         found = Measured.here()

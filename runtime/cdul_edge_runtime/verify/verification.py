@@ -26,7 +26,7 @@ from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import sha256_file
 from cdul_edge_runtime.host.machine import describe_machine, installed_versions, reset_peak_memory
 from cdul_edge_runtime.host.power import describe_power
-from cdul_edge_runtime.measured_order import find_subject
+from cdul_edge_runtime.measured_order import MARGIN, find_subject
 from cdul_edge_runtime.metrics.truth import read_truth
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 from cdul_edge_runtime.pictures.resizer import PILLOW, resizer_name
@@ -101,18 +101,27 @@ class VerifyReport:
 
     @property
     def _slow(self) -> tuple[str, ...]:
-        """What is no faster than what it should replace: its Q/DQ sits badly, or no kernel."""
+        """What is slower than what it should replace: its Q/DQ sits badly, or no kernel."""
+        pairs = ((row, self._fastest_instead(row)) for row in self.rows)
         return tuple(
-            f"{row.precision} on {row.device} takes {mine:.2f} ms and {other.precision} "
-            f"{theirs:.2f} ms: use {other.precision} there"
-            for row in self.rows
-            for other in self.rows
-            if row.precision in _FASTER_THAN
-            and other.device == row.device
-            and other.precision in _FASTER_THAN[row.precision]
-            and other.verdict == "ok"
-            and (mine := _network_ms(row)) > (theirs := _network_ms(other)) > 0
+            f"{Precision(row.precision).shown} on {row.device} takes {_network_ms(row):.2f} ms and "
+            f"{Precision(other.precision).shown} {_network_ms(other):.2f} ms: use "
+            f"{other.precision} there"
+            for row, other in pairs
+            if other is not None and (1 - MARGIN) * _network_ms(row) > _network_ms(other)
         )
+
+    def _fastest_instead(self, row: VerifyRow) -> VerifyRow | None:
+        """Of what `row` should replace on its device, the one to take where that is faster."""
+        others = (
+            other
+            for other in self.rows
+            if other.device == row.device
+            and other.precision in _FASTER_THAN.get(row.precision, ())
+            and other.verdict == "ok"
+            and _network_ms(other) > 0
+        )
+        return min(others, key=_network_ms, default=None)
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for verify.json, with the machine they were measured on."""

@@ -1,13 +1,14 @@
 import errno
 import os
+import warnings
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge.cli.output.complaints import explain
+from cdul_edge.cli.output.complaints import explain, warnings_in_one_line
 from cdul_edge.front import machine_report
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 
 
 def test_every_error_of_the_system_is_one_line_with_its_reason_and_path() -> None:
@@ -67,3 +68,11 @@ def test_the_command_line_ends_with_the_line_and_exit_code_2(
 def test_the_command_line_lets_a_bug_through(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run_doctor_failing_with(KeyError("a bug"), monkeypatch)
     assert isinstance(result.exception, KeyError)
+
+
+def test_a_warning_that_comes_again_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings_in_one_line():
+        for text in ("a.bin is damaged", "b.bin is damaged", "a.bin is damaged"):
+            warnings.warn(text, CdulEdgeWarning, stacklevel=1)
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"cdul-edge: warning: {name} is damaged" for name in ("a.bin", "b.bin")]

@@ -32,6 +32,14 @@ def test_another_is_taken_only_where_it_agrees_and_is_faster(
     assert str(trial).endswith(f": {chosen} is used")
 
 
+def test_speeds_have_three_digits_and_no_exponent() -> None:
+    rows = [TrialRow("views", speed, 1.0) for speed in (1.0, 9.876, 87.65, 1384.2)]
+    told = str(Trial(tuple(rows), views=8))
+    assert [part.split()[1] for part in told.split(": ")[1].split("; ")] == [
+        *("1", "9.88", "87.7", "1384")
+    ]
+
+
 def test_agreement_is_that_of_the_nearest_texts_over_all_views_of_all_batches() -> None:
     calls: list[str] = []
 

@@ -74,7 +74,9 @@ def test_what_another_machine_measured_goes_with_the_first_measurement_here(bund
 def test_a_damaged_record_is_replaced_and_said_once(bundle: Path) -> None:
     write_measured(bundle)
     (bundle / MEASURED).write_text('{"format": 99}')
-    with pytest.warns(CdulEdgeWarning, match=r"measured\.json cannot .*it is replaced") as told:
+    with pytest.warns(
+        CdulEdgeWarning, match=r"measured\.json cannot be read, and is replaced"
+    ) as told:
         remember(Bundle.load(bundle), (), [a_judgement(bundle, FP32)], CONSOLE)
     assert len(told) == 1
     assert len(read(bundle).judgements) == 1
