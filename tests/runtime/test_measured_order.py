@@ -13,6 +13,7 @@ import pytest
 
 from cdul_edge_runtime import measured_order
 from cdul_edge_runtime.backends.trt.engine_stamp import damaged_stamps
+from cdul_edge_runtime.bench.combinations import Combinations
 from cdul_edge_runtime.bundle.bundle import MEASURED, Bundle, list_stamps
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.measured import BenchRun, Measured
@@ -172,6 +173,22 @@ def test_another_version_of_either_library_has_to_be_timed_again(
     del versions[library]
     write_measured(bundle)  # by a copy that was not installed: which one, nobody knows
     assert why_not(bundle).startswith(f"{library} is not installed here, or says no version")
+
+
+def test_every_precision_of_auto_runs_where_that_number_of_threads_would(
+    bundle: Path, machine: Machine
+) -> None:
+    write_measured(bundle)
+    every = Combinations.parse("auto", "all")
+    for threads, expected in ((THREADS, "openvino"), (THREADS + 1, "cpu")):
+        rows = every.measure(
+            Bundle.load(bundle),
+            lambda classifier: str(classifier.selection and classifier.selection.where),
+            lambda device, precision, reason: reason,
+            [],
+            threads=threads,
+        )
+        assert set(rows) == {expected}
 
 
 def test_another_model_has_to_be_timed_again(bundle: Path, machine: Machine) -> None:

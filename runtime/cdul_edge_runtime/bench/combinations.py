@@ -79,7 +79,7 @@ class Combinations:
             CdulEdgeError: a named combination, or all of them, cannot be opened.
         """
         found = False
-        for device, precision in self._requested(bundle):
+        for device, precision in self._requested(bundle, threads):
             name = precision.value if isinstance(precision, Precision) else precision
             where = str(device)
             reset_peak_memory()
@@ -115,13 +115,15 @@ class Combinations:
                 raise
             return fail(device, precision, str(error))
 
-    def _requested(self, bundle: Bundle) -> list[tuple[DeviceChoice | Auto, Precision | Auto]]:
+    def _requested(
+        self, bundle: Bundle, threads: int | None
+    ) -> list[tuple[DeviceChoice | Auto, Precision | Auto]]:
         devices = list(map(DeviceChoice, DEVICES)) if self.device == "all" else [self.device]
         if self.precision != "all":
             fits = [d for d in devices if d == "auto" or _fits(d, self.precision)]
             return [(device, self.precision) for device in fits or devices]
         if self.device == "auto":
-            devices = [_picked_device(bundle)]
+            devices = [_picked_device(bundle, threads)]
         return [(d, p) for d in devices if d != "auto" for p in RUNS[d.kind]]
 
 
@@ -146,7 +148,7 @@ def _fits(device: DeviceChoice, precision: Precision | Auto) -> bool:
     return precision == "auto" or precision in RUNS[device.kind]
 
 
-def _picked_device(bundle: Bundle) -> DeviceChoice:
-    with Classifier.load(bundle, warm_up=False) as classifier:
+def _picked_device(bundle: Bundle, threads: int | None) -> DeviceChoice:
+    with Classifier.load(bundle, threads=threads, warm_up=False) as classifier:
         assert classifier.selection is not None
         return classifier.selection.where
