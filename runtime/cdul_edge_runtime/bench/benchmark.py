@@ -134,7 +134,7 @@ class BenchRequest:
             every one here, of several GPUs the first.
         precision: one of the bundle's; "auto" and "all" likewise.
         batches: sizes to measure the throughput at; those a backend does not take give None.
-        threads: numbers of CPU threads, each a row; none is every core.
+        threads: numbers of CPU threads, each a row; none leaves the number to the libraries.
         effort: how long to time.
     """
 
@@ -164,16 +164,18 @@ def bench(request: BenchRequest, console: Console | None = None) -> BenchReport:
     inputs = bundle.reference().inputs
     rows: list[BenchRow] = []
     unavailable: list[Unavailable] = []
-    counts = request.threads or (usable_cores(),)
+    # None is what runs where nobody gives a number: each library counts the cores in its own way.
+    counts: Sequence[int | None] = request.threads or (None,)
     with console.progress("timing", len(counts), unit="numbers of threads") as advance:
         for number, count in enumerate(counts):
             unavailable = []
-            run = _Run(inputs, request.batches, request.effort, threads=count, first=number == 0)
+            named = count or usable_cores()
+            run = _Run(inputs, request.batches, request.effort, threads=named, first=number == 0)
             found = combinations.measure(bundle, run.measure, run.fail, unavailable, threads=count)
             rows += [row for row in found if row is not None]
             advance(1)
     compared = tuple(
-        BenchRun(started, count, timings)
+        BenchRun(started, count or usable_cores(), timings)
         for count in counts
         if (timings := _compare(bundle, inputs, rows, count, request.effort, console))
     )
@@ -217,12 +219,13 @@ def _compare(
     bundle: Bundle,
     inputs: Inputs,
     rows: Sequence[BenchRow],
-    threads: int,
+    threads: int | None,
     effort: Effort,
     console: Console,
 ) -> tuple[Timing, ...]:
     """Time OpenVINO beside ONNX Runtime where both were timed; a row that failed is left out."""
-    timed = {(row.device, row.precision) for row in rows if row.speed and row.threads == threads}
+    count = threads or usable_cores()
+    timed = {(row.device, row.precision) for row in rows if row.speed and row.threads == count}
     pairs = [(d, p) for d in CPU_DEVICES for p in RUNS[d] if (d, p.value) in timed]
     compared = comparable(pairs)
     if not compared:

@@ -57,7 +57,7 @@ def time_in_turns(
     bundle: Bundle,
     inputs: Inputs,
     pairs: Sequence[Pair],
-    threads: int,
+    threads: int | None,
     effort: Effort,
     console: Console,
 ) -> tuple[Timing, ...]:
@@ -70,7 +70,7 @@ def time_in_turns(
         bundle: what to time.
         inputs: (K, H, W, 3) uint8.
         pairs: which devices and precisions.
-        threads: of the CPU.
+        threads: of the CPU; None lets each library choose, as `Classifier.load` does.
         effort: how long each pair is timed, over all turns.
         console: shows progress.
 

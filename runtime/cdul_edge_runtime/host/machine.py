@@ -22,7 +22,7 @@ def describe_machine() -> dict[str, Any]:
     cpu = _cpu_info()
     flags = (cpu.get("flags") or cpu.get("Features") or "").split()
     return {
-        "cpu": cpu.get("model name") or platform.processor() or platform.machine(),
+        "cpu": _cpu_name(cpu),
         "cores": usable_cores(),
         "cpu_flags": [flag for flag in _CPU_FLAGS if flag in flags],
         "memory_mib": _memory_mib(),
@@ -113,6 +113,16 @@ def _peak_since_start_mib() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20) if sys.platform == "darwin" else peak / (1 << 10)
+
+
+def _cpu_name(cpu: dict[str, str]) -> str:
+    """On ARM, Linux names the board (of a Raspberry Pi), and the core by its numbers."""
+    if "model name" in cpu:
+        return cpu["model name"]
+    parts = [cpu[key] for key in ("Model", "CPU implementer", "CPU part") if key in cpu]
+    if parts:
+        return " ".join([platform.machine(), *parts])
+    return platform.processor() or platform.machine()
 
 
 def _cpu_info() -> dict[str, str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cdul_edge_runtime import selection
+from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.bench.benchmark import BenchRequest, bench
 from cdul_edge_runtime.bench.latency import Effort
 from cdul_edge_runtime.bench.turns import comparable
@@ -15,6 +18,7 @@ from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.measured import Measured
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeWarning
+from cdul_edge_runtime.host.machine import usable_cores
 from cdul_edge_runtime.run_order import Pair
 from cdul_edge_runtime.verify import VerifyRequest, verify
 
@@ -46,6 +50,23 @@ def test_bench_of_all_compares_both_in_one_run_and_keeps_it(bundle: Path) -> Non
     assert found is not None
     assert found.runs == report.compared
     assert found.of_this_machine
+
+
+def test_without_a_number_of_threads_each_library_chooses_as_when_it_is_loaded(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    real = selection.open_backend
+
+    def open_one(*which: Any, threads: int | None, **how: Any) -> Backend:
+        asked.append(threads)
+        return real(*which, threads=threads, **how)
+
+    monkeypatch.setattr(selection, "open_backend", open_one)
+    report = bench(replace(brief(bundle), threads=()))
+    assert set(asked) == {None}
+    assert [row.threads for row in report.rows] == [usable_cores()] * 2
+    assert [run.threads for run in report.compared] == [usable_cores()]
 
 
 def test_bench_of_one_library_alone_compares_nothing(bundle: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from cdul_edge_runtime.host.machine import (
+    _cpu_name,
     describe_machine,
     installed_versions,
     peak_memory_mib,
@@ -18,6 +19,15 @@ def test_the_description_is_plain_json_with_this_machines_cores() -> None:
     machine = json.loads(json.dumps(describe_machine()))
     assert machine["cores"] == usable_cores() >= 1
     assert machine["cpu"]
+
+
+def test_cpus_that_linux_gives_no_name_are_told_apart_by_their_numbers() -> None:
+    assert _cpu_name({"model name": "AMD EPYC", "Model": "17"}) == "AMD EPYC"
+    arm = {"CPU implementer": "0x41", "CPU part": "0xd0b"}
+    assert _cpu_name(arm) == f"{platform.machine()} 0x41 0xd0b"
+    board = {"Model": "Raspberry Pi 5 Model B Rev 1.0", **arm}
+    assert _cpu_name(board) == f"{platform.machine()} Raspberry Pi 5 Model B Rev 1.0 0x41 0xd0b"
+    assert _cpu_name({}) in (platform.processor(), platform.machine())
 
 
 def test_only_what_is_installed_has_a_version() -> None:

@@ -34,6 +34,7 @@ from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.device_choice import CPU
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.forks import never_free_in_a_fork
+from cdul_edge_runtime.host.machine import describe_machine
 
 # Idle requests that are kept, with the memory of the batch that each saw last.
 _KEPT = 4
@@ -106,8 +107,7 @@ class OpenVinoBackend:
             # FP32 files compile nearly as fast as twice their size is read and checked.
             if cache and "EXPORT_IMPORT" in capabilities and (unit != CPU or precision in INT8):
                 computed_in = properties["INFERENCE_PRECISION_HINT"]
-                origin = Origin(cache.model_sha256, openvino.get_version(), device, computed_in)
-                kept = CompiledFile(cache.folder / f"openvino-{precision.value}-{unit}", origin)
+                kept = self._kept_in(cache, precision, device, computed_in)
             compiled = self._restore(core, kept, properties) or self._compile(
                 core, model, kept, properties
             )
@@ -155,6 +155,19 @@ class OpenVinoBackend:
         with self._lock:
             self._compiled = None  # what it holds goes when the last run has ended
             self._idle = []
+
+    def _kept_in(
+        self, cache: Cache, precision: Precision, device: str, computed_in: str
+    ) -> CompiledFile:
+        # CPUs of one name may have other instructions, as those of virtual machines do
+        flags = describe_machine()["cpu_flags"] if self._unit == CPU else ()
+        origin = Origin(
+            cache.model_sha256,
+            self._openvino.get_version(),
+            ", ".join((device, *flags)),
+            computed_in,
+        )
+        return CompiledFile(cache.folder / f"openvino-{precision.value}-{self._unit}", origin)
 
     def _restore(
         self, core: Core, kept: CompiledFile | None, properties: Properties

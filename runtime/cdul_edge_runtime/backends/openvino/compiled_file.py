@@ -22,7 +22,7 @@ class Origin:
     Attributes:
         model_sha256: of the ONNX file.
         openvino: version, with its build.
-        device: full name of what runs it.
+        device: full name of what runs it, of a CPU with its instruction sets.
         computed_in: such as "f32"; threads are chosen when it is read.
     """
 

@@ -19,6 +19,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle, record_file
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeWarning
+from cdul_edge_runtime.host.machine import describe_machine
 from tests.fakes.conv_bundle import write_conv_bundle
 from tests.fakes.noise import pictures
 from tests.fakes.openvino_agreement import needs_openvino
@@ -130,3 +131,10 @@ def test_a_folder_that_cannot_be_written_to_costs_only_time(kind: str, made: Bun
         assert not start(made)
     if kind == "a file":
         assert engines.read_text() == "mine"
+
+
+def test_the_file_names_the_instruction_sets_that_it_was_compiled_for(made: Bundle) -> None:
+    start(made)
+    head = json.loads(kept(made).read_bytes().partition(b"\n")[0])
+    flags = describe_machine()["cpu_flags"]
+    assert head["device"].split(", ")[1:] == flags
