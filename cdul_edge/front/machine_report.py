@@ -18,6 +18,7 @@ from cdul_edge.front.openvino_facts import judge_openvino
 from cdul_edge_runtime.backends.ort.library import explain_damage, two_installed
 from cdul_edge_runtime.host.machine import describe_machine, installed_versions
 from cdul_edge_runtime.pictures.resizer import resizer_name
+from cdul_edge_runtime.run_order import only_openvino
 
 _PACKAGES = (
     "cdul-edge numpy pillow cykooz-resizer onnxruntime onnxruntime-gpu openvino torch torchvision "
@@ -136,6 +137,8 @@ def _judge_running(gpu: Gpu, providers: tuple[str, ...], engines: tuple[str, ...
     if "CPUExecutionProvider" in providers:
         also = f" and on {on_engines}" if engines else ""
         return f"yes, on the CPU{also}{_judge_cuda(gpu, providers)}{two_installed()}"
+    if only_openvino():
+        return f"yes, on {' and on '.join(('the CPU, by OpenVINO', *engines))}"
     missing = 'ONNX Runtime is missing: pip install "cdul-edge[cpu]"'
     if providers:
         missing = explain_damage("it does not load")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device
@@ -48,6 +49,7 @@ _BY_NAME: dict[Device, tuple[Precision, ...]] = {
 # FP16 is what Intel's GPUs and NPUs were made for; an NPU may have nothing else.
 _BESIDE_CPU = (Precision.FP16, Precision.FP32)
 FLOOR: Pair = ("cpu", Precision.FP32)  # what runs wherever ONNX Runtime does
+_NO_ORT = "ONNX Runtime is not installed"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,27 @@ class MeasuredOrder:
         place = next((n for n, pair in enumerate(pairs) if runs_on_cpu(pair)), len(pairs))
         after = [pair for pair in pairs[place:] if pair not in self.first]
         return [*pairs[:place], *self.first, *self.against, *after]
+
+
+def only_openvino() -> bool:
+    """Whether OpenVINO is installed and ONNX Runtime is not; nothing is imported for it."""
+    return find_spec("onnxruntime") is None and find_spec("openvino") is not None
+
+
+def stand_in(
+    pairs: Sequence[Pair], precision: Precision | Auto
+) -> tuple[list[Pair], list[tuple[Device, Precision, str]]]:
+    """`pairs` and, where OpenVINO alone is installed, those of the CPU that it stands in for.
+
+    It takes FP32, or the precision that is named: nobody's choice is INT8 that was not measured.
+    """
+    if not only_openvino():
+        return list(pairs), []
+    kept = (pair for pair in pairs if pair[0] != "cpu" or precision != "auto" or pair == FLOOR)
+    instead: list[Pair] = [
+        ("openvino", p) if device == "cpu" else (device, p) for device, p in kept
+    ]
+    return instead, [(*pair, _NO_ORT) for pair in pairs if pair[0] == "cpu"]
 
 
 def runs_on_cpu(pair: Pair) -> bool:

@@ -26,7 +26,14 @@ from cdul_edge_runtime.passed_over import (
     explain_refusal,
     list_passed,
 )
-from cdul_edge_runtime.run_order import FLOOR, MeasuredOrder, Pair, candidates, runs_on_cpu
+from cdul_edge_runtime.run_order import (
+    FLOOR,
+    MeasuredOrder,
+    Pair,
+    candidates,
+    runs_on_cpu,
+    stand_in,
+)
 
 _GPU_PROVIDERS: tuple[Device, ...] = ("cuda", "ort-tensorrt")
 _FAST_INT8 = {"avx512_vnni", "avx_vnni", "amx_int8"}
@@ -100,10 +107,10 @@ def open_best(
     gpu, unit = (0, CPU) if device == "auto" else (device.gpu, device.unit)
     pairs = candidates("auto" if device == "auto" else device.kind, precision, unit)
     free_choice = "auto" in (device, precision)
+    pairs, passed = stand_in(pairs, precision) if device == "auto" else (pairs, [])
     measured = MeasuredOrder()
     if free_choice and inter_threads == 1 and str(device) in ("auto", "openvino"):
         measured = _order_measured(bundle, pairs, precision, threads or usable_cores())
-    passed: list[Passed] = []
     for pair in measured.put_into(pairs):
         if free_choice and (why := _objection(bundle, pair, measured, precision)):
             passed.append((*pair, why))

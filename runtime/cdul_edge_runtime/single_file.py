@@ -13,7 +13,7 @@ from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Manifest, Precision
 from cdul_edge_runtime.choices import ENGINE_DEVICES, ENGINE_FLAVORS
 from cdul_edge_runtime.device_choice import Auto, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
-from cdul_edge_runtime.run_order import candidates
+from cdul_edge_runtime.run_order import candidates, only_openvino
 from cdul_edge_runtime.selection import Selection, closed_on_error, run_once
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def open_file(
             "give the bundle, or precision auto"
         )
     held = precision if precision is Precision.BF16 else named or Precision.FP32
-    where = DeviceChoice("cpu" if held.has_file else "openvino") if device == "auto" else device
+    openvino = not held.has_file or only_openvino()
+    where = DeviceChoice("openvino" if openvino else "cpu") if device == "auto" else device
     if not held.has_file:
         candidates(where.kind, held)  # which refuses what does not compute in it
     if where.kind in ENGINE_FLAVORS:

@@ -212,7 +212,8 @@ def test_a_wish_that_cannot_be_met_is_an_error(
 def test_without_onnxruntime_the_extra_is_named(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for library in ("onnxruntime", "openvino"):
+        monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(MissingExtraError, match=r"cdul-edge\[cpu\]"):
         Classifier.load(bundle)
 

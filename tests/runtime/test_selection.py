@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cdul_edge_runtime import selection
+from cdul_edge_runtime import run_order, selection
 from cdul_edge_runtime.backends import Backend
 from cdul_edge_runtime.bundle.bundle import ENGINES, Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
@@ -344,3 +344,17 @@ def test_a_cpu_machine_pays_nothing_for_gpus(bundle: Path) -> None:
         "assert not loaded & set(sys.modules), loaded & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_where_openvino_alone_is_installed_it_runs_fp32_or_what_is_named(
+    full: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = {"openvino"}
+    monkeypatch.setattr(run_order, "find_spec", lambda name: object() if name in here else None)
+    machine.engines["tensorrt"], machine.no_cuda = [], NO_DRIVER
+    with Classifier.load(full) as classifier:
+        assert str(classifier.selection).startswith("fp32 on openvino (passed over cpu int8-cpu/")
+        assert "cpu int8-cpu/fp32: ONNX Runtime is not installed" in str(classifier.selection)
+    assert pick(full, precision="int8-cpu") == ("openvino", "int8-cpu")
+    here.add("onnxruntime")
+    assert pick(full) == ("cpu", "int8-cpu")

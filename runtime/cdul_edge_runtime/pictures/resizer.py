@@ -292,4 +292,6 @@ def _is_fault(error: BaseException) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:150] or type(error).__name__
+    said = " ".join(str(error).split())[:150] or type(error).__name__
+    # what Pillow before 11 calls an image's memory
+    return f"it needs Pillow 11, and {pillow_name()} is here" if "PyCapsule" in said else said

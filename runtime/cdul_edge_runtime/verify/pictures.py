@@ -23,6 +23,7 @@ from cdul_edge_runtime.metrics.metrics import (
     mean_average_precision,
 )
 from cdul_edge_runtime.pictures.images import PictureList
+from cdul_edge_runtime.run_order import only_openvino
 
 Scores = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -64,14 +65,17 @@ def prepare_pictures(
 ) -> PictureTest:
     """Classify the pictures with the FP32 file on the CPU, which everything is compared with.
 
+    By ONNX Runtime, and by OpenVINO where it alone is installed.
+
     Args:
         truth: (N, C) int8 of all pictures, -1 unknown.
 
     Raises:
         CdulEdgeError: none of the pictures can be read.
-        MissingExtraError: there is no ONNX Runtime to compare with.
+        MissingExtraError: there is neither to compare with.
     """
-    with Classifier.load(bundle, device="cpu", precision="fp32", threads=threads) as classifier:
+    device = "openvino" if only_openvino() else "cpu"
+    with Classifier.load(bundle, device=device, precision="fp32", threads=threads) as classifier:
         scores, rows, unreadable = score_pictures(classifier, pictures)
     return PictureTest(pictures, scores, None if truth is None else truth[rows], unreadable)
 

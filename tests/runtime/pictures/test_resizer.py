@@ -212,6 +212,18 @@ def test_without_the_extra_pillow_works_and_nothing_is_said(unasked: pytest.Monk
     assert resizer.resizer_name() == f"Pillow {PIL.__version__}"
 
 
+def test_a_pillow_that_is_too_old_is_named(unasked: pytest.MonkeyPatch) -> None:
+    def convolution(_: object) -> None:
+        raise ValueError("PyCapsule_GetPointer called with incorrect name")
+
+    module = types.ModuleType("cykooz_resizer")
+    module.ResizeAlg = types.SimpleNamespace(convolution=convolution)  # type: ignore[attr-defined]
+    module.FilterType = types.SimpleNamespace(bilinear=0)  # type: ignore[attr-defined]
+    unasked.setitem(sys.modules, "cykooz_resizer", module)
+    (line,) = what_is_said(Preprocess(16, 16), draw("noise", 30, 50))
+    assert f"not used (it needs Pillow 11, and Pillow {PIL.__version__} is here): Pillow" in line
+
+
 def test_another_version_falls_back_to_pillow_and_says_so_once(
     unasked: pytest.MonkeyPatch,
 ) -> None:

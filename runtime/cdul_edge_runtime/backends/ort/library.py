@@ -43,7 +43,7 @@ def import_onnxruntime() -> ModuleType:
 
 @contextmanager
 def _openvino_instead() -> Iterator[None]:
-    """Name OpenVINO where it alone is installed: `auto` does not take what was not measured."""
+    """Name OpenVINO where it alone is installed, and ONNX Runtime was asked for."""
     try:
         yield
     except MissingExtraError as error:
