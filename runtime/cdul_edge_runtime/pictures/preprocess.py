@@ -73,21 +73,30 @@ class Preprocess:
             color: channel order of an array. Red and blue change places in the small picture.
         """
         # here and not above: a manifest that is read at start must not wait for Pillow
-        from cdul_edge_runtime.pictures.resizer import resize
-        from cdul_edge_runtime.pictures.rgb import from_array, pack
+        from cdul_edge_runtime.pictures.rgb import without_gaps
 
         if isinstance(image, np.ndarray):
-            image, color = from_array(image, color)
+            image, color = without_gaps(image, color)
         elif color != "rgb":
             raise ValueError(f"expected an array in {color}, got a picture of mode {image.mode}")
-        if image.mode != "RGB":
+        elif image.mode != "RGB":
             raise ValueError(f"expected an RGB picture, got mode {image.mode}")
+        size = _size(image)
         if self.resize == "letterbox":
-            return self._letterbox(image, color)
-        whole = (0, 0, *image.size)
-        box = self._center(image.size) if self.resize == "center" else whole
-        fitted = resize(image, (self.width_px, self.height_px), self.interpolation, box)
-        return pack(fitted, color)
+            return self._letterbox(image, size, color)
+        box = self._center(size) if self.resize == "center" else (0, 0, *size)
+        return self._fit(image, (self.width_px, self.height_px), box, color)
+
+    def _fit(
+        self, image: Image.Image | npt.NDArray[np.uint8], size: Size, box: Box, color: Color
+    ) -> npt.NDArray[np.uint8]:
+        from cdul_edge_runtime.pictures.resizer import resize, resize_array
+        from cdul_edge_runtime.pictures.rgb import mirror, pack
+
+        if not isinstance(image, np.ndarray):
+            return pack(resize(image, size, self.interpolation, box))
+        fitted = resize_array(image, size, self.interpolation, box)
+        return mirror(fitted) if color == "bgr" else fitted
 
     def _center(self, size: Size) -> Box:
         """The box of `ImageOps.fit`: `crop` of both sides, then cut to the aspect ratio."""
@@ -102,18 +111,17 @@ class Preprocess:
         top = bleed * size[1] + (height - kept[1]) / 2
         return left, top, min(left + kept[0], size[0]), min(top + kept[1], size[1])
 
-    def _letterbox(self, image: Image.Image, color: Color) -> npt.NDArray[np.uint8]:
-        from cdul_edge_runtime.pictures.resizer import resize
-        from cdul_edge_runtime.pictures.rgb import pack
-
-        scale = min(self.width_px / image.width, self.height_px / image.height)
+    def _letterbox(
+        self, image: Image.Image | npt.NDArray[np.uint8], size: Size, color: Color
+    ) -> npt.NDArray[np.uint8]:
+        scale = min(self.width_px / size[0], self.height_px / size[1])
         # Pillow's own pad() rounds the short side of a very thin picture down to nothing
-        width, height = (max(1, round(side * scale)) for side in image.size)
+        width, height = (max(1, round(side * scale)) for side in size)
         left, top = round((self.width_px - width) / 2), round((self.height_px - height) / 2)
         canvas = np.empty((self.height_px, self.width_px, 3), np.uint8)
         canvas[:] = [round(255 * value) for value in self.mean]
-        inner = resize(image, (width, height), self.interpolation, (0, 0, *image.size))
-        canvas[top : top + height, left : left + width] = pack(inner, color)
+        inner = self._fit(image, (width, height), (0, 0, *size), color)
+        canvas[top : top + height, left : left + width] = inner
         return canvas
 
     def to_dict(self) -> dict[str, object]:
@@ -137,3 +145,9 @@ class Preprocess:
         if odd:  # of a newer version, where it may mean that the picture is another
             raise CdulEdgeError(f"preprocess settings are not readable: {', '.join(sorted(odd))}")
         return settings
+
+
+def _size(image: Image.Image | npt.NDArray[np.uint8]) -> Size:
+    if isinstance(image, np.ndarray):
+        return image.shape[1], image.shape[0]
+    return image.size

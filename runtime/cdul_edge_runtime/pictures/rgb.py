@@ -32,26 +32,39 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def from_array(pixels: npt.NDArray[np.uint8], color: Color) -> tuple[Image.Image, Color]:
-    """A (height, width, 3) uint8 array as a picture, and the order that its channels are in now.
+def without_gaps(
+    pixels: npt.NDArray[np.uint8], color: Color
+) -> tuple[npt.NDArray[np.uint8], Color]:
+    """A (height, width, 3) uint8 array in one piece, and the order that its channels are in now.
 
     Memory without gaps is read where it lies, mirrored channels (`frame[..., ::-1]`) as well;
-    anything else is copied first.
+    anything else is copied.
     """
     mirrored = pixels[:, :, ::-1]
     if mirrored.flags.c_contiguous and not pixels.flags.c_contiguous:
-        pixels, color = mirrored, "rgb" if color == "bgr" else "bgr"
+        return mirrored, "rgb" if color == "bgr" else "bgr"
+    return np.ascontiguousarray(pixels), color
+
+
+def from_array(pixels: npt.NDArray[np.uint8]) -> Image.Image:
+    """A picture of an array `without_gaps`, whose channels stay in their order."""
     height, width, _ = pixels.shape
-    flat = np.ascontiguousarray(pixels)
-    image = Image.new("RGB", (width, height), None)  # its memory need not be cleared first
-    image.frombytes(flat, "raw", "RGB", 0, 1)
-    return image, color
+    image = Image.new("RGB", (width, height), None)
+    image.frombytes(pixels, "raw", "RGB", 0, 1)
+    return image
 
 
-def pack(image: Image.Image, color: Color) -> npt.NDArray[np.uint8]:
-    """(height, width, 3) uint8 RGB of an RGB picture, whose channels are in the order `color`."""
-    packed = image.tobytes("raw", color.upper())
-    return np.frombuffer(packed, np.uint8).reshape(image.height, image.width, 3)
+def pack(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """(height, width, 3) uint8 of an RGB picture."""
+    return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, 3)
+
+
+def mirror(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A copy whose first and last channels changed places."""
+    mirrored = np.empty(pixels.shape, np.uint8)
+    for channel in range(3):  # in a third of the time that `pixels[..., ::-1]` takes to copy
+        mirrored[..., channel] = pixels[..., 2 - channel]
+    return mirrored
 
 
 def _over_white(image: Image.Image) -> Image.Image:

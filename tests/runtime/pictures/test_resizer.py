@@ -6,8 +6,9 @@ import os
 import sys
 import types
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -89,10 +90,11 @@ def test_every_size_policy_and_filter_is_pillows_picture_within_a_level(
     pixels = draw(*picture)
     how = Preprocess(*size, resize=policy, interpolation=interpolation, crop=crop)
     wanted = by_pillow(Image.fromarray(pixels), how)
-    assert_near(how.apply(Image.fromarray(pixels)), wanted)
-    assert_near(how.apply(pixels), wanted)
+    got = how.apply(pixels)
+    assert_near(got, wanted)
+    assert (how.apply(Image.fromarray(pixels)) == got).all()  # of 4 bytes per pixel, not 3
     mirrored = np.ascontiguousarray(pixels[:, :, ::-1])
-    assert_near(how.apply(mirrored, color="bgr"), wanted)
+    assert (how.apply(mirrored, color="bgr") == got).all()
 
 
 @needs_fast
@@ -167,6 +169,22 @@ def test_the_color_of_the_border_is_not_mirrored_with_the_frame() -> None:
     got = Preprocess(16, 16, "letterbox", mean=(1.0, 0.5, 0.0)).apply(blue, color="bgr")
     assert got[0, 0].tolist() == [255, 128, 0]
     assert got[8, 8].tolist() == [0, 0, 255]
+
+
+@needs_fast
+def test_a_frame_is_resized_as_it_is_and_a_picture_is_not_made_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frame, how = draw("photo", 360, 640), Preprocess(96, 96)
+    wanted = by_pillow(Image.fromarray(frame), how)
+
+    def refuse(*made: object) -> Image.Image:
+        raise AssertionError("Pillow was asked for a picture")
+
+    resizer.resizer_name()  # its self-check makes pictures
+    monkeypatch.setattr(Image, "new", refuse)
+    assert_near(how.apply(frame), wanted)
+    assert_near(how.apply(frame[:, :, ::-1].copy(), color="bgr"), wanted)
 
 
 def test_threads_do_not_disturb_one_another() -> None:
@@ -252,19 +270,22 @@ def test_a_picture_that_it_cannot_resize_goes_to_pillow_and_is_said_once(
 ) -> None:
     import cykooz_resizer
 
-    whole = cykooz_resizer.Resizer.resize_pil
+    library = cykooz_resizer.Resizer
+    of_pictures, of_arrays = library.resize_pil, library.resize
 
     class PanicException(BaseException):
         """As Rust's, which is no `Exception`."""
 
-    def fail_on_500(
-        self: object, source: Image.Image, fitted: Image.Image, options: object
-    ) -> None:
-        if source.width == 500:
-            raise PanicException("out of\nbounds")
-        whole(self, source, fitted, options)
+    def fail_on_500(whole: Callable[..., None]) -> Callable[..., None]:
+        def fail_or_resize(self: object, source: Any, fitted: object, options: object) -> None:
+            if source.width == 500:
+                raise PanicException("out of\nbounds")
+            whole(self, source, fitted, options)
 
-    unasked.setattr(cykooz_resizer.Resizer, "resize_pil", fail_on_500)
+        return fail_or_resize
+
+    unasked.setattr(library, "resize_pil", fail_on_500(of_pictures))
+    unasked.setattr(library, "resize", fail_on_500(of_arrays))
     (line,) = what_is_said(Preprocess(16, 16), draw("noise", 300, 500))
     assert "cannot resize a picture of 500x300 px (out of bounds): Pillow resizes it" in line
     assert what_is_said(Preprocess(16, 16), draw("noise", 310, 500)) == []  # another like it
@@ -278,6 +299,9 @@ def test_what_the_user_ends_is_no_fault_of_the_resizer(unasked: pytest.MonkeyPat
         def resize(self, *how: object) -> Image.Image:
             raise KeyboardInterrupt
 
+        resize_array = resize
+
     unasked.setattr(resizer, "_chosen", {"chosen": Ended()})
-    with pytest.raises(KeyboardInterrupt):
-        Preprocess(16, 16).apply(draw("noise", 30, 50))
+    for picture in (draw("noise", 30, 50), Image.fromarray(draw("noise", 30, 50))):
+        with pytest.raises(KeyboardInterrupt):
+            Preprocess(16, 16).apply(picture)
