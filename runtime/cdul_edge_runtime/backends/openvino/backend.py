@@ -146,6 +146,9 @@ class OpenVinoBackend:
         except (RuntimeError, MemoryError) as error:  # nobody knows what the request holds now
             raise explain_failure(self.name, images.shape, error, reason_of(error)) from error
         scores: Scores = request.get_output_tensor().data.copy()
+        if len(scores) != len(images):  # with one thread, 2026.4.1 says nothing of what failed
+            gave = f"it gave scores of {len(scores)} of them, without a word"
+            raise explain_failure(self.name, images.shape, MemoryError(), gave)
         with self._lock:
             if self._compiled is not None and len(self._idle) < _KEPT:
                 self._idle.append(request)

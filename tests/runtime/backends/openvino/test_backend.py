@@ -214,7 +214,10 @@ def test_what_is_no_model_is_refused_in_one_line(
         OpenVinoBackend(tmp_path / "gone.onnx")
 
 
-def test_too_little_memory_is_a_device_error_and_the_next_batch_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_too_little_memory_is_a_device_error_whatever_the_threads(
+    threads: int, tmp_path: Path
+) -> None:
     model = build_graph()
     # each picture becomes a million
     blown = onnx.helper.make_node("Tile", ["floats", "times"], ["tiled"])
@@ -223,7 +226,7 @@ def test_too_little_memory_is_a_device_error_and_the_next_batch_runs(tmp_path: P
     model.graph.node.insert(1, blown)
     model.graph.node[2].input[0] = "tiled"
     onnx.save(model, tmp_path / "m.onnx")
-    backend = OpenVinoBackend(tmp_path / "m.onnx")
+    backend = OpenVinoBackend(tmp_path / "m.onnx", threads=threads)
     for _ in range(2):
         with pytest.raises(DeviceError, match=r"not enough memory for a batch of 1 pictures of"):
             backend.infer(pictures(1))

@@ -137,4 +137,4 @@ def test_the_file_names_the_instruction_sets_that_it_was_compiled_for(made: Bund
     start(made)
     head = json.loads(kept(made).read_bytes().partition(b"\n")[0])
     flags = describe_machine()["cpu_flags"]
-    assert head["device"].split(", ")[1:] == flags
+    assert head["device"].endswith(", ".join(["", *flags]))
