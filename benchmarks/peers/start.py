@@ -59,6 +59,8 @@ def find_first_answer(
     """
     script = ["-m", f"benchmarks.peers.first_answer.{job.side}"]
     environment = {**child_environment(), **(settings or {})}
+    # as pip installs packages, and so that a checkout is not compiled in every process
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     started = time.monotonic()
     words = [str(job.model), str(picture), str(threads), str(started), *job.words]
     run = subprocess.run(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge_runtime.backends import Backend
+from cdul_edge_runtime.backends import Backend, closed_on_error
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import Manifest
@@ -20,9 +20,10 @@ from cdul_edge_runtime.choices import Color as Color
 from cdul_edge_runtime.device_choice import parse_device
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.meanwhile import Meanwhile
+from cdul_edge_runtime.pictures.first_picture import import_for_pictures
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 from cdul_edge_runtime.prediction import Prediction
-from cdul_edge_runtime.selection import Selection, closed_on_error, open_best, parse_precision
+from cdul_edge_runtime.selection import Selection, open_best, parse_precision
 from cdul_edge_runtime.single_file import check_fit, open_file
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Classifier:
         precision: str = "auto",
         threads: int | None = None,
         inter_threads: int = 1,
-        warm_up: bool = True,
+        warm_up: bool | None = None,
     ) -> Classifier:
         """Load a bundle folder, one of its engines, or a bare ONNX file of `cdul-edge export`.
 
@@ -82,7 +83,9 @@ class Classifier:
             threads: CPU threads within one operator; None uses every core.
             inter_threads: operators that run side by side; with "openvino", callers, with `threads`
                 each.
-            warm_up: run once on an empty picture, so that the first answer is not the slowest.
+            warm_up: run once on an empty picture, so that the first answer is not the slowest. None
+                does so where that makes a difference: not on the CPU with ONNX Runtime, unless
+                `auto` has something else to take where the run fails.
 
         Raises:
             BundleError: it is damaged, incomplete, or not a classifier of this program.
@@ -95,7 +98,11 @@ class Classifier:
                 raise CdulEdgeError("the path of the bundle is empty: give its folder")
             path = Path(path)
             if path.is_file():
-                return cls(*open_file(path, *asked, threads, inter_threads, warm_up))
+                imports = Meanwhile(import_for_pictures)
+                try:
+                    return cls(*open_file(path, *asked, threads, inter_threads, warm_up, imports))
+                finally:
+                    imports.result()
         with _checked(path) as (bundle, check):
             backend, selection = open_best(
                 bundle,
@@ -212,15 +219,26 @@ class Classifier:
         self.close()
 
 
-def _checked(
-    path: Path | Bundle,
-) -> AbstractContextManager[tuple[Bundle, Meanwhile[None] | None]]:
-    """The bundle, and the check of its files; None where it was checked before."""
-    return nullcontext((path, None)) if isinstance(path, Bundle) else Bundle.checked_meanwhile(path)
+@contextmanager
+def _checked(path: Path | Bundle) -> Iterator[tuple[Bundle, Meanwhile[None]]]:
+    """The bundle, and what a thread does while a network loads.
+
+    It checks the files, unless a `Bundle` was loaded before, and then imports what pictures need.
+    The thread ends with the block: a process that is forked must not find a module half imported.
+    """
+    if not isinstance(path, Bundle):
+        with Bundle.checked_meanwhile(path, then=import_for_pictures) as checked:
+            yield checked
+        return
+    imports = Meanwhile(import_for_pictures)
+    try:
+        yield path, imports
+    finally:
+        imports.result()
 
 
 def _to_rgb(image: Picture) -> Image.Image:
-    # here and not above: a camera's frames need no decoder, and no process waits for it twice
+    # here and not above: `load` imports it beside the network
     from PIL import Image
 
     from cdul_edge_runtime.pictures.images import open_image, upright_rgb

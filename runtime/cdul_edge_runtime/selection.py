@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 
-import numpy as np
-
-from cdul_edge_runtime.backends import Backend
+from cdul_edge_runtime.backends import Backend, closed_on_error, run_once
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.backends.ort.library import import_onnxruntime, two_installed
+from cdul_edge_runtime.backends.ort.providers import PROVIDERS
 from cdul_edge_runtime.bundle.bundle import ENGINES, MEASURED, Bundle, list_stamps
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import ENGINE_FLAVORS, Device
@@ -33,6 +31,7 @@ from cdul_edge_runtime.run_order import (
     candidates,
     runs_on_cpu,
     stand_in,
+    worth_warming_up,
 )
 
 _GPU_PROVIDERS: tuple[Device, ...] = ("cuda", "ort-tensorrt")
@@ -86,8 +85,8 @@ def open_best(
     *,
     threads: int | None = None,
     inter_threads: int = 1,
-    warm_up: bool = True,
-    check: Meanwhile[None] | None = None,
+    warm_up: bool | None = None,
+    check: Meanwhile[None],
 ) -> tuple[Backend, Selection]:
     """Open what was asked for, and the best that is available where "auto" leaves the choice.
 
@@ -97,8 +96,7 @@ def open_best(
         threads: of the CPU, within one operator.
         inter_threads: of ONNX Runtime on the CPU, between operators; of OpenVINO, callers that are
             answered side by side.
-        warm_up: run once on an empty picture. An accelerator always does: only then is it known
-            to work.
+        warm_up: run once on an empty picture, as `worth_warming_up` takes it.
         check: of `Bundle.checked_meanwhile`; its result is asked for before a network runs.
 
     Raises:
@@ -111,18 +109,17 @@ def open_best(
     measured = MeasuredOrder()
     if free_choice and inter_threads == 1 and str(device) in ("auto", "openvino"):
         measured = _order_measured(bundle, pairs, precision, threads or usable_cores())
+    opened = partial(open_backend, bundle, gpu=gpu, unit=unit, threads=threads)
     for pair in measured.put_into(pairs):
         if free_choice and (why := _objection(bundle, pair, measured, precision)):
             passed.append((*pair, why))
             continue
         try:
-            backend = open_backend(
-                bundle, *pair, gpu=gpu, unit=unit, threads=threads, inter_threads=inter_threads
-            )
+            backend = opened(*pair, inter_threads=inter_threads, meanwhile=check)
+            where, fallback = DeviceChoice(pair[0], gpu, unit), free_choice and pair != FLOOR
             with closed_on_error(backend):
-                if check is not None:
-                    check.result()
-                if warm_up or not DeviceChoice(pair[0], gpu, unit).on_cpu:
+                check.result()
+                if worth_warming_up(where, warm_up, fallback=fallback):
                     run_once(backend)
         except CdulEdgeError as error:
             # FP32 on the CPU is the floor: when even that fails, its own words are the best,
@@ -150,12 +147,19 @@ def open_backend(
     unit: str = CPU,
     threads: int | None = None,
     inter_threads: int = 1,
+    meanwhile: Meanwhile[None] | None = None,
 ) -> Backend:
     """Open one file on one device, without any choice; `gpu` or `unit` says which of several.
+
+    `meanwhile` is begun when the network is loaded.
 
     Raises:
         CdulEdgeError: the bundle does not have it, or the device does not start.
     """
+    if meanwhile is not None:
+        if device in PROVIDERS:
+            import_onnxruntime()  # before: it holds Python's lock, and making a session does not
+        meanwhile.begin()
     if device in ENGINE_FLAVORS:
         # here and not above: machines without a GPU do not pay for it
         from cdul_edge_runtime.backends.trt.backend import TrtBackend
@@ -185,21 +189,6 @@ def open_backend(
         inter_threads=inter_threads,
         cache_dir=cache_dir,
     )
-
-
-@contextmanager
-def closed_on_error(backend: Backend) -> Iterator[None]:
-    """Close a backend that nobody will get to see, whatever ends the block."""
-    try:
-        yield
-    except BaseException:
-        backend.close()
-        raise
-
-
-def run_once(backend: Backend) -> None:
-    """Score one empty picture: what is made at the first call is made now."""
-    backend.infer(np.zeros((1, *backend.input_shape, 3), dtype=np.uint8))
 
 
 def _order_measured(

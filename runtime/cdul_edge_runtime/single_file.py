@@ -6,15 +6,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdul_edge_runtime.backends import Backend
+from cdul_edge_runtime.backends import Backend, closed_on_error, run_once
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
+from cdul_edge_runtime.backends.ort.library import import_onnxruntime
 from cdul_edge_runtime.bundle.bundle import ENGINES, MANIFEST, Bundle
 from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Manifest, Precision
 from cdul_edge_runtime.choices import ENGINE_DEVICES, ENGINE_FLAVORS
 from cdul_edge_runtime.device_choice import Auto, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
-from cdul_edge_runtime.run_order import candidates, only_openvino
-from cdul_edge_runtime.selection import Selection, closed_on_error, run_once
+from cdul_edge_runtime.host.meanwhile import Meanwhile
+from cdul_edge_runtime.run_order import candidates, only_openvino, worth_warming_up
+from cdul_edge_runtime.selection import Selection
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
@@ -26,9 +28,12 @@ def open_file(
     precision: Precision | Auto,
     threads: int | None,
     inter_threads: int,
-    warm_up: bool,
+    warm_up: bool | None,
+    meanwhile: Meanwhile[None],
 ) -> tuple[Manifest, Backend, Selection]:
     """Open a model that is not asked for by its bundle; arguments as of `Classifier.load`.
+
+    `meanwhile` is begun when the network is loaded.
 
     A bare ONNX file carries its manifest inside; its name says its precision, and another name
     says nothing. An engine belongs to the bundle in whose folder it lies.
@@ -38,6 +43,7 @@ def open_file(
         CdulEdgeError: a device or precision that it is not for, or that is not here.
     """
     if model.suffix == ".engine":
+        meanwhile.begin()
         return _open_engine(model, device, precision, warm_up)
     named = next((p for p in Precision if p.file_name == model.name), None)
     if precision != "auto" and precision.file is not named:
@@ -53,11 +59,14 @@ def open_file(
         candidates(where.kind, held)  # which refuses what does not compute in it
     if where.kind in ENGINE_FLAVORS:
         raise CdulEdgeError(f"{model} is one file and has no engines: give the bundle")
+    if where.kind != "openvino":
+        import_onnxruntime()  # before: it holds Python's lock, and making a session does not
+    meanwhile.begin()
     backend = _open_onnx(model, where, held, threads, inter_threads)
     with closed_on_error(backend):
         manifest = _embedded_manifest(backend.metadata, model)
         check_fit(manifest, backend, model)
-        if warm_up:
+        if worth_warming_up(where, warm_up):
             run_once(backend)
     reason = "one file" if device == "auto" else "as asked"
     selection = Selection(where.kind, held, reason, gpu=where.gpu, unit=where.unit)
@@ -84,7 +93,7 @@ def _open_onnx(
 
 
 def _open_engine(
-    path: Path, device: DeviceChoice | Auto, precision: Precision | Auto, warm_up: bool
+    path: Path, device: DeviceChoice | Auto, precision: Precision | Auto, warm_up: bool | None
 ) -> tuple[Manifest, Backend, Selection]:
     # here and not above: machines without a GPU do not pay for it
     from cdul_edge_runtime.backends.trt.backend import TrtBackend
@@ -108,7 +117,7 @@ def _open_engine(
     backend = TrtBackend.open_file(StampedEngine(path, stamp), bundle, gpu=where.gpu)
     with closed_on_error(backend):
         check_fit(bundle.manifest, backend, path)
-        if warm_up:
+        if worth_warming_up(where, warm_up):
             run_once(backend)
     selection = Selection(kind, stamp.precision, "one engine", gpu=where.gpu)
     return bundle.manifest, backend, selection

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -51,3 +53,18 @@ class Backend(Protocol):
         It may come while `infer` runs in other threads: those end first, or keep what they need.
         It never raises for a device that failed.
         """
+
+
+@contextmanager
+def closed_on_error(backend: Backend) -> Iterator[None]:
+    """Close a backend that nobody will get to see, whatever ends the block."""
+    try:
+        yield
+    except BaseException:
+        backend.close()
+        raise
+
+
+def run_once(backend: Backend) -> None:
+    """Score one empty picture: what is made at the first call is made now."""
+    backend.infer(np.zeros((1, *backend.input_shape, 3), dtype=np.uint8))

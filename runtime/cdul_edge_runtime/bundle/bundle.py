@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,12 +98,17 @@ class Bundle:
 
     @classmethod
     @contextmanager
-    def checked_meanwhile(cls, folder: Path | str) -> Iterator[tuple[Bundle, Meanwhile[None]]]:
-        """The bundle, whose files' digests are computed in a thread while the block runs.
+    def checked_meanwhile(
+        cls, folder: Path | str, then: Callable[[], None] | None = None
+    ) -> Iterator[tuple[Bundle, Meanwhile[None]]]:
+        """The bundle, whose files' digests are computed in a thread that the block begins.
 
         Whatever is wrong without reading them is raised at once. A changed file is raised where the
         block asks for the result of the thread, or where it ends: also in place of an error that
         ends it, of which a changed file is the likely cause.
+
+        Args:
+            then: what the thread does next, where no file was changed.
 
         Raises:
             BundleError: as `load`.
@@ -128,7 +133,13 @@ class Bundle:
 
         if missing or len(sound) < len(faults):
             find_faults()
-        check = Meanwhile(find_faults)
+
+        def work() -> None:
+            find_faults()
+            if then is not None:
+                then()
+
+        check = Meanwhile(work)
         try:
             yield cls(folder, manifest), check
         finally:

@@ -1,6 +1,7 @@
 """One thing done in a thread while this one does another: for starting, where there are cores.
 
-Only work that leaves Python's lock to others gains anything: reading, hashing, not importing.
+It gains where one of the two leaves Python's lock to the other: in reading, in hashing, and while a
+library loads a network, beside which modules may even be imported.
 
 `concurrent.futures` does the same for many, and takes longer to import than this saves.
 """
@@ -8,28 +9,39 @@ Only work that leaves Python's lock to others gains anything: reading, hashing, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Thread
+from threading import Lock, Thread
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
 
 class Meanwhile(Generic[Result]):
-    """A call that runs in a thread of its own from now on; its result is asked for later."""
+    """A call that runs in a thread of its own once it is begun; its result is asked for later."""
 
     def __init__(self, work: Callable[[], Result]) -> None:
         self._work = work
         self._found: list[Result] = []
         self._error: BaseException | None = None
-        self._thread = Thread(target=self._run, name="cdul-edge-meanwhile", daemon=True)
-        self._thread.start()
+        self._lock = Lock()
+        self._thread: Thread | None = None
+
+    def begin(self) -> None:
+        """Start the thread; where it was begun before, nothing."""
+        self._begun()
 
     def result(self) -> Result:
         """Wait, and give what the call gave or raise what it raised; the same every time."""
-        self._thread.join()
+        self._begun().join()
         if self._error is not None:
             raise self._error
         return self._found[0]
+
+    def _begun(self) -> Thread:
+        with self._lock:
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="cdul-edge-meanwhile", daemon=True)
+                self._thread.start()
+            return self._thread
 
     def _run(self) -> None:
         try:

@@ -14,3 +14,13 @@ def test_a_result_or_an_error_is_given_every_time_it_is_asked_for() -> None:
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             failed.result()
+
+
+def test_it_starts_when_it_is_begun_and_only_then() -> None:
+    calls: list[int] = []
+    work = Meanwhile(lambda: calls.append(1))
+    assert calls == []
+    work.begin()
+    work.begin()
+    work.result()
+    assert calls == [1]

@@ -32,6 +32,7 @@ from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.forks import never_free_in_a_fork
 from cdul_edge_runtime.host.machine import give_free_memory_back
+from cdul_edge_runtime.host.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.backends.ort.bound_runs import BoundRuns
@@ -94,16 +95,8 @@ class OrtBackend:
         self._threads = (threads or 0, inter_threads)  # 0: ONNX Runtime counts the cores itself
         self.max_batch: int | None = None
         self._free_before_mib = free_memory_mib(device, gpu)
-        providers = cuda_providers(gpu) if device == "cuda" else cpu_providers()
-        if device == "ort-tensorrt":
-            # Its profile needs the size, which only a session tells; the CPU's is cheap.
-            session = self._start(model, cpu_providers())
-            size, _ = _check_contract(session, model)
-            folder = cache_dir or model.with_suffix(".engines")
-            folder.mkdir(parents=True, exist_ok=True)
-            providers = tensorrt_providers(precision, folder, size, profile, gpu)
-            self.max_batch = profile.max
-        session = self._start(model, providers)
+        with keep_freed_memory():  # each step frees a copy of the weights, and the next wants one
+            session = self._open(model, cache_dir, profile)
         # ONNX Runtime falls back to the CPU without an error when a provider cannot start.
         running = session.get_providers()[0]
         if running != PROVIDERS[device]:
@@ -151,6 +144,18 @@ class OrtBackend:
         with suppress(CdulEdgeError), self._at_gpu():
             self._bound = self._session = None  # what they hold goes when the last run has ended
         self._bound = self._session = None  # where the GPU cannot be chosen, too
+
+    def _open(self, model: Path, cache_dir: Path | None, profile: Profile) -> Session:
+        if self._device != "ort-tensorrt":
+            on_cpu = self._device == "cpu"
+            return self._start(model, cpu_providers() if on_cpu else cuda_providers(self._gpu))
+        # Its profile needs the size, which only a session tells; the CPU's is cheap.
+        size, _ = _check_contract(self._start(model, cpu_providers()), model)
+        folder = cache_dir or model.with_suffix(".engines")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.max_batch = profile.max
+        providers = tensorrt_providers(self._precision, folder, size, profile, self._gpu)
+        return self._start(model, providers)
 
     def _start(self, model: Path, providers: Providers) -> Session:
         onnxruntime = import_onnxruntime()
