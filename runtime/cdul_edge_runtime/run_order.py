@@ -49,6 +49,7 @@ _BY_NAME: dict[Device, tuple[Precision, ...]] = {
 # FP16 is what Intel's GPUs and NPUs were made for; an NPU may have nothing else.
 _BESIDE_CPU = (Precision.FP16, Precision.FP32)
 FLOOR: Pair = ("cpu", Precision.FP32)  # what runs wherever ONNX Runtime does
+FLOOR_OF_OPENVINO: Pair = ("openvino", Precision.FP32)  # and where it alone is installed
 _NO_ORT = "ONNX Runtime is not installed"
 
 

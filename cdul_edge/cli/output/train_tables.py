@@ -28,7 +28,7 @@ def show_run(summary: RunSummary, console: StderrConsole) -> None:
         table.add_row("labels", "observed alone")
     table.add_row("epochs", str(summary.epochs))
     table.add_row("training", f"{summary.seconds:.0f} s")
-    table.add_row("speed", f"{summary.images_per_second:.0f} pictures/s")
+    table.add_row("speed", f"{summary.images_per_second:.1f} pictures/s")
     table.add_row("bce, kl at the end", f"{last.bce:.4f}, {last.kl:.4f}")
     if summary.score_slope is not None:
         table.add_row("log-odds multiplied by", f"{summary.score_slope:.2f}")

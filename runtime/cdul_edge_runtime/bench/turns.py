@@ -1,4 +1,4 @@
-"""OpenVINO and ONNX Runtime side by side, in turns: what `auto` compares."""
+"""OpenVINO and ONNX Runtime, or one's precisions, in turns: what `auto` compares."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.device_choice import CPU_DEVICES
 from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.measured_order import find_subject
-from cdul_edge_runtime.run_order import ACCURACY_ONLY, Pair
+from cdul_edge_runtime.run_order import (
+    ACCURACY_ONLY,
+    FLOOR_OF_OPENVINO,
+    Pair,
+    only_openvino,
+)
 
 Inputs = npt.NDArray[np.uint8]
 
@@ -48,8 +53,10 @@ def time_one(classifier: Classifier, inputs: Inputs, effort: Effort) -> dict[str
 
 
 def comparable(pairs: Sequence[Pair]) -> list[Pair]:
-    """Those that can be picked on a CPU; none unless both libraries are among them."""
+    """Those that can be picked on a CPU; none without OpenVINO and what `auto` takes instead."""
     found = [one for one in pairs if one[0] in CPU_DEVICES and one not in ACCURACY_ONLY]
+    if only_openvino():
+        return found if len(found) > 1 and FLOOR_OF_OPENVINO in found else []
     return found if {device for device, _ in found} == set(CPU_DEVICES) else []
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from cdul_edge_runtime import selection
 from cdul_edge_runtime.backends import Backend
+from cdul_edge_runtime.bench import turns
 from cdul_edge_runtime.bench.benchmark import BenchRequest, bench
 from cdul_edge_runtime.bench.latency import Effort
 from cdul_edge_runtime.bench.turns import comparable
@@ -125,3 +126,13 @@ def test_after_bench_and_verify_auto_goes_by_both(bundle: Path) -> None:
 )
 def test_what_auto_never_picks_is_not_compared(pairs: list[Pair], expected: list[Pair]) -> None:
     assert comparable(pairs) == expected
+
+
+def test_where_openvino_alone_is_installed_its_precisions_are_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "only_openvino", lambda: True)
+    pairs: list[Pair] = [("openvino", FP32), ("openvino", Precision.BF16)]
+    assert comparable(pairs) == pairs
+    assert comparable(pairs[:1]) == []
+    assert comparable([("openvino", Precision.BF16), ("openvino", Precision.FP16)]) == []
