@@ -6,8 +6,8 @@ from benchmarks.peers.row import Comparison
 
 # By row and comparison; a row alone speaks for all of its comparisons.
 REASONS: dict[str, str] = {
-    "predict": "antialiased resize",
-    "openvino": "antialiased resize",
+    "predict": "cv2 skips antialiasing",
+    "openvino": "cv2 skips antialiasing",
     "start": "bundle checks, imports",
 }
 

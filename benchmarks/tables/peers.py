@@ -15,7 +15,7 @@ SHOWN = (
     ("predict", "resnet50-fp32", "predict, FP32, ms", "onnxruntime+cv2"),
     ("predict", "resnet50-auto", "predict, auto, ms", "onnxruntime+cv2"),
     ("openvino", "resnet50-bf16", "predict, bf16, ms", "OpenVINO+cv2"),
-    ("ultralytics", "frame", "beyond the network, ms", "Ultralytics"),
+    ("ultralytics", "frame", "predict minus network, ms", "Ultralytics"),
     ("label-vit", "fp32", "label, FP32, images/s", "open_clip loop"),
     ("label-vit", "auto", "label, auto, images/s", "open_clip loop"),
     ("train-resnet18", "torchvision-cached", "train, images/s", "torchvision"),
@@ -46,8 +46,9 @@ def draw_peers_summary() -> str:
     if not rows:
         return ""
     threads = max(row.threads for row in kept.rows.values())
-    told = f"ResNet-50 or -18 and ViT-B/32, {threads} threads (`{COMMAND}`):"
-    return f"{told}\n\n{table(('', 'ours', 'theirs', 'ratio'), rows)}"
+    networks = "ResNet-50 (label: ViT-B/32, train: ResNet-18)"
+    told = f"{networks}, {threads} threads, medians (`{COMMAND}`):"
+    return f"{told}\n\n{table(('', 'ours', 'theirs', 'ours/theirs'), rows)}"
 
 
 def draw_peers() -> tuple[str, ...]:
@@ -56,7 +57,7 @@ def draw_peers() -> tuple[str, ...]:
     if not kept.rows:
         return ()
     rows = [line for row in kept.rows.values() for line in _lines(row)]
-    heads = ("what", "ours", "peer", "its", "ratio", "wanted", "met", "`--only`")
+    heads = ("what", "ours", "peer", "its", "ours/its", "wanted", "met", "`--only`")
     told = (
         f"`{COMMAND}`: medians of rounds in which the sides take turns in blocks, after calls that "
         "warm up, with as many threads for each. The ratio is the median of the rounds' ours / "

@@ -48,8 +48,8 @@ def test_nothing_is_drawn_of_what_was_never_run(results: Path) -> None:
 def test_the_readme_shows_both_sides_the_ratio_the_command_and_why_not(results: Path) -> None:
     PeersFile({"predict": PREDICT}).write(results / "peers.json", ("predict",))
     told, _, head, _, *rows = peers.draw_peers_summary().splitlines()
-    assert "2 threads (`python -m benchmarks.peers`)" in told
-    assert head == "|  | ours | theirs | ratio |"
+    assert "2 threads, medians (`python -m benchmarks.peers`)" in told
+    assert head == "|  | ours | theirs | ours/theirs |"
     assert rows == [  # 20.04 / 19.1 and 21 / 20 have the median 1.0496
         "| predict, FP32, ms | 20.5 | onnxruntime+cv2: 19.6 | 1.05x (wanted ≤ 1x: no time) |",
         "| predict, auto, ms | 8 | onnxruntime+cv2: 18 | 0.45x |",
