@@ -28,8 +28,9 @@ class Prediction:
     @property
     def labels(self) -> list[str]:
         """Names of the classes that reach their threshold, the highest score first."""
-        reached = self.scores >= self.thresholds
-        return [self.classes.names[c] for c in _ranked(self.scores) if reached[c]]
+        reached = np.flatnonzero(self.scores >= self.thresholds)
+        ranked = reached[_ranked(self.scores[reached])]
+        return [self.classes.names[c] for c in ranked.tolist()]
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """The `k` highest (name, score) pairs, whatever the thresholds; ties in class order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ _EXACT_BELOW = 1.5
 _SMALL_PX = 1 << 16
 # Of an array that is copied at once: all of a frame of 1280x720, and of a large one a part.
 _STRIP_BYTES = 1 << 22
+_REMEMBERED = 32  # sizes of arrays
 # Which pictures Pillow resizes along columns first: from 13.0 on, from 12.2 on, and before.
 ORDERS: tuple[Order, ...] = (
     lambda old, new: new[1] < old[1] and old[1] - new[1] > 2 * (old[0] - new[0]),
@@ -64,6 +66,9 @@ class FastResizer:
             "bilinear": convolution(filters.bilinear),
             "bicubic": convolution(filters.catmull_rom),
         }
+        self._kind = cykooz_resizer.PixelType.U8x3
+        # frames come in one size, and all this Python would take a third of the time
+        self._steps = lru_cache(_REMEMBERED)(self._make_steps)
 
     @property
     def name(self) -> str:
@@ -109,25 +114,39 @@ class FastResizer:
         None where Pillow has a part in it, or nothing changes.
         """
         old = pixels.shape[1], pixels.shape[0]
+        strips, last = self._steps(old, size, interpolation, box, small_px)
+        if not strips:
+            return None
+        of_bytes, kind, resizer = self._library.ImageData, self._kind, self._library.Resizer()
+        parts = []
+        for rows, one in strips:
+            source = of_bytes(*one.old, kind, pixels[rows].tobytes())
+            part = of_bytes(*one.size, kind)
+            resizer.resize(source, part, one.options)
+            parts.append(part)
+        fitted = parts[0]
+        if len(parts) > 1:
+            content = b"".join(part.get_buffer() for part in parts)
+            fitted = of_bytes(parts[0].width, sum(part.height for part in parts), kind, content)
+        if last is not None:
+            source, fitted = fitted, of_bytes(*last.size, kind)
+            resizer.resize(source, fitted, last.options)
+        return np.frombuffer(fitted.get_buffer(), np.uint8).reshape(size[1], size[0], 3)
+
+    def _make_steps(
+        self, old: Size, size: Size, interpolation: Interpolation, box: Box, small_px: int
+    ) -> tuple[tuple[tuple[slice, _Step], ...], _Step | None]:
+        """What is done to strips of an array, and then to them together; nothing where not here."""
         plan = self._plan(old, size, interpolation, box, small_px)
         if not plan or any(one.by_pillow for one in plan):
-            return None
+            return (), None
         head, *rest = plan
-        if head.along_rows:
-            content = b"".join(self._pass(*strip, interpolation) for strip in _strips(pixels, head))
-        else:
-            content = self._pass(pixels.tobytes(), head, interpolation)
-        for one in rest:
-            content = self._pass(content, one, interpolation)
-        return np.frombuffer(content, np.uint8).reshape(size[1], size[0], 3)
+        strips = tuple(_strips(head)) if head.along_rows else ((slice(None), head),)
+        first = tuple((rows, self._step(one, interpolation)) for rows, one in strips)
+        return first, self._step(rest[0], interpolation) if rest else None
 
-    def _pass(self, content: bytes, one: _Pass, interpolation: Interpolation) -> bytes:
-        of_bytes, kind = self._library.ImageData, self._library.PixelType.U8x3
-        fitted = of_bytes(*one.size, kind)
-        source = of_bytes(*one.old, kind, content)
-        self._library.Resizer().resize(source, fitted, self._options(one, interpolation))
-        resized: bytes = fitted.get_buffer()
-        return resized
+    def _step(self, one: _Pass, interpolation: Interpolation) -> _Step:
+        return _Step(one.old, one.size, self._options(one, interpolation))
 
     def _plan(
         self, old: Size, size: Size, interpolation: Interpolation, box: Box, small_px: int
@@ -178,15 +197,23 @@ class _Pass:
         return self.size[1] == bottom - top and top == int(top)
 
 
-def _strips(pixels: Pixels, whole: _Pass) -> Iterator[tuple[bytes, _Pass]]:
+@dataclass(frozen=True)
+class _Step:
+    """A pass as the library wants it."""
+
+    old: Size
+    size: Size
+    options: object
+
+
+def _strips(whole: _Pass) -> Iterator[tuple[slice, _Pass]]:
     """The rows that are read, a few at a time, each with what is done to them."""
-    top, bottom = map(int, whole.spans[1])
-    at_once = max(1, _STRIP_BYTES // pixels[0].nbytes)
+    (width, _), top, bottom = whole.old, *map(int, whole.spans[1])
+    at_once = max(1, _STRIP_BYTES // (3 * width))
     for start in range(top, bottom, at_once):
-        strip = pixels[start : min(start + at_once, bottom)]
-        rows = len(strip)
-        one = _Pass((whole.old[0], rows), (whole.size[0], rows), (whole.spans[0], (0, rows)), False)
-        yield strip.tobytes(), one
+        rows = min(at_once, bottom - start)
+        one = _Pass((width, rows), (whole.size[0], rows), (whole.spans[0], (0, rows)), False)
+        yield slice(start, start + rows), one
 
 
 def _in_reach(

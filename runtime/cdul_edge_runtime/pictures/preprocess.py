@@ -72,16 +72,14 @@ class Preprocess:
             image: an RGB picture, or a (height, width, 3) uint8 array of any strides.
             color: channel order of an array. Red and blue change places in the small picture.
         """
-        # here and not above: a manifest that is read at start must not wait for Pillow
-        from cdul_edge_runtime.pictures.rgb import without_gaps
-
         if isinstance(image, np.ndarray):
-            image, color = without_gaps(image, color)
+            size = image.shape[1], image.shape[0]
         elif color != "rgb":
             raise ValueError(f"expected an array in {color}, got a picture of mode {image.mode}")
         elif image.mode != "RGB":
             raise ValueError(f"expected an RGB picture, got mode {image.mode}")
-        size = _size(image)
+        else:
+            size = image.size
         if self.resize == "letterbox":
             return self._letterbox(image, size, color)
         box = self._center(size) if self.resize == "center" else (0, 0, *size)
@@ -90,13 +88,15 @@ class Preprocess:
     def _fit(
         self, image: Image.Image | npt.NDArray[np.uint8], size: Size, box: Box, color: Color
     ) -> npt.NDArray[np.uint8]:
+        # here and not above: a manifest that is read at start must not wait for Pillow
         from cdul_edge_runtime.pictures.resizer import resize, resize_array
-        from cdul_edge_runtime.pictures.rgb import mirror, pack
 
-        if not isinstance(image, np.ndarray):
-            return pack(resize(image, size, self.interpolation, box))
-        fitted = resize_array(image, size, self.interpolation, box)
-        return mirror(fitted) if color == "bgr" else fitted
+        if isinstance(image, np.ndarray):
+            return resize_array(image, size, self.interpolation, box, color)
+
+        from cdul_edge_runtime.pictures.rgb import pack
+
+        return pack(resize(image, size, self.interpolation, box))
 
     def _center(self, size: Size) -> Box:
         """The box of `ImageOps.fit`: `crop` of both sides, then cut to the aspect ratio."""
@@ -145,9 +145,3 @@ class Preprocess:
         if odd:  # of a newer version, where it may mean that the picture is another
             raise CdulEdgeError(f"preprocess settings are not readable: {', '.join(sorted(odd))}")
         return settings
-
-
-def _size(image: Image.Image | npt.NDArray[np.uint8]) -> Size:
-    if isinstance(image, np.ndarray):
-        return image.shape[1], image.shape[0]
-    return image.size

@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from cdul_edge_runtime.choices import Interpolation
+from cdul_edge_runtime.choices import Color, Interpolation
 from cdul_edge_runtime.errors import CdulEdgeWarning
 from cdul_edge_runtime.pictures.agreement import NEAR as NEAR
 from cdul_edge_runtime.pictures.agreement import PILLOW as PILLOW
@@ -32,7 +32,7 @@ from cdul_edge_runtime.pictures.fast_resizer import (
     resize_with_pillow,
 )
 from cdul_edge_runtime.pictures.fast_resizer import Size as Size
-from cdul_edge_runtime.pictures.rgb import from_array, pack
+from cdul_edge_runtime.pictures.rgb import from_array, mirror, pack, without_gaps
 
 T = TypeVar("T")
 
@@ -58,20 +58,24 @@ def resize(image: Image.Image, size: Size, interpolation: Interpolation, box: Bo
     return resize_with_pillow(image, size, interpolation, box)
 
 
-def resize_array(pixels: Pixels, size: Size, interpolation: Interpolation, box: Box) -> Pixels:
-    """`resize` of a (height, width, 3) uint8 array: the same values, in less time.
+def resize_array(
+    pixels: Pixels, size: Size, interpolation: Interpolation, box: Box, color: Color
+) -> Pixels:
+    """`resize` of a (height, width, 3) uint8 array of any strides, to RGB, in less time.
 
     Args:
-        pixels: without gaps, its channels in any order.
+        color: the order of its channels; they are put right in the small picture.
     """
-    chosen, old = _choose(), (pixels.shape[1], pixels.shape[0])
+    pixels, color = without_gaps(pixels, color)
+    chosen, fitted = _choose(), None
     if chosen is not None:
+        old = pixels.shape[1], pixels.shape[0]
         fitted = _attempt(
             chosen, old, lambda: chosen.resize_array(pixels, size, interpolation, box)
         )
-        if fitted is not None:
-            return fitted
-    return pack(resize(from_array(pixels), size, interpolation, box))
+    if fitted is None:
+        fitted = pack(resize(from_array(pixels), size, interpolation, box))
+    return mirror(fitted) if color == "bgr" else fitted
 
 
 def resizer_name() -> str:

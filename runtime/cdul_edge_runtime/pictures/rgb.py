@@ -40,8 +40,10 @@ def without_gaps(
     Memory without gaps is read where it lies, mirrored channels (`frame[..., ::-1]`) as well;
     anything else is copied.
     """
+    if pixels.flags.c_contiguous:
+        return pixels, color
     mirrored = pixels[:, :, ::-1]
-    if mirrored.flags.c_contiguous and not pixels.flags.c_contiguous:
+    if mirrored.flags.c_contiguous:
         return mirrored, "rgb" if color == "bgr" else "bgr"
     return np.ascontiguousarray(pixels), color
 

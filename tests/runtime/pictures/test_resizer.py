@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 
 from cdul_edge_runtime.choices import Interpolation, Resize
 from cdul_edge_runtime.errors import CdulEdgeWarning
-from cdul_edge_runtime.pictures import resizer
+from cdul_edge_runtime.pictures import fast_resizer, resizer
 from cdul_edge_runtime.pictures.images import upright_rgb
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
@@ -187,9 +187,20 @@ def test_a_frame_is_resized_as_it_is_and_a_picture_is_not_made_of_it(
     assert_near(how.apply(frame[:, :, ::-1].copy(), color="bgr"), wanted)
 
 
+@needs_fast
+@pytest.mark.parametrize("policy", get_args(Resize))
+def test_a_large_frame_is_resized_a_few_rows_at_a_time(policy: Resize) -> None:
+    frame = np.tile(draw("photo", 37, 1600), (49, 1, 1))
+    assert frame.nbytes > 2 * fast_resizer._STRIP_BYTES
+    how = Preprocess(64, 48, resize=policy, interpolation="bicubic", crop=0.7)
+    wanted = by_pillow(Image.fromarray(frame), how)
+    assert_near(how.apply(frame), wanted)
+    assert_near(how.apply(frame[:, :, ::-1].copy(), color="bgr"), wanted)
+
+
 def test_threads_do_not_disturb_one_another() -> None:
     how = Preprocess(32, 32, interpolation="bicubic")
-    frames = [draw("noise", 90 + number, 120) for number in range(8)]
+    frames = [draw("noise", 290 + number // 4, 320) for number in range(8)]
     alone = [how.apply(frame) for frame in frames]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(how.apply, frames * 20))
@@ -199,7 +210,7 @@ def test_threads_do_not_disturb_one_another() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_resizes_as_its_parent_does() -> None:
-    how, frame = Preprocess(16, 16), draw("noise", 50, 70)
+    how, frame = Preprocess(16, 16), draw("noise", 290, 310)
     wanted = how.apply(frame)
     if (child := os.fork()) == 0:
         os._exit(0 if (how.apply(frame) == wanted).all() else 1)
