@@ -6,6 +6,7 @@ Exit codes: 0 success, 1 a verification or a cell of a study failed, 2 something
 
 from __future__ import annotations
 
+import inspect
 import signal
 import sys
 from types import FrameType
@@ -71,6 +72,12 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _join_lines(docstring: str) -> str:
+    """Its paragraphs without their line breaks, at which rich would break the help text, too."""
+    paragraphs = inspect.cleandoc(docstring).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
 app = App(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.callback()(main)
 for command in (
@@ -90,4 +97,4 @@ for command in (
     info,
     doctor,
 ):
-    app.command(cls=Command)(command)
+    app.command(cls=Command, help=_join_lines(command.__doc__ or ""))(command)

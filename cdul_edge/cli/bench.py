@@ -47,7 +47,11 @@ def bench(
         typer.Option(help="Write the report as JSON; - is stdout.", show_default=False),
     ] = None,
 ) -> None:
-    """Time a bundle on its reference pictures: latency, pictures per second, memory, clocks."""
+    """Time a bundle on its reference pictures: latency, pictures per second, memory, clocks.
+
+    With --device all --precision all, OpenVINO and ONNX Runtime also take turns on the CPU. The
+    bundle keeps what that shows, and device auto goes by it where `cdul-edge verify` agrees.
+    """
     from cdul_edge_runtime.bench import BenchRequest
     from cdul_edge_runtime.bench import bench as bench_bundle
     from cdul_edge_runtime.bench.latency import Effort

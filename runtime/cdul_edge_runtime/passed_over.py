@@ -23,7 +23,8 @@ def explain_refusal(
     passed: list[Passed],
 ) -> str:
     """Why nothing fits the request, and what to do about it, in one line."""
-    wanted = precision.value if isinstance(precision, Precision) else precision
+    wanted = f" in {precision.value}" if isinstance(precision, Precision) else ""
+    where = "any device" if device == "auto" else device
     hint = ""
     if device == "auto" and ("cpu", precision) in ACCURACY_ONLY:
         hint = "; device cpu runs it slowly, good for checking its accuracy"
@@ -33,7 +34,7 @@ def explain_refusal(
     elif device != "auto" and NO_ENGINE in reasons:
         flavor = ENGINE_FLAVORS[device.kind]
         hint = f"; build with `cdul-edge build {bundle} --flavor {flavor}`"
-    return f"{bundle} cannot run in {wanted} on {device}: {list_passed(passed)}{hint}"
+    return f"{bundle} cannot run{wanted} on {where}: {list_passed(passed)}{hint}"
 
 
 def list_passed(passed: list[Passed]) -> str:

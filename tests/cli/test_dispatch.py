@@ -51,3 +51,13 @@ def test_help_is_shown_with_every_word_of_it() -> None:
     ]
     assert len(texts) > 100
     assert [text for text in texts if render(text).plain != text] == []
+
+
+def test_what_a_command_does_wraps_where_the_console_ends_and_nowhere_else() -> None:
+    described = {
+        one.callback.__name__: one.help or "" for one in app.registered_commands if one.callback
+    }
+    assert {"label", "verify"} <= set(described)
+    assert "\n\nExit code 1 when a limit is broken." in described["verify"]
+    for name, text in described.items():
+        assert "\n" not in text.replace("\n\n", ""), name

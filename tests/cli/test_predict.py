@@ -163,5 +163,5 @@ def test_a_device_and_a_precision_are_met_or_refused_in_one_line(
     assert result.stderr.splitlines() == ["runs int8 on cpu (as asked)"]
     refused = predict(bundle, pictures, "--precision", "int8-cpu")
     assert refused.exit_code == 2
-    assert "cannot run in int8-cpu on auto: cpu int8-cpu: not in the bundle" in refused.stderr
+    assert "cannot run in int8-cpu on any device: cpu int8-cpu: not in the bundle" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1

@@ -15,7 +15,8 @@ _DEVICE = (
     "openvino:NPU are Intel's, and auto takes the fastest device that is available"
 )
 _PRECISION = (
-    "Run this file of the bundle; auto takes the fastest that is available and within its budget"
+    "Run this file of the bundle, or for bf16 the FP32 file in OpenVINO; auto takes the fastest "
+    "that is available and within its budget"
 )
 _ALL = ", all goes through every one."
 
