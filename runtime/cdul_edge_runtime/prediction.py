@@ -28,9 +28,11 @@ class Prediction:
     @property
     def labels(self) -> list[str]:
         """Names of the classes that reach their threshold, the highest score first."""
-        reached = np.flatnonzero(self.scores >= self.thresholds)
-        ranked = reached[_ranked(self.scores[reached])]
-        return [self.classes.names[c] for c in ranked.tolist()]
+        # plain numbers: for a few hundred classes, NumPy's calls would take twice as long
+        scores, thresholds = self.scores.tolist(), self.thresholds.tolist()
+        reached = [c for c, score in enumerate(scores) if score >= thresholds[c]]
+        reached.sort(key=scores.__getitem__, reverse=True)  # stable: ties in class order
+        return [self.classes.names[c] for c in reached]
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """The `k` highest (name, score) pairs, whatever the thresholds; ties in class order."""
