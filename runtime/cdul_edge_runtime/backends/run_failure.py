@@ -17,7 +17,8 @@ def explain_failure(
         said: its words, where those of `error` say more than the user needs.
     """
     said = " ".join((said or str(error)).split())
-    pictures = f"a batch of {shape[0]} pictures of {shape[1]}x{shape[2]} px"
+    count = "1 picture" if shape[0] == 1 else f"{shape[0]} pictures"
+    pictures = f"a batch of {count} of {shape[1]}x{shape[2]} px"
     if isinstance(error, MemoryError) or wants_memory(said):
         return DeviceError(
             f"{name} has not enough memory for {pictures} ({said[:300]}): "

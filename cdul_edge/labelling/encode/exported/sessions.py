@@ -13,6 +13,7 @@ from cdul_edge.labelling.arrays import Floats, Pixels
 from cdul_edge_runtime.backends.openvino.api import Compiled, Core, InferRequest
 from cdul_edge_runtime.backends.openvino.graph import read_graph
 from cdul_edge_runtime.backends.openvino.library import import_openvino
+from cdul_edge_runtime.backends.openvino.words import reason_of
 from cdul_edge_runtime.backends.ort.failures import run_errors, session_errors
 from cdul_edge_runtime.backends.ort.library import import_onnxruntime
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
@@ -68,9 +69,12 @@ class OpenVinoTower:
         try:
             request.set_input_tensor(self._tensor(pixels, shared_memory=True))
             request.infer()
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             raise _cannot_run("OpenVINO", error) from error
         vectors: Floats = request.get_output_tensor().data.copy()
+        if len(vectors) != len(pixels):  # a stream of one thread says nothing of what failed
+            few = f"{len(vectors)} embeddings of {len(pixels)} images: memory is too little"
+            raise _cannot_run("OpenVINO", MemoryError(few))
         with self._lock:
             self._idle.append(request)
         return vectors
@@ -150,7 +154,6 @@ def unit_vectors(embeddings: Floats) -> Floats:
 
 
 def _cannot_run(library: str, error: Exception) -> CdulEdgeError:
-    said = " ".join(str(error).split())[:300]
     return CdulEdgeError(
-        f"{library} cannot run this CLIP's image tower ({said}): use --encoder torch"
+        f"{library} cannot run this CLIP's image tower ({reason_of(error)}): use --encoder torch"
     )

@@ -80,7 +80,8 @@ def session_errors() -> tuple[type[Exception], ...]:
 def run_errors() -> tuple[type[Exception], ...]:
     """What ONNX Runtime raises for a run that the device did not finish."""
     state = _pybind_state()
-    return (state.Fail, state.RuntimeException, state.EPFail, RuntimeError, MemoryError)
+    names = "Fail InvalidArgument RuntimeException EPFail"
+    return (*(getattr(state, name) for name in names.split()), RuntimeError, MemoryError)
 
 
 def _cause(device: Device, said: str = "") -> tuple[str | None, str]:

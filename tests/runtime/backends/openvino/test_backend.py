@@ -22,6 +22,7 @@ from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError
 from cdul_edge_runtime.host.machine import cpu_has
 from tests.conftest import build_graph, expected_scores
+from tests.fakes.blown_graph import write_blown_graph
 from tests.fakes.conv_bundle import expected, write_conv_bundle
 from tests.fakes.noise import pictures
 from tests.fakes.openvino_agreement import needs_openvino
@@ -218,17 +219,9 @@ def test_what_is_no_model_is_refused_in_one_line(
 def test_too_little_memory_is_a_device_error_whatever_the_threads(
     threads: int, tmp_path: Path
 ) -> None:
-    model = build_graph()
-    # each picture becomes a million
-    blown = onnx.helper.make_node("Tile", ["floats", "times"], ["tiled"])
-    times = onnx.numpy_helper.from_array(np.array([1, 10**5, 10**5, 1]), "times")
-    model.graph.initializer.append(times)
-    model.graph.node.insert(1, blown)
-    model.graph.node[2].input[0] = "tiled"
-    onnx.save(model, tmp_path / "m.onnx")
-    backend = OpenVinoBackend(tmp_path / "m.onnx", threads=threads)
+    backend = OpenVinoBackend(write_blown_graph(tmp_path / "m.onnx"), threads=threads)
     for _ in range(2):
-        with pytest.raises(DeviceError, match=r"not enough memory for a batch of 1 pictures of"):
+        with pytest.raises(DeviceError, match=r"not enough memory for a batch of 1 picture of"):
             backend.infer(pictures(1))
 
 
