@@ -124,7 +124,7 @@ def test_too_little_memory_is_one_line_with_the_batch() -> None:
     assert "not enough memory for a batch of 64 pictures of 448x448 px" in message
     assert "Requested 17179869184" in message
     other = str(explain_failure("x", (1, 8, 8, 3), RuntimeError("CUDNN_STATUS_INTERNAL_ERROR")))
-    assert other == "x failed on a batch of 1 pictures of 8x8 px (CUDNN_STATUS_INTERNAL_ERROR)"
+    assert other == "x failed on a batch of 1 picture of 8x8 px (CUDNN_STATUS_INTERNAL_ERROR)"
 
 
 def test_a_failing_run_is_an_error_of_ours(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
