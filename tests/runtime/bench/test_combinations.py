@@ -28,7 +28,7 @@ from cdul_edge_runtime.verify.verification import VerifyReport
 from cdul_edge_runtime.verify.verification import verify as verify_bundle
 
 REASON = "x has not enough memory for a batch of 16 pictures of 8x8 px (out of memory)"
-QUICK = Effort(2, 0, 0.1)
+QUICK = Effort(3, 0, 0.1)
 Scores = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 
