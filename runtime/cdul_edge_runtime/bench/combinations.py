@@ -85,7 +85,7 @@ class Combinations:
             reset_peak_memory()
             try:
                 classifier = Classifier.load(
-                    bundle, device=where, precision=precision, threads=threads
+                    bundle, device=where, precision=precision, threads=threads, warm_up=True
                 )
             except CdulEdgeError as error:
                 if not self.several:

@@ -92,7 +92,7 @@ def time_in_turns(
         for pair in _each_turn(pairs):
             device, precision = pair
             with Classifier.load(
-                bundle, device=device, precision=precision.value, threads=threads
+                bundle, device=device, precision=precision.value, threads=threads, warm_up=True
             ) as classifier:
                 found[pair].append(time_one(classifier, inputs, turn))
             advance(1)
