@@ -18,6 +18,12 @@ def test_labels_reach_their_own_threshold_the_highest_score_first() -> None:
     assert PREDICTION.labels == ["hen", "cat"]  # dog is below 0.95, cow is never predicted
 
 
+def test_labels_with_the_same_score_keep_class_order() -> None:
+    scores = np.array([0.5, 0.5, 0.7, 0.5], np.float32)
+    tied = Prediction(scores, PREDICTION.classes, np.full(4, 0.5, np.float32))
+    assert tied.labels == ["hen", "cat", "dog", "cow"]
+
+
 def test_top_ignores_thresholds_and_keeps_class_order_in_ties() -> None:
     assert PREDICTION.top(3) == [("dog", 0.9), ("hen", 0.5), ("cow", 0.5)]
     assert len(PREDICTION.top(99)) == 4
