@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -120,6 +120,18 @@ def test_where_a_cpu_has_no_bf16_fp32_is_used_and_bf16_by_name_is_obeyed_with_a_
     label(precision="bf16", out=tmp_path / "named")
     assert made_in(tmp_path / "named") == ("bf16", "bf16")
     assert "this processor has no bf16 instructions" in label.said.getvalue()
+
+
+@pytest.mark.parametrize(("kept", "precision"), [("openvino", "bf16"), ("torch", None)])
+def test_a_folder_that_goes_on_beside_a_gpu_keeps_the_precision_of_a_library_without(
+    kept: Any, precision: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Wish] = []
+    monkeypatch.setattr(choose_encoder, "choose_device", lambda _: "cuda")
+    monkeypatch.setattr(choose_encoder, "choose_library", lambda _, wish, *__: asked.append(wish))
+    wish, nothing = Wish(kept=kept, kept_precision="bf16"), cast(Any, None)
+    choose_encoder.choose_encoder(nothing, wish, nothing, nothing, nothing)
+    assert [one.precision for one in asked] == [precision]
 
 
 @pytest.mark.parametrize(

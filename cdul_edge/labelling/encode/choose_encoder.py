@@ -54,7 +54,8 @@ def choose_encoder(
     Raises:
         CdulEdgeError: as `open_encoder`.
     """
-    on_cpu = wish.device != "cuda" and choose_device(wish.device) == "cpu"
+    library = (wish.kept or "torch") if wish.encoder == "auto" else wish.encoder
+    on_cpu = wish.device != "cuda" and (library != "torch" or choose_device(wish.device) == "cpu")
     open_choice = on_cpu and wish.precision in (None, "auto")
     if open_choice and wish.kept_precision in ("fp32", "bf16"):
         kept: Precision = "bf16" if wish.kept_precision == "bf16" else "fp32"

@@ -86,7 +86,7 @@ class ImageTower(nn.Module):
             "vectors": self.vectors_per_view,
             "class": type(self.clip).__qualname__,
             "modules": [[name, _describe(one)] for name, one in visual.named_modules()],
-            "versions": installed_versions("torch", "onnxscript", "open_clip_torch"),
+            "versions": installed_versions("torch", "onnxscript", "open_clip_torch", "timm"),
         }
         found = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
         for name, tensor in [*visual.state_dict().items(), ("m", self.mean), ("s", self.scale)]:
@@ -120,8 +120,7 @@ class ImageTower(nn.Module):
                     external_data=False,
                     verbose=False,
                 )
-        # the tracer's own errors are RuntimeErrors and, of shapes, ValueErrors
-        except (RuntimeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
+        except Exception as error:  # tracer and exporter have no error in common
             raise _cannot_export(_first_line(error)) from error
         assert exported is not None  # only the exporter without dynamo gives none
         model = exported.model_proto

@@ -227,9 +227,21 @@ class Branching(nn.Module):
         return flat if float(flat.sum()) > 0 else -flat
 
 
-def test_a_tower_that_torch_cannot_export_leads_back_to_torch(clip: MakeClip) -> None:
+class Untraceable(nn.Module):
+    """Fails in the tracer, with an error that is not torch's."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if torch.compiler.is_compiling():
+            raise KeyError("a name that only the tracer looks up")
+        return images.mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize("tower", [Branching, Untraceable])
+def test_a_tower_that_torch_cannot_export_leads_back_to_torch(
+    clip: MakeClip, tower: type[nn.Module]
+) -> None:
     loaded = clip()
-    loaded.model.visual = Branching()
+    loaded.model.visual = tower()
     with pytest.raises(CdulEdgeError, match=r"cannot be exported to ONNX .*: use --encoder torch"):
         exported(loaded, "openvino")
 
