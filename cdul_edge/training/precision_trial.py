@@ -25,6 +25,7 @@ _MARGIN = 1.05
 _BATCH = 8  # pictures of a step, at most: larger batches favor bf16 a little more
 _ROUNDS = (3, 15)  # at least, at most
 _ENOUGH_S = 1.0
+_PATIENCE_S = 10.0  # after which one round is enough: of steps that long, chance changes little
 
 Clock = Callable[[], float]
 
@@ -88,7 +89,7 @@ def try_precisions(
         least, most = _ROUNDS
         for done in range(most):
             spent = sum(map(sum, seconds.values()))
-            if done >= least and spent >= _ENOUGH_S:
+            if spent >= (_ENOUGH_S if done >= least else _PATIENCE_S):
                 break
             for precision, times in seconds.items():
                 times.append(_time(step, precision, clock))
