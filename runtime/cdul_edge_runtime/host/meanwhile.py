@@ -16,7 +16,10 @@ Result = TypeVar("Result")
 
 
 class Meanwhile(Generic[Result]):
-    """A call that runs in a thread of its own once it is begun; its result is asked for later."""
+    """A call that runs in a thread of its own once it is begun; its result is asked for later.
+
+    Where the system or an interpreter that ends gives no thread, it runs when it is begun.
+    """
 
     def __init__(self, work: Callable[[], Result]) -> None:
         self._work = work
@@ -31,16 +34,23 @@ class Meanwhile(Generic[Result]):
 
     def result(self) -> Result:
         """Wait, and give what the call gave or raise what it raised; the same every time."""
-        self._begun().join()
+        if (thread := self._begun()) is not None:
+            thread.join()
         if self._error is not None:
             raise self._error
         return self._found[0]
 
-    def _begun(self) -> Thread:
+    def _begun(self) -> Thread | None:
+        """The thread; None where there was none to be had, and the work is done."""
         with self._lock:
-            if self._thread is None:
-                self._thread = Thread(target=self._run, name="cdul-edge-meanwhile", daemon=True)
-                self._thread.start()
+            if self._thread is None and not (self._found or self._error):
+                thread = Thread(target=self._run, name="cdul-edge-meanwhile", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    self._run()
+                else:
+                    self._thread = thread
             return self._thread
 
     def _run(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import pytest
 
 from cdul_edge_runtime.host.meanwhile import Meanwhile
@@ -24,3 +26,20 @@ def test_it_starts_when_it_is_begun_and_only_then() -> None:
     work.begin()
     work.result()
     assert calls == [1]
+
+
+def test_without_a_thread_to_be_had_it_is_done_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Thread, "start", refuse)
+    calls: list[int] = []
+    work = Meanwhile(lambda: calls.append(1))
+    work.begin()
+    assert calls == [1]
+    assert [work.result(), work.result()] == [None, None]
+    assert calls == [1]
+    with pytest.raises(ZeroDivisionError):
+        Meanwhile(lambda: 1 // 0).result()
