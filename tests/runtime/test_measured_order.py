@@ -20,6 +20,7 @@ from cdul_edge_runtime.bundle.measured import BenchRun, Measured
 from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits, PrecisionRecord
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.host.files import read_json, write_json
 from cdul_edge_runtime.passed_over import NO_DRIVER
 from cdul_edge_runtime.run_order import Pair
@@ -186,6 +187,7 @@ def test_every_precision_of_auto_runs_where_that_number_of_threads_would(
             lambda classifier: str(classifier.selection and classifier.selection.where),
             lambda device, precision, reason: reason,
             [],
+            SilentConsole(),
             threads=threads,
         )
         assert set(rows) == {expected}

@@ -151,7 +151,7 @@ def bench(request: BenchRequest, console: Console | None = None) -> BenchReport:
 
     Args:
         request: what to time.
-        console: told how many runs there are, and warned where a comparison of OpenVINO with ONNX
+        console: shows progress, and is warned where a comparison of OpenVINO with ONNX
             Runtime cannot be kept for `auto`; without one, warnings are issued.
 
     Raises:
@@ -166,14 +166,14 @@ def bench(request: BenchRequest, console: Console | None = None) -> BenchReport:
     unavailable: list[Unavailable] = []
     # None is what runs where nobody gives a number: each library counts the cores in its own way.
     counts: Sequence[int | None] = request.threads or (None,)
-    with console.progress("timing", len(counts), unit="numbers of threads") as advance:
-        for number, count in enumerate(counts):
-            unavailable = []
-            named = count or usable_cores()
-            run = _Run(inputs, request.batches, request.effort, threads=named, first=number == 0)
-            found = combinations.measure(bundle, run.measure, run.fail, unavailable, threads=count)
-            rows += [row for row in found if row is not None]
-            advance(1)
+    for number, count in enumerate(counts):
+        unavailable = []
+        named = count or usable_cores()
+        run = _Run(inputs, request.batches, request.effort, threads=named, first=number == 0)
+        found = combinations.measure(
+            bundle, run.measure, run.fail, unavailable, console, threads=count
+        )
+        rows += [row for row in found if row is not None]
     compared = tuple(
         BenchRun(started, count or usable_cores(), timings)
         for count in counts

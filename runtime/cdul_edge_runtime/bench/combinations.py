@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeVar
@@ -13,12 +13,14 @@ from cdul_edge_runtime.choices import DEVICES
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.device_choice import Auto, DeviceChoice, parse_device
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
+from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.machine import reset_peak_memory
 from cdul_edge_runtime.run_order import RUNS
 from cdul_edge_runtime.selection import parse_precision
 
 All = Literal["all"]
 Row = TypeVar("Row")
+Wanted = tuple[DeviceChoice | Auto, Precision | Auto]
 Fail = Callable[[str, str, str], Row]  # of device, precision and reason
 
 
@@ -62,6 +64,7 @@ class Combinations:
         measure: Callable[[Classifier], Row],
         fail: Fail[Row],
         unavailable: list[Unavailable],
+        console: Console,
         *,
         threads: int | None = None,
     ) -> Iterator[Row]:
@@ -72,6 +75,7 @@ class Combinations:
             measure: gives the row of an open classifier.
             fail: gives the row of one whose device failed, where others go on.
             unavailable: takes what is not here, where others go on.
+            console: shows how many are done; nothing else of its may be shown meanwhile.
             threads: of the CPU.
 
         Raises:
@@ -79,7 +83,7 @@ class Combinations:
             CdulEdgeError: a named combination, or all of them, cannot be opened.
         """
         found = False
-        for device, precision in self._requested(bundle, threads):
+        for device, precision in _shown(self._requested(bundle, threads), console):
             name = precision.value if isinstance(precision, Precision) else precision
             where = str(device)
             reset_peak_memory()
@@ -115,9 +119,7 @@ class Combinations:
                 raise
             return fail(device, precision, str(error))
 
-    def _requested(
-        self, bundle: Bundle, threads: int | None
-    ) -> list[tuple[DeviceChoice | Auto, Precision | Auto]]:
+    def _requested(self, bundle: Bundle, threads: int | None) -> list[Wanted]:
         devices = list(map(DeviceChoice, DEVICES)) if self.device == "all" else [self.device]
         if self.precision != "all":
             fits = [d for d in devices if d == "auto" or _fits(d, self.precision)]
@@ -125,6 +127,14 @@ class Combinations:
         if self.device == "auto":
             devices = [_picked_device(bundle, threads)]
         return [(d, p) for d in devices if d != "auto" for p in RUNS[d.kind]]
+
+
+def _shown(requested: Sequence[Wanted], console: Console) -> Iterator[Wanted]:
+    """Each in turn, counted when the next is asked for."""
+    with console.progress("measuring", len(requested), unit="combinations") as advance:
+        for one in requested:
+            yield one
+            advance(1)
 
 
 def list_reasons(unavailable: Iterable[Unavailable]) -> list[str]:

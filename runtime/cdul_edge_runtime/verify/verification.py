@@ -156,7 +156,7 @@ def verify(
 
     Args:
         request: what to verify.
-        console: where warnings go; without one, they are issued.
+        console: shows progress and warnings; without one, warnings are issued.
         beside: PyTorch itself, where it is at hand: an extra row, held to FP32's limits.
 
     Raises:
@@ -191,7 +191,7 @@ def verify(
         row_of = partial(measure, Classifier(bundle.manifest, beside))
         rows.append(combinations.measure_one(row_of, VerifyRow.failed, PYTORCH, "fp32"))
     rows += combinations.measure(
-        bundle, measure, VerifyRow.failed, unavailable, threads=request.threads
+        bundle, measure, VerifyRow.failed, unavailable, console, threads=request.threads
     )
     remember(bundle, (), _judge(bundle, rows, test), console)
     return VerifyReport(

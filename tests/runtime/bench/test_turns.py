@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,9 @@ from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.measured import Measured
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeWarning
+from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.host.machine import usable_cores
-from cdul_edge_runtime.run_order import Pair
+from cdul_edge_runtime.run_order import RUNS, Pair
 from cdul_edge_runtime.verify import VerifyRequest, verify
 
 BRIEF = Effort(2, 1, 0.05)
@@ -136,3 +139,18 @@ def test_where_openvino_alone_is_installed_its_precisions_are_compared(
     assert comparable(pairs) == pairs
     assert comparable(pairs[:1]) == []
     assert comparable([("openvino", Precision.BF16), ("openvino", Precision.FP16)]) == []
+
+
+def test_a_watcher_sees_each_combination_that_is_done(bundle: Path) -> None:
+    shown: list[tuple[str, int]] = []
+
+    class Watching(SilentConsole):
+        def progress(
+            self, doing: str, total: int, *, done: int = 0, unit: str = "pictures"
+        ) -> AbstractContextManager[Callable[[int], None]]:
+            shown.append((doing, total))
+            return nullcontext(lambda units: shown.append((doing, units)))
+
+    verify(VerifyRequest(bundle, "cpu", "all", repeats=1, batches=(1,)), Watching())
+    fitting = len(RUNS["cpu"])  # those that are not in the bundle are done at once
+    assert shown == [("measuring", fitting), *[("measuring", 1)] * fitting]
