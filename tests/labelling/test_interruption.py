@@ -30,7 +30,7 @@ def command(pictures: Path, classes: Path, tiny_clip: Path, out: Path, *more: st
     return [
         "label", str(pictures), "--classes", str(classes), "--out", str(out), "--clip",
         str(tiny_clip), "--pretrained", "none", "--part-pictures", str(PART), "--threads", "1",
-        "--batch-pictures", "2", *more,
+        "--batch-pictures", "2", "--encoder", "torch", *more,  # auto: the faster, by the clock
     ]  # fmt: skip
 
 
