@@ -38,9 +38,11 @@ VIT = {"image_size": 32, "layers": 3, "width": 64, "head_width": 32, "patch_size
 def exported_towers(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cache of these tests alone, in which each tower is exported once."""
-    folder = tmp_path_factory.getbasetemp() / "user-cache"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    """A cache of these tests alone, in which each tower is exported once, by whichever worker."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "user-cache"))
 
 
 @pytest.fixture(scope="session")
