@@ -98,7 +98,11 @@ def _figure(values: tuple[float, ...]) -> str:
 
 
 def _ratio(one: Comparison) -> str:
-    return f"{one.ratio:.2f}x"
+    """Two decimals, or three where a ratio that missed its bar would read as the bar."""
+    shown = f"{one.ratio:.2f}"
+    if one.met is False and one.bar and one.bar.of == "ratio" and float(shown) == one.bar.limit:
+        shown = f"{one.ratio:.3f}"
+    return f"{shown}x"
 
 
 def _wanted(one: Comparison) -> str:

@@ -79,6 +79,12 @@ def test_a_bar_of_our_own_figure_is_not_shown_as_a_ratio(results: Path) -> None:
     assert "(wanted ours ≤ 1.3 ms: no time)" in peers.draw_peers_summary()
 
 
+def test_a_ratio_that_just_missed_its_bar_does_not_read_as_the_bar(results: Path) -> None:
+    close = replace(BEHIND, ours=(20.02, 20.02), theirs=(20, 20))
+    PeersFile({"predict": replace(PREDICT, comparisons=(close,))}).write(results / "peers.json", ())
+    assert "| 1.001x (wanted ≤ 1x: no time) |" in peers.draw_peers_summary()
+
+
 def test_a_row_that_nobody_explained_shows_how_its_rounds_spread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

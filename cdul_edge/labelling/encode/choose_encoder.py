@@ -28,7 +28,7 @@ from cdul_edge_runtime.host.console import Console
 # A round of a candidate shall take no longer, unless the fewest views that say something do.
 ROUND_SECONDS = 0.3
 FEWEST_VIEWS = 16
-SAMPLE_VIEWS = 48
+SAMPLE_VIEWS = 240  # where time allows: one of them may then name another class
 
 # Gives so many views (K, 1, S, S, 3), as the encoder takes them, of the pictures to be encoded.
 ReadSample = Callable[[ImageEncoder, int], Pixels]

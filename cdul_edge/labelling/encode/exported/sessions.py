@@ -42,7 +42,7 @@ class OpenVinoTower:
         if precision == "bf16" and not computes_bf16():
             raise CdulEdgeError(
                 "this processor computes no bfloat16, and OpenVINO would only imitate it: use "
-                "--precision fp32"
+                "--precision fp32, with --force if the folder was begun in bf16"
             )
         properties = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
