@@ -246,10 +246,14 @@ def test_an_interruption_ends_the_build_at_once_and_leaves_its_log(
     """NVIDIA's bindings swallow what is raised in a callback, and Ctrl-C comes in one."""
     kept = build(conv_bundle, "sm89").path.read_bytes()
 
+    pressed: list[str] = []
+
     class Interrupted(deque[tuple[int, str]]):
         def append(self, line: tuple[int, str]) -> None:
             super().append(line)
-            if "Compiler backend is used during engine build" in line[1]:
+            # said once or twice, as the builder's threads will, and a second one ends the process
+            if "Compiler backend is used during engine build" in line[1] and not pressed:
+                pressed.append(line[1])
                 os.kill(os.getpid(), signal.SIGINT)
 
     def collect(module: Any) -> Messages:
