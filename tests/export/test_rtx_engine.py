@@ -240,7 +240,26 @@ def test_several_gpus_get_one_engine(conv_bundle: Bundle) -> None:
     assert target(cuda=cuda).gpus == GpuSet(("8.6", "8.9"))
 
 
-def test_an_interruption_ends_the_build_at_once_and_leaves_its_log(
+# Set where pytest runs one test in a process of its own.
+ALONE = "CDUL_EDGE_TEST_ALONE"
+
+
+def test_an_interruption_ends_the_build_at_once() -> None:
+    """In a process of its own: the build crashes where OpenVINO has refused a model before it."""
+    name = "test_an_interruption_leaves_the_log_and_the_engine_before_it"
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", f"{__file__}::{name}"],
+        env={**os.environ, ALONE: "1"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "1 passed" in run.stdout
+
+
+@pytest.mark.skipif(ALONE not in os.environ, reason="the test above runs it")
+def test_an_interruption_leaves_the_log_and_the_engine_before_it(
     conv_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """NVIDIA's bindings swallow what is raised in a callback, and Ctrl-C comes in one."""
