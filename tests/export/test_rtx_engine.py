@@ -35,6 +35,7 @@ from cdul_edge_runtime.backends.trt.platform import GpuPlatform
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
+from tests.fakes.alone import only_alone, run_alone
 from tests.fakes.conv_bundle import write_conv_bundle
 from tests.fakes.fake_cuda import FakeLibcudart
 
@@ -240,25 +241,11 @@ def test_several_gpus_get_one_engine(conv_bundle: Bundle) -> None:
     assert target(cuda=cuda).gpus == GpuSet(("8.6", "8.9"))
 
 
-# Set where pytest runs one test in a process of its own.
-ALONE = "CDUL_EDGE_TEST_ALONE"
-
-
 def test_an_interruption_ends_the_build_at_once() -> None:
-    """In a process of its own: the build crashes where OpenVINO has refused a model before it."""
-    name = "test_an_interruption_leaves_the_log_and_the_engine_before_it"
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", f"{__file__}::{name}"],
-        env={**os.environ, ALONE: "1"},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "1 passed" in run.stdout
+    run_alone(__file__, "test_an_interruption_leaves_the_log_and_the_engine_before_it")
 
 
-@pytest.mark.skipif(ALONE not in os.environ, reason="the test above runs it")
+@only_alone
 def test_an_interruption_leaves_the_log_and_the_engine_before_it(
     conv_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

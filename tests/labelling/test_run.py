@@ -158,7 +158,7 @@ def test_kept_embeddings_give_other_prompts_without_reading_a_picture(
         ({"seed": 1}, r"seed 0 \(now 1\)"),
         ({"part_pictures": 4}, r"part_pictures 3 \(now 4\)"),
         ({"keep_embeddings": True}, r"keep_embeddings false \(now true\)"),
-        ({"precision": "bf16", "seed": 2}, r"seed .*precision auto \(now bf16\)"),
+        ({"precision": "bf16", "seed": 2}, r"seed .*precision auto, which took fp32 \(now bf16\)"),
     ],
 )
 def test_other_settings_are_refused_by_name(label: Any, changes: Any, named: str) -> None:
