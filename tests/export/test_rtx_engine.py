@@ -242,7 +242,7 @@ def test_several_gpus_get_one_engine(conv_bundle: Bundle) -> None:
 
 
 def test_an_interruption_ends_the_build_at_once() -> None:
-    run_alone(__file__, "test_an_interruption_leaves_the_log_and_the_engine_before_it")
+    run_alone(f"{__file__}::test_an_interruption_leaves_the_log_and_the_engine_before_it")
 
 
 @only_alone

@@ -147,7 +147,7 @@ def test_a_step_past_its_share_is_stopped_with_all_that_it_started(
 
 
 def test_an_interruption_loses_no_finished_step() -> None:
-    run_alone(__file__, "test_an_interrupted_check_keeps_finished_steps_and_goes_on")
+    run_alone(f"{__file__}::test_an_interrupted_check_keeps_finished_steps_and_goes_on")
 
 
 @only_alone
