@@ -1,0 +1,1 @@
+"""Live streams: cameras, files and robots, watched with a `Classifier`."""

@@ -1,0 +1,1 @@
+"""What takes the rows of a watch: files, a broker, pictures of events."""

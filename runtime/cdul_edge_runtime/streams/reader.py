@@ -1,0 +1,1 @@
+"""One thread per stream: the newest frame, and trying again."""

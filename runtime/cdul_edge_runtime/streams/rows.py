@@ -1,0 +1,153 @@
+"""What a watch says: predictions, labels that appear and go, states of streams, and figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.streams.frame import Clock, Frame
+from cdul_edge_runtime.streams.source import SourceInfo
+
+Scores = npt.NDArray[np.float32]
+State = Literal["connected", "lost", "ended", "failed", "stopped"]
+
+
+@dataclass(frozen=True, eq=False)
+class FramePrediction:
+    """One frame that was classified.
+
+    Attributes:
+        stream: name of the stream.
+        frame: its number, counted from 1 in the order of decoding, over reconnections.
+        time_s: when it was taken, in seconds since 1970.
+        clock: whose clock that is.
+        age_ms: from then to its result.
+        labels: names of the labels that are there now, smoothed, the highest score first.
+        scores: (C,) smoothed scores in [0, 1].
+        raw: (C,) scores of this frame alone.
+        classes: names of the columns.
+        picture: the frame itself.
+    """
+
+    stream: str
+    frame: int
+    time_s: float
+    clock: Clock
+    age_ms: float
+    labels: tuple[str, ...]
+    scores: Scores
+    raw: Scores
+    classes: ClassList
+    picture: Frame
+
+
+@dataclass(frozen=True, eq=False)
+class Appeared:
+    """A label that is there now.
+
+    Attributes:
+        id: unique in this watch; the label's `Gone` has it too.
+        since_s: when it was first seen, in seconds since 1970.
+        time_s: of the frame that made it certain.
+        score: smoothed, in [0, 1], at that frame.
+        picture: that frame.
+    """
+
+    stream: str
+    label: str
+    id: str
+    since_s: float
+    time_s: float
+    score: float
+    picture: Frame | None = None
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A label that is no longer there; every `Appeared` is followed by one.
+
+    Attributes:
+        until_s: when it was last seen, in seconds since 1970.
+        duration_s: from `since_s` to `until_s`.
+        peak: highest smoothed score between them, in [0, 1].
+        reason: None, or "lost" or "stopped" when it was the stream that went.
+    """
+
+    stream: str
+    label: str
+    id: str
+    since_s: float
+    until_s: float
+    duration_s: float
+    peak: float
+    reason: Literal["lost", "stopped"] | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """A stream that changed its state.
+
+    Attributes:
+        reason: one line without credentials; None where all is well.
+        retry_s: seconds until the next try; None if there is none.
+        info: what was opened, of "connected".
+    """
+
+    stream: str
+    time_s: float
+    state: State
+    reason: str | None = None
+    retry_s: float | None = None
+    info: SourceInfo | None = None
+
+
+@dataclass(frozen=True)
+class ClassDrift:
+    """How far the last minutes of one class are from the training images; see `metrics.drift`.
+
+    Attributes:
+        psi: population stability index of the scores; below 0.1 is stable, above 0.25 has shifted.
+        prevalence: share of the frames that have the label.
+        reference_prevalence: of the training images.
+        calibration_shift: mean score minus the mean score of the training images, in [-1, 1].
+    """
+
+    psi: float
+    prevalence: float
+    reference_prevalence: float
+    calibration_shift: float
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Figures of one stream since the last row of its kind.
+
+    Attributes:
+        fps_in: frames decoded a second.
+        fps_out: frames classified a second.
+        dropped: frames of a live source that a newer one replaced, since the watch began.
+        age_p50_ms, age_p95_ms: from capture to result; None where nothing was classified.
+        losses: since the watch began.
+        rss_mib: resident memory of the process.
+        drift: per class; None where the bundle has no reference or too few frames were seen.
+        drift_note: why there is none, such as "no reference".
+    """
+
+    stream: str
+    time_s: float
+    fps_in: float
+    fps_out: float
+    dropped: int
+    age_p50_ms: float | None
+    age_p95_ms: float | None
+    losses: int
+    rss_mib: float
+    drift: dict[str, ClassDrift] | None = None
+    drift_note: str | None = None
+
+
+Row = FramePrediction | Appeared | Gone | Status | Stats

@@ -1,0 +1,1 @@
+"""Figures of a stream while it runs."""

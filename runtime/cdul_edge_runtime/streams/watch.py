@@ -1,0 +1,1 @@
+"""Watch several streams with one classifier."""
