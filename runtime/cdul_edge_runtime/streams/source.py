@@ -17,6 +17,13 @@ class StreamLost(CdulEdgeError):
     """
 
 
+class StreamEnded(Exception):
+    """A live source that is over and well: its pipe was closed, or its pipeline reached the end.
+
+    Whoever reads says "ended" and does not try again. Finite sources end by returning.
+    """
+
+
 @dataclass(frozen=True)
 class SourceInfo:
     """What an open source is; a status row repeats it.
@@ -57,6 +64,7 @@ class Source(Protocol):
 
         Raises:
             StreamLost: a live source that went away, or sent nothing for the time-out.
+            StreamEnded: a live source that is over, and that no second try can bring back.
             CdulEdgeError: what is read is not video, or no second try can cure it.
         """
         ...
