@@ -1,0 +1,82 @@
+"""The loopback camera that other tests watch: what it shows, and what can befall it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.fakes.rtsp_camera import Pixels, drawn_frames, read_stamp, rtsp_camera
+
+av = pytest.importorskip("av", reason="needs cdul-edge[video]")
+
+
+def look(url: str, count: int, transport: str = "tcp") -> list[Pixels]:
+    options = {"rtsp_transport": transport, "fflags": "nobuffer"}
+    with av.open(url, options=options, timeout=(10, 10)) as container:
+        frames = itertools.islice(container.decode(video=0), count)
+        return [frame.to_ndarray(format="rgb24") for frame in frames]
+
+
+def open_udp_addresses(pid: int) -> set[str]:
+    """Local addresses, as the kernel writes them, of a process's UDP sockets."""
+    sockets = {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir()}
+    rows = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+    return {row[1].split(":")[0] for row in rows if f"socket:[{row[9]}]" in sockets}
+
+
+def test_a_camera_shows_its_frames_in_order_with_the_time_of_each() -> None:
+    red = np.full((1, 240, 320, 3), (200, 40, 40), np.uint8)
+    with rtsp_camera({"drawn": drawn_frames(322, 242), "red": red}) as camera:
+        begun_s = time.time()
+        seen = look(camera.url("drawn"), 5)
+        stamps = [read_stamp(picture) for picture in seen]
+        assert [b.number - a.number for a, b in itertools.pairwise(stamps)] == [1, 1, 1, 1]
+        assert begun_s <= stamps[0].time_s < stamps[4].time_s <= time.time()
+        assert seen[0].shape == (242, 322, 3)
+        (shown,) = look(camera.url("red"), 1, transport="udp")
+        assert np.abs(shown[100:].mean(axis=(0, 1)) - (200, 40, 40)).max() < 5
+        with pytest.raises(av.error.HTTPNotFoundError):
+            look(camera.url("garden"), 1)
+
+
+def test_a_camera_listens_on_this_machine_only() -> None:
+    with rtsp_camera() as camera:
+        options = {"rtsp_transport": "udp"}
+        with av.open(camera.url(), options=options, timeout=(10, 10)) as container:
+            next(container.decode(video=0))
+            assert open_udp_addresses(camera.pid) == {"0100007F"}
+
+
+def test_a_camera_that_was_killed_comes_back_on_the_same_port() -> None:
+    with rtsp_camera() as camera:
+        url = camera.url()
+        camera.kill()
+        with pytest.raises(ConnectionRefusedError):
+            look(url, 1)
+        camera.start()
+        assert len(look(url, 1)) == 1
+
+
+def test_a_camera_changes_its_resolution_within_a_stream() -> None:
+    with (
+        rtsp_camera() as camera,
+        av.open(camera.url(), options={"fflags": "nobuffer"}, timeout=(10, 10)) as container,
+    ):
+        frames = container.decode(video=0)
+        assert next(frames).width == 320
+        camera.resize(400, 300)
+        widths = [next(frames).width for _ in range(50)]
+        assert widths == sorted(widths)
+        assert widths[-1] == 400
+
+
+def test_a_camera_with_a_login_refuses_others() -> None:
+    with rtsp_camera(login=("anna", "secret")) as camera:
+        assert len(look(camera.url(login=("anna", "secret")), 1)) == 1
+        for login in (None, ("anna", "wrong")):
+            with pytest.raises(av.error.HTTPUnauthorizedError):
+                look(camera.url(login=login), 1)
