@@ -1,1 +1,175 @@
-"""What a source is called, and the same without credentials."""
+"""What a source is called, and the same without credentials.
+
+Passwords and tokens stand in addresses, and addresses stand in rows, logs and errors. So an address
+is read once, into an `Address` whose every text but `location` is safe to show.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from cdul_edge_runtime.errors import CdulEdgeError
+
+AddressKind = Literal["file", "rtsp", "http", "device", "gst", "raw", "bag"]
+
+HIDDEN = "***"
+EXPECTED = (
+    "expected a video file, rtsp://, http://, /dev/video0, gst:PIPELINE, raw:640x480:rgb, "
+    "or bag:FOLDER#TOPIC"
+)
+_PREFIXES: dict[str, AddressKind] = {"gst:": "gst", "raw:": "raw", "bag:": "bag"}
+_SCHEMES: dict[str, AddressKind] = {
+    "rtsp": "rtsp",
+    "rtsps": "rtsp",
+    "http": "http",
+    "https": "http",
+}
+_DEVICE = re.compile(r"/dev/(video\d+|v4l/.+)")
+_NAME = re.compile(r"([^=:/?#@!\s\\][^=:/?#@!\\]*)=(.+)", re.DOTALL)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+
+# A URL in a text, up to white space or a quotation mark; a mistyped one may lack a slash.
+_URL = re.compile(r"[a-z][a-z0-9+.-]*:/+[^\s\"'<>]*", re.IGNORECASE)
+# user:password@host where somebody forgot the protocol; a path is none.
+_BARE = re.compile(r"(?<![^\s\"'=])(?![A-Za-z][\w+.-]*:/)[^\s\"'=/.~][^\s\"'=/]*:[^\s\"']*@")
+_SECRET = re.compile(
+    r"([\w-]*(?:pass(?:w(?:or)?d|phrase)?|pwd|user-?pw|proxy-?pw|secret|token|api-?key|auth"
+    r"|user-?id|username|credential|cookie|signature)[\w-]*)"
+    r"(=|%3d)(\"[^\"]*\"|'[^']*'|[^\s&;!#?/\"']+)",
+    re.IGNORECASE,
+)
+# What cameras are asked for in queries that tells nobody a secret. All else may be one.
+_HARMLESS = re.compile(
+    r"(action|audio|cam|camera|ch|channel|codec|compression|fps|framerate|height|proto|profile"
+    r"|quality|resolution|rotation|stream|streamtype|subtype|unicast|video|videocodec|width)"
+    r"=[\w.-]{0,16}",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Address:
+    """Where frames come from.
+
+    Attributes:
+        kind: which source reads it.
+        location: what that source is given: an absolute path, a URL with its credentials, or the
+            text after "gst:", "raw:" or "bag:". Never show it.
+        shown: the address without credentials, for people.
+    """
+
+    kind: AddressKind
+    location: str
+    shown: str
+
+    def __repr__(self) -> str:
+        return f"Address({self.kind!r}, {self.shown!r})"
+
+    __str__ = __repr__
+
+
+def split_name(text: str) -> tuple[str | None, str]:
+    """Split `NAME=SOURCE` into the two; the name is None where the text has none.
+
+    A URL with "=" in its query and an existing file with "=" in its name have none.
+    """
+    match = _NAME.fullmatch(text)
+    if match is None or Path(text).exists():
+        return None, text
+    return match[1].strip(), match[2]
+
+
+def parse_address(text: str) -> Address:
+    """Tell what kind of source a text names. Nothing is opened.
+
+    Raises:
+        CdulEdgeError: the text is empty, or names a protocol that no source reads.
+    """
+    text = text.strip()
+    for prefix, kind in _PREFIXES.items():
+        if text.startswith(prefix):
+            return Address(kind, text[len(prefix) :].strip(), redact(text))
+    if _DEVICE.fullmatch(text):
+        return Address("device", text, text)
+    match = _SCHEME.match(text)
+    scheme = match[1].lower() if match else None
+    if scheme in _SCHEMES:
+        return Address(_SCHEMES[scheme], _standard_url(text), _redact_url(text))
+    if scheme == "file":
+        text = unquote(urlsplit(text).path)
+    elif scheme is not None:
+        raise CdulEdgeError(f"{_redact_url(text)}: {scheme}:// cannot be read: {EXPECTED}")
+    elif text.startswith("file:"):
+        text = text.removeprefix("file:")
+    if not text or "\0" in text:
+        raise CdulEdgeError(f"the address of a source is empty: {EXPECTED}")
+    path = Path(text).expanduser().absolute()
+    return Address("file", str(path), text if path.exists() else redact(text))
+
+
+def redact(text: str) -> str:
+    """A text without the credentials that URLs and pipelines in it hold.
+
+    User names, passwords and unknown query values become "***". What might be a password is
+    hidden, even where it is none.
+    """
+    text = _URL.sub(lambda match: _redact_url(match[0]), text)
+    text = _BARE.sub(f"{HIDDEN}@", text)
+    return _SECRET.sub(rf"\1\2{HIDDEN}", text)
+
+
+def _redact_url(url: str) -> str:
+    match = re.match(r"[a-z][a-z0-9+.-]*:/+", url, re.IGNORECASE)
+    start = match[0] if match else ""
+    rest = url[len(start) :]
+    end = _end_of_credentials(rest)
+    if end is not None:
+        rest = f"{HIDDEN}{rest[end:]}"
+    path = re.split(r"[?#]", rest, maxsplit=1)[0]
+    query = re.sub(r"[^&;?#]+", _redact_parameter, rest[len(path) :])
+    return start + _SECRET.sub(rf"\1\2{HIDDEN}", path) + query
+
+
+def _redact_parameter(match: re.Match[str]) -> str:
+    if _HARMLESS.fullmatch(match[0]):
+        return match[0]
+    name, equals, _ = match[0].partition("=")
+    return f"{name}={HIDDEN}" if equals else HIDDEN
+
+
+def _end_of_credentials(rest: str) -> int | None:
+    """Where what may be a user name and password ends in a URL without its protocol, or None.
+
+    Passwords may hold "@", "/", "?" and "#" that nobody escaped: then only the last "@" is safe.
+    """
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    last = rest.rfind("@")
+    if _has_plain_host(authority):
+        # "admin:12/34@host" may be a password too, and "host:554/a@2x" may be none.
+        last = re.split(r"[?#]", rest, maxsplit=1)[0].rfind("@") if ":" in authority else -1
+        return last if last >= 0 else None
+    return last if last >= 0 else len(authority)
+
+
+def _has_plain_host(authority: str) -> bool:
+    return re.fullmatch(r"(\[[^\[\]@]*\]|[^@:]*)(:\d*)?", authority) is not None
+
+
+def _standard_url(url: str) -> str:
+    """The URL with what nobody escaped in its password escaped."""
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, _, host = authority.rpartition("@")
+    if not _has_plain_host(host if user else authority):
+        user, _, host = rest.rpartition("@")
+        rest = f"{user}@{host}" if user else rest
+    else:
+        host = rest[len(user) + 1 :] if user else rest
+    if not user:
+        return f"{scheme.lower()}://{rest}"
+    escaped = re.sub(r"[@/?#\[\] ]", lambda match: f"%{ord(match[0]):02X}", user)
+    return f"{scheme.lower()}://{escaped}@{host}"

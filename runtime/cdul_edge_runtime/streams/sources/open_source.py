@@ -1,0 +1,58 @@
+"""From an address to its source; the library that reads it is imported when it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal, cast
+
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.streams.address import Address, AddressKind, parse_address
+from cdul_edge_runtime.streams.source import Source
+
+Transport = Literal["tcp", "udp"]
+
+_CLASSES: dict[AddressKind, tuple[str, str]] = {
+    "file": ("av_source", "AvSource"),
+    "rtsp": ("av_source", "AvSource"),
+    "http": ("av_source", "AvSource"),
+    "device": ("av_source", "AvSource"),
+    "gst": ("gst_source", "GstSource"),
+    "raw": ("raw_source", "RawSource"),
+    "bag": ("bag_source", "BagSource"),
+}
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How a source is opened and read.
+
+    Attributes:
+        transport: how an RTSP camera sends its packets: "tcp" loses none, "udp" may be faster.
+        timeout_s: how long a live source may send nothing before it counts as lost.
+    """
+
+    transport: Transport = "tcp"
+    timeout_s: float = 5.0
+
+
+def open_source(address: str, options: SourceOptions | None = None) -> Source:
+    """The source of an address; nothing is opened before its `open`.
+
+    Raises:
+        CdulEdgeError: the address names a protocol that no source reads.
+        MissingExtraError: the library that reads it is not installed.
+    """
+    parsed = parse_address(address)
+    module, name = _CLASSES[parsed.kind]
+    try:
+        found = import_module(f"cdul_edge_runtime.streams.sources.{module}")
+    except ModuleNotFoundError as error:
+        if error.name != f"cdul_edge_runtime.streams.sources.{module}":
+            raise
+        raise CdulEdgeError(f"{parsed.shown}: {parsed.kind}: sources cannot be read yet") from error
+    return cast(Source, _construct(getattr(found, name), parsed, options or SourceOptions()))
+
+
+def _construct(cls: type, address: Address, options: SourceOptions) -> object:
+    return cls(address, options)

@@ -1,0 +1,94 @@
+"""Addresses: what they name, and what of them may be shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.streams.address import parse_address, redact, split_name
+
+SHOWN = [
+    ("rtsp://user:pw@host/x", "rtsp://***@host/x"),
+    ("rtsp://token@host:554/x", "rtsp://***@host:554/x"),
+    ("rtsp://u:p@a/b:c%@host:554/x", "rtsp://***@host:554/x"),  # nobody escaped it
+    ("rtsp://u:p?w#x@host/x", "rtsp://***@host/x"),
+    ("rtsp://admin:12/34@host/x", "rtsp://***@host/x"),  # host "admin", port 12, or a password
+    ("rtsp://admin:secret", "rtsp://***"),  # forgot the host
+    ("rtsp://u:p@[fe80::1]:554/x", "rtsp://***@[fe80::1]:554/x"),
+    ("rtsp://[::1]:554/x", "rtsp://[::1]:554/x"),
+    ("rtsp://host:554/x", "rtsp://host:554/x"),
+    ("rtsp://host/x?channel=1&token=secret", "rtsp://host/x?channel=1&token=***"),
+    ("rtsp://host/x?secret", "rtsp://host/x?***"),
+    ("http://host/x#k=secret", "http://host/x#k=***"),
+    ("http://host/?action=stream", "http://host/?action=stream"),
+    (
+        "rtsp://host/user=admin&password=secret&channel=1",
+        "rtsp://host/user=admin&password=***&channel=1",
+    ),
+    (
+        'gst:rtspsrc location=rtsp://u:pw@host/x user-pw="a b" ! fakesink',
+        "gst:rtspsrc location=rtsp://***@host/x user-pw=*** ! fakesink",
+    ),
+    ("admin:secret@192.0.2.1/x", "***@192.0.2.1/x"),  # forgot the protocol
+    ("door.mp4", "door.mp4"),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), SHOWN)
+def test_what_is_shown_holds_no_credentials(text: str, shown: str) -> None:
+    address = parse_address(text)
+    assert address.shown == shown
+    assert shown in repr(address)
+    assert redact(text) == shown
+    assert redact(f"door={text}") == f"door={shown}"
+    assert redact(shown) == shown
+
+
+def test_credentials_in_a_sentence_are_hidden() -> None:
+    text = "cannot open 'rtsp://u:p@h/x' nor mqtt://u:p@broker:1883: refused"
+    assert redact(text) == "cannot open 'rtsp://***@h/x' nor mqtt://***@broker:1883: refused"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "location"),
+    [
+        ("/dev/video0", "device", "/dev/video0"),
+        ("RTSP://u:p@h/x", "rtsp", "rtsp://u:p@h/x"),
+        ("rtsp://u:a/b@h/x", "rtsp", "rtsp://u:a%2Fb@h/x"),
+        ("rtsp://u:a@b@h/x", "rtsp", "rtsp://u:a%40b@h/x"),
+        ("https://h/x?a=b@c", "http", "https://h/x?a=b@c"),
+        ("file:///tmp/a%20b.mp4", "file", "/tmp/a b.mp4"),
+        ("/tmp/a=b.mp4", "file", "/tmp/a=b.mp4"),
+        ("gst:videotestsrc ! appsink", "gst", "videotestsrc ! appsink"),
+        ("raw:640x480:rgb", "raw", "640x480:rgb"),
+        ("bag:drive#/camera", "bag", "drive#/camera"),
+    ],
+)
+def test_an_address_says_what_reads_it(text: str, kind: str, location: str) -> None:
+    address = parse_address(text)
+    assert (address.kind, address.location) == (kind, location)
+
+
+@pytest.mark.parametrize("text", ["", " ", "rtmp://u:secret@h/x", "file://"])
+def test_what_no_source_reads_is_refused_without_its_password(text: str) -> None:
+    with pytest.raises(CdulEdgeError, match="expected a video file, rtsp://") as caught:
+        parse_address(text)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "source"),
+    [
+        ("door=rtsp://u:p@h/x?a=b", "door", "rtsp://u:p@h/x?a=b"),
+        ("back door=/dev/video0", "back door", "/dev/video0"),
+        ("rtsp://h/x?a=b", None, "rtsp://h/x?a=b"),
+        (
+            "gst:videotestsrc pattern=ball ! appsink",
+            None,
+            "gst:videotestsrc pattern=ball ! appsink",
+        ),
+        ("./a=b.mp4", None, "./a=b.mp4"),
+    ],
+)
+def test_a_name_stands_before_its_source(text: str, name: str | None, source: str) -> None:
+    assert split_name(text) == (name, source)
