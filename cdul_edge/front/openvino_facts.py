@@ -9,12 +9,12 @@ from cdul_edge.front.machine_facts import ask_python
 # Its plugins load drivers, and one that is damaged may end the process: one of its own does.
 _ASK = """
 import json
-from cdul_edge_runtime.backends.openvino.library import import_openvino
+from cdul_edge_runtime.backends.openvino.library import import_openvino, new_core
 from cdul_edge_runtime.backends.openvino.units import describe_unit, version_of
 from cdul_edge_runtime.errors import CdulEdgeError
 try:
     openvino = import_openvino()
-    core = openvino.Core()
+    core = new_core()
     units = {unit: describe_unit(core, unit) for unit in core.available_devices}
     facts = {"version": version_of(openvino), "units": units}
 except (CdulEdgeError, RuntimeError) as error:

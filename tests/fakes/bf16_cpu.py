@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from cdul_edge_runtime.backends.openvino.library import import_openvino
+from cdul_edge_runtime.backends.openvino.units import cpu_computes_bf16
 
 
 def skip_without_bf16() -> None:
@@ -14,6 +14,5 @@ def skip_without_bf16() -> None:
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     if "ONEDNN_MAX_CPU_ISA" in os.environ:
         pytest.skip("oneDNN is told to use less than the CPU has, which OpenVINO does not see")
-    core = import_openvino().Core()
-    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if not cpu_computes_bf16():
         pytest.skip("this CPU does not compute in bf16")

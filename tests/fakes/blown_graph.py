@@ -10,12 +10,12 @@ import onnx
 from tests.conftest import build_graph
 
 
-def write_blown_graph(path: Path) -> Path:
-    """The tiny graph, in which each picture becomes ten thousand million on the way."""
+def write_blown_graph(path: Path, times: int = 10**5) -> Path:
+    """The tiny graph, in which each picture becomes `times` squared of them on the way."""
     model = build_graph()
     blown = onnx.helper.make_node("Tile", ["floats", "times"], ["tiled"])
-    times = onnx.numpy_helper.from_array(np.array([1, 10**5, 10**5, 1]), "times")
-    model.graph.initializer.append(times)
+    counts = onnx.numpy_helper.from_array(np.array([1, times, times, 1]), "times")
+    model.graph.initializer.append(counts)
     model.graph.node.insert(1, blown)
     model.graph.node[2].input[0] = "tiled"
     onnx.save(model, path)

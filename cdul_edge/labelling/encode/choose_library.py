@@ -17,7 +17,6 @@ from cdul_edge.labelling.arrays import Floats, Pixels
 from cdul_edge.labelling.decode.decoding import Decoded
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.exported.cached import TowerCache
-from cdul_edge.labelling.encode.exported.sessions import computes_bf16
 from cdul_edge.labelling.encode.exported.tower import ImageTower
 from cdul_edge.labelling.encode.image_encoder import ImageEncoder
 from cdul_edge.labelling.encode.open_encoder import (
@@ -28,6 +27,7 @@ from cdul_edge.labelling.encode.open_encoder import (
 )
 from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labelling.encode.trial import Candidate, run_trial
+from cdul_edge_runtime.backends.openvino.units import cpu_computes_bf16
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 
@@ -70,7 +70,7 @@ def may_try_openvino(wish: Wish) -> bool:
 def has_openvino_bf16() -> bool:
     """Whether OpenVINO loads, and computes in bfloat16 on this processor."""
     with suppress(CdulEdgeError):  # a damaged one is named where it is tried
-        return computes_bf16()
+        return cpu_computes_bf16()
     return False
 
 

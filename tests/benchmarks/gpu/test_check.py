@@ -21,7 +21,6 @@ from benchmarks.gpu.request import RESULTS, TRIALS, CheckRequest
 from benchmarks.gpu.roots import ROOT
 from benchmarks.gpu.step import Outcome, Setting, Step, anywhere
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.fakes.alone import only_alone, run_alone
 
 CPU = CheckedMachine(
     gpu=None, capability=None, gpu_memory_mib=None, driver=None, cuda=None, providers=(),
@@ -146,11 +145,6 @@ def test_a_step_past_its_share_is_stopped_with_all_that_it_started(
     assert left_behind() == []
 
 
-def test_an_interruption_loses_no_finished_step() -> None:
-    run_alone(f"{__file__}::test_an_interrupted_check_keeps_finished_steps_and_goes_on")
-
-
-@only_alone
 def test_an_interrupted_check_keeps_finished_steps_and_goes_on(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

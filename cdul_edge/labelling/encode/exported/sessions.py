@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from threading import Lock
 from typing import Protocol
 
 import numpy as np
 
 from cdul_edge.clip.choices import Exported
 from cdul_edge.labelling.arrays import Floats, Pixels
-from cdul_edge_runtime.backends.openvino.api import Compiled, Core, InferRequest
+from cdul_edge_runtime.backends.openvino.api import Compiled
 from cdul_edge_runtime.backends.openvino.graph import read_graph
-from cdul_edge_runtime.backends.openvino.library import import_openvino
+from cdul_edge_runtime.backends.openvino.library import import_openvino, new_core
+from cdul_edge_runtime.backends.openvino.requests import Requests
+from cdul_edge_runtime.backends.openvino.units import cpu_computes_bf16
 from cdul_edge_runtime.backends.openvino.words import reason_of
 from cdul_edge_runtime.backends.ort.failures import run_errors, session_errors
 from cdul_edge_runtime.backends.ort.library import import_onnxruntime
@@ -38,8 +39,8 @@ class OpenVinoTower:
 
     def __init__(self, file: Path, precision: str, threads: int, streams: int) -> None:
         openvino = import_openvino()
-        core: Core = openvino.Core()
-        if precision == "bf16" and not computes_bf16():
+        core = new_core()
+        if precision == "bf16" and not cpu_computes_bf16():
             raise CdulEdgeError(
                 "this processor computes no bfloat16, and OpenVINO would only imitate it: use "
                 "--precision fp32, with --force if the folder was begun in bf16"
@@ -51,33 +52,21 @@ class OpenVinoTower:
             # decoding processes share the cores, and would stand in line for one
             "ENABLE_CPU_PINNING": "NO",
         }
-        self._tensor = openvino.Tensor
+
+        def load() -> Compiled:
+            return core.compile_model(read_graph(openvino, file), "CPU", properties)
+
         try:
-            graph = read_graph(openvino, file)
-            self._compiled: Compiled = core.compile_model(graph, "CPU", properties)
+            self._requests = Requests(openvino, load, streams)
         except (RuntimeError, BundleError) as error:
             raise _cannot_run("OpenVINO", error) from error
-        never_free_in_a_fork(self._compiled)
-        self._idle: list[InferRequest] = []
-        self._lock = Lock()
 
     def run(self, pixels: Pixels) -> Floats:
         """As `TowerSession` says."""
-        with self._lock:
-            request = self._idle.pop() if self._idle else None
-        request = request or self._compiled.create_infer_request()
         try:
-            request.set_input_tensor(self._tensor(pixels, shared_memory=True))
-            request.infer()
+            return self._requests.run(pixels)
         except (RuntimeError, MemoryError) as error:
             raise _cannot_run("OpenVINO", error) from error
-        vectors: Floats = request.get_output_tensor().data.copy()
-        if len(vectors) != len(pixels):  # a stream of one thread says nothing of what failed
-            few = f"{len(vectors)} embeddings of {len(pixels)} images: memory is too little"
-            raise _cannot_run("OpenVINO", MemoryError(few))
-        with self._lock:
-            self._idle.append(request)
-        return vectors
 
 
 class OnnxTower:
@@ -129,12 +118,6 @@ def open_session(
     if library == "openvino":
         return OpenVinoTower(file, precision, threads, streams)
     return OnnxTower(file, threads, streams)
-
-
-def computes_bf16() -> bool:
-    """Whether OpenVINO computes in bfloat16 on this processor."""
-    found = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "BF16" in found
 
 
 def unit_vectors(embeddings: Floats) -> Floats:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 
-from cdul_edge_runtime.backends.openvino.api import (
-    Compiled,
-    Core,
-    InferRequest,
-    Inputs,
-    Scores,
-)
+from cdul_edge_runtime.backends.openvino.api import Compiled, Core, Inputs, Scores
 from cdul_edge_runtime.backends.openvino.compiled_file import CompiledFile, Origin
 from cdul_edge_runtime.backends.openvino.graph import check_contract, read_graph, read_metadata
-from cdul_edge_runtime.backends.openvino.library import import_openvino
+from cdul_edge_runtime.backends.openvino.library import import_openvino, new_core
+from cdul_edge_runtime.backends.openvino.requests import Requests
 from cdul_edge_runtime.backends.openvino.units import (
     INT8,
     Properties,
@@ -33,11 +28,8 @@ from cdul_edge_runtime.backends.run_failure import explain_failure
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.device_choice import CPU
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
-from cdul_edge_runtime.host.forks import never_free_in_a_fork
 from cdul_edge_runtime.host.machine import describe_machine
 
-# Idle requests that are kept, with the memory of the batch that each saw last.
-_KEPT = 4
 _MOST_THREADS = 1024
 
 
@@ -97,7 +89,7 @@ class OpenVinoBackend:
         self.max_batch = most_pictures(unit)
         self.device_memory_mib: float | None = None
         self.metadata: dict[str, str] = {}
-        core: Core = openvino.Core()
+        core = new_core()
         check_unit(core, unit, self._version)
         properties = properties_for(unit, precision, threads, inter_threads)
         try:
@@ -108,17 +100,9 @@ class OpenVinoBackend:
             if cache and "EXPORT_IMPORT" in capabilities and (unit != CPU or precision in INT8):
                 computed_in = properties["INFERENCE_PRECISION_HINT"]
                 kept = self._kept_in(cache, precision, device, computed_in)
-            compiled = self._restore(core, kept, properties) or self._compile(
-                core, model, kept, properties
-            )
+            self._requests = Requests(openvino, partial(self._load, core, model, kept, properties))
         except RuntimeError as error:
             raise explain_no_start(unit, model, precision, error) from error
-        self.input_shape, self.class_count = check_contract(compiled, model)
-        self._compiled: Compiled | None = compiled
-        self._idle: list[InferRequest] = []
-        self._lock = Lock()
-        for owner in (core, compiled):
-            never_free_in_a_fork(owner)
 
     @property
     def name(self) -> str:
@@ -130,34 +114,15 @@ class OpenVinoBackend:
                 f"a batch of {len(images)} pictures: {self.name} was started for at most "
                 f"{self.max_batch}; give fewer at once"
             )
-        compiled = self._compiled  # read once: a run keeps it, though another thread may close this
-        if compiled is None:
-            raise CdulEdgeError("this OpenVINO model was closed: load it again")
         if not len(images):  # it would score one picture, of whatever its memory holds
             return np.empty((0, self.class_count), np.float32)
-        with self._lock:
-            request = self._idle.pop() if self._idle else None
-        # it shares memory that it could write to, and copies what is read-only
-        pixels = np.require(images, requirements=("C", "W"))
         try:
-            request = request or compiled.create_infer_request()
-            request.set_input_tensor(self._openvino.Tensor(pixels, shared_memory=True))
-            request.infer()
-        except (RuntimeError, MemoryError) as error:  # nobody knows what the request holds now
+            return self._requests.run(images)
+        except (RuntimeError, MemoryError) as error:
             raise explain_failure(self.name, images.shape, error, reason_of(error)) from error
-        scores: Scores = request.get_output_tensor().data.copy()
-        if len(scores) != len(images):  # with one thread, 2026.4.1 says nothing of what failed
-            gave = f"it gave scores of {len(scores)} of them, without a word"
-            raise explain_failure(self.name, images.shape, MemoryError(), gave)
-        with self._lock:
-            if self._compiled is not None and len(self._idle) < _KEPT:
-                self._idle.append(request)
-        return scores
 
     def close(self) -> None:
-        with self._lock:
-            self._compiled = None  # what it holds goes when the last run has ended
-            self._idle = []
+        self._requests.close()
 
     def _kept_in(
         self, cache: Cache, precision: Precision, device: str, computed_in: str
@@ -171,6 +136,14 @@ class OpenVinoBackend:
             computed_in,
         )
         return CompiledFile(cache.folder / f"openvino-{precision.value}-{self._unit}", origin)
+
+    def _load(
+        self, core: Core, model: Path, kept: CompiledFile | None, properties: Properties
+    ) -> Compiled:
+        compiled = self._restore(core, kept, properties)
+        compiled = compiled or self._compile(core, model, kept, properties)
+        self.input_shape, self.class_count = check_contract(compiled, model)
+        return compiled
 
     def _restore(
         self, core: Core, kept: CompiledFile | None, properties: Properties

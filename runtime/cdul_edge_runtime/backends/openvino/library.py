@@ -9,13 +9,16 @@ from importlib import import_module
 from threading import Lock
 from types import ModuleType
 
+from cdul_edge_runtime.backends.openvino.api import Core
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+from cdul_edge_runtime.host.forks import never_free_in_a_fork
 from cdul_edge_runtime.host.shared_library import truncated_library
 
 # It converts models of other frameworks, and imports `openvino_telemetry`, which tells Intel of its
 # use. OpenVINO takes it for missing without a word, and starts in a fifth of the time.
 _CONVERTER = "openvino.tools.ovc"
 _importing = Lock()
+_cores: list[Core] = []
 
 
 def import_openvino() -> ModuleType:
@@ -38,6 +41,24 @@ def import_openvino() -> ModuleType:
     if not hasattr(openvino, "Core"):  # a folder that something left behind
         raise CdulEdgeError(_explain_damage("files of it are missing"))
     return openvino
+
+
+def new_core() -> Core:
+    """A `Core`, which this process keeps to its end.
+
+    Each `Core` that runs a CPU gives its thread another stack for signals, and gives the stack
+    before that back when it is freed. Two that are freed in the order in which they were made leave
+    a stack that is no longer there, and the next signal, such as Ctrl-C, ends the process. One for
+    all models would be as safe, but a model that ran out of memory damages the others of its Core
+    (OpenVINO 2026.4.1). A kept one takes 50 KiB; the end of Python frees the last one first.
+
+    Raises:
+        MissingExtraError, CdulEdgeError: as `import_openvino`.
+    """
+    core: Core = import_openvino().Core()
+    _cores.append(core)
+    never_free_in_a_fork(core)
+    return core
 
 
 @contextmanager

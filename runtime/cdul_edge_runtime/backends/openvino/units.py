@@ -6,6 +6,7 @@ import re
 from types import ModuleType
 
 from cdul_edge_runtime.backends.openvino.api import Machine
+from cdul_edge_runtime.backends.openvino.library import new_core
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.device_choice import CPU, DeviceChoice
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -72,6 +73,15 @@ def describe_unit(core: Machine, unit: str) -> tuple[str, list[str]]:
     name = str(core.get_property(unit, "FULL_DEVICE_NAME"))
     found = core.get_property(unit, _CAPABILITIES)
     return name, list(map(str, found)) if isinstance(found, list) else []
+
+
+def cpu_computes_bf16() -> bool:
+    """Whether OpenVINO computes in bfloat16 on this processor.
+
+    Raises:
+        MissingExtraError, CdulEdgeError: as `import_openvino`.
+    """
+    return "BF16" in describe_unit(new_core(), CPU)[1]
 
 
 def properties_for(

@@ -21,12 +21,13 @@ from cdul_edge.labelling.encode import choose_library as choose_library_module
 from cdul_edge.labelling.encode.choose_library import choose_library
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.exported import sessions
-from cdul_edge.labelling.encode.exported.sessions import computes_bf16
 from cdul_edge.labelling.encode.image_encoder import ImageEncoder
 from cdul_edge.labelling.encode.open_encoder import Wish, open_encoder
 from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
 from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge_runtime.backends.openvino import library
+from cdul_edge_runtime.backends.openvino.units import cpu_computes_bf16
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
 from cdul_edge_runtime.host.console import SilentConsole
@@ -82,7 +83,7 @@ def test_a_stream_gives_each_batch_its_own_vectors_in_order(
 
 def test_bfloat16_keeps_the_nearest_class_of_the_drawn_world() -> None:
     """With trained weights, over 40 views; and where the CPU has no bfloat16, one line says so."""
-    if not computes_bf16():
+    if not cpu_computes_bf16():
         with pytest.raises(CdulEdgeError, match="computes no bfloat16"):
             exported(load_clip("demo"), "openvino", precision="bf16")
         return
@@ -186,7 +187,8 @@ def test_auto_goes_on_with_torch_where_openvino_is_damaged(
     def refuse() -> None:
         raise CdulEdgeError("openvino is damaged")
 
-    monkeypatch.setattr(sessions, "import_openvino", refuse)
+    for module in (sessions, library):
+        monkeypatch.setattr(module, "import_openvino", refuse)
     monkeypatch.setattr(choose_library_module, "worth_a_trial", lambda *_: True)
     console, wish = Recorder(), Wish(device="cpu", threads=2, views=10**9, precision=precision)
     assert choose_library(clip(), wish, PROMPTS, console).library == "torch"

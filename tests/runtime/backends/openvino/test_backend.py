@@ -16,6 +16,7 @@ import pytest
 from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
 from cdul_edge_runtime.backends.openvino.graph import read_graph
 from cdul_edge_runtime.backends.openvino.library import import_openvino
+from cdul_edge_runtime.backends.openvino.units import cpu_computes_bf16
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
@@ -55,8 +56,7 @@ def test_every_file_gives_what_numpy_works_out(
 )
 def test_bf16_rounds_where_the_cpu_has_it_and_is_refused_elsewhere(bundle: Path) -> None:
     made, images = write_conv_bundle(bundle), pictures(64)
-    core = import_openvino().Core()
-    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if not cpu_computes_bf16():
         with pytest.raises(CdulEdgeError, match=r"bf16 was asked for, and openvino .*: give pr"):
             Classifier.load(made, device="openvino", precision="bf16")
         return
@@ -223,6 +223,19 @@ def test_too_little_memory_is_a_device_error_whatever_the_threads(
     for _ in range(2):
         with pytest.raises(DeviceError, match=r"not enough memory for a batch of 1 picture of"):
             backend.infer(pictures(1))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_smaller_batch_runs_after_one_that_memory_was_too_little_for(
+    threads: int, tmp_path: Path
+) -> None:
+    model = write_blown_graph(tmp_path / "m.onnx", times=300)  # 69 MB for each picture
+    backend = OpenVinoBackend(model, threads=threads)
+    with pytest.raises(DeviceError, match=r"not enough memory for a batch of 20000 pictures of"):
+        backend.infer(np.zeros((20000, 8, 8, 3), np.uint8))
+    for level, score in ((255, 0.983), (0, 0.018)):  # sigmoid(4), sigmoid(-4)
+        scores = backend.infer(np.full((1, 8, 8, 3), level, np.uint8))
+        assert scores == pytest.approx(np.full((1, 3), score), abs=1e-3)
 
 
 def test_a_build_that_cannot_read_onnx_says_so(tmp_path: Path, bundle: Path) -> None:

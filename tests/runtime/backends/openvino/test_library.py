@@ -12,6 +12,7 @@ import pytest
 
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
+from cdul_edge_runtime.host.child_python import child_command, child_environment
 from tests.fakes.openvino_agreement import needs_openvino
 
 # Python tells its audit hooks of every socket and every file, whoever opens it.
@@ -54,6 +55,35 @@ def test_it_opens_no_socket_and_leaves_no_file(bundle: Path, tmp_path: Path) -> 
     # an identity in the home folder as soon as it is imported, which `written` would name.
     assert (converter, nothing) == ("convert_model", False)
     assert scores == [0.982, 0.982, 0.982]  # sigmoid(4)
+
+
+# Two that are given back in the order in which they were loaded, and then a signal, which runs on
+# the stack that the thread has for that.
+_INTERRUPT = """
+import gc, os, signal, sys, time
+from cdul_edge_runtime.classifier import Classifier
+loaded = [Classifier.load(sys.argv[1], device="openvino", precision="fp32") for _ in range(2)]
+while loaded:
+    loaded.pop(0).close()
+    gc.collect()
+try:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@needs_openvino
+def test_a_signal_after_models_were_closed_is_heard(bundle: Path) -> None:
+    run = subprocess.run(
+        child_command(_INTERRUPT, str(bundle)),
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "interrupted\n", "")
 
 
 @pytest.fixture
