@@ -23,12 +23,14 @@ import numpy as np
 
 from cdul_edge_runtime.choices import Color
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.streams.address import Address
 from cdul_edge_runtime.streams.frame import Frame, Pixels
 from cdul_edge_runtime.streams.source import SourceInfo, StreamEnded, StreamLost
+from cdul_edge_runtime.streams.sources.open_source import SourceOptions
 
 RawOrder = Literal["rgb", "bgr", "gray"]
 
-_ADDRESS = re.compile(r"raw:(\d{1,9})x(\d{1,9}):(rgb|bgr|gray)(?:@(\d[\d./]{0,20}))?", re.ASCII)
+_ADDRESS = re.compile(r"(\d{1,9})x(\d{1,9}):(rgb|bgr|gray)(?:@(\d[\d./]{0,20}))?", re.ASCII)
 _MOST_PIXELS_PER_SIDE = 16_384
 _MOST_FPS = 1_000
 _EXPECTED = "expected raw:WIDTHxHEIGHT:rgb|bgr|gray[@FPS], such as raw:640x480:rgb or @25 behind it"
@@ -64,22 +66,23 @@ class RawFormat:
         return self.width_px * self.height_px * self.channels
 
     @classmethod
-    def parse(cls, address: str) -> RawFormat:
+    def parse(cls, address: Address) -> RawFormat:
         """Read `raw:640x480:rgb` or `raw:640x480:gray@29.97`; 30000/1001 is a rate too.
 
         Raises:
             CdulEdgeError: it is not of that form, or a number is out of range.
         """
-        match = _ADDRESS.fullmatch(address)
+        match = _ADDRESS.fullmatch(address.location)
         if match is None:
-            raise CdulEdgeError(f"{address}: not an address of raw frames; {_EXPECTED}")
+            raise CdulEdgeError(f"{address.shown}: not an address of raw frames; {_EXPECTED}")
         width, height, order, rate = match.groups()
         for name, side in (("width", int(width)), ("height", int(height))):
             if not 1 <= side <= _MOST_PIXELS_PER_SIDE:
                 raise CdulEdgeError(
-                    f"{address}: the {name} is {side}; expected 1 to {_MOST_PIXELS_PER_SIDE} pixels"
+                    f"{address.shown}: the {name} is {side}; expected 1 to "
+                    f"{_MOST_PIXELS_PER_SIDE} pixels"
                 )
-        fps = None if rate is None else _parse_rate(address, rate)
+        fps = None if rate is None else _parse_rate(address.shown, rate)
         return cls(int(width), int(height), cast(RawOrder, order), fps)
 
 
@@ -100,17 +103,23 @@ class RawSource:
         finite: True for a recording, of which every frame counts.
     """
 
-    def __init__(self, format: RawFormat, *, timeout_s: float = 5.0, descriptor: int = 0) -> None:
+    def __init__(
+        self, address: Address, options: SourceOptions | None = None, *, descriptor: int = 0
+    ) -> None:
         """Nothing is read before `open`.
 
         Args:
-            format: size, order, and rate.
-            timeout_s: how long a camera may send nothing.
+            address: size, order, and rate.
+            options: of them, the time-out counts.
             descriptor: of the stream.
+
+        Raises:
+            CdulEdgeError: the address is not of that form, or a number is out of range.
         """
+        format = RawFormat.parse(address)
         self.finite = format.fps is not None
         self._format = format
-        self._timeout_s = timeout_s
+        self._timeout_s = (options or SourceOptions()).timeout_s
         self._descriptor = descriptor
         self._reads = False
         self._wake: tuple[int, int] | None = None

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.streams.address import parse_address
 from cdul_edge_runtime.streams.frame import Frame
 from cdul_edge_runtime.streams.source import StreamEnded
-from cdul_edge_runtime.streams.sources.raw_source import RawFormat, RawSource
+from cdul_edge_runtime.streams.sources.open_source import SourceOptions, open_source
+from cdul_edge_runtime.streams.sources.raw_source import RawSource
 
 FIRST = bytes(range(6))  # a frame of 2x1 pixels, three channels
 SECOND = bytes(range(10, 16))
@@ -30,7 +32,8 @@ def pipe() -> Iterator[tuple[int, FileIO]]:
 
 
 def raw(address: str, descriptor: int, timeout_s: float = 5.0) -> RawSource:
-    return RawSource(RawFormat.parse(address), timeout_s=timeout_s, descriptor=descriptor)
+    options = SourceOptions(timeout_s=timeout_s)
+    return RawSource(parse_address(address), options, descriptor=descriptor)
 
 
 def read_all(source: RawSource) -> tuple[list[Frame], str]:
@@ -197,7 +200,7 @@ def test_what_is_no_stream_of_bytes_is_refused(pipe: tuple[int, FileIO], tmp_pat
 )
 def test_an_address_of_another_form_says_the_form(address: str) -> None:
     with pytest.raises(CdulEdgeError, match=r"expected raw:WIDTHxHEIGHT:rgb\|bgr\|gray\[@FPS\]"):
-        RawFormat.parse(address)
+        open_source(address)
 
 
 @pytest.mark.parametrize(
@@ -212,4 +215,4 @@ def test_an_address_of_another_form_says_the_form(address: str) -> None:
 )
 def test_sizes_and_rates_that_cannot_be_are_refused(address: str, message: str) -> None:
     with pytest.raises(CdulEdgeError, match=message):
-        RawFormat.parse(address)
+        open_source(address)
