@@ -87,6 +87,8 @@ def _describe_bundle(folder: Path) -> Description:
     facts: dict[str, object] = dict(bundle.manifest.to_dict())
     facts["files"] = {name: f"{r.bytes} bytes" for name, r in bundle.manifest.files.items()}
     facts["precisions"] = {p.value: _describe_precision(bundle, p) for p in bundle.precisions()}
+    reference = bundle.score_reference()
+    facts["score_reference"] = None if reference is None else f"{reference.pictures} pictures"
     if engines := describe_engines(bundle):
         facts["engines"] = engines
     if measured := describe_measured(bundle):
@@ -133,6 +135,7 @@ def _describe_npz(file: Path) -> Description:
     shapes = {name: f"{array.dtype} {array.shape}" for name, array in read_npz(file).items()}
     kinds = {
         "reference pictures with PyTorch's scores": {"inputs", "scores", "names"},
+        "distribution of scores, to measure drift against": {"counts", "mean_scores", "seen"},
         "similarities for `label --from-similarities`": {"names", "classes", "global_softmax"},
         "truth": {"names", "classes", "labels"},
     }

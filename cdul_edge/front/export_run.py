@@ -106,6 +106,7 @@ def export_run(request: ExportRunRequest, console: Console | None = None) -> Exp
             provenance={"run": trained.provenance, "thresholds": chosen.origin},
             parity_limit=request.parity_limit,
             force=request.force,
+            score_reference=trained.score_reference,
         ),
         console,
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -38,6 +40,7 @@ from cdul_edge.training.supervision import supervise
 from cdul_edge.training.task import Task, open_task
 from cdul_edge.training.thresholds import Expected
 from cdul_edge.version import __version__
+from cdul_edge_runtime.bundle.score_reference import ScoreReference
 from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
 from cdul_edge_runtime.bundle.thresholds import prevalence_thresholds
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -45,6 +48,11 @@ from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.folder_lock import lock_folder
 from cdul_edge_runtime.host.memory import keep_freed_memory
 
+Floats = npt.NDArray[np.float32]
+
+# Fewer pictures tell less of a distribution than what training on the others does to it: of 64 the
+# luck in a stability index is 0.14, and training moved it by less than 0.01.
+_ENOUGH_UNSEEN = 1000
 _REMEDY = "it could be read when it was labeled; restore it, or label the folder again"
 
 
@@ -207,7 +215,8 @@ def _finish(job: _Job) -> RunSummary:
         train=yardstick.on_training_pictures(logits, thresholds),
         val=yardstick.judge_held_out(scored),
     )
-    run_folder.finish(task.request.out, _refined(job, expected), scored, summary)
+    reference = _score_reference(job, score(logits), thresholds)
+    run_folder.finish(task.request.out, _refined(job, expected), scored, reference, summary)
     return summary
 
 
@@ -218,6 +227,14 @@ def _take_up(job: _Job, scale: ScoreScale | None) -> None:
         apply_scale(job.trainer.result, scale)
     elif len(job.trainer.set_aside):
         job.task.console.warn(UNTOLD)
+
+
+def _score_reference(job: _Job, scores: Floats, thresholds: Floats) -> ScoreReference:
+    """What drift is measured against: pictures that training never showed, where they are many."""
+    unseen, classes = job.trainer.set_aside.numpy(), job.task.labels.classes
+    if len(unseen) < _ENOUGH_UNSEEN:
+        return ScoreReference.of(scores, thresholds, classes)
+    return ScoreReference.of(scores[unseen], thresholds, classes, "set aside")
 
 
 def _refined(job: _Job, expected: Expected) -> PseudoLabels:

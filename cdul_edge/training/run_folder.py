@@ -6,6 +6,7 @@ checkpoint.pt                  the state after the last whole epoch
 first_epoch.pt                 the network as it was after the first epoch, to compare with
 pseudo_labels_refined.parquet  the labels at the end      } only a finished run
 heldout_scores.parquet         of the held-out pictures   } has these
+score_reference.npz            scores of its pictures     }
 summary.json                   thresholds and results     }
 cache/                         decoded pictures, while it trains
 """
@@ -33,7 +34,9 @@ from cdul_edge.training.run_config import CONFIG as CONFIG
 from cdul_edge.training.run_config import RunConfig as RunConfig
 from cdul_edge.training.summary import METRICS, SUMMARY, RunSummary, read_summary
 from cdul_edge.version import __version__
+from cdul_edge_runtime.bundle.bundle import SCORE_REFERENCE
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.bundle.score_reference import ScoreReference
 from cdul_edge_runtime.bundle.threshold_values import thresholds_from_json
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
@@ -48,7 +51,7 @@ REFINED = "pseudo_labels_refined.parquet"
 HELD_OUT = "heldout_scores.parquet"
 FIRST_EPOCH = "first_epoch.pt"
 CACHE = "cache"
-_OURS = (CONFIG, METRICS, SUMMARY, REFINED, HELD_OUT, CHECKPOINT, FIRST_EPOCH)
+_OURS = (CONFIG, METRICS, SUMMARY, REFINED, HELD_OUT, CHECKPOINT, FIRST_EPOCH, SCORE_REFERENCE)
 RUN_FOLDER = FolderKind(
     "run",
     CONFIG,
@@ -118,10 +121,15 @@ def go_on(folder: Path, console: Console) -> None:
 
 
 def finish(
-    folder: Path, refined: PseudoLabels, scored: PseudoLabels | None, summary: RunSummary
+    folder: Path,
+    refined: PseudoLabels,
+    scored: PseudoLabels | None,
+    reference: ScoreReference,
+    summary: RunSummary,
 ) -> None:
-    """Write the refined labels, the held-out scores and, last, the summary of a finished run."""
+    """Write labels, scores and, last, the summary of a finished run."""
     refined.write(folder / REFINED)
+    reference.write(folder / SCORE_REFERENCE)
     if scored is not None:
         scored.write(folder / HELD_OUT)
     write_json(folder / SUMMARY, summary.to_dict())
@@ -142,6 +150,8 @@ class TrainedRun:
         thresholds: (C,) on scores in [0, 1], found on the training pictures without labels.
         pictures: the training pictures.
         provenance: program version, settings, and digests of labels and checkpoint; plain values.
+        score_reference: how its scores of those pictures are distributed; None of an earlier
+            version's run.
     """
 
     network: torch.nn.Module
@@ -150,6 +160,7 @@ class TrainedRun:
     thresholds: npt.NDArray[np.float32]
     pictures: PictureList
     provenance: dict[str, Any]
+    score_reference: ScoreReference | None = None
 
 
 def load_run(folder: Path) -> TrainedRun:
@@ -194,7 +205,20 @@ def load_run(folder: Path) -> TrainedRun:
             "epochs": checkpoint.epoch,
             "resizers": list(config.resizers),
         },
+        score_reference=_read_score_reference(folder, config.classes),
     )
+
+
+def _read_score_reference(folder: Path, classes: ClassList) -> ScoreReference | None:
+    file = folder / SCORE_REFERENCE
+    if not file.is_file():
+        return None
+    try:
+        return ScoreReference.read(file, classes)
+    except CdulEdgeError as error:
+        raise CdulEdgeError(
+            f"{error}: remove it to export without it, or train again with --force"
+        ) from error
 
 
 def read_run_pictures(folder: Path) -> PictureList:

@@ -20,6 +20,7 @@ from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.bundle import (
     MANIFEST,
     REFERENCE,
+    SCORE_REFERENCE,
     Bundle,
     Reference,
     record_file,
@@ -35,6 +36,7 @@ from cdul_edge_runtime.bundle.manifest import (
     Resampling,
     program_version,
 )
+from cdul_edge_runtime.bundle.score_reference import ScoreReference
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import new_directory, write_json
@@ -60,6 +62,8 @@ class ExportRequest:
             only the last part is written: a bundle is shipped.
         parity_limit: largest absolute score difference to PyTorch, at batch 1 and batch K.
         force: replace an existing bundle at `out`.
+        score_reference: the network's scores of its training pictures, to measure drift against;
+            None leaves it out.
     """
 
     network: nn.Module
@@ -71,6 +75,7 @@ class ExportRequest:
     provenance: Mapping[str, object] = field(default_factory=dict)
     parity_limit: float = PARITY_LIMIT
     force: bool = False
+    score_reference: ScoreReference | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,10 @@ def export(request: ExportRequest, console: Console | None = None) -> ExportResu
         manifest = _write_model(request, folder, expected)
         reference = request.reference
         Reference(reference.inputs, expected, reference.names).write(folder / REFERENCE)
-        names = (Precision.FP32.file_name, REFERENCE)
+        names = [Precision.FP32.file_name, REFERENCE]
+        if request.score_reference is not None:
+            request.score_reference.at(request.thresholds).write(folder / SCORE_REFERENCE)
+            names.append(SCORE_REFERENCE)
         files = {name: record_file(folder / name) for name in names}
         write_json(folder / MANIFEST, replace(manifest, files=files).to_dict())
     result = ExportResult(Bundle.load(request.out))

@@ -29,6 +29,8 @@ from cdul_edge_runtime.single_file import check_fit, open_file
 if TYPE_CHECKING:
     from PIL import Image
 
+    from cdul_edge_runtime.bundle.score_reference import ScoreReference
+
     Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 
 
@@ -40,7 +42,11 @@ class Classifier:
     """
 
     def __init__(
-        self, manifest: Manifest, backend: Backend, selection: Selection | None = None
+        self,
+        manifest: Manifest,
+        backend: Backend,
+        selection: Selection | None = None,
+        bundle: Bundle | None = None,
     ) -> None:
         """Wrap a backend that is open already; most callers want `load`.
 
@@ -48,9 +54,11 @@ class Classifier:
             manifest: what the scores mean.
             backend: what gives them.
             selection: how `backend` was chosen; None if the caller chose it.
+            bundle: where it came from; None if that was a single file.
         """
         self.manifest = manifest
         self.selection = selection
+        self._bundle = bundle
         self._backend: Backend | None = backend
         self._process = os.getpid()
 
@@ -114,7 +122,7 @@ class Classifier:
             )
             with closed_on_error(backend):
                 check_fit(bundle.manifest, backend, bundle.folder / selection.precision.file_name)
-        return cls(bundle.manifest, backend, selection)
+        return cls(bundle.manifest, backend, selection, bundle)
 
     @property
     def classes(self) -> ClassList:
@@ -130,6 +138,13 @@ class Classifier:
     def preprocess(self) -> Preprocess:
         """How a picture becomes the network's input."""
         return self.manifest.preprocess
+
+    def score_reference(self) -> ScoreReference | None:
+        """How the training pictures' scores were distributed, for `measure_drift`.
+
+        None where a single file was loaded, or a bundle of an earlier version.
+        """
+        return None if self._bundle is None else self._bundle.score_reference()
 
     @property
     def backend(self) -> Backend:

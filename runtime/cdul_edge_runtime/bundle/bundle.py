@@ -18,9 +18,11 @@ from cdul_edge_runtime.host.meanwhile import Meanwhile
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.bundle.precision_record import PrecisionRecord
+    from cdul_edge_runtime.bundle.score_reference import ScoreReference
 
 MANIFEST = "manifest.json"
 REFERENCE = "reference.npz"
+SCORE_REFERENCE = "score_reference.npz"  # younger than the format; run folders have it too
 ENGINES = "engines"  # its folder of engines, which are caches: it is complete without them
 MEASURED = f"{ENGINES}/measured.json"  # what was measured on this machine; see `Measured`
 
@@ -211,6 +213,21 @@ class Bundle:
                 f"the manifest says {expected}: export the bundle again"
             )
         return reference
+
+    def score_reference(self) -> ScoreReference | None:
+        """How the training pictures' scores were distributed, for `measure_drift`.
+
+        Returns:
+            None where the bundle has none: it was made by an earlier version, or of a run of one.
+
+        Raises:
+            BundleError: it does not fit the manifest.
+        """
+        from cdul_edge_runtime.bundle.score_reference import ScoreReference
+
+        if SCORE_REFERENCE not in self.manifest.files:
+            return None
+        return ScoreReference.read(self.folder / SCORE_REFERENCE, self.manifest.classes)
 
 
 def read_manifest(folder: Path) -> Manifest:

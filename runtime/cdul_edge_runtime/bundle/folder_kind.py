@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cdul_edge_runtime.bundle.bundle import ENGINES, MANIFEST, REFERENCE
+from cdul_edge_runtime.bundle.bundle import ENGINES, MANIFEST, REFERENCE, SCORE_REFERENCE
 from cdul_edge_runtime.host.ownership import FolderKind
 
 BUNDLE_FOLDER = FolderKind(
@@ -11,6 +11,7 @@ BUNDLE_FOLDER = FolderKind(
     (
         MANIFEST,
         REFERENCE,
+        SCORE_REFERENCE,
         "model.*.onnx",
         "model.*.json",
         "calibration.json",

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.metrics.drift import DriftReport
 from cdul_edge_runtime.streams.frame import Clock, Frame
 from cdul_edge_runtime.streams.source import SourceInfo
 
@@ -106,23 +107,6 @@ class Status:
 
 
 @dataclass(frozen=True)
-class ClassDrift:
-    """How far the last minutes of one class are from the training images; see `metrics.drift`.
-
-    Attributes:
-        psi: population stability index of the scores; below 0.1 is stable, above 0.25 has shifted.
-        prevalence: share of the frames that have the label.
-        reference_prevalence: of the training images.
-        calibration_shift: mean score minus the mean score of the training images, in [-1, 1].
-    """
-
-    psi: float
-    prevalence: float
-    reference_prevalence: float
-    calibration_shift: float
-
-
-@dataclass(frozen=True)
 class Stats:
     """Figures of one stream since the last row of its kind.
 
@@ -133,8 +117,8 @@ class Stats:
         age_p50_ms, age_p95_ms: from capture to result; None where nothing was classified.
         losses: since the watch began.
         rss_mib: resident memory of the process.
-        drift: per class; None where the bundle has no reference or too few frames were seen.
-        drift_note: why there is none, such as "no reference".
+        drift: of the last minutes, see `measure_drift`; None where it cannot be told.
+        drift_note: why not, such as "no reference" or "too few frames: 12 of 100".
     """
 
     stream: str
@@ -146,7 +130,7 @@ class Stats:
     age_p95_ms: float | None
     losses: int
     rss_mib: float
-    drift: dict[str, ClassDrift] | None = None
+    drift: DriftReport | None = None
     drift_note: str | None = None
 
 

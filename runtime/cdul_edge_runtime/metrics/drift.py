@@ -1,0 +1,217 @@
+"""How far a network's scores have moved from those of its training pictures, without any truth.
+
+Population stability index per class, how often each class is there, and how sure the network is of
+its decisions. Everything is a function of scores; no classifier and no stream is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge_runtime.bundle.log_odds import log_odds
+from cdul_edge_runtime.bundle.score_reference import (
+    BIN_SCORES,
+    Counts,
+    ScoreReference,
+    check_scores,
+    count_bins,
+    find_bins,
+    share_above,
+)
+
+Floats = npt.NDArray[np.floating[Any]]
+Doubles = npt.NDArray[np.float64]
+
+MOVED, SHIFTED = 0.1, 0.25  # Siddiqi 2006, Credit Risk Scorecards: the usual readings of the index
+_GROUPS = 10  # of the reference's pictures, about equally many in each
+_LEAST_EXPECTED = 5.0  # pictures that a group should get, for its share to be more than luck
+_FEWEST = 10.0  # independent pictures that any scores count for: two groups can be told apart
+
+
+@dataclass(frozen=True)
+class ClassDrift:
+    """How far the scores of one class are from those of the training pictures.
+
+    Attributes:
+        psi: population stability index, less what luck alone gives; 0 and more. Below 0.1 is
+            stable, above 0.25 has shifted.
+        prevalence: share of the pictures whose score reaches the threshold.
+        reference_prevalence: the same of the training pictures.
+        calibration_shift: how much surer of decisions of the same kind the network is than it was,
+            in [-1, 1]; see `measure_drift`.
+        mean_score: the share of pictures with the class to be expected of calibrated scores.
+        reference_mean_score: the same of the training pictures.
+        luck: what was taken off the index.
+    """
+
+    psi: float
+    prevalence: float
+    reference_prevalence: float
+    calibration_shift: float
+    mean_score: float
+    reference_mean_score: float
+    luck: float
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """Drift of all classes.
+
+    Attributes:
+        pictures: how many were measured.
+        reference_pictures: how many they were compared with.
+        classes: by name, in the order of the columns.
+    """
+
+    pictures: int
+    reference_pictures: int
+    classes: Mapping[str, ClassDrift]
+
+    @property
+    def shifted(self) -> tuple[str, ...]:
+        """Names of the classes whose index is above 0.25, the farthest first."""
+        return tuple(name for name in self.worst(len(self.classes)) if self._psi(name) > SHIFTED)
+
+    @property
+    def median_psi(self) -> float:
+        """Of all classes."""
+        return float(np.median([one.psi for one in self.classes.values()]))
+
+    def worst(self, count: int) -> tuple[str, ...]:
+        """Names of so many classes with the highest index, the farthest first."""
+        return tuple(sorted(self.classes, key=self._psi, reverse=True)[:count])
+
+    def _psi(self, name: str) -> float:
+        return self.classes[name].psi
+
+
+def measure_drift(scores: Floats, reference: ScoreReference) -> DriftReport:
+    """Compare scores with those of the training pictures, class by class.
+
+    The index is sum((p - q) * ln(p / q)) over groups of scores that each hold about a tenth of the
+    reference, fewer where a group would get fewer than 5 pictures. Half a picture is added to every
+    group, so that an empty one stays finite (Jeffreys' prior). Without drift it is not 0 but
+    (groups - 1) * (1/n + 1/N) on average (Yurdakul and Naranjo 2020, Statistical properties of the
+    population stability index), which is taken off. Pictures that follow one another tell less than
+    independent ones: n is N' * (1 - r) / (1 + r), where r is the correlation of the log-odds of
+    neighbors (Wilks 2011, Statistical Methods in the Atmospheric Sciences, 5.2.4).
+
+    The calibration shift is the difference of confidences, which foretells a loss of accuracy
+    without truth (Guillory et al. 2021, Predicting with Confidence on Unseen Distributions), of
+    decisions of the same kind: the mean score of pictures that have the label, one minus it for
+    the others, each against the same of the training pictures, weighted by how many there are now.
+    So a label that is only rarer, or more frequent, does not count. A kind that the training
+    pictures or these ones do not have counts as 0.
+
+    Args:
+        scores: (N', C) in [0, 1], N' >= 1, in the order in which the pictures were taken; one a
+            second of a video, as frames that follow closer are nearly the same picture.
+        reference: of the training pictures, with the thresholds that decide: `Bundle.load(folder)
+            .score_reference()`, or that `.at(thresholds)`.
+
+    Raises:
+        CdulEdgeError: scores that are NaN, outside [0, 1], or of another number of classes.
+    """
+    check_scores(scores, len(reference.classes))
+    bins = find_bins(scores)
+    counts = count_bins(bins)
+    reached = scores >= reference.thresholds
+    shifts = _calibration_shifts(bins, reached, reference)
+    means, prevalence = scores.mean(axis=0, dtype=np.float64), reached.mean(axis=0)
+    independent = count_independent(scores)
+    found = {}
+    for column, name in enumerate(reference.classes):
+        psi, luck = stability_index(
+            counts[column], reference.counts[column], independent=float(independent[column])
+        )
+        found[name] = ClassDrift(
+            psi=max(psi - luck, 0.0),
+            prevalence=float(prevalence[column]),
+            reference_prevalence=float(reference.prevalence[column]),
+            calibration_shift=float(shifts[column]),
+            mean_score=float(means[column]),
+            reference_mean_score=float(reference.mean_scores[column]),
+            luck=luck,
+        )
+    return DriftReport(len(scores), reference.pictures, found)
+
+
+def stability_index(
+    counts: Counts, reference: Counts, *, independent: float | None = None
+) -> tuple[float, float]:
+    """The population stability index of one class, and what it is on average without drift.
+
+    Args:
+        counts: (B,) pictures in each bin, at least one in all.
+        reference: (B,) the same of what they are compared with.
+        independent: how many independent pictures `counts` are worth; None is their sum.
+    """
+    now, then = int(counts.sum()), int(reference.sum())
+    worth = float(now) if independent is None else independent
+    starts = _group(reference, max(then / _GROUPS, then * _LEAST_EXPECTED / worth))
+    p = (np.add.reduceat(counts, starts) + 0.5) / (now + 0.5 * len(starts))
+    q = (np.add.reduceat(reference, starts) + 0.5) / (then + 0.5 * len(starts))
+    luck = (len(starts) - 1) * (1 / worth + 1 / then)
+    return float(((p - q) * np.log(p / q)).sum()), luck
+
+
+def count_independent(scores: Floats) -> Doubles:
+    """(C,) how many independent pictures N' that follow one another are worth, 10 to N'.
+
+    Scores that never change have no correlation, and count as they are.
+    """
+    count = float(len(scores))
+    if count <= _FEWEST:
+        return np.full(scores.shape[1], count)
+    off = log_odds(scores) - log_odds(scores).mean(axis=0)
+    power = (off**2).sum(axis=0)
+    products = (off[1:] * off[:-1]).sum(axis=0)
+    correlation = np.where(power > 1e-9 * count, products / np.maximum(power, 1e-30), 0.0)
+    correlation = np.clip(correlation, 0.0, 1.0)
+    return np.asarray(np.maximum(count * (1 - correlation) / (1 + correlation), _FEWEST))
+
+
+def _group(reference: Counts, least: float) -> npt.NDArray[np.int64]:
+    """First bins of groups with at least `least` pictures each, from the highest scores down.
+
+    What is left over at the bottom joins the group above it, so that the rare high scores keep a
+    group of their own.
+    """
+    above = np.concatenate([np.cumsum(reference[::-1])[::-1], [0]])  # in this bin and higher
+    starts, taken = [], 0
+    while above[0] - taken >= 2 * least:
+        # the highest bin from which on there are enough
+        first = int(np.searchsorted(-above, -(taken + least), side="right")) - 1
+        if first <= 0 or above[0] - above[first] < least:
+            break
+        starts.append(first)
+        taken = int(above[first])
+    return np.array([0, *reversed(starts)], np.int64)
+
+
+def _calibration_shifts(
+    bins: npt.NDArray[np.int64], reached: npt.NDArray[np.bool_], reference: ScoreReference
+) -> Doubles:
+    """(C,) of (N', C) numbers of bins, and which of them reach the threshold.
+
+    Both sides take the middle of a bin for its scores, so that equal pictures give 0 up to what
+    lies in the bin of the threshold.
+    """
+    now = BIN_SCORES[bins]
+    share = share_above(reference.thresholds)
+    shifts = np.zeros(len(reference.classes))
+    for sure, there, counted in (
+        (now, reached, reference.counts * share),
+        (1 - now, ~reached, reference.counts * (1 - share)),
+    ):
+        middle = BIN_SCORES if sure is now else 1 - BIN_SCORES
+        many, before = there.sum(axis=0), counted.sum(axis=1)
+        mean_now = (sure * there).sum(axis=0) / np.maximum(many, 1)
+        mean_before = counted @ middle / np.where(before > 0, before, 1.0)
+        shifts += np.where(before > 0, many / len(bins) * (mean_now - mean_before), 0.0)
+    return shifts
