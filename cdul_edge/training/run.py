@@ -40,6 +40,7 @@ from cdul_edge.training.supervision import supervise
 from cdul_edge.training.task import Task, open_task
 from cdul_edge.training.thresholds import Expected
 from cdul_edge.version import __version__
+from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.score_reference import ScoreReference
 from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
 from cdul_edge_runtime.bundle.thresholds import prevalence_thresholds
@@ -215,7 +216,7 @@ def _finish(job: _Job) -> RunSummary:
         train=yardstick.on_training_pictures(logits, thresholds),
         val=yardstick.judge_held_out(scored),
     )
-    reference = _score_reference(job, score(logits), thresholds)
+    reference = choose_score_reference(logits, thresholds, labels.classes, trainer.set_aside)
     run_folder.finish(task.request.out, _refined(job, expected), scored, reference, summary)
     return summary
 
@@ -229,12 +230,20 @@ def _take_up(job: _Job, scale: ScoreScale | None) -> None:
         job.task.console.warn(UNTOLD)
 
 
-def _score_reference(job: _Job, scores: Floats, thresholds: Floats) -> ScoreReference:
-    """What drift is measured against: pictures that training never showed, where they are many."""
-    unseen, classes = job.trainer.set_aside.numpy(), job.task.labels.classes
+def choose_score_reference(
+    logits: torch.Tensor, thresholds: Floats, classes: ClassList, unseen: torch.Tensor
+) -> ScoreReference:
+    """What drift is measured against: pictures that training never showed, where they are many.
+
+    Args:
+        logits: (N, C) of all pictures, as the bundle's graph will give them.
+        thresholds: (C,) of the run.
+        classes: names of the columns.
+        unseen: (H,) int64 numbers of the pictures that were set aside.
+    """
     if len(unseen) < _ENOUGH_UNSEEN:
-        return ScoreReference.of(scores, thresholds, classes)
-    return ScoreReference.of(scores[unseen], thresholds, classes, "set aside")
+        return ScoreReference.of(score(logits), thresholds, classes)
+    return ScoreReference.of(score(logits[unseen]), thresholds, classes, "set aside")
 
 
 def _refined(job: _Job, expected: Expected) -> PseudoLabels:

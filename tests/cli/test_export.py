@@ -79,6 +79,12 @@ def test_a_run_becomes_a_bundle_that_carries_where_it_came_from(run: Path, tmp_p
     assert bundle.manifest.provenance["thresholds"] == {"rule": "run"}
     assert len(bundle.manifest.provenance["run"]["checkpoint_sha256"]) == 64
     assert bundle.reference().names == tuple(f"{n}.png" for n in range(6))
+    reference = bundle.score_reference()
+    assert reference is not None
+    assert reference.pictures == 6
+    np.testing.assert_array_equal(reference.thresholds, bundle.manifest.thresholds)
+    told = json.loads(invoke("info", tmp_path / "b", "--json", "-").stdout)
+    assert told["score_reference"] == "6 pictures"
     verified = invoke("verify", tmp_path / "b", "--run", run, "--repeats", 1)
     assert verified.exit_code == 0, verified.output
     assert "pytorch" in verified.stdout
@@ -125,6 +131,13 @@ def test_thresholds_chosen_on_labelled_pictures_and_another_reference(
     assert origin["rule"] == "f1"
     assert origin["pictures"] == 6
     assert bundle.reference().names == ("z.png", "x.png")  # a.png was to be the first
+    scores, trained = bundle.score_reference(), load_run(run).score_reference
+    assert scores is not None
+    assert trained is not None
+    np.testing.assert_array_equal(scores.thresholds, bundle.manifest.thresholds)
+    np.testing.assert_array_equal(
+        scores.prevalence, trained.at(bundle.manifest.thresholds).prevalence
+    )
     assert "1 picture(s) cannot be read, such as " in result.stderr
     assert "a.png: is empty (0 bytes): others are the bundle's reference" in result.stderr
 

@@ -28,6 +28,7 @@ from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.run_folder import RunConfig, load_run
 from cdul_edge.training.summary import read_metrics, read_summary
+from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.pictures.resizer import resizer_name
 
 OLD = Path(__file__).parent / "old_run"
@@ -76,6 +77,8 @@ def test_a_finished_run_loads_and_is_reported_and_exported(tmp_path: Path) -> No
     replace(refined, root=pictures).write(run / "pseudo_labels_refined.parquet")
     exported = CliRunner().invoke(app, ["export", str(run), "--out", str(tmp_path / "bundle")])
     assert exported.exit_code == 0, exported.output
+    assert trained.score_reference is None
+    assert Bundle.load(tmp_path / "bundle").score_reference() is None
 
 
 def test_an_interrupted_run_is_resumed_to_the_end_that_it_would_have_had(tmp_path: Path) -> None:

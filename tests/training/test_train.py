@@ -15,8 +15,10 @@ import torch
 
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.request import DataOptions, EvaluationOptions, ObservedOptions
+from cdul_edge.training.run import choose_score_reference
 from cdul_edge.training.run_folder import load_run
 from cdul_edge.training.summary import RunSummary
+from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.thresholds import hard_prevalence, prevalence_thresholds
 from cdul_edge_runtime.errors import CdulEdgeError
 from tests.training.conftest import Train
@@ -67,7 +69,7 @@ def test_a_run_writes_what_it_promises(train: Train, squares: Any, tmp_path: Pat
     summary = train(tmp_path / "run", data=DataOptions(cache="disk"))
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         "config.json", "metrics.jsonl", "checkpoint.pt", "first_epoch.pt", "summary.json",
-        "pseudo_labels_refined.parquet",
+        "pseudo_labels_refined.parquet", "score_reference.npz",
     }  # fmt: skip
     checkpoint = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert {"network", "ema", "optimizer", "method", "rng", "epoch", "step"} <= set(checkpoint)
@@ -107,6 +109,23 @@ def test_a_loaded_run_scores_as_its_thresholds_say(
     np.testing.assert_allclose(trained.thresholds, expected, atol=1e-5)
     assert trained.provenance["epochs"] == 3
     json.dumps(trained.provenance)
+    reference = trained.score_reference
+    assert reference is not None
+    assert (reference.pictures, reference.seen) == (len(trained.pictures.paths), "all")
+    np.testing.assert_array_equal(reference.thresholds, trained.thresholds)
+    alike = reference.mean_scores, reference.prevalence
+    np.testing.assert_allclose(alike[0], scores.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(alike[1], (scores >= trained.thresholds - 1e-6).mean(axis=0))
+
+
+def test_drift_is_measured_against_pictures_set_aside_where_they_are_a_thousand() -> None:
+    classes, half = ClassList(("red", "green")), np.full(2, 0.5, np.float32)
+    logits = torch.cat([torch.full((2000, 2), -1.0), torch.full((1000, 2), 1.0)])
+    made = choose_score_reference(logits, half, classes, torch.arange(2000, 3000))
+    assert (made.pictures, made.seen, made.prevalence.tolist()) == (1000, "set aside", [1, 1])
+    made = choose_score_reference(logits, half, classes, torch.arange(2001, 3000))
+    assert (made.pictures, made.seen) == (3000, "all")
+    np.testing.assert_allclose(made.prevalence, 1 / 3)
 
 
 def open_picture(path: Path) -> Any:

@@ -31,7 +31,7 @@ def drift(
     """Of two classes; one column is taken for both."""
     now, then = np.broadcast_to(now, (len(now), 2)), np.broadcast_to(then, (len(then), 2))
     names = ("class 0", "class 1")
-    return measure_drift(now, ScoreReference.of(then, np.float32(thresholds), names))
+    return measure_drift(now, ScoreReference.of(then, np.array(thresholds), names))
 
 
 def test_the_index_of_two_groups_is_the_textbooks() -> None:
