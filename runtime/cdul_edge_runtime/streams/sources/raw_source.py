@@ -123,7 +123,7 @@ class RawSource:
         self._descriptor = descriptor
         self._reads = False
         self._wake: tuple[int, int] | None = None
-        self._wake_lock = threading.Lock()
+        self._wake_lock = threading.RLock()  # the garbage collector may stop a watch within it
         self._buffer = bytearray(format.frame_bytes)
         self._filled = 0  # a frame goes on where it stopped, over losses
         self._count = 0
