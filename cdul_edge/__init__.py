@@ -33,11 +33,27 @@ if TYPE_CHECKING:
     from cdul_edge_runtime.bundle.bundle import Bundle
     from cdul_edge_runtime.classifier import Classifier
     from cdul_edge_runtime.prediction import Prediction
+    from cdul_edge_runtime.streams.frame import Frame
+    from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Stats, Status
+    from cdul_edge_runtime.streams.smoothing import Smoother, Smoothing
+    from cdul_edge_runtime.streams.source import SourceInfo, StreamEnded, StreamLost
+    from cdul_edge_runtime.streams.watch import watch
 
 __all__ = [
+    "Appeared",
     "Bundle",
     "Classifier",
+    "Frame",
+    "FramePrediction",
+    "Gone",
     "Prediction",
+    "Smoother",
+    "Smoothing",
+    "SourceInfo",
+    "Stats",
+    "Status",
+    "StreamEnded",
+    "StreamLost",
     "build",
     "calibrate",
     "export",
@@ -45,12 +61,23 @@ __all__ = [
     "sample",
     "train",
     "verify",
+    "watch",
 ]
 
 _HOMES = {
     "Bundle": "cdul_edge_runtime.bundle.bundle",
     "Classifier": "cdul_edge_runtime.classifier",
     "Prediction": "cdul_edge_runtime.prediction",
+    "Frame": "cdul_edge_runtime.streams.frame",
+    "watch": "cdul_edge_runtime.streams.watch",
+    **dict.fromkeys(
+        ("Appeared", "FramePrediction", "Gone", "Stats", "Status"),
+        "cdul_edge_runtime.streams.rows",
+    ),
+    **dict.fromkeys(("Smoother", "Smoothing"), "cdul_edge_runtime.streams.smoothing"),
+    **dict.fromkeys(
+        ("SourceInfo", "StreamEnded", "StreamLost"), "cdul_edge_runtime.streams.source"
+    ),
     **dict.fromkeys(
         ("build", "calibrate", "export", "label", "sample", "train", "verify"),
         "cdul_edge.front.verbs",

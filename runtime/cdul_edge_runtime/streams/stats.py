@@ -1,1 +1,93 @@
 """Figures of a stream while it runs."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from cdul_edge_runtime.streams.reader import Reader
+from cdul_edge_runtime.streams.rows import Stats
+
+_MIB = 1 << 20
+_MOST_AGES = 2048
+
+
+class Ages:
+    """Ages since they were last asked for, evenly thinned out once there are many."""
+
+    def __init__(self) -> None:
+        self._kept: list[float] = []
+        self._every = 1
+        self._skipped = 0
+
+    def add(self, age_ms: float) -> None:
+        """Take in one."""
+        self._skipped += 1
+        if self._skipped < self._every:
+            return
+        self._skipped = 0
+        self._kept.append(age_ms)
+        if len(self._kept) == _MOST_AGES:
+            self._kept = self._kept[1::2]
+            self._every *= 2
+
+    def take(self) -> tuple[float | None, float | None]:
+        """Median and 95th percentile; what was added is forgotten."""
+        kept, self._kept = self._kept, []
+        self._every, self._skipped = 1, 0
+        if not kept:
+            return None, None
+        p50, p95 = np.percentile(kept, (50, 95))
+        return float(p50), float(p95)
+
+
+class StreamStats:
+    """Counts of one stream since its last row."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._ages = Ages()
+        self._classified = 0
+        self._decoded_before = 0
+        self._since_s = time.monotonic()
+
+    def add(self, age_ms: float) -> None:
+        """A frame was classified."""
+        self._classified += 1
+        self._ages.add(age_ms)
+
+    def row(self) -> Stats:
+        """The figures since the last row; the next ones begin here."""
+        now_s, decoded = time.monotonic(), self._reader.decoded
+        passed_s = max(now_s - self._since_s, 1e-9)
+        p50, p95 = self._ages.take()
+        row = Stats(
+            stream=self._reader.name,
+            time_s=time.time(),
+            fps_in=(decoded - self._decoded_before) / passed_s,
+            fps_out=self._classified / passed_s,
+            dropped=self._reader.dropped,
+            age_p50_ms=p50,
+            age_p95_ms=p95,
+            losses=self._reader.losses,
+            rss_mib=resident_mib(),
+        )
+        self._since_s, self._decoded_before, self._classified = now_s, decoded, 0
+        return row
+
+
+def resident_mib() -> float:
+    """Memory of this process that is in RAM; where the system does not say, the most it ever was.
+
+    Unit: MiB.
+    """
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (_MIB if sys.platform == "darwin" else 1024)
+    return pages * resource.getpagesize() / _MIB

@@ -1,1 +1,266 @@
 """Watch several streams with one classifier."""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import RLock
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.streams.reader import Reader, Wakes
+from cdul_edge_runtime.streams.rows import Row
+from cdul_edge_runtime.streams.smoothing import Smoothing
+from cdul_edge_runtime.streams.source import Source
+from cdul_edge_runtime.streams.sources.open_source import Transport
+from cdul_edge_runtime.streams.stream import Stream
+from cdul_edge_runtime.streams.turns import Turns
+from cdul_edge_runtime.streams.watch_inputs import WatchOptions, check_thresholds, open_sources
+
+_INTERRUPT_AGAIN_S = 0.2
+_JOIN_MORE_S = 1.0
+
+
+def watch(  # noqa: PLR0913 - options of their own, all but two given by name
+    classifier: Classifier,
+    sources: Mapping[str, str | Path | Source],
+    *,
+    rate: float | None = None,
+    smoothing: Smoothing | None = Smoothing(),
+    thresholds: npt.NDArray[Any] | None = None,
+    timeout_s: float = 5.0,
+    transport: Transport = "tcp",
+    reconnect: bool = True,
+    stats_s: float | None = None,
+) -> Watch:
+    """Classify what streams show, frame by frame.
+
+    >>> with watch(classifier, {"door": "rtsp://192.168.1.20/stream"}) as rows:
+    ...     for row in rows:
+    ...         if isinstance(row, Appeared):
+    ...             print(row.stream, row.label)
+
+    Live sources answer with their newest frame, and never queue; a source that is lost is tried
+    again until it is back. Files and bags answer with every frame, in order. One call of the
+    network takes the fresh frames of all streams.
+
+    Args:
+        classifier: what sees the frames; it stays open.
+        sources: an address or a `Source` per stream. Addresses are those of `cdul-edge watch`.
+        rate: most frames a second of each stream, by the clock of a file or bag; None is all.
+        smoothing: how scores become labels; None takes each frame by itself.
+        thresholds: (C,) instead of the classifier's; NaN or infinity is never reached.
+        timeout_s: seconds that a live source may send nothing before it counts as lost.
+        transport: "tcp" or "udp", for RTSP.
+        reconnect: False lets a live source fail at its first loss.
+        stats_s: seconds between two rows of figures of each stream; None gives none.
+
+    Raises:
+        CdulEdgeError: an option, a name, or an address is not one; nothing was opened.
+        MissingExtraError: the library that reads a source is not installed.
+    """
+    options = WatchOptions(rate, smoothing, timeout_s, transport, reconnect, stats_s)
+    return Watch(classifier, sources, options, thresholds)
+
+
+class Watch(Iterator[Row]):
+    """Rows of several streams, until all of them ended or `stop` was called.
+
+    Reading begins with the first row, or where a `with` block begins; the end of the block closes
+    every source. One watch is one pass: what it gave it does not give again.
+
+    An error of the classifier, or of a program's own source, is raised once every label that is
+    there is `Gone`. A source that fails by a `CdulEdgeError` is a `Status` row, and the others go
+    on. Several threads may take rows; each row goes to one.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        sources: Mapping[str, str | Path | Source],
+        options: WatchOptions = WatchOptions(),
+        thresholds: npt.NDArray[Any] | None = None,
+    ) -> None:
+        """See `watch`."""
+        chosen = check_thresholds(thresholds, classifier.classes)
+        self._classifier = classifier
+        self._options = options
+        self._wakes: Wakes = SimpleQueue()
+        self._streams = self._make_streams(open_sources(sources, options), chosen)
+        self._rows: deque[Row] = deque()
+        self._turn = RLock()
+        self._phase: Literal["new", "running", "closing", "closed"] = "new"
+        self._error: BaseException | None = None
+        self._stopping = False
+        self._turns = Turns(classifier, self._streams)
+        self._process = os.getpid()
+        self._finalizer = weakref.finalize(self, _stop, [s.reader for s in self._streams])
+
+    def _make_streams(
+        self, sources: Mapping[str, Source], thresholds: npt.NDArray[np.float32] | None
+    ) -> list[Stream]:
+        numbers = count(1)
+        return [
+            Stream(
+                Reader(
+                    name,
+                    source,
+                    self._wakes,
+                    rate=self._options.rate,
+                    reconnect=self._options.reconnect,
+                ),
+                self._classifier,
+                self._classifier.thresholds if thresholds is None else thresholds,
+                self._options.smoothing,
+                numbers,
+            )
+            for name, source in sources.items()
+        ]
+
+    def stop(self) -> None:
+        """Let the rows end soon; for signal handlers and other threads.
+
+        Labels that are there are `Gone` first. It does not wait, and may be called again.
+        """
+        self._stopping = True
+        self._wakes.put(None)  # in a signal handler, too: it never waits for another thread
+
+    def close(self) -> None:
+        """Stop, and wait until every source is closed; rows that nobody took are lost.
+
+        A source that hangs is left behind after the time-out and a second.
+        """
+        self.stop()
+        with self._turn:
+            self._begin_closing()
+            self._finish_closing()
+            self._rows.clear()
+            self._error = None
+
+    def __next__(self) -> Row:
+        with self._turn:
+            if os.getpid() != self._process:
+                raise CdulEdgeError(
+                    "the watch was made before this process was forked: make it in each process"
+                )
+            while not self._rows:
+                if self._phase == "closed":
+                    self._raise_error()
+                    raise StopIteration
+                self._advance()
+            return self._rows.popleft()
+
+    def __enter__(self) -> Watch:
+        with self._turn:
+            self._start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        if self._phase == "new" and not self._stopping:
+            self._phase = "running"
+            self._stats_due_s = time.monotonic() + (self._options.stats_s or 0)
+            for stream in self._streams:
+                stream.reader.start()
+
+    def _advance(self) -> None:
+        """Do one thing, which gives rows or changes the phase, or wait for something to do."""
+        self._start()
+        if self._phase == "closing":
+            self._finish_closing()
+        elif self._stopping:
+            self._begin_closing()
+        else:
+            try:
+                if not self._step() and not self._stopping:
+                    self._wait()
+            except Exception as error:  # noqa: BLE001 - raised after the rows that are due
+                self._error = error
+                self._begin_closing()
+
+    def _raise_error(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _step(self) -> bool:
+        """Whether there was anything to do."""
+        known = len(self._rows)
+        classified = self._turns.take(self._rows)
+        if self._stats_are_due():
+            self._rows.extend(stream.stats.row() for stream in self._streams)
+        for stream in self._streams:
+            self._rows.extend(stream.end_silent_labels())
+            stream.raise_bug()
+        if all(stream.over for stream in self._streams):
+            self._begin_closing()
+            return True
+        return classified or len(self._rows) > known
+
+    def _stats_are_due(self) -> bool:
+        every_s, now_s = self._options.stats_s, time.monotonic()
+        if every_s is None or now_s < self._stats_due_s:
+            return False
+        self._stats_due_s = max(self._stats_due_s + every_s, now_s)
+        return True
+
+    def _wait(self) -> None:
+        """Until a reader has something, or a clock does; a signal is handled meanwhile."""
+        clocks = [stream.silence_ends_s for stream in self._streams]
+        if self._options.stats_s is not None:
+            clocks.append(self._stats_due_s)
+        due_s = min(clocks)
+        try:
+            if due_s == float("inf"):
+                self._wakes.get()
+            else:
+                self._wakes.get(timeout=max(0.0, due_s - time.monotonic()))
+            while True:  # one look answers all that woke this one meanwhile
+                self._wakes.get_nowait()
+        except Empty:
+            pass
+
+    def _begin_closing(self) -> None:
+        if self._phase in ("new", "running"):
+            self._phase = "closing"
+            _stop([stream.reader for stream in self._streams])
+            for stream in self._streams:
+                self._rows.extend(stream.close_labels("stopped"))
+
+    def _finish_closing(self) -> None:
+        if self._phase != "closing":
+            return
+        began_s = time.monotonic()
+        last_s = began_s + self._options.timeout_s + _JOIN_MORE_S
+        for end_s in (began_s + _INTERRUPT_AGAIN_S, last_s):
+            for stream in self._streams:
+                if not stream.reader.join(end_s - time.monotonic()):
+                    stream.reader.stop()  # it may have been between two calls the first time
+        if self._options.stats_s is not None:
+            self._rows.extend(stream.stats.row() for stream in self._streams)
+        for stream in self._streams:
+            self._rows.extend(stream.say_stopped())
+        self._phase = "closed"
+
+
+def _stop(readers: Iterable[Reader]) -> None:
+    for reader in readers:
+        reader.stop()

@@ -1,0 +1,137 @@
+"""One stream of a watch: its reader, its labels, and its figures."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.streams.frame import Frame
+from cdul_edge_runtime.streams.label_rows import GoneReason, LabelRows
+from cdul_edge_runtime.streams.reader import Reader, Taken
+from cdul_edge_runtime.streams.rows import FramePrediction, Row, Scores, State, Status
+from cdul_edge_runtime.streams.smoothing import Smoothing
+from cdul_edge_runtime.streams.stats import StreamStats
+
+_ENDS: dict[State, GoneReason] = {"lost": "lost", "failed": "lost", "ended": "stopped"}
+
+
+@dataclass(frozen=True, eq=False)
+class Fresh:
+    """A frame whose turn it is."""
+
+    stream: Stream
+    taken: Taken
+
+
+class Stream:
+    """What a watch knows of one stream; only the thread that takes rows uses it."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        classifier: Classifier,
+        thresholds: Scores,
+        smoothing: Smoothing | None,
+        numbers: Iterator[int],
+    ) -> None:
+        """See `LabelRows` for `thresholds`, `smoothing`, and `numbers`."""
+        self.reader = reader
+        self.stats = StreamStats(reader)
+        self._classes = classifier.classes
+        self._labels = LabelRows(reader.name, self._classes, thresholds, smoothing, numbers)
+        self._reset_s = (smoothing or Smoothing()).reset_s
+        self._seen_s = 0.0  # when the last frame was classified, on the monotonic clock
+        self._is_over = False
+
+    @property
+    def silence_ends_s(self) -> float:
+        """When labels that are there end for want of frames, on the monotonic clock; or infinity.
+
+        A frozen camera counts as lost only after its time-out, and a file waits for its reader.
+        """
+        if self.reader.finite or not self._labels.present:
+            return math.inf
+        return self._seen_s + self._reset_s
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will come any more."""
+        return self._is_over or self.reader.over
+
+    def raise_bug(self) -> None:
+        """Raise what a program's own source raised by mistake, once what came before is polled."""
+        if self.reader.over and self.reader.error is not None:
+            raise self.reader.error
+
+    def poll(self) -> tuple[list[Row], Fresh | None]:
+        """What happened to the stream, with the ends of labels that went with it, and a frame."""
+        if self._is_over:
+            return [], None
+        statuses, taken = self.reader.poll()
+        rows: list[Row] = []
+        for status in statuses:
+            rows.append(status)
+            if status.state in _ENDS:
+                rows += self._labels.close(_ENDS[status.state])
+            self._is_over = status.state in ("ended", "failed")
+        return rows, None if taken is None else Fresh(self, taken)
+
+    def take_in(self, taken: Taken, raw: Scores) -> list[Row]:
+        """The rows of a frame with these (C,) scores."""
+        frame = taken.frame
+        self._seen_s = time.monotonic()
+        age_ms = self._age_ms(frame)
+        self.stats.add(age_ms)
+        try:
+            seen = self._labels.update(raw, frame)
+        except CdulEdgeError as error:
+            return self.fail(error)
+        prediction = FramePrediction(
+            stream=self.reader.name,
+            frame=taken.number,
+            time_s=frame.time_s,
+            clock=frame.clock,
+            age_ms=age_ms,
+            labels=seen.labels,
+            scores=seen.scores,
+            raw=raw,
+            classes=self._classes,
+            picture=frame,
+        )
+        return [prediction, *seen.changes]
+
+    def end_silent_labels(self) -> list[Row]:
+        """Ends of labels of a live stream that has sent nothing for `Smoothing.reset_s`."""
+        return self.close_labels("lost") if time.monotonic() >= self.silence_ends_s else []
+
+    def close_labels(self, reason: GoneReason) -> list[Row]:
+        """Ends of all labels that are there."""
+        return [*self._labels.close(reason)]
+
+    def fail(self, error: CdulEdgeError) -> list[Row]:
+        """Give the stream up because of a frame that no classifier can take."""
+        if self._is_over:
+            return []
+        self._is_over = True
+        self.reader.stop()
+        return [self._status("failed", str(error)), *self._labels.close("lost")]
+
+    def say_stopped(self) -> list[Row]:
+        """The last row of a stream that was stopped; none if it was over before."""
+        if self._is_over:
+            return []
+        self._is_over = True
+        hangs = not self.reader.join(0)
+        return [self._status("stopped", "its source hangs and is left behind" if hangs else None)]
+
+    def _status(self, state: State, reason: str | None) -> Status:
+        return Status(self.reader.name, time.time(), state, reason)
+
+    def _age_ms(self, frame: Frame) -> float:
+        if frame.clock == "camera" and not self.reader.finite:
+            return (time.time() - frame.time_s) * 1e3
+        return (time.monotonic() - frame.arrived_s) * 1e3
