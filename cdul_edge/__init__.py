@@ -31,7 +31,9 @@ from cdul_edge.version import __version__ as __version__
 if TYPE_CHECKING:
     from cdul_edge.front.verbs import build, calibrate, export, label, sample, train, verify
     from cdul_edge_runtime.bundle.bundle import Bundle
+    from cdul_edge_runtime.bundle.score_reference import ScoreReference
     from cdul_edge_runtime.classifier import Classifier
+    from cdul_edge_runtime.metrics.drift import DriftReport, measure_drift
     from cdul_edge_runtime.prediction import Prediction
     from cdul_edge_runtime.streams.frame import Frame
     from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Stats, Status
@@ -43,10 +45,12 @@ __all__ = [
     "Appeared",
     "Bundle",
     "Classifier",
+    "DriftReport",
     "Frame",
     "FramePrediction",
     "Gone",
     "Prediction",
+    "ScoreReference",
     "Smoother",
     "Smoothing",
     "SourceInfo",
@@ -58,6 +62,7 @@ __all__ = [
     "calibrate",
     "export",
     "label",
+    "measure_drift",
     "sample",
     "train",
     "verify",
@@ -67,6 +72,8 @@ __all__ = [
 _HOMES = {
     "Bundle": "cdul_edge_runtime.bundle.bundle",
     "Classifier": "cdul_edge_runtime.classifier",
+    "ScoreReference": "cdul_edge_runtime.bundle.score_reference",
+    **dict.fromkeys(("DriftReport", "measure_drift"), "cdul_edge_runtime.metrics.drift"),
     "Prediction": "cdul_edge_runtime.prediction",
     "Frame": "cdul_edge_runtime.streams.frame",
     "watch": "cdul_edge_runtime.streams.watch",

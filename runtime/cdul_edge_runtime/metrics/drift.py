@@ -86,25 +86,6 @@ class DriftReport:
         """Names of so many classes with the highest index, the farthest first."""
         return tuple(sorted(self.classes, key=self._psi, reverse=True)[:count])
 
-    def to_dict(self, worst: int = 5) -> dict[str, object]:
-        """Plain values for JSON: all classes in short, and so many of the worst one by one."""
-        return {
-            "frames": self.pictures,
-            "reference_pictures": self.reference_pictures,
-            "classes": len(self.classes),
-            "shifted": len(self.shifted),
-            "median_psi": round(self.median_psi, 4),
-            "worst": {
-                name: {
-                    "psi": round(one.psi, 4),
-                    "prevalence": round(one.prevalence, 4),
-                    "reference_prevalence": round(one.reference_prevalence, 4),
-                    "calibration_shift": round(one.calibration_shift, 4),
-                }
-                for name, one in ((name, self.classes[name]) for name in self.worst(worst))
-            },
-        }
-
     def _psi(self, name: str) -> float:
         return self.classes[name].psi
 

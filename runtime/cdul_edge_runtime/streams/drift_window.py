@@ -50,6 +50,7 @@ class DriftWindow:
         self._scores = np.zeros((rows, columns), np.float32)
         self._times = np.full(rows, -np.inf)
         self._next = 0
+        self._report: DriftReport | None = None  # of the frames that are there, once asked for
         self._last_s = -math.inf
 
     def add(self, scores: Floats, time_s: float) -> None:
@@ -70,6 +71,7 @@ class DriftWindow:
         self._scores[self._next] = scores
         self._times[self._next] = self._last_s = time_s
         self._next = (self._next + 1) % len(self._times)
+        self._report = None
 
     @property
     def frames(self) -> int:
@@ -89,8 +91,11 @@ class DriftWindow:
         """Drift of the last minutes; None where `note` says why not."""
         if self._reference is None or self.frames < self._least:
             return None
-        order = np.roll(np.arange(len(self._times)), -self._next)  # the oldest first
-        return measure_drift(self._scores[order[self._there()[order]]], self._reference)
+        if self._report is None:
+            order = np.roll(np.arange(len(self._times)), -self._next)  # the oldest first
+            rows = order[self._there()[order]]
+            self._report = measure_drift(self._scores[rows], self._reference)
+        return self._report
 
     def _there(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """(rows,) which rows are of the last minutes."""

@@ -22,6 +22,8 @@ from cdul_edge_runtime.streams.rows import (
     Status,
 )
 
+_WORST = 5  # classes of a row of figures
+_DRIFT = ("psi", "prevalence", "reference_prevalence", "calibration_shift")
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 
@@ -113,18 +115,21 @@ def _stats(row: Stats) -> dict[str, Json]:
         "age_p95_ms": _rounded(row.age_p95_ms, 1),
         "losses": row.losses,
         "rss_mib": _rounded(row.rss_mib, 1),
-        "drift": None if row.drift is None else _drift(row.drift),
-        "drift_note": row.drift_note,
+        "drift": {"note": row.drift_note} if row.drift is None else _drift(row.drift),
     }
 
 
 def _drift(report: DriftReport) -> dict[str, Json]:
+    """All classes in short, and the worst one by one: a row of 80 classes is to stay readable."""
     return {
-        "pictures": report.pictures,
+        "frames": report.pictures,
         "reference_pictures": report.reference_pictures,
-        "classes": {
-            name: {figure: _rounded(value, 4) for figure, value in asdict(one).items()}
-            for name, one in report.classes.items()
+        "classes": len(report.classes),
+        "shifted": len(report.shifted),
+        "median_psi": _rounded(report.median_psi, 4),
+        "worst": {
+            name: {figure: _rounded(getattr(report.classes[name], figure), 4) for figure in _DRIFT}
+            for name in report.worst(_WORST)
         },
     }
 

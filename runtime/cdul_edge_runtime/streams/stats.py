@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cdul_edge_runtime.streams.drift_window import DriftWindow
 from cdul_edge_runtime.streams.reader import Reader
-from cdul_edge_runtime.streams.rows import Stats
+from cdul_edge_runtime.streams.rows import Scores, Stats
 
 _MIB = 1 << 20
 _MOST_AGES = 2048
@@ -48,17 +49,19 @@ class Ages:
 class StreamStats:
     """Counts of one stream since its last row."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, drift: DriftWindow) -> None:
         self._reader = reader
+        self._drift = drift
         self._ages = Ages()
         self._classified = 0
         self._decoded_before = 0
         self._since_s = time.monotonic()
 
-    def add(self, age_ms: float) -> None:
-        """A frame was classified."""
+    def add(self, age_ms: float, raw: Scores, time_s: float) -> None:
+        """A frame that was taken at `time_s` was classified, with these (C,) scores."""
         self._classified += 1
         self._ages.add(age_ms)
+        self._drift.add(raw, time_s)
 
     def row(self) -> Stats:
         """The figures since the last row; the next ones begin here."""
@@ -75,6 +78,8 @@ class StreamStats:
             age_p95_ms=p95,
             losses=self._reader.losses,
             rss_mib=resident_mib(),
+            drift=self._drift.measure(),
+            drift_note=self._drift.note,
         )
         self._since_s, self._decoded_before, self._classified = now_s, decoded, 0
         return row

@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cdul_edge_runtime.bundle.score_reference import ScoreReference
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.streams.drift_window import DriftWindow
 from cdul_edge_runtime.streams.frame import Frame
 from cdul_edge_runtime.streams.label_rows import GoneReason, LabelRows
 from cdul_edge_runtime.streams.reader import Reader, Taken
@@ -37,10 +39,14 @@ class Stream:
         thresholds: Scores,
         smoothing: Smoothing | None,
         numbers: Iterator[int],
+        reference: ScoreReference | None = None,
     ) -> None:
-        """See `LabelRows` for `thresholds`, `smoothing`, and `numbers`."""
+        """See `LabelRows` for `thresholds`, `smoothing`, and `numbers`.
+
+        `reference` is what drift is measured against, at the same thresholds.
+        """
         self.reader = reader
-        self.stats = StreamStats(reader)
+        self.stats = StreamStats(reader, DriftWindow(reference))
         self._classes = classifier.classes
         self._labels = LabelRows(reader.name, self._classes, thresholds, smoothing, numbers)
         self._reset_s = (smoothing or Smoothing()).reset_s
@@ -85,7 +91,7 @@ class Stream:
         frame = taken.frame
         self._seen_s = time.monotonic()
         age_ms = self._age_ms(frame)
-        self.stats.add(age_ms)
+        self.stats.add(age_ms, raw, frame.time_s)
         try:
             seen = self._labels.update(raw, frame)
         except CdulEdgeError as error:

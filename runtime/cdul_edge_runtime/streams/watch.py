@@ -111,6 +111,12 @@ class Watch(Iterator[Row]):
         self, sources: Mapping[str, Source], thresholds: npt.NDArray[np.float32] | None
     ) -> list[Stream]:
         numbers = count(1)
+        decide = self._classifier.thresholds if thresholds is None else thresholds
+        reference = None
+        if self._options.stats_s is not None:
+            reference = self._classifier.score_reference()
+        if reference is not None:
+            reference = reference.at(decide)
         return [
             Stream(
                 Reader(
@@ -121,9 +127,10 @@ class Watch(Iterator[Row]):
                     reconnect=self._options.reconnect,
                 ),
                 self._classifier,
-                self._classifier.thresholds if thresholds is None else thresholds,
+                decide,
                 self._options.smoothing,
                 numbers,
+                reference,
             )
             for name, source in sources.items()
         ]
