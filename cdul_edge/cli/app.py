@@ -31,6 +31,7 @@ from cdul_edge.cli.sample import sample
 from cdul_edge.cli.study import study
 from cdul_edge.cli.train import train
 from cdul_edge.cli.verify import verify
+from cdul_edge.cli.watch import watch
 from cdul_edge.version import __version__
 
 
@@ -91,6 +92,7 @@ for command in (
     calibrate,
     build,
     predict,
+    watch,
     verify,
     bench,
     demo,

@@ -1,1 +1,1 @@
-"""What takes the rows of a watch: files, a broker, pictures of events."""
+"""Where the rows of a watch go: files of JSON lines, a broker, pictures of what appeared."""

@@ -1,0 +1,90 @@
+"""A picture of each appearance: its name, its colors, its row in EXIF, and its bound."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.streams.outputs.clips import ClipFolder
+from cdul_edge_runtime.streams.row_json import to_json
+from tests.fakes.stream_rows import appeared, frame, gone, prediction
+
+
+def never(line: str) -> None:
+    raise AssertionError(line)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_label_that_appears_leaves_its_picture_and_row_and_nothing_else_does(
+    tmp_path: Path,
+) -> None:
+    clips = ClipFolder(tmp_path / "clips", to_json, never)
+    row = appeared(picture=frame((0, 0, 255), color="bgr"))
+    for one in (prediction(), row, gone(), appeared(picture=None)):
+        clips.write(one)
+    assert names(tmp_path / "clips") == ["20261127T000000.125Z_door_red_door-1.jpg"]
+    with Image.open(tmp_path / "clips" / names(tmp_path / "clips")[0]) as image:
+        assert np.abs(np.asarray(image).astype(int) - [254, 0, 0]).max() <= 3  # blue first, so red
+        tags = image.getexif()
+        assert json.loads(tags[0x010E]) == json.loads(to_json(row))
+        assert tags[0x0132] == "2026:11:27 00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("stream", "label", "part"),
+    [
+        ("front door", "TV/monitor", "_front-door_TV-monitor_"),
+        ("..", "../../etc/passwd", "_.._..-..-etc-passwd_"),
+        ("größe", "犬" * 300, "_gr-e_-_"),
+        ("a" * 300, "b" * 300, f"_{'a' * 60}_{'b' * 60}_"),
+        ("a\0b", "new\nline", "_a-b_new-line_"),
+    ],
+)
+def test_any_name_is_a_file_in_the_folder(
+    tmp_path: Path, stream: str, label: str, part: str
+) -> None:
+    ClipFolder(tmp_path, to_json, never).write(appeared(label, stream, id="7", picture=frame()))
+    (name,) = names(tmp_path)
+    assert name == f"20261127T000000.125Z{part}7.jpg"
+
+
+def test_the_oldest_go_and_what_a_watch_did_not_make_stays(tmp_path: Path) -> None:
+    foreign = tmp_path / "20200101T000000.000Z_mine.jpg"
+    Image.new("RGB", (64, 64)).save(foreign)
+    first = ClipFolder(tmp_path, to_json, never)
+    for number in range(3):
+        first.write(appeared(id=f"a{number}", picture=frame()))
+    size = sum(path.stat().st_size for path in tmp_path.glob("*_a?.jpg")) / 3
+    second = ClipFolder(tmp_path, to_json, never, size_mib=2.5 * size / (1 << 20))
+    second.write(appeared(id="b0", picture=frame()))
+    kept = [name.rpartition("_")[2] for name in names(tmp_path) if name != foreign.name]
+    assert kept == ["a2.jpg", "b0.jpg"]
+    assert foreign.is_file()
+
+
+def test_a_frame_that_cannot_be_written_is_told_once_and_counted(tmp_path: Path) -> None:
+    said: list[str] = []
+    clips = ClipFolder(tmp_path / "clips", to_json, said.append)
+    (tmp_path / "clips").rmdir()
+    (tmp_path / "clips").touch()  # a file where the folder was
+    for _ in range(2):
+        clips.write(appeared(picture=frame()))
+    assert len(said) == 1
+    assert "clips cannot be written (" in said[0]
+    assert clips.lost == 2
+
+
+def test_a_bound_of_nothing_and_a_file_in_its_place_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CdulEdgeError, match="expected more than 0"):
+        ClipFolder(tmp_path, to_json, never, size_mib=0)
+    (tmp_path / "file").touch()
+    with pytest.raises(CdulEdgeError, match="is a file: name a folder"):
+        ClipFolder(tmp_path / "file", to_json, never)
