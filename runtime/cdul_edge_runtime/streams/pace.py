@@ -33,8 +33,9 @@ class Pace:
             due_s = now_s
         if now_s < due_s - _SAME_S:
             return False
-        # A frame that comes late does not delay the ones after it, unless by more than a period.
-        self._due_s = max(due_s + self._period_s, now_s)
+        # A frame that comes late does not delay those after it; a pause is not made up for.
+        late = now_s - due_s >= self._period_s
+        self._due_s = (now_s if late else due_s) + self._period_s
         return True
 
     def _time_of(self, frame: Frame) -> float:

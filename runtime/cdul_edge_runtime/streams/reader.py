@@ -121,7 +121,11 @@ class Reader:
             return
         self._stopping = True
         self._nudges.put(None)
-        self._source.interrupt()
+        if self._thread.is_alive():
+            try:
+                self._source.interrupt()
+            except Exception as error:  # noqa: BLE001 - raised where the rows are taken
+                self.error = self.error or error  # and the other streams are stopped first
 
     def join(self, seconds: float) -> bool:
         """Wait for the thread to end; False where it hangs in its source and is left behind."""

@@ -93,7 +93,9 @@ class Watch(Iterator[Row]):
         thresholds: npt.NDArray[Any] | None = None,
     ) -> None:
         """See `watch`."""
-        chosen = check_thresholds(thresholds, classifier.classes)
+        chosen = check_thresholds(
+            classifier.thresholds if thresholds is None else thresholds, classifier.classes
+        )
         self._classifier = classifier
         self._options = options
         self._wakes: Wakes = SimpleQueue()
@@ -108,15 +110,10 @@ class Watch(Iterator[Row]):
         self._finalizer = weakref.finalize(self, _stop, [s.reader for s in self._streams])
 
     def _make_streams(
-        self, sources: Mapping[str, Source], thresholds: npt.NDArray[np.float32] | None
+        self, sources: Mapping[str, Source], thresholds: npt.NDArray[np.float32]
     ) -> list[Stream]:
         numbers = count(1)
-        decide = self._classifier.thresholds if thresholds is None else thresholds
-        reference = None
-        if self._options.stats_s is not None:
-            reference = self._classifier.score_reference()
-        if reference is not None:
-            reference = reference.at(decide)
+        reference = self._classifier.score_reference() if self._options.stats_s else None
         return [
             Stream(
                 Reader(
@@ -127,10 +124,10 @@ class Watch(Iterator[Row]):
                     reconnect=self._options.reconnect,
                 ),
                 self._classifier,
-                decide,
+                thresholds,
                 self._options.smoothing,
                 numbers,
-                reference,
+                None if reference is None else reference.at(thresholds),
             )
             for name, source in sources.items()
         ]
@@ -170,6 +167,8 @@ class Watch(Iterator[Row]):
 
     def __enter__(self) -> Watch:
         with self._turn:
+            if self._phase == "closed":
+                raise CdulEdgeError("this watch is over: make another to watch again")
             self._start()
         return self
 
@@ -185,8 +184,12 @@ class Watch(Iterator[Row]):
         if self._phase == "new" and not self._stopping:
             self._phase = "running"
             self._stats_due_s = time.monotonic() + (self._options.stats_s or 0)
-            for stream in self._streams:
-                stream.reader.start()
+            try:
+                for stream in self._streams:
+                    stream.reader.start()
+            except BaseException:  # the system has no thread left for it
+                self.close()
+                raise
 
     def _advance(self) -> None:
         """Do one thing, which gives rows or changes the phase, or wait for something to do."""
@@ -265,6 +268,7 @@ class Watch(Iterator[Row]):
             self._rows.extend(stream.stats.row() for stream in self._streams)
         for stream in self._streams:
             self._rows.extend(stream.say_stopped())
+            self._error = self._error or stream.reader.error
         self._phase = "closed"
 
 

@@ -76,10 +76,8 @@ def open_sources(
     return opened
 
 
-def check_thresholds(thresholds: npt.NDArray[Any] | None, classes: ClassList) -> Thresholds | None:
+def check_thresholds(thresholds: npt.NDArray[Any], classes: ClassList) -> Thresholds:
     """(C,) thresholds; a class with NaN is never a label, as with infinity."""
-    if thresholds is None:
-        return None
     try:
         given = np.array(thresholds, np.float32)
     except (TypeError, ValueError) as error:

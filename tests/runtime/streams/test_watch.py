@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cdul_edge import Classifier, Prediction, Smoothing, watch
+from cdul_edge import Classifier, Frame, Prediction, Smoothing, watch
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.streams import backoff
-from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Row, Status
+from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Status
 from cdul_edge_runtime.streams.source import StreamEnded, StreamLost
-from cdul_edge_runtime.streams.watch import Watch
 from tests.fakes.stream_source import DARK, GREEN, RED, FakeSource, frame
-
-
-@pytest.fixture
-def classifier(bundle: Path) -> Iterator[Classifier]:
-    with Classifier.load(bundle, device="cpu", threads=1) as loaded:
-        yield loaded
-
-
-@pytest.fixture(autouse=True)
-def tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST_WAIT_S", 0.0)
-
-
-def brief(row: Row) -> str:
-    """A row in a few words: "door red-1 appeared"."""
-    if isinstance(row, FramePrediction):
-        return f"{row.stream} frame {row.frame}: {' '.join(row.labels)}".rstrip(": ")
-    if isinstance(row, Appeared):
-        return f"{row.stream} + {row.label} {row.id}"
-    if isinstance(row, Gone):
-        return f"{row.stream} - {row.label} {row.id}" + (f" ({row.reason})" if row.reason else "")
-    return f"{row.stream} {row.state}" if isinstance(row, Status) else f"{row.stream} stats"
-
-
-def take(rows: Watch, count: int) -> list[str]:
-    return [brief(next(rows)) for _ in range(count)]
+from tests.fakes.watched import brief, take
 
 
 def test_of_a_file_every_frame_is_seen_in_order(classifier: Classifier) -> None:
@@ -75,6 +45,7 @@ def test_of_a_camera_the_newest_frame_is_seen_and_the_others_are_dropped(
         assert rows._streams[0].reader.dropped == 8
 
 
+@pytest.mark.usefixtures("no_back_off")
 def test_what_is_there_when_a_stream_is_lost_goes_then_and_a_return_begins_anew(
     classifier: Classifier,
 ) -> None:
@@ -178,3 +149,95 @@ def test_thresholds_that_are_not_numbers_are_never_reached(classifier: Classifie
     with watch(classifier, {"file": source}, smoothing=None, thresholds=thresholds) as rows:
         found = [row.labels for row in rows if isinstance(row, FramePrediction)]
     assert found == [("green",)]
+
+
+def test_a_silent_camera_leaves_no_label_behind(classifier: Classifier) -> None:
+    source, smoothing = FakeSource(), Smoothing(appear_s=0, reset_s=0.02)
+    with watch(classifier, {"door": source}, smoothing=smoothing) as rows:
+        source.send(frame(1.0, RED)).settle()
+        assert take(rows, 4)[2:] == ["door + red door-1", "door - red door-1 (lost)"]
+        source.send(frame(1.01, RED))
+        assert take(rows, 2) == ["door frame 2: red", "door + red door-2"]
+
+
+def test_a_clock_that_goes_back_begins_anew(classifier: Classifier) -> None:
+    source = FakeSource(finite=True).send(frame(100.0, RED), frame(3.0, RED)).end()
+    with watch(classifier, {"file": source}, smoothing=Smoothing(appear_s=0)) as rows:
+        assert [brief(row) for row in rows] == [
+            "file connected",
+            "file frame 1: red",
+            "file + red file-1",
+            "file frame 2: red",
+            "file - red file-1 (lost)",
+            "file + red file-2",
+            "file ended",
+            "file - red file-2 (stopped)",
+        ]
+
+
+def test_a_stream_whose_pictures_are_none_fails_and_the_others_go_on(
+    classifier: Classifier,
+) -> None:
+    gray, whole = FakeSource(), FakeSource(finite=True)
+    flat = Frame(np.zeros((8, 8), np.uint8), 0.0)
+    with watch(classifier, {"gray": gray, "whole": whole}, smoothing=None) as rows:
+        gray.send(flat).settle()
+        whole.send(frame(0.0), frame(1.0)).end()
+        seen = list(rows)
+    assert [brief(row) for row in seen if row.stream == "gray"] == ["gray connected", "gray failed"]
+    assert [brief(row) for row in seen if row.stream == "whole"][-2:] == [
+        "whole frame 2",
+        "whole ended",
+    ]
+    reasons = [row.reason for row in seen if isinstance(row, Status) and row.reason]
+    assert reasons == [
+        "an array uint8(8, 8): expected uint8 (height, width, 3) with values 0 to 255"
+    ]
+
+
+def test_red_is_red_in_either_order_of_channels(classifier: Classifier) -> None:
+    source = FakeSource(finite=True)
+    source.send(frame(0.0, RED), frame(1.0, RED[::-1], order="bgr")).end()
+    with watch(classifier, {"file": source}, smoothing=None) as rows:
+        found = [row.labels for row in rows if isinstance(row, FramePrediction)]
+    assert found == [("red",), ("red",)]
+
+
+def test_the_age_of_a_frame_is_that_of_the_cameras_clock(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdul_edge_runtime.streams.stream.time.time", lambda: 1000.25)
+    live, file = FakeSource(), FakeSource(finite=True)
+    file.send(frame(3.0, clock="camera")).end()  # a bag of long ago
+    with watch(classifier, {"live": live, "file": file}) as rows:
+        live.send(frame(1000.0, clock="camera")).settle()
+        seen = [next(rows) for _ in range(4)]
+    ages = {row.stream: row.age_ms for row in seen if isinstance(row, FramePrediction)}
+    assert ages["live"] == pytest.approx(250)
+    assert 0 <= ages["file"] < 20_000
+
+
+def test_streams_that_do_not_fit_into_a_batch_take_turns(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifier, "fit_batch", lambda size: min(size, 2))
+    sources = {name: FakeSource() for name in "abcde"}
+    order: list[str] = []
+    with watch(classifier, sources, smoothing=None) as rows:
+        for n in range(10):
+            for source in sources.values():
+                source.send(frame(n / 25)).settle()
+            while len(order) < 2 * (n + 1):
+                row = next(rows)
+                order += [row.stream] if isinstance(row, FramePrediction) else []
+    assert "".join(order) == "abcde" * 4
+
+
+def test_sixteen_files_at_once_are_each_seen_whole(classifier: Classifier) -> None:
+    sources = {f"file {n}": FakeSource(finite=True) for n in range(16)}
+    for source in sources.values():
+        source.send(*(frame(n / 25) for n in range(20))).end()
+    with watch(classifier, sources, smoothing=None) as rows:
+        found = [(row.stream, row.frame) for row in rows if isinstance(row, FramePrediction)]
+    for name in sources:
+        assert [number for stream, number in found if stream == name] == list(range(1, 21))
