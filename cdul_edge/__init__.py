@@ -29,7 +29,16 @@ from typing import TYPE_CHECKING, Any
 from cdul_edge.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from cdul_edge.front.verbs import build, calibrate, export, label, sample, train, verify
+    from cdul_edge.front.verbs import (
+        build,
+        calibrate,
+        export,
+        export_config,
+        label,
+        sample,
+        train,
+        verify,
+    )
     from cdul_edge_runtime.bundle.bundle import Bundle
     from cdul_edge_runtime.bundle.score_reference import ScoreReference
     from cdul_edge_runtime.classifier import Classifier
@@ -61,6 +70,7 @@ __all__ = [
     "build",
     "calibrate",
     "export",
+    "export_config",
     "label",
     "measure_drift",
     "sample",
@@ -86,7 +96,16 @@ _HOMES = {
         ("SourceInfo", "StreamEnded", "StreamLost"), "cdul_edge_runtime.streams.source"
     ),
     **dict.fromkeys(
-        ("build", "calibrate", "export", "label", "sample", "train", "verify"),
+        (
+            "build",
+            "calibrate",
+            "export",
+            "export_config",
+            "label",
+            "sample",
+            "train",
+            "verify",
+        ),
         "cdul_edge.front.verbs",
     ),
 }

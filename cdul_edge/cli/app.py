@@ -23,6 +23,7 @@ from cdul_edge.cli.doctor import doctor
 from cdul_edge.cli.evaluate import evaluate
 from cdul_edge.cli.explain import explain
 from cdul_edge.cli.export import export
+from cdul_edge.cli.export_config import export_config
 from cdul_edge.cli.info import info
 from cdul_edge.cli.label import label
 from cdul_edge.cli.output.streams import prepare_streams
@@ -91,6 +92,7 @@ for command in (
     export,
     calibrate,
     build,
+    export_config,
     predict,
     watch,
     verify,

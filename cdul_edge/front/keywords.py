@@ -22,9 +22,10 @@ if TYPE_CHECKING:
         EvaluationOptions,
         ObservedOptions,
     )
+    from cdul_edge_export import TritonOptions
     from cdul_edge_runtime.backends.profile import Profile
     from cdul_edge_runtime.bundle import manifest
-    from cdul_edge_runtime.choices import FlavorRequest, PrecisionRequest, RangeMethod
+    from cdul_edge_runtime.choices import FlavorRequest, Pipeline, PrecisionRequest, RangeMethod
 
 StrPath = str | os.PathLike[str]
 
@@ -130,6 +131,19 @@ class BuildKeywords(TypedDict, total=False):
     flavor: FlavorRequest
     for_gpus: tuple[str, ...]
     gpu: int
+
+
+class ExportConfigKeywords(TypedDict, total=False):
+    """Of `ExportConfigRequest`."""
+
+    target: Required[Pipeline]
+    bundle: Required[StrPath]
+    out: Required[StrPath]
+    precision: manifest.Precision
+    batch_size: int | None
+    threshold: float | StrPath | None
+    triton: TritonOptions
+    force: bool
 
 
 class VerifyKeywords(TypedDict, total=False):

@@ -1,4 +1,4 @@
-"""`from cdul_edge import label, sample, train, export, calibrate, build, verify`.
+"""`from cdul_edge import label, sample, train, export, calibrate, build, export_config, verify`.
 
 Each takes its request, or the request's fields as keywords (paths may be strings), and gives its
 result. What a verb needs is imported when it is called: the names can be imported on a device that
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cdul_edge.front.keywords import (
         BuildKeywords,
         CalibrateKeywords,
+        ExportConfigKeywords,
         ExportKeywords,
         LabelKeywords,
         SampleKeywords,
@@ -32,7 +33,13 @@ if TYPE_CHECKING:
     from cdul_edge.labelling import ImportRequest, LabelRequest, LabelResult
     from cdul_edge.training import TrainRequest, TrainResult
     from cdul_edge_calibration import CalibrateRequest, CalibrateResult
-    from cdul_edge_export import BuildRequest, BuildResult, ExportResult
+    from cdul_edge_export import (
+        BuildRequest,
+        BuildResult,
+        ExportConfigRequest,
+        ExportConfigResult,
+        ExportResult,
+    )
     from cdul_edge_runtime.host.console import Console
     from cdul_edge_runtime.verify import VerifyReport, VerifyRequest
 
@@ -207,6 +214,38 @@ def build(
     import cdul_edge_export
 
     return cdul_edge_export.build(_ask(cdul_edge_export.BuildRequest, request, keywords), console)
+
+
+@overload
+def export_config(
+    request: ExportConfigRequest, /, *, console: Console | None = None
+) -> ExportConfigResult: ...
+@overload
+def export_config(
+    *, console: Console | None = None, **keywords: Unpack[ExportConfigKeywords]
+) -> ExportConfigResult: ...
+def export_config(
+    request: ExportConfigRequest | None = None,
+    /,
+    *,
+    console: Console | None = None,
+    **keywords: object,
+) -> ExportConfigResult:
+    """Write a bundle for NVIDIA's DeepStream, or for the Triton Inference Server.
+
+    Args:
+        request: a `cdul_edge_export.ExportConfigRequest`.
+        console: where to say what the other program does otherwise; without one, warnings are
+            issued.
+        **keywords: the fields of an `ExportConfigRequest`, in place of `request`.
+
+    Raises:
+        CdulEdgeError: a precision that the other program cannot run, or a folder that is taken.
+    """
+    import cdul_edge_export as exporting
+
+    asked = _ask(exporting.ExportConfigRequest, request, keywords)
+    return exporting.export_config(asked, console)
 
 
 @overload

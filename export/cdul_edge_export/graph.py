@@ -46,7 +46,7 @@ def lower_opset(model: onnx.ModelProto) -> tuple[str, ...]:
     _replace_nodes(graph, constants, _shapes(model))
     opset = _opset(model)
     fold_nodes(graph, constants, lambda node: not _same_in_17(node, opset), opsets=(OPSET, opset))
-    _drop_unused(graph)
+    drop_unused(graph)
     newer = {node.op_type for node in graph.node if not _same_in_17(node, opset)}
     if newer:
         return tuple(sorted(newer))
@@ -198,7 +198,8 @@ def _shapes(model: onnx.ModelProto) -> Shapes:
     }
 
 
-def _drop_unused(graph: onnx.GraphProto) -> None:
+def drop_unused(graph: onnx.GraphProto) -> None:
+    """Remove nodes and constants that no output needs, in place."""
     nodes = [onnx.NodeProto.FromString(n.SerializeToString()) for n in graph.node]
     outputs = {output.name for output in graph.output}
     while True:

@@ -33,3 +33,8 @@ PrecisionRequest = Literal["auto", "all", PrecisionName]
 FlavorRequest = Literal["auto", Flavor]
 # How calibration takes the range of an activation: all values, or 99.999 % of them.
 RangeMethod = Literal["minmax", "percentile"]
+
+# For whom `export-config` writes; what serves a bundle's file in Triton, and where it runs.
+Pipeline = Literal["deepstream", "triton"]
+TritonBackend = Literal["onnxruntime", "tensorrt"]
+InstanceKind = Literal["auto", "cpu", "gpu"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
+import onnxruntime
 import pytest
 import torch
 from timm.layers import SEModule
@@ -20,6 +23,7 @@ from cdul_edge_calibration.graphs.layers import name_nodes
 from cdul_edge_calibration.graphs.quantize import quantize_for_tensorrt
 from cdul_edge_export.deploy import Deploy
 from cdul_edge_export.onnx_export import to_onnx
+from cdul_edge_export.pipelines.deepstream_graph import deepstream_graph
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
@@ -75,3 +79,24 @@ def test_every_precision_is_parsed_and_built(tmp_path: Path) -> None:
         found = compile_graph(graph.SerializeToString())
         assert (found.refused_by, found.message, found.warnings) == (None, "", ())
         assert found.engine_bytes > 0
+        variant = deepstream_graph(graph, np.array([0.5, 0, np.inf], np.float32), {})
+        found = compile_graph(variant.SerializeToString())
+        assert (found.refused_by, found.message, found.warnings) == (None, "", ())
+        _decide_alike(graph, variant, images)
+
+
+def _decide_alike(
+    graph: onnx.ModelProto, variant: onnx.ModelProto, images: npt.NDArray[np.uint8]
+) -> None:
+    """DeepStream's graph shows a score where ours is a label: threshold 0.5, always, and never."""
+    (scores,) = _session(graph).run(None, {"images": images})
+    planes = images.transpose(0, 3, 1, 2).astype(np.float32)
+    shown = np.concatenate(_session(variant).run(None, {"images": planes}), axis=1)
+    labels = np.stack([scores[:, 0] >= 0.5, [True] * 2, [False] * 2], axis=1)
+    np.testing.assert_array_equal(shown > 0, labels)
+
+
+def _session(graph: onnx.ModelProto) -> Any:
+    return onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )

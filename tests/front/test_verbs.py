@@ -15,7 +15,7 @@ import cdul_edge
 from cdul_edge.front import keywords, verbs
 from cdul_edge_runtime.errors import CdulEdgeError
 
-VERBS = ("build", "calibrate", "export", "label", "sample", "train", "verify")
+VERBS = ("build", "calibrate", "export", "export_config", "label", "sample", "train", "verify")
 
 
 def test_every_name_is_there_and_is_listed() -> None:
@@ -48,6 +48,11 @@ def test_verbs_stay_functions_whatever_was_imported_before() -> None:
         ("cdul_edge.front.export_run", "ExportRunRequest", keywords.ExportKeywords),
         ("cdul_edge_calibration.request", "CalibrateRequest", keywords.CalibrateKeywords),
         ("cdul_edge_export.bundle_engines", "BuildRequest", keywords.BuildKeywords),
+        (
+            "cdul_edge_export.pipelines.request",
+            "ExportConfigRequest",
+            keywords.ExportConfigKeywords,
+        ),
         ("cdul_edge_runtime.verify.request", "VerifyRequest", keywords.VerifyKeywords),
     ],
 )

@@ -82,8 +82,11 @@ class Preprocess:
             size = image.size
         if self.resize == "letterbox":
             return self._letterbox(image, size, color)
-        box = self._center(size) if self.resize == "center" else (0, 0, *size)
-        return self._fit(image, (self.width_px, self.height_px), box, color)
+        return self._fit(image, (self.width_px, self.height_px), self.shown_box(size), color)
+
+    def shown_box(self, size: Size) -> Box:
+        """(left, top, right, bottom) px of what the network sees of a (width, height) picture."""
+        return self._center(size) if self.resize == "center" else (0, 0, *size)
 
     def _fit(
         self, image: Image.Image | npt.NDArray[np.uint8], size: Size, box: Box, color: Color
