@@ -33,6 +33,8 @@ NEED_THE_TRAIN_EXTRA = {
     "cdul_edge_export.graph",
     "cdul_edge_export.onnx_export",
     "cdul_edge_export.bundle_export",
+    "cdul_edge_export.pipelines.deepstream",
+    "cdul_edge_export.pipelines.deepstream_graph",
     "cdul_edge_export.tensorrt_input",
     "cdul_edge_export.torch_backend",
 }

@@ -140,3 +140,12 @@ def test_a_bundle_predicts_verifies_and_is_calibrated(old: Path) -> None:
     words = ("--max-map-drop", "100", "--max-flip-rate", "1", "--force")
     run("calibrate", "bundle", "--images", "world/train", *words)
     assert Bundle.load(old / "bundle").precisions() == tuple(Precision)
+
+
+def test_a_bundle_is_written_for_deepstream_and_triton(old: Path) -> None:
+    """Each file of it; the variant's labels are compared with the file's own as it is written."""
+    for precision in ("fp32", "fp16", "int8"):
+        words = ("--out", f"deepstream-{precision}", "--precision", precision)
+        run("export-config", "deepstream", "bundle", *words)
+    run("export-config", "triton", "bundle", "--out", "models", "--precision", "int8-cpu")
+    assert (old / "models" / "bundle" / "1" / "model.onnx").is_file()
