@@ -6,7 +6,9 @@ sensor_msgs/image_encodings.hpp.
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,7 @@ from cdul_edge_runtime.pictures.images import open_image
 from cdul_edge_runtime.pictures.rgb import pack
 from cdul_edge_runtime.streams.frame import Pixels
 
-Bytes = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
+Bytes: TypeAlias = "bytes | bytearray | memoryview | array[int] | npt.NDArray[np.uint8]"
 
 
 @dataclass(frozen=True)

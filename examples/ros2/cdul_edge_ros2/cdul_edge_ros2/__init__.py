@@ -1,0 +1,1 @@
+"""A cdul-edge bundle as a lifecycle node of ROS 2."""
