@@ -1,0 +1,97 @@
+"""The table of a watch, and its lines."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from cdul_edge.cli.output import watch_lines
+from cdul_edge.cli.output.watch_lines import (
+    Display,
+    LiveTable,
+    StreamState,
+    choose_display,
+    describe_event,
+    describe_status,
+    printable,
+)
+from cdul_edge_runtime.streams.rows import Status
+from cdul_edge_runtime.streams.source import SourceInfo
+from tests.fakes.stream_rows import MIDNIGHT_S, appeared, gone, prediction, status
+
+
+def drawn(table: LiveTable) -> list[list[str]]:
+    """Cells of the rows below the titles."""
+    console = Console(file=io.StringIO(), width=120, color_system=None)
+    console.print(table.draw())
+    assert isinstance(console.file, io.StringIO)
+    _, *lines = console.file.getvalue().splitlines()
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines]
+
+
+def test_the_table_shows_each_stream_as_it_is_now() -> None:
+    console = Console(file=io.StringIO(), width=120)
+    table = LiveTable(["door", "yard"], console)
+    assert drawn(table) == [["door", "opening"], ["yard", "opening"]]
+    for row in (status(), prediction(), appeared(), status("lost", "yard")):
+        table.show(row)
+    assert drawn(table) == [["door", "connected", "40", "red 90 %"], ["yard", "lost"]]
+    table.show(status("lost"))
+    assert drawn(table)[0] == ["door", "lost"]
+    assert isinstance(console.file, io.StringIO)
+    assert "door: red appeared (75 %)" in console.file.getvalue()
+
+
+def test_the_rate_is_that_of_the_last_seconds() -> None:
+    state = StreamState("connected")
+    state.answered.extend([0.0, 10.0, 10.1, 10.2, 10.3])
+    assert state.cells(10.4)[1] == "10.0"
+    assert state.cells(20.0)[1] == "0.0"
+
+
+def test_lines_say_what_is_open_and_when_the_next_try_is() -> None:
+    info = SourceInfo(640, 480, "h264", 25.0)
+    assert describe_status(replace(status(), info=info)) == (
+        "door: connected (h264, 640x480, 25 fps)"
+    )
+    assert describe_status(status("ended")) == "door: ended"
+    lost = Status("door", MIDNIGHT_S, "lost", "refused", 0.53)
+    assert describe_status(lost) == "door: lost (refused); next try in 0.5 s"
+    assert describe_event(gone(reason="lost")).endswith("door: red gone after 2.0 s, lost")
+    assert describe_event(replace(gone(), until_s=1e300)).startswith("--:--:--")
+
+
+def test_what_a_camera_says_cannot_move_the_cursor() -> None:
+    assert printable("a\x1b[2Jb\r\nü") == r"a\x1b[2Jb\r\nü"
+
+
+@pytest.mark.parametrize(
+    ("json", "stderr", "stdout", "expected"),
+    [
+        (None, True, True, Display(json=False, table=True)),
+        (None, True, False, Display(json=True, table=True)),  # `cdul-edge watch … > rows.jsonl`
+        (None, False, True, Display(json=True, table=False)),
+        (None, False, False, Display(json=True, table=False)),
+        (True, True, True, Display(json=True, table=False)),  # a table would overwrite rows
+        (False, True, True, Display(json=False, table=True)),
+        (False, False, False, Display(json=False, table=False)),
+    ],
+)
+def test_a_terminal_gets_a_table_and_all_else_rows(
+    json: bool | None,
+    stderr: bool,
+    stdout: bool,
+    expected: Display,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Stdout(io.StringIO):
+        def isatty(self) -> bool:
+            return stdout
+
+    console = Console(file=io.StringIO(), force_terminal=stderr, _environ={"TERM": "xterm"})
+    monkeypatch.setattr(watch_lines, "message_console", lambda: console)
+    monkeypatch.setattr("sys.stdout", Stdout())
+    assert choose_display(json) == expected
