@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.bundle.log_odds import log_odds, sigmoid
+from cdul_edge_runtime.bundle.log_odds import log_odds
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -25,7 +25,6 @@ Seen = Literal["all", "set aside"]
 # Log-odds between the bins: scores below 6e-6 are alike, and those above 1 - 6e-6.
 EDGES: Doubles = np.arange(-12, 12 + 1 / 16, 1 / 8)
 _END = 16.0  # within the log-odds of 0 and 1, so that all pictures reach a threshold of 0
-BIN_SCORES: Doubles = sigmoid(np.arange(-12 - 1 / 16, 12 + 1 / 8, 1 / 8))
 BINS = len(EDGES) + 1
 _ARRAYS = ("classes", "counts", "mean_scores", "thresholds", "prevalence", "seen")
 
@@ -111,7 +110,7 @@ class ScoreReference:
         log-odds of its bin.
         """
         changed = np.asarray(thresholds, np.float32)
-        between = (self.counts * share_above(changed)).sum(axis=1) / self.pictures
+        between = (self.counts * _share_above(changed)).sum(axis=1) / self.pictures
         same = changed == self.thresholds
         prevalence = np.where(same, self.prevalence, np.clip(between, 0, 1))
         return replace(self, thresholds=changed, prevalence=prevalence)
@@ -182,7 +181,7 @@ def count_bins(bins: npt.NDArray[np.int64]) -> Counts:
     return np.bincount(flat, minlength=columns * BINS).reshape(columns, BINS)
 
 
-def share_above(thresholds: Floats) -> Doubles:
+def _share_above(thresholds: Floats) -> Doubles:
     """(C, BINS): which share of each bin's width reaches a class's threshold; +inf reaches none."""
     low = np.concatenate([[-_END], EDGES])
     high = np.concatenate([EDGES, [_END]])

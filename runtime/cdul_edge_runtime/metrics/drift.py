@@ -1,7 +1,7 @@
 """How far a network's scores have moved from those of its training pictures, without any truth.
 
-Population stability index per class, how often each class is there, and how sure the network is of
-its decisions. Everything is a function of scores; no classifier and no stream is needed.
+Population stability index per class, how often each class is there, and how high its scores are.
+Everything is a function of scores; no classifier and no stream is needed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ import numpy.typing as npt
 
 from cdul_edge_runtime.bundle.log_odds import log_odds
 from cdul_edge_runtime.bundle.score_reference import (
-    BIN_SCORES,
     Counts,
     ScoreReference,
     check_scores,
     count_bins,
     find_bins,
-    share_above,
 )
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -42,10 +40,7 @@ class ClassDrift:
             stable, above 0.25 has shifted.
         prevalence: share of the pictures whose score reaches the threshold.
         reference_prevalence: the same of the training pictures.
-        calibration_shift: how much surer of decisions of the same kind the network is than it was,
-            in [-1, 1]; see `measure_drift`.
-        mean_score: the share of pictures with the class to be expected of calibrated scores.
-        reference_mean_score: the same of the training pictures.
+        calibration_shift: how much higher scores are on average, in [-1, 1]; see `measure_drift`.
         luck: what was taken off the index.
     """
 
@@ -53,8 +48,6 @@ class ClassDrift:
     prevalence: float
     reference_prevalence: float
     calibration_shift: float
-    mean_score: float
-    reference_mean_score: float
     luck: float
 
 
@@ -101,12 +94,10 @@ def measure_drift(scores: Floats, reference: ScoreReference) -> DriftReport:
     independent ones: n is N' * (1 - r) / (1 + r), where r is the correlation of the log-odds of
     neighbors (Wilks 2011, Statistical Methods in the Atmospheric Sciences, 5.2.4).
 
-    The calibration shift is the difference of confidences, which foretells a loss of accuracy
-    without truth (Guillory et al. 2021, Predicting with Confidence on Unseen Distributions), of
-    decisions of the same kind: the mean score of pictures that have the label, one minus it for
-    the others, each against the same of the training pictures, weighted by how many there are now.
-    So a label that is only rarer, or more frequent, does not count. A kind that the training
-    pictures or these ones do not have counts as 0.
+    The calibration shift is the mean score less that of the training pictures. If the class is as
+    frequent as there, it is by how much calibration in the large (mean score less frequency;
+    Steyerberg 2019, Clinical Prediction Models, 15.3) has changed; if it is not, scores alone
+    cannot tell the two apart.
 
     Args:
         scores: (N', C) in [0, 1], N' >= 1, in the order in which the pictures were taken; one a
@@ -118,11 +109,9 @@ def measure_drift(scores: Floats, reference: ScoreReference) -> DriftReport:
         CdulEdgeError: scores that are NaN, outside [0, 1], or of another number of classes.
     """
     check_scores(scores, len(reference.classes))
-    bins = find_bins(scores)
-    counts = count_bins(bins)
-    reached = scores >= reference.thresholds
-    shifts = _calibration_shifts(bins, reached, reference)
-    means, prevalence = scores.mean(axis=0, dtype=np.float64), reached.mean(axis=0)
+    counts = count_bins(find_bins(scores))
+    shifts = scores.mean(axis=0, dtype=np.float64) - reference.mean_scores
+    prevalence = (scores >= reference.thresholds).mean(axis=0)
     independent = count_independent(scores)
     found = {}
     for column, name in enumerate(reference.classes):
@@ -134,8 +123,6 @@ def measure_drift(scores: Floats, reference: ScoreReference) -> DriftReport:
             prevalence=float(prevalence[column]),
             reference_prevalence=float(reference.prevalence[column]),
             calibration_shift=float(shifts[column]),
-            mean_score=float(means[column]),
-            reference_mean_score=float(reference.mean_scores[column]),
             luck=luck,
         )
     return DriftReport(len(scores), reference.pictures, found)
@@ -192,26 +179,3 @@ def _group(reference: Counts, least: float) -> npt.NDArray[np.int64]:
         starts.append(first)
         taken = int(above[first])
     return np.array([0, *reversed(starts)], np.int64)
-
-
-def _calibration_shifts(
-    bins: npt.NDArray[np.int64], reached: npt.NDArray[np.bool_], reference: ScoreReference
-) -> Doubles:
-    """(C,) of (N', C) numbers of bins, and which of them reach the threshold.
-
-    Both sides take the middle of a bin for its scores, so that equal pictures give 0 up to what
-    lies in the bin of the threshold.
-    """
-    now = BIN_SCORES[bins]
-    share = share_above(reference.thresholds)
-    shifts = np.zeros(len(reference.classes))
-    for sure, there, counted in (
-        (now, reached, reference.counts * share),
-        (1 - now, ~reached, reference.counts * (1 - share)),
-    ):
-        middle = BIN_SCORES if sure is now else 1 - BIN_SCORES
-        many, before = there.sum(axis=0), counted.sum(axis=1)
-        mean_now = (sure * there).sum(axis=0) / np.maximum(many, 1)
-        mean_before = counted @ middle / np.where(before > 0, before, 1.0)
-        shifts += np.where(before > 0, many / len(bins) * (mean_now - mean_before), 0.0)
-    return shifts

@@ -10,7 +10,7 @@ import pytest
 from cdul_edge_runtime.bundle.bundle import SCORE_REFERENCE, Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.log_odds import sigmoid
-from cdul_edge_runtime.bundle.score_reference import BIN_SCORES, BINS, EDGES, ScoreReference
+from cdul_edge_runtime.bundle.score_reference import BINS, EDGES, ScoreReference
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 
 CLASSES = ClassList(("cat", "dog"))
@@ -27,7 +27,7 @@ def test_scores_fall_into_bins_an_eighth_of_log_odds_wide() -> None:
     assert EDGES[0] == -12
     assert EDGES[-1] == 12
     assert np.allclose(np.diff(EDGES), 1 / 8)
-    assert len(BIN_SCORES) == BINS == len(EDGES) + 1 == 194
+    assert BINS == len(EDGES) + 1 == 194
     made = reference()
     cat = {int(b): int(made.counts[0, b]) for b in np.flatnonzero(made.counts[0])}
     # log-odds 0, 0.405 and 2.197: 96, 99 and 113 eighths above -12, after the bin below it

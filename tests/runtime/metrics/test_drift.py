@@ -73,8 +73,7 @@ def test_the_same_scores_have_not_moved() -> None:
         assert one.psi == 0
         assert one.luck > 0
         assert one.prevalence == one.reference_prevalence
-        assert one.mean_score == pytest.approx(one.reference_mean_score)
-        assert one.calibration_shift == pytest.approx(0, abs=1e-3)
+        assert one.calibration_shift == 0
 
 
 def test_a_fair_share_of_the_same_scores_has_not_moved() -> None:
@@ -105,30 +104,23 @@ def test_a_class_that_is_missing_has_shifted_and_the_other_has_not() -> None:
     assert report.classes["class 0"].psi < 0.1
     one = report.classes["class 1"]
     assert one.prevalence < 0.2 < one.reference_prevalence
-    # it is only rarer: what is decided is decided as surely as before
-    assert abs(one.calibration_shift) < 0.03
+    assert one.calibration_shift < -0.1
 
 
-def test_dimmed_pictures_shift_every_class_and_make_the_network_less_sure() -> None:
+def test_scores_of_dimmed_pictures_that_crowd_in_the_middle_have_shifted() -> None:
     then = np.vstack([spread(300, 3), spread(700, -3)])[(np.arange(1000) * 617) % 1000]
     log_odds = np.log(then / (1 - then))
     dim = sigmoid(log_odds * 0.3).astype(np.float32)
     one = drift(dim[::3], then).classes["class 0"]
     assert one.psi > 0.25
-    assert one.calibration_shift < -0.1
+    assert one.calibration_shift > 0.05
 
 
-def test_the_calibration_shift_is_by_kind_of_decision() -> None:
-    # Log-odds in the middles of bins: +-1.0625 then, +-0.0625 now. Half of them have the label.
-    middle = np.array([[17 / 16], [-17 / 16]])
-    then = sigmoid(np.tile(middle, (100, 1))).astype(np.float32)
-    now = sigmoid(np.tile(middle - np.sign(middle), (100, 1))).astype(np.float32)
-    sure, unsure = (float(sigmoid(np.array(x / 16))) for x in (17, 1))
-    found = drift(now, then).classes["class 0"]
-    assert found.calibration_shift == pytest.approx(unsure - sure, abs=1e-6)
-    # a kind that the reference lacks counts as 0: these are all above the threshold
-    only = drift(now[now >= 0.5][:, None], then[then < 0.5][:, None]).classes["class 0"]
-    assert only.calibration_shift == 0
+def test_the_calibration_shift_is_of_mean_scores() -> None:
+    then = np.array([[0.2, 0.9], [0.4, 0.9]])
+    report = drift(np.array([[0.1, 0.9], [0.3, 0.95], [0.2, 1.0]]), then)
+    shifts = [one.calibration_shift for one in report.classes.values()]
+    assert shifts == pytest.approx([0.2 - 0.3, 0.95 - 0.9])
 
 
 def test_neighbors_that_are_alike_count_for_less() -> None:

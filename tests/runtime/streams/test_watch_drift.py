@@ -106,7 +106,7 @@ def test_one_file_alone_has_no_reference(referenced: Path) -> None:
 
 
 def test_a_row_of_many_classes_stays_short() -> None:
-    rest = (0.1, 0.2, -0.01, 0.1, 0.2, 0.03)
+    rest = (0.1, 0.2, -0.01, 0.03)
     classes = {f"class {n}": ClassDrift(n / 100, *rest) for n in range(80)}
     row = Stats("door", 0.0, 25, 5, 0, 1.0, 2.0, 0, 100.0, DriftReport(300, 3000, classes))
     told = json.loads(to_json(row))["drift"]
