@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import platform
 import sys
@@ -104,6 +105,19 @@ def peak_memory_mib() -> float | None:
         return _peak_since_start_mib()
     found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
     return int(found[0]) / (1 << 10) if found else _peak_since_start_mib()
+
+
+def resident_memory_mib() -> float:
+    """Memory of this process that is in RAM, in MiB.
+
+    Where the system does not say, the most that it ever was; NaN where it says nothing at all.
+    """
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+    except OSError:
+        peak = _peak_since_start_mib()
+        return math.nan if peak is None else peak
 
 
 def _peak_since_start_mib() -> float | None:

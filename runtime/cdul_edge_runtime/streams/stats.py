@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
+from cdul_edge_runtime.host.machine import resident_memory_mib
 from cdul_edge_runtime.streams.drift_window import DriftWindow
 from cdul_edge_runtime.streams.reader import Reader
 from cdul_edge_runtime.streams.rows import Scores, Stats
 
-_MIB = 1 << 20
 _MOST_AGES = 2048
 
 
@@ -77,22 +74,9 @@ class StreamStats:
             age_p50_ms=p50,
             age_p95_ms=p95,
             losses=self._reader.losses,
-            rss_mib=resident_mib(),
+            rss_mib=resident_memory_mib(),
             drift=self._drift.measure(),
             drift_note=self._drift.note,
         )
         self._since_s, self._decoded_before, self._classified = now_s, decoded, 0
         return row
-
-
-def resident_mib() -> float:
-    """Memory of this process that is in RAM; where the system does not say, the most it ever was.
-
-    Unit: MiB.
-    """
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / (_MIB if sys.platform == "darwin" else 1024)
-    return pages * resource.getpagesize() / _MIB
