@@ -171,5 +171,10 @@ def _standard_url(url: str) -> str:
         host = rest[len(user) + 1 :] if user else rest
     if not user:
         return f"{scheme.lower()}://{rest}"
-    escaped = re.sub(r"[@/?#\[\] ]", lambda match: f"%{ord(match[0]):02X}", user)
-    return f"{scheme.lower()}://{escaped}@{host}"
+    name, colon, password = user.partition(":")
+    return f"{scheme.lower()}://{_escaped(name)}{colon}{_escaped(password)}@{host}"
+
+
+def _escaped(text: str) -> str:
+    """What a URL's credentials may hold; "%2F" is taken to be escaped already."""
+    return re.sub(r"[:@/?#\[\]\s]|%(?![0-9a-fA-F]{2})", lambda match: f"%{ord(match[0]):02X}", text)

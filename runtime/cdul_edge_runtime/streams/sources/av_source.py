@@ -1,14 +1,18 @@
-"""Files and cameras through PyAV: FFmpeg's demuxers and decoders in this process."""
+"""Files and cameras through PyAV: FFmpeg's demuxers and decoders in this process.
+
+FFmpeg's own log, which holds addresses with their passwords, is off unless a program turns it on
+(`av.logging.set_level`); nothing of it is repeated here.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning, extra_imports
 from cdul_edge_runtime.streams.address import Address
 from cdul_edge_runtime.streams.frame import Frame
 from cdul_edge_runtime.streams.source import SourceInfo, StreamLost
@@ -19,81 +23,218 @@ if TYPE_CHECKING:
 with extra_imports("video", "reading videos and cameras"):
     import av
 
-LIVE = {"fflags": "nobuffer", "flags": "low_delay"}
+    from cdul_edge_runtime.streams.sources import av_failure, av_open
+    from cdul_edge_runtime.streams.sources.av_clock import Backlog, CameraClock, FileClock
+    from cdul_edge_runtime.streams.sources.av_picture import Converter, LazyPicture
+    from cdul_edge_runtime.streams.sources.host_lookup import HostLookup
+
+UNDECODED_S = 30.0  # packets that come for so long without one picture: no key frame will follow
 
 
 class AvSource:
-    """A video file or a camera; see `Source`."""
+    """A video file, an RTSP camera, MJPEG over HTTP, or a local camera; see `Source`.
+
+    Attributes:
+        finite: True for a file, also for one that a web server sends, once it is open.
+        skipped: packets since `open` that could not be decoded, and damaged frames of a camera.
+    """
 
     def __init__(self, address: Address, options: SourceOptions) -> None:
         self.finite = address.kind == "file"
+        self.skipped = 0
         self._address = address
         self._options = options
         self._interrupted = threading.Event()
+        self._lookup: HostLookup | None = None
         self._container: av.container.InputContainer | None = None
+        self._stream: av.VideoStream | None = None
+        self._opened_before = False
 
     def open(self) -> SourceInfo:
-        """Connect, within the time-out of each step of FFmpeg."""
+        """Connect: look the host up, open, and look at the first packets.
+
+        Each of the three takes the time-out at most.
+
+        Raises:
+            StreamLost: a camera is away now, or `interrupt` was called.
+            CdulEdgeError: no second try can cure it.
+        """
+        self.close()
         self._interrupted.clear()
-        shown = self._address.shown
-        if self.finite and not Path(self._address.location).is_file():
-            raise CdulEdgeError(f"{shown}: there is no such file")
-        options = {} if self.finite else {**LIVE, "rtsp_transport": self._options.transport}
-        timeout = None if self.finite else self._options.timeout_s
-        try:
-            self._container = av.open(self._address.location, options=options, timeout=timeout)
-        except av.FFmpegError as error:
-            raise self._failure(error) from None
-        if not self._container.streams.video:
+        self.skipped = 0
+        self._check()
+        self._container = self._connect()
+        if self._interrupted.is_set():
             self.close()
-            raise CdulEdgeError(f"{shown}: it has no video")
-        stream = self._container.streams.video[0]
-        stream.codec_context.thread_count = 1  # several streams give the parallelism
-        rate = stream.average_rate
-        return SourceInfo(
-            stream.codec_context.width or None,
-            stream.codec_context.height or None,
-            stream.codec_context.name,
-            float(rate) if rate else None,
-        )
+            raise StreamLost(f"{self._address.shown}: it was told to stop")
+        if self._address.kind == "http":
+            self.finite = bool(self._container.duration)
+        try:
+            self._stream = av_open.video_stream(self._address, self._container)
+        except CdulEdgeError as error:
+            self.close()
+            if self._opened_before and not isinstance(error, StreamLost):
+                raise StreamLost(str(error)) from None
+            raise
+        self._opened_before = not self.finite
+        return av_open.describe(self._stream)
 
     def frames(self) -> Iterator[Frame]:
-        """Every frame in order."""
-        container = self._container
-        if container is None:
-            raise CdulEdgeError(f"{self._address.shown}: it is not open")
-        stream = container.streams.video[0]
-        began = time.time()
-        try:
-            for picture in container.decode(stream):
-                if self._interrupted.is_set():
-                    return
-                pts_s = None if picture.pts is None else float(picture.pts * stream.time_base)
-                stamp = began + (pts_s or 0.0) if self.finite else time.time()
-                yield Frame(_Converted(picture), stamp, "arrival", pts_s)
-        except av.FFmpegError as error:
-            raise self._failure(error) from None
-        if not self.finite and not self._interrupted.is_set():
-            raise StreamLost(f"{self._address.shown}: the stream ended")
+        """Frames until the stream ends, or `interrupt` is called.
+
+        Raises:
+            StreamLost: a camera went away, sent nothing for the time-out, or nothing that can be
+                decoded.
+            CdulEdgeError: a file holds no frame, or is damaged.
+        """
+        return self._file_frames() if self.finite else self._live_frames()
 
     def interrupt(self) -> None:
-        """End at the next frame or time-out."""
+        """End at the next packet; where none comes, at the time-out."""
         self._interrupted.set()
+        lookup = self._lookup
+        if lookup is not None:
+            lookup.interrupt()
 
     def close(self) -> None:
-        """Close the file or connection."""
-        if self._container is not None:
-            self._container.close()
-            self._container = None
+        """Close the file or the connection."""
+        container, self._container, self._stream = self._container, None, None
+        if container is not None:
+            container.close()
 
-    def _failure(self, error: av.FFmpegError) -> CdulEdgeError:
-        kind = CdulEdgeError if self.finite else StreamLost
-        return kind(f"{self._address.shown}: {error.strerror}")
+    def _check(self) -> None:
+        if self._address.kind == "file":
+            av_open.check_file(self._address)
+        elif self._address.kind == "device":
+            av_open.check_device(self._address, opened_before=self._opened_before)
+        else:
+            self._lookup = HostLookup(self._address)
+            self._lookup.wait(self._options.timeout_s)
+
+    def _connect(self) -> av.container.InputContainer:
+        began_s = time.monotonic()
+        try:
+            return av_open.open_container(self._address, self._options)
+        except av.FFmpegError as error:
+            if self._address.kind == "file":
+                raise av_failure.file_failure(self._address, error) from None
+            # FFmpeg calls it "invalid data" or "exit" where the time-out ended it.
+            if time.monotonic() - began_s >= self._options.timeout_s:
+                raise StreamLost(
+                    f"{self._address.shown}: no answer for {self._options.timeout_s:g} s"
+                ) from None
+            raise av_failure.live_failure(
+                self._address, error, opened_before=self._opened_before
+            ) from None
+
+    def _file_frames(self) -> Iterator[Frame]:
+        container, stream = self._opened()
+        converter, count = Converter(), 0
+        clock = FileClock(time.time(), av_open.describe(stream).fps)
+        try:
+            for packet in container.demux(stream):
+                for picture in self._decode(packet):
+                    if self._interrupted.is_set():
+                        return
+                    count += 1
+                    pts_s = _pts_s(picture)
+                    yield Frame(
+                        LazyPicture(picture, converter), clock.date(pts_s), "arrival", pts_s
+                    )
+        except av.FFmpegError as error:
+            raise CdulEdgeError(
+                f"{self._address.shown}: it is damaged after frame {count}: {error.strerror}"
+            ) from None
+        if count == 0:
+            raise CdulEdgeError(f"{self._address.shown}: no frame of it can be decoded")
+        if self.skipped:
+            warnings.warn(
+                f"{self._address.shown}: {self.skipped} damaged packets were skipped, and "
+                f"{count} frames read",
+                CdulEdgeWarning,
+                stacklevel=2,
+            )
+
+    def _live_frames(self) -> Iterator[Frame]:
+        container, stream = self._opened()
+        converter, clock, backlog = Converter(), CameraClock(), Backlog()
+        decoded_s = time.monotonic()
+        for packet in self._live_packets(container, stream):
+            for picture in self._decode(packet):
+                if picture.is_corrupt:  # smeared, as a packet is missing
+                    self.skipped += 1
+                    continue
+                decoded_s = time.monotonic()
+                pts_s = _pts_s(picture)
+                if backlog.holds(pts_s):
+                    continue
+                stamp_s, whose = clock.date(self._camera_s(container, pts_s))
+                yield Frame(LazyPicture(picture, converter), stamp_s, whose, pts_s)
+                if self._interrupted.is_set():
+                    return
+            if time.monotonic() - decoded_s > UNDECODED_S + self._options.timeout_s:
+                raise StreamLost(
+                    f"{self._address.shown}: nothing that it sends can be decoded, for "
+                    f"{UNDECODED_S:g} s"
+                )
+
+    def _live_packets(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[av.Packet]:
+        """Packets of the video; sound keeps no stream alive."""
+        timeout_s, shown = self._options.timeout_s, self._address.shown
+        packets = container.demux()
+        came_s = time.monotonic()
+        while not self._interrupted.is_set():
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError as error:
+                packet = None
+                # Data that end, a broken connection, and a time-out all come with many names.
+                reason = "the connection broke" if _is_broken(error) else error.strerror
+            else:
+                reason = "the stream ended"
+            if self._interrupted.is_set():
+                return
+            # A time-out comes as an error, or as the last packet, which a parser held back.
+            if time.monotonic() - came_s >= timeout_s:
+                raise StreamLost(f"{shown}: it sent no video for {timeout_s:g} s")
+            if packet is None or packet.size == 0:
+                raise StreamLost(f"{shown}: {reason}")
+            if packet.stream_index == stream.index:
+                yield packet
+                came_s = time.monotonic()  # after the work: a slow reader is not a slow camera
+
+    def _decode(self, packet: av.Packet) -> list[av.VideoFrame]:
+        try:
+            return list(packet.decode())
+        except EOFError:
+            return []
+        except (av.error.InvalidDataError, av.error.PatchWelcomeError, av.error.UnknownError):
+            self.skipped += 1
+            return []
+
+    def _camera_s(
+        self, container: av.container.InputContainer, pts_s: float | None
+    ) -> float | None:
+        """What the camera's clock says; None where it does not."""
+        if pts_s is None:
+            return None
+        if self._address.kind == "device":
+            return pts_s
+        began_us = container.start_time_realtime  # of RTCP; None before the first report
+        return began_us / 1e6 + pts_s if began_us else None
+
+    def _opened(self) -> tuple[av.container.InputContainer, av.VideoStream]:
+        if self._container is None or self._stream is None:
+            raise CdulEdgeError(f"{self._address.shown}: it is not open; call open() first")
+        return self._container, self._stream
 
 
-class _Converted:
-    def __init__(self, picture: av.VideoFrame) -> None:
-        self._picture = picture
+def _pts_s(picture: av.VideoFrame) -> float | None:
+    pts, base = picture.pts, picture.time_base
+    return None if pts is None or base is None else float(pts * base)
 
-    def __call__(self) -> av.VideoFrame:
-        return self._picture.to_ndarray(format="rgb24")
+
+def _is_broken(error: av.FFmpegError) -> bool:
+    return isinstance(error, (ConnectionError, av.error.InvalidDataError, av.error.ExitError))
