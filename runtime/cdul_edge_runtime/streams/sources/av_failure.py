@@ -16,10 +16,10 @@ _LOGIN = "its user name and password belong into the address, as in {0}://USER:P
 def file_failure(address: Address, error: av.FFmpegError) -> CdulEdgeError:
     """Why a file cannot be opened."""
     shown = address.shown
-    if isinstance(error, PermissionError):
-        return CdulEdgeError(f"{shown}: it cannot be read: permission denied")
     reason = error.strerror
-    if isinstance(error, (ValueError, EOFError, LookupError)):
+    if error.errno == errno.EACCES:
+        return CdulEdgeError(f"{shown}: it cannot be read: permission denied")
+    if isinstance(error, (PermissionError, ValueError, EOFError, LookupError)):
         return CdulEdgeError(
             f"{shown}: it is no video that FFmpeg can read, or it is damaged ({reason})"
         )

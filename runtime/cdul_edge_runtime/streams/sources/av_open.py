@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import stat
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import av
 
@@ -24,8 +25,16 @@ _PROTOCOLS: dict[AddressKind, str] = {
 }
 _TEXT_AS_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}  # FFmpeg draws letters
 _PICTURES = {"image2", "jpeg_pipe", "png_pipe", "bmp_pipe", "webp_pipe", "tiff_pipe", "svg_pipe"}
+_RECORDINGS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".wmv"}
 _MOST_FPS = 1000
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover of an album
+
+
+def is_file(address: Address) -> bool:
+    """Whether every frame counts: a file here, or one by its name on a web server."""
+    if address.kind == "http":
+        return PurePosixPath(urlsplit(address.location).path).suffix.lower() in _RECORDINGS
+    return address.kind == "file"
 
 
 def open_container(address: Address, options: SourceOptions) -> av.container.InputContainer:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning, extra_imports
 from cdul_edge_runtime.streams.address import Address
 from cdul_edge_runtime.streams.frame import Frame
-from cdul_edge_runtime.streams.source import SourceInfo, StreamLost
+from cdul_edge_runtime.streams.source import SourceInfo, StreamEnded, StreamLost
 
 if TYPE_CHECKING:
     from cdul_edge_runtime.streams.sources.open_source import SourceOptions
@@ -35,12 +35,12 @@ class AvSource:
     """A video file, an RTSP camera, MJPEG over HTTP, or a local camera; see `Source`.
 
     Attributes:
-        finite: True for a file, also for one that a web server sends, once it is open.
+        finite: True for a file, also for one that a web server sends.
         skipped: packets since `open` that could not be decoded, and damaged frames of a camera.
     """
 
     def __init__(self, address: Address, options: SourceOptions) -> None:
-        self.finite = address.kind == "file"
+        self.finite = av_open.is_file(address)
         self.skipped = 0
         self._address = address
         self._options = options
@@ -67,8 +67,6 @@ class AvSource:
         if self._interrupted.is_set():
             self.close()
             raise StreamLost(f"{self._address.shown}: it was told to stop")
-        if self._address.kind == "http":
-            self.finite = bool(self._container.duration)
         try:
             self._stream = av_open.video_stream(self._address, self._container)
         except CdulEdgeError as error:
@@ -85,6 +83,7 @@ class AvSource:
         Raises:
             StreamLost: a camera went away, sent nothing for the time-out, or nothing that can be
                 decoded.
+            StreamEnded: what a web server sent was a recording after all.
             CdulEdgeError: a file holds no frame, or is damaged.
         """
         return self._file_frames() if self.finite else self._live_frames()
@@ -200,6 +199,8 @@ class AvSource:
             if time.monotonic() - came_s >= timeout_s:
                 raise StreamLost(f"{shown}: it sent no video for {timeout_s:g} s")
             if packet is None or packet.size == 0:
+                if container.duration and packet is not None:
+                    raise StreamEnded  # a recording whose name does not tell
                 raise StreamLost(f"{shown}: {reason}")
             if packet.stream_index == stream.index:
                 yield packet
