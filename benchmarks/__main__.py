@@ -13,11 +13,14 @@ HELPERS = {
     "photographs", "published_settings", "record", "rule_verdicts", "tensorrt_compiler",
     "world_figures", "world_rows",
 }  # fmt: skip
+# A run of `cdul-edge train`, or a bundle, named on the spot.
 NEED_A_RUN = {
+    "deepstream",
     "drift",
     "real_contact_sheet",
     "real_deployment",
-}  # of `cdul-edge train`, named on the spot
+    "triton_server",
+}
 TAKES_HOURS = {"real_world"}  # without a GPU
 NEED_RTX = {"int8_on_rtx", "tensorrt_build", "tensorrt_rules"}  # NVIDIA's compiler
 
