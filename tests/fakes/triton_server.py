@@ -15,7 +15,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 
-class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):
+class _Service:
     """Says the configuration of the folder, and answers requests that fit it."""
 
     def __init__(self, folder: Path) -> None:
@@ -26,10 +26,10 @@ class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         self.batches: list[int] = []
 
-    def ModelConfig(self, request: Any, context: Any) -> Any:
+    def tell_config(self, request: Any, context: Any) -> Any:
         return service_pb2.ModelConfigResponse(config=self.config)
 
-    def ModelInfer(self, request: Any, context: Any) -> Any:
+    def infer(self, request: Any, context: Any) -> Any:
         (asked,) = request.inputs
         shape = list(asked.shape)
         if shape[0] > self.config.max_batch_size or shape[1:] != list(self.config.input[0].dims):
@@ -50,7 +50,9 @@ def serve(folder: Path) -> Iterator[tuple[str, list[int]]]:
     """The address of the service, and the sizes of the batches that it was sent."""
     server = grpc.server(ThreadPoolExecutor(2))
     service = _Service(folder)
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
+    servicer = service_pb2_grpc.GRPCInferenceServiceServicer()  # its other calls are refused
+    servicer.ModelConfig, servicer.ModelInfer = service.tell_config, service.infer
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
