@@ -58,7 +58,7 @@ class Reader:
 
     Attributes:
         decoded: frames since the beginning.
-        losses: how often the source was lost.
+        losses: how often its frames ended before their time; tries that failed do not count.
         error: what the source raised that is neither its loss nor a `CdulEdgeError`: a bug.
 
     Args:
@@ -178,9 +178,11 @@ class Reader:
             except StreamLost as loss:
                 if not self._retries:
                     return self._say("failed", str(loss) or _ENDED)
-                healthy_s = 0.0 if self._first_s is None else self._last_s - self._first_s
+                healthy_s = 0.0
+                if self._first_s is not None:
+                    healthy_s = self._last_s - self._first_s
+                    self.losses += 1
                 wait_s = backoff.wait_s(healthy_s)
-                self.losses += 1
                 self._say("lost", str(loss) or _ENDED, retry_s=round(wait_s, 2))
                 self._pause(wait_s)
             except CdulEdgeError as error:

@@ -115,7 +115,7 @@ class Stats:
         fps_out: frames classified a second.
         dropped: frames of a live source that a newer one replaced, since the watch began.
         age_p50_ms, age_p95_ms: from capture to result; None where nothing was classified.
-        losses: since the watch began.
+        losses: how often its frames ended before their time, since the watch began.
         rss_mib: resident memory of the process.
         drift: of the last minutes, see `measure_drift`; None where it cannot be told.
         drift_note: why not, such as "no reference" or "too few frames: 12 of 100".
