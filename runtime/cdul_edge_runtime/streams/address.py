@@ -129,7 +129,7 @@ def _redact_url(url: str) -> str:
     end = _end_of_credentials(rest)
     if end is not None:
         rest = f"{HIDDEN}{rest[end:]}"
-    path = re.split(r"[?#]", rest, maxsplit=1)[0]
+    path = _until(rest, "?#")
     query = re.sub(r"[^&;?#]+", _redact_parameter, rest[len(path) :])
     return start + _SECRET.sub(rf"\1\2{HIDDEN}", path) + query
 
@@ -146,11 +146,11 @@ def _end_of_credentials(rest: str) -> int | None:
 
     Passwords may hold "@", "/", "?" and "#" that nobody escaped: then only the last "@" is safe.
     """
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    authority = _until(rest, "/?#")
     last = rest.rfind("@")
     if _has_plain_host(authority):
         # "admin:12/34@host" may be a password too, and "host:554/a@2x" may be none.
-        last = re.split(r"[?#]", rest, maxsplit=1)[0].rfind("@") if ":" in authority else -1
+        last = _until(rest, "?#").rfind("@") if ":" in authority else -1
         return last if last >= 0 else None
     return last if last >= 0 else len(authority)
 
@@ -162,17 +162,39 @@ def _has_plain_host(authority: str) -> bool:
 def _standard_url(url: str) -> str:
     """The URL with what nobody escaped in its password escaped."""
     scheme, _, rest = url.partition("://")
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    user, _, host = authority.rpartition("@")
-    if not _has_plain_host(host if user else authority):
-        user, _, host = rest.rpartition("@")
-        rest = f"{user}@{host}" if user else rest
-    else:
-        host = rest[len(user) + 1 :] if user else rest
-    if not user:
+    end = _at_before_host(rest)
+    if end is None:
         return f"{scheme.lower()}://{rest}"
-    name, colon, password = user.partition(":")
-    return f"{scheme.lower()}://{_escaped(name)}{colon}{_escaped(password)}@{host}"
+    name, colon, password = rest[:end].partition(":")
+    return f"{scheme.lower()}://{_escaped(name)}{colon}{_escaped(password)}{rest[end:]}"
+
+
+def _at_before_host(rest: str) -> int | None:
+    """Where the "@" in front of the host is; None where there are no credentials.
+
+    By the standard it is the last one before the first "/", unless what follows it can be no host,
+    or looks less like one than what follows a later "@".
+    """
+    authority = _until(rest, "/?#")
+    last = rest.rfind("@")
+    by_standard = authority.rfind("@")
+    host = authority[by_standard + 1 :]
+    if not _has_plain_host(host):
+        return last if last >= 0 else None
+    later = _until(rest, "?#").rfind("@")
+    if later > by_standard and not _is_clear(host) and _is_clear(_until(rest[later + 1 :], "/?#")):
+        return later
+    return by_standard if by_standard >= 0 else None
+
+
+def _is_clear(host: str) -> bool:
+    """Whether nobody would write it for anything but a host: an address, or a name with a dot."""
+    name = re.sub(r":\d*$", "", host)
+    return _has_plain_host(host) and ("." in name or name == "localhost" or name[:1] == "[")
+
+
+def _until(text: str, ends: str) -> str:
+    return re.split(f"[{ends}]", text, maxsplit=1)[0]
 
 
 def _escaped(text: str) -> str:

@@ -56,6 +56,12 @@ def test_credentials_in_a_sentence_are_hidden() -> None:
         ("RTSP://u:p@h/x", "rtsp", "rtsp://u:p@h/x"),
         ("rtsp://u:a/b@h/x", "rtsp", "rtsp://u:a%2Fb@h/x"),
         ("rtsp://u:a@b@h/x", "rtsp", "rtsp://u:a%40b@h/x"),
+        ("rtsp://u:a%40b%zz@h/x", "rtsp", "rtsp://u:a%40b%25zz@h/x"),  # escaped, and not
+        ("rtsp://u:a:b@h/x", "rtsp", "rtsp://u:a%3Ab@h/x"),
+        ("rtsp://u:a@b/c@192.0.2.1:554/x", "rtsp", "rtsp://u:a%40b%2Fc@192.0.2.1:554/x"),
+        ("rtsp://u:1/2@cam.lan/x", "rtsp", "rtsp://u:1%2F2@cam.lan/x"),
+        ("rtsp://192.0.2.1:554/a@b.c", "rtsp", "rtsp://192.0.2.1:554/a@b.c"),
+        ("rtsp://u:p@[::1]:554/x", "rtsp", "rtsp://u:p@[::1]:554/x"),
         ("https://h/x?a=b@c", "http", "https://h/x?a=b@c"),
         ("file:///tmp/a%20b.mp4", "file", "/tmp/a b.mp4"),
         ("/tmp/a=b.mp4", "file", "/tmp/a=b.mp4"),

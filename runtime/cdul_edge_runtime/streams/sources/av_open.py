@@ -106,6 +106,10 @@ def video_stream(address: Address, container: av.container.InputContainer) -> av
         raise CdulEdgeError(f"{address.shown}: it is a text, not a video")
     if address.kind == "file" and name in _PICTURES:
         raise CdulEdgeError(f"{address.shown}: it is a picture, not a video: use cdul-edge predict")
+    if address.kind == "http" and name in _PICTURES and container.size > 0:
+        raise CdulEdgeError(
+            f"{address.shown}: it answers with one picture; name the address of its MJPEG stream"
+        )
     videos = [s for s in container.streams.video if not s.disposition & _ATTACHED_PICTURE]
     if not videos:
         kinds = sorted({stream.type for stream in container.streams})

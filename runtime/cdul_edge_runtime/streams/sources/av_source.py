@@ -6,6 +6,7 @@ FFmpeg's own log, which holds addresses with their passwords, is off unless a pr
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 import warnings
@@ -165,7 +166,7 @@ class AvSource:
                     continue
                 decoded_s = time.monotonic()
                 pts_s = _pts_s(picture)
-                if backlog.holds(pts_s):
+                if not container.duration and backlog.holds(pts_s):
                     continue
                 stamp_s, whose = clock.date(self._camera_s(container, pts_s))
                 yield Frame(LazyPicture(picture, converter), stamp_s, whose, pts_s)
@@ -189,7 +190,6 @@ class AvSource:
                 packet = next(packets, None)
             except av.FFmpegError as error:
                 packet = None
-                # Data that end, a broken connection, and a time-out all come with many names.
                 reason = "the connection broke" if _is_broken(error) else error.strerror
             else:
                 reason = "the stream ended"
@@ -238,4 +238,6 @@ def _pts_s(picture: av.VideoFrame) -> float | None:
 
 
 def _is_broken(error: av.FFmpegError) -> bool:
-    return isinstance(error, (ConnectionError, av.error.InvalidDataError, av.error.ExitError))
+    """FFmpeg has many names for a connection that ended in the middle of something."""
+    kinds = (ConnectionError, av.error.InvalidDataError, av.error.ExitError)
+    return isinstance(error, kinds) or error.errno == errno.EIO
