@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Stats, Status
     from cdul_edge_runtime.streams.smoothing import Smoother, Smoothing
     from cdul_edge_runtime.streams.source import SourceInfo, StreamEnded, StreamLost
+    from cdul_edge_runtime.streams.sources.push_source import PushSource
     from cdul_edge_runtime.streams.watch import watch
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "FramePrediction",
     "Gone",
     "Prediction",
+    "PushSource",
     "ScoreReference",
     "Smoother",
     "Smoothing",
@@ -86,6 +88,7 @@ _HOMES = {
     **dict.fromkeys(("DriftReport", "measure_drift"), "cdul_edge_runtime.metrics.drift"),
     "Prediction": "cdul_edge_runtime.prediction",
     "Frame": "cdul_edge_runtime.streams.frame",
+    "PushSource": "cdul_edge_runtime.streams.sources.push_source",
     "watch": "cdul_edge_runtime.streams.watch",
     **dict.fromkeys(
         ("Appeared", "FramePrediction", "Gone", "Stats", "Status"),
