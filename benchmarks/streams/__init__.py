@@ -1,0 +1,1 @@
+"""Figures of live streams."""
