@@ -10,7 +10,7 @@ import onnxruntime
 from benchmarks.peers.turns import Stopwatch, take_turns
 from benchmarks.streams.bundles import large_bundle, small_bundle
 from benchmarks.streams.cameras import cameras
-from benchmarks.streams.row import Bar, Figure, Measured, Setting
+from benchmarks.streams.row import Figure, Measured, Setting, at_most
 from benchmarks.streams.watching import classifying, watch_for
 from cdul_edge_runtime.classifier import Classifier
 
@@ -39,17 +39,11 @@ def measure_cpu(setting: Setting) -> Measured:
     return Measured(
         (
             *(
-                Figure(name, f"{cost} {name}", "%", tuple(values), Bar("at most", CORE_PERCENT))
+                at_most(CORE_PERCENT, name, f"{cost} {name}", "%", *values)
                 for name, values in found.items()
             ),
             *(
-                Figure(
-                    f"{name}/1",
-                    f"threads {name} / 1",
-                    "x",
-                    ratios[name],
-                    Bar("at most", MORE_THREADS),
-                )
+                at_most(MORE_THREADS, f"{name}/1", f"threads {name} / 1", "x", *ratios[name])
                 for name in ("2", "all")
             ),
         )
@@ -76,10 +70,9 @@ def measure_frame(setting: Setting) -> Measured:
         sides = {"beyond": beyond, "whole": whole}
         found = take_turns(sides, rounds=setting.rounds, calls=calls)
     what = "`predict` of 1280x720, ResNet-18 int8-cpu of 224 px"
-    bar = Bar("at most", FRAME_MS)
     return Measured(
         (
-            Figure("beyond", f"{what}, beyond `session.run`", "ms", found["beyond"], bar),
+            at_most(FRAME_MS, "beyond", f"{what}, beyond `session.run`", "ms", *found["beyond"]),
             Figure("whole", f"{what}, whole", "ms", found["whole"]),
         )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.streams.bundles import small_bundle
 from benchmarks.streams.cameras import cameras, gst_address
-from benchmarks.streams.row import FPS, Bar, Figure, Measured, Setting
+from benchmarks.streams.row import FPS, Figure, Measured, Setting, at_most
 from benchmarks.streams.watching import classifying, watch_for
 from cdul_edge_runtime.errors import MissingExtraError
 
@@ -35,7 +35,7 @@ def measure_glass(setting: Setting) -> Measured:
                 turn = watch_for(classifier, {"cam0": address}, setting.seconds(8))
                 found[side].append(turn.streams["cam0"].p95())
         figures = [
-            Figure(side, f"p95, {side}", "ms", tuple(values), Bar("at most", GLASS_MS[side]))
+            at_most(GLASS_MS[side], side, f"p95, {side}", "ms", *values)
             for side, values in found.items()
         ]
         return Measured(tuple(figures), (f"the network: {classifier.selection}",))
@@ -49,12 +49,9 @@ def measure_slow(setting: Setting) -> Measured:
         for side, address in _sides(camera.url()).items():
             seen = watch_for(classifier, {"cam0": address}, 3 * third).streams["cam0"]
             first, last = seen.p95(0, third), seen.p95(2 * third)
-            bars = Bar("at most", SLOW_MS), Bar("at most", FLAT)
             figures += [
-                Figure(f"{side}-p95", f"p95 of the last third, {side}", "ms", (last,), bars[0]),
-                Figure(
-                    f"{side}-flat", f"last third / first, {side}", "x", (last / first,), bars[1]
-                ),
+                at_most(SLOW_MS, f"{side}-p95", f"p95 of the last third, {side}", "ms", last),
+                at_most(FLAT, f"{side}-flat", f"last third / first, {side}", "x", last / first),
             ]
     return Measured(tuple(figures))
 
@@ -71,10 +68,8 @@ def measure_overload(setting: Setting) -> Measured:
     return Measured(
         (
             Figure("fps", "results a second of each stream, the least", "", (min(rates),)),
-            Figure(
-                "fair", "most / least of them", "x", (max(rates) / min(rates),), Bar("at most", 1.1)
-            ),
+            at_most(1.1, "fair", "most / least of them", "x", max(rates) / min(rates)),
             Figure("p95", "p95 of the last third, the worst stream", "ms", (last,)),
-            Figure("flat", "last third / first", "x", (last / first,), Bar("at most", FLAT)),
+            at_most(FLAT, "flat", "last third / first", "x", last / first),
         )
     )

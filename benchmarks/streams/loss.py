@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.streams.bundles import small_bundle
 from benchmarks.streams.cameras import cameras, gst_address
-from benchmarks.streams.row import Bar, Figure, Measured, Setting
+from benchmarks.streams.row import Figure, Measured, Setting, at_most
 from benchmarks.streams.watching import classifying
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.streams.rows import FramePrediction, Status
@@ -37,11 +37,11 @@ def measure_loss(setting: Setting) -> Measured:
     """Each kind of loss once a round, through PyAV and GStreamer."""
     found: dict[str, list[Loss]] = {}
     with cameras() as camera, classifying(small_bundle(setting)) as classifier:
-        sides = {"pyav": lambda: camera.url(), "gst": lambda: gst_address(camera.url())}
+        sides = {"pyav": camera.url(), "gst": gst_address(camera.url())}
         for _ in range(setting.rounds):
             for side, address in sides.items():
                 for end in ("killed", "frozen"):
-                    loss = _lose(classifier, address(), camera, end)
+                    loss = _lose(classifier, address, camera, end)
                     found.setdefault(f"{end}, {side}", []).append(loss)
     figures = []
     for name, losses in found.items():
@@ -50,19 +50,15 @@ def measure_loss(setting: Setting) -> Measured:
         beyond = tuple(loss.beyond_wait_s for loss in losses)
         what = f"{name}: noticed after (time-out {TIMEOUT_S:g} s)"
         figures += [
-            Figure(name, what, "s", noticed, Bar("at most", limit)),
+            at_most(limit, name, what, "s", *noticed),
             Figure(
                 f"{name}, back",
                 f"{name}: result after return",
                 "s",
                 tuple(loss.back_s for loss in losses),
             ),
-            Figure(
-                f"{name}, beyond",
-                f"{name}: the same less the last wait",
-                "s",
-                beyond,
-                Bar("at most", BACK_S),
+            at_most(
+                BACK_S, f"{name}, beyond", f"{name}: the same less the last wait", "s", *beyond
             ),
         ]
     return Measured(tuple(figures))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.streams.bundles import small_bundle
 from benchmarks.streams.cameras import cameras
-from benchmarks.streams.row import Bar, Figure, Measured, Setting
+from benchmarks.streams.row import Measured, Setting, at_most
 from benchmarks.streams.watching import classifying
 from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Row, Status
 from cdul_edge_runtime.streams.stats import resident_mib
@@ -103,7 +103,6 @@ def _told(soak: _Soak, setting: Setting) -> Measured:
     growth = _middle([s.rss_mib for s in late]) - _middle([s.rss_mib for s in early])
     files = _middle([s.files for s in late]) - _middle([s.files for s in early])
     threads = _middle([s.threads for s in late]) - _middle([s.threads for s in early])
-    none = Bar("at most", 0)
     unpaired = soak.wrong_events + len(soak.open_events)
     told = f"{setting.soak_s / 60:g} minutes"
     notes = (
@@ -114,10 +113,10 @@ def _told(soak: _Soak, setting: Setting) -> Measured:
     )
     return Measured(
         (
-            Figure("growth", f"memory, {told}", "MiB", (growth,), Bar("at most", GROWTH_MIB)),
-            Figure("files", "open files more than early on", "", (files,), none),
-            Figure("threads", "threads more than early on", "", (threads,), none),
-            Figure("unpaired", "labels that appeared or went alone", "", (unpaired,), none),
+            at_most(GROWTH_MIB, "growth", f"memory, {told}", "MiB", growth),
+            at_most(0, "files", "open files more than early on", "", files),
+            at_most(0, "threads", "threads more than early on", "", threads),
+            at_most(0, "unpaired", "labels that appeared or went alone", "", unpaired),
         ),
         notes,
     )

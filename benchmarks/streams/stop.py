@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.streams.bundles import small_bundle
 from benchmarks.streams.cameras import cameras
-from benchmarks.streams.row import Bar, Figure, Measured, Setting
+from benchmarks.streams.row import Measured, Setting, at_most
 from cdul_edge_runtime.errors import CdulEdgeError
 from tests.fakes.rtsp_camera import Camera
 
@@ -29,20 +29,14 @@ def measure_stop(setting: Setting) -> Measured:
                 values.append(_stop(bundle, camera, name))
                 camera.restart()
     figures = (
-        Figure(
-            name,
-            f"SIGTERM, camera {name}, exit status 0",
-            "s",
-            tuple(values),
-            Bar("at most", _MOST_S[name]),
-        )
+        at_most(_MOST_S[name], name, f"SIGTERM, camera {name}, exit status 0", "s", *values)
         for name, values in found.items()
     )
     return Measured(tuple(figures), (f"the time-out is {TIMEOUT_S:g} s",))
 
 
 def _stop(bundle: Path, camera: Camera, state: str) -> float:
-    command = [sys.executable, "-m", "cdul_edge", "watch", str(bundle), f"cam0={camera.url()}"]
+    command = [sys.executable, "-m", "cdul_edge.cli", "watch", str(bundle), f"cam0={camera.url()}"]
     command += ["--json", "--timeout", f"{TIMEOUT_S:g}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
