@@ -13,8 +13,8 @@ from benchmarks.streams.bundles import small_bundle
 from benchmarks.streams.cameras import cameras
 from benchmarks.streams.row import Measured, Setting, at_most
 from benchmarks.streams.watching import classifying
+from cdul_edge_runtime.host.machine import resident_memory_mib
 from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Row, Status
-from cdul_edge_runtime.streams.stats import resident_mib
 from cdul_edge_runtime.streams.watch import watch
 from tests.fakes.rtsp_camera import Camera
 
@@ -61,7 +61,7 @@ class _Soak:
         files, threads = (
             len(list(Path(f"/proc/self/{name}").iterdir())) for name in ("fd", "task")
         )
-        self.samples.append(_Sample(at_s, resident_mib(), files, threads))
+        self.samples.append(_Sample(at_s, resident_memory_mib(), files, threads))
 
 
 def measure_soak(setting: Setting) -> Measured:
