@@ -80,10 +80,10 @@ class Stream:
         statuses, taken = self.reader.poll()
         rows: list[Row] = []
         for status in statuses:
-            rows.append(status)
-            if status.state in _ENDS:
-                rows += self._labels.close(_ENDS[status.state])
             self._is_over = status.state in ("ended", "failed")
+            ends = self._labels.close(_ENDS[status.state]) if status.state in _ENDS else []
+            # what says that a stream is over is its last row
+            rows += [*ends, status] if self._is_over else [status, *ends]
         return rows, None if taken is None else Fresh(self, taken)
 
     def take_in(self, taken: Taken, raw: Scores) -> list[Row]:
@@ -124,7 +124,7 @@ class Stream:
             return []
         self._is_over = True
         self.reader.stop()
-        return [self._status("failed", str(error)), *self._labels.close("lost")]
+        return [*self._labels.close("lost"), self._status("failed", str(error))]
 
     def say_stopped(self) -> list[Row]:
         """The last row of a stream that was stopped; none if it was over before."""

@@ -92,8 +92,8 @@ def test_a_live_stream_that_is_over_ends(classifier: Classifier) -> None:
             "pipe connected",
             "pipe frame 1: green",
             "pipe + green pipe-1",
-            "pipe ended",
             "pipe - green pipe-1 (stopped)",
+            "pipe ended",
         ]
 
 
@@ -170,8 +170,8 @@ def test_a_clock_that_goes_back_begins_anew(classifier: Classifier) -> None:
             "file frame 2: red",
             "file - red file-1 (lost)",
             "file + red file-2",
-            "file ended",
             "file - red file-2 (stopped)",
+            "file ended",
         ]
 
 
