@@ -55,10 +55,20 @@ class Canvas:
         self._painted_px: list[int] = []
 
     def add_object(
-        self, shape: Shape, color: str, center: tuple[float, float], radius: float
+        self,
+        shape: Shape,
+        color: str,
+        center: tuple[float, float],
+        radius: float,
+        rng: np.random.Generator | None = None,
     ) -> None:
-        """Paint one specimen over whatever is there; its owner number is the count of objects."""
-        rng = self._rng
+        """Paint one specimen over whatever is there; its owner number is the count of objects.
+
+        Args:
+            rng: decides its details in place of the canvas's: the same one in another picture
+                paints the same specimen again.
+        """
+        rng = rng or self._rng
         parts = shape.parts(rng)
         angle = rng.uniform(-shape.max_turn_rad, shape.max_turn_rad)
         flip = -1.0 if rng.random() < 0.5 else 1.0
@@ -102,13 +112,16 @@ class Canvas:
 
         An object that was painted wholly outside the picture has 0.
         """
-        visible_px = np.bincount(
-            np.asarray(self._owners).ravel(), minlength=len(self._painted_px) + 1
-        )[1:]
         return [
             float(seen / painted) if painted else 0.0
-            for seen, painted in zip(visible_px, self._painted_px, strict=True)
+            for seen, painted in zip(self.visible_px(), self._painted_px, strict=True)
         ]
+
+    def visible_px(self) -> list[int]:
+        """For each object in painting order, how many pixels of the picture show it."""
+        owners = np.asarray(self._owners).ravel()
+        seen: list[int] = np.bincount(owners, minlength=len(self._painted_px) + 1)[1:].tolist()
+        return seen
 
     def picture(self) -> Pixels:
         """The finished (size_px, size_px, 3) RGB picture."""

@@ -15,10 +15,10 @@ from cdul_edge.demo.shapes import SHAPES
 CLASS_NAMES: tuple[str, ...] = tuple(SHAPES)
 
 # Uneven, as in real photographs: the commonest class is met four times as often as the rarest.
-_FREQUENCIES = np.array([2.2, 2.0, 1.7, 1.5, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6, 0.6, 0.5])
+FREQUENCIES = np.array([2.2, 2.0, 1.7, 1.5, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6, 0.6, 0.5])
 _OBJECTS_A_SCENE = ((1, 2, 3, 4), (0.2, 0.35, 0.3, 0.15))
 # Radii as fractions of the side, evenly spread over the logarithm.
-_LOG_RADII = (math.log(0.09), math.log(0.26))
+LOG_RADII = (math.log(0.09), math.log(0.26))
 # A thing of which less than this is left uncovered is not in the truth.
 VISIBLE_FRACTION = 0.35
 
@@ -69,10 +69,10 @@ def paint_scene(seed: int, size_px: int = 144) -> Scene:
     canvas = Canvas(rng, size_px)
     canvas.add_clutter(int(rng.integers(2, 8)))
     count = int(rng.choice(_OBJECTS_A_SCENE[0], p=_OBJECTS_A_SCENE[1]))
-    chances = _FREQUENCIES / _FREQUENCIES.sum()
+    chances = FREQUENCIES / FREQUENCIES.sum()
     classes = rng.choice(len(CLASS_NAMES), count, replace=False, p=chances)
     # Small things are painted first: they stand behind, as if far away.
-    radii = np.sort(np.exp(rng.uniform(*_LOG_RADII, count)))
+    radii = np.sort(np.exp(rng.uniform(*LOG_RADII, count)))
     centers = _scatter(rng, radii)
     for index, radius, center in zip(classes, radii, centers, strict=True):
         canvas.add_object(SHAPES[CLASS_NAMES[index]], _color(rng), center, radius)
