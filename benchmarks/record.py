@@ -28,7 +28,7 @@ def record(
     path = (folder or RESULTS) / f"{name}.json"
     content = {
         "benchmark": name,
-        "command": "python -m " + " ".join([f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
+        "command": "python -m " + " ".join([_module(), *sys.argv[1:]]),
         "measured": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": describe_machine(),
@@ -55,6 +55,15 @@ def interleave(sides: dict[str, Callable[[], object]], repeats: int) -> dict[str
 def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
     """Median over turns of above / below: robust to a machine that others use too."""
     return median(a / b for a, b in zip(above, below, strict=True))
+
+
+def _module() -> str:
+    """What was run, such as benchmarks.resize or benchmarks.streams.smoothing."""
+    file = Path(sys.argv[0]).resolve().with_suffix("")
+    root = Path(__file__).parents[1]
+    if not file.is_relative_to(root):
+        return f"benchmarks.{file.stem}"
+    return ".".join(file.relative_to(root).parts).removesuffix(".__main__")
 
 
 def _commit() -> str:
