@@ -152,11 +152,11 @@ def _end_of_credentials(rest: str) -> int | None:
         # "admin:12/34@host" may be a password too, and "host:554/a@2x" may be none.
         last = _until(rest, "?#").rfind("@") if ":" in authority else -1
         return last if last >= 0 else None
-    return last if last >= 0 else len(authority)
+    return last if last >= 0 else len(authority) or None
 
 
 def _has_plain_host(authority: str) -> bool:
-    return re.fullmatch(r"(\[[^\[\]@]*\]|[^@:]*)(:\d*)?", authority) is not None
+    return re.fullmatch(r"(\[[^\[\]@]*\]|[^@:]+)(:\d*)?", authority) is not None
 
 
 def _standard_url(url: str) -> str:

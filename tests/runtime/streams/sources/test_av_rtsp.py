@@ -1,0 +1,170 @@
+"""RTSP cameras on this machine: healthy, frozen, killed, with a login, and changing midway."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.streams.source import Source, StreamLost
+from cdul_edge_runtime.streams.sources.open_source import (
+    SourceOptions,
+    Transport,
+    open_source,
+)
+from tests.fakes.rtsp_camera import Camera, read_stamp, rtsp_camera
+
+pytest.importorskip("av", reason="needs cdul-edge[video]")
+
+TIMEOUT_S = 1.0  # of cameras that are expected to send nothing
+TRANSPORTS: list[Transport] = ["tcp", "udp"]
+PATIENCE_S = 3.0  # of a busy machine; benchmarks hold the figures themselves
+PASSWORD = "p@:/%?#w"
+
+
+@pytest.fixture(scope="module")
+def camera() -> Iterator[Camera]:
+    """One for all tests that leave it as it was."""
+    with rtsp_camera() as running:
+        yield running
+
+
+def source_of(url: str, transport: Transport = "tcp", timeout_s: float = 10.0) -> Source:
+    return open_source(url, SourceOptions(transport, timeout_s))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_frames_come_in_order_with_the_time_of_each(camera: Camera, transport: Transport) -> None:
+    source = source_of(camera.url(), transport)
+    assert not source.finite
+    info = source.open()
+    assert (info.width_px, info.height_px, info.codec, info.fps) == (320, 240, "h264", 25)
+    frames = list(itertools.islice(source.frames(), 10))
+    source.close()
+    stamps = [read_stamp(frame.pixels()) for frame in frames]
+    assert [b.number - a.number for a, b in itertools.pairwise(stamps)] == [1] * 9
+    dated = [frame.time_s for frame in frames]
+    assert dated == sorted(dated)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_frozen_camera_is_noticed(transport: Transport) -> None:
+    with rtsp_camera() as camera:
+        source = source_of(camera.url(), transport, TIMEOUT_S)
+        source.open()
+        frames = source.frames()
+        next(frames)
+        camera.freeze()
+        frozen_s = time.monotonic()
+        with pytest.raises(StreamLost, match="it sent no video for 1 s"):
+            for _ in frames:
+                pass
+        assert time.monotonic() - frozen_s < 2 * TIMEOUT_S + 1 + PATIENCE_S
+        source.close()
+        with pytest.raises(StreamLost, match="no answer for 1 s"):
+            source.open()
+
+
+def test_a_camera_that_answers_without_pictures_is_lost(camera: Camera) -> None:
+    source = source_of(camera.url(), timeout_s=TIMEOUT_S)
+    source.open()
+    frames = source.frames()
+    next(frames)
+    camera.pause_pictures()
+    with pytest.raises(StreamLost, match="it sent no video for 1 s"):
+        for _ in frames:
+            pass
+    source.close()
+    camera.resume_pictures()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_killed_camera_is_noticed_at_once_and_comes_back(transport: Transport) -> None:
+    with rtsp_camera() as camera:
+        source = source_of(camera.url(), transport)
+        source.open()
+        frames = source.frames()
+        next(frames)
+        camera.kill()
+        killed_s = time.monotonic()
+        with pytest.raises(StreamLost, match=r"the (stream ended|connection broke)"):
+            for _ in frames:
+                pass
+        assert time.monotonic() - killed_s < 1 + PATIENCE_S
+        source.close()
+        with pytest.raises(StreamLost, match="connection refused: nothing listens at that port"):
+            source.open()
+        camera.start()
+        source.open()
+        next(iter(source.frames()))
+        source.close()
+
+
+def test_an_interrupt_ends_a_healthy_and_a_frozen_stream() -> None:
+    with rtsp_camera() as camera:
+        source = source_of(camera.url(), timeout_s=TIMEOUT_S)
+        for bound_s, freeze in ((0.5, False), (TIMEOUT_S + 1, True)):
+            source.open()
+            frames = source.frames()
+            next(frames)
+            if freeze:
+                camera.freeze()
+            interrupted = threading.Timer(0.2, source.interrupt)
+            begun_s = time.monotonic()
+            interrupted.start()
+            for _ in frames:
+                pass
+            assert time.monotonic() - begun_s < bound_s + PATIENCE_S
+            interrupted.join()
+            source.close()
+
+
+@pytest.mark.parametrize("password", [PASSWORD, quote(PASSWORD, safe="")])
+def test_a_login_is_sent_and_never_shown(password: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with rtsp_camera(login=("an@na", PASSWORD)) as camera:
+        source = source_of(camera.url(login=("an@na", password)))
+        source.open()
+        next(iter(source.frames()))
+        source.close()
+        for login in (None, ("an@na", "hunter2")):
+            with pytest.raises(CdulEdgeError, match="it refused the login") as caught:
+                source_of(camera.url("cam0?token=hunter3", login=login)).open()
+            assert type(caught.value) is CdulEdgeError
+            assert "hunter" not in repr(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_no_second_try_cures_fails_at_once(camera: Camera) -> None:
+    for path, reason in (("garden", "it has no such stream"), ("sound", "it has no video, only")):
+        with pytest.raises(CdulEdgeError, match=f"/{path}: {reason}") as caught:
+            source_of(camera.url(path)).open()
+        assert type(caught.value) is CdulEdgeError
+
+
+def test_size_and_pixel_format_may_change_within_a_stream() -> None:
+    with rtsp_camera() as camera:
+        source = source_of(camera.url())
+        source.open()
+        frames = source.frames()
+        assert next(frames).pixels().shape == (240, 320, 3)
+        camera.resize(400, 300)
+        shapes = (frame.pixels().shape for frame in itertools.islice(frames, 100))
+        assert (300, 400, 3) in shapes
+        camera.change_format("Y444")
+        assert all(frame.pixels().shape == (300, 400, 3) for frame in itertools.islice(frames, 30))
+        source.close()
+
+
+@pytest.mark.slow
+def test_the_clock_of_the_camera_dates_its_frames_once_it_is_known(camera: Camera) -> None:
+    """It comes with the first report of RTCP, up to five seconds after the first frame."""
+    source = source_of(camera.url())
+    source.open()
+    frame = next(frame for frame in source.frames() if frame.clock == "camera")
+    assert abs(frame.time_s - read_stamp(frame.pixels()).time_s) < 0.5
+    source.close()
