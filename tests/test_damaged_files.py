@@ -42,9 +42,10 @@ from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.engine_choice import find_engine
 from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp
 from cdul_edge_runtime.backends.trt.platform import GpuPlatform
-from cdul_edge_runtime.bundle.bundle import Bundle, Reference
+from cdul_edge_runtime.bundle.bundle import SCORE_REFERENCE, Bundle, Reference
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.bundle.score_reference import ScoreReference
 from cdul_edge_runtime.bundle.thresholds import read_shares, read_thresholds
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -137,6 +138,7 @@ CASES = (
     Case("bundle/engines/a.json", JSON, 80, use_engines),
     Case("bundle/engines/a.engine", BINARY, 10, use_engines),
     Case("reference.npz", BINARY, 60, lambda at: Reference.read(at / "reference.npz")),
+    Case(SCORE_REFERENCE, BINARY, 60, lambda at: ScoreReference.read(at / SCORE_REFERENCE, COLORS)),
     Case("model.onnx", BINARY, 80, use_model),
     Case("thresholds.json", JSON, 40, lambda at: read_thresholds(at / "thresholds.json", COLORS)),
     Case("thresholds.json", JSON, 40, lambda at: read_shares(at / "thresholds.json")),
@@ -176,6 +178,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(folder / "bundle/reference.npz", folder)
     shutil.copy(folder / "bundle/model.fp32.onnx", folder / "model.onnx")
     write_json(folder / "thresholds.json", {"red": 0.5, "green": 1})
+    scores = np.linspace(0, 1, 60).reshape(30, 2)
+    ScoreReference.of(scores, np.full(2, 0.5), COLORS).write(folder / SCORE_REFERENCE)
     write_engine(folder / "bundle")
     write_cell(folder / "cell.json")
     write_similarities(folder)

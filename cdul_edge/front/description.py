@@ -88,7 +88,8 @@ def _describe_bundle(folder: Path) -> Description:
     facts["files"] = {name: f"{r.bytes} bytes" for name, r in bundle.manifest.files.items()}
     facts["precisions"] = {p.value: _describe_precision(bundle, p) for p in bundle.precisions()}
     reference = bundle.score_reference()
-    facts["score_reference"] = None if reference is None else f"{reference.pictures} pictures"
+    told = "no reference" if reference is None else f"{reference.pictures} pictures"
+    facts["score_reference"] = told if reference is None else f"{told}, {reference.seen}"
     if engines := describe_engines(bundle):
         facts["engines"] = engines
     if measured := describe_measured(bundle):

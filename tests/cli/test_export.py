@@ -84,7 +84,7 @@ def test_a_run_becomes_a_bundle_that_carries_where_it_came_from(run: Path, tmp_p
     assert reference.pictures == 6
     np.testing.assert_array_equal(reference.thresholds, bundle.manifest.thresholds)
     told = json.loads(invoke("info", tmp_path / "b", "--json", "-").stdout)
-    assert told["score_reference"] == "6 pictures"
+    assert told["score_reference"] == "6 pictures, all"
     verified = invoke("verify", tmp_path / "b", "--run", run, "--repeats", 1)
     assert verified.exit_code == 0, verified.output
     assert "pytorch" in verified.stdout

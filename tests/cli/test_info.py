@@ -31,7 +31,7 @@ def test_a_bundle_and_each_of_its_files_are_known(bundle: Path) -> None:
         assert facts(path)["kind"] == "bundle, every file as its manifest says"
         assert facts(path)["classes"] == ["red", "green", "blue"]
     assert facts(bundle / "model.fp32.onnx")["kind"] == "classifier in one ONNX file"
-    assert facts(bundle)["score_reference"] is None
+    assert facts(bundle)["score_reference"] == "no reference"
     reference = facts(bundle / "reference.npz")
     assert reference["kind"] == "reference pictures with PyTorch's scores"
     assert reference["inputs"] == "uint8 (3, 8, 8, 3)"

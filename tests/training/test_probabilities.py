@@ -191,6 +191,10 @@ def test_a_run_ends_with_scores_that_are_as_high_as_the_labels(tmp_path: Path) -
     )  # fmt: skip
     means = torch.sigmoid(logits).mean(dim=0).tolist()
     assert means == pytest.approx(labels.scores.mean(axis=0).tolist(), abs=0.02)
+    # the reference of drift is of the scores as they are now, and not of those before
+    assert run.score_reference is not None
+    assert run.score_reference.mean_scores.tolist() == pytest.approx(means, abs=1e-4)
+    np.testing.assert_array_equal(run.score_reference.thresholds, run.thresholds)
     named = (torch.sigmoid(logits) >= torch.from_numpy(run.thresholds)).float().mean(dim=0)
     assert named.tolist() == pytest.approx([0.5] * 3, abs=0.02)
 

@@ -51,6 +51,14 @@ def test_a_run_is_read_without_the_weights_it_started_from(run: Path) -> None:
     assert load_run(run).classes.names == ("red", "green", "blue")
 
 
+def test_a_damaged_distribution_of_scores_is_refused_with_the_way_out(run: Path) -> None:
+    (run / "score_reference.npz").write_bytes(b"PK")
+    with pytest.raises(CdulEdgeError, match="remove it to export without it, or train again"):
+        load_run(run)
+    (run / "score_reference.npz").unlink()
+    assert load_run(run).score_reference is None
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CdulEdgeError, match="is not a run"):
         load_run(tmp_path)

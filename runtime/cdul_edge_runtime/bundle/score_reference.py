@@ -94,6 +94,7 @@ class ScoreReference:
         names = classes if isinstance(classes, ClassList) else ClassList(tuple(classes))
         check_scores(scores, len(names))
         at = np.asarray(thresholds, np.float32)
+        scores = np.asarray(scores, np.float32)  # as thresholds are: a score may be its threshold
         return cls(
             classes=names,
             counts=count_bins(find_bins(scores)),

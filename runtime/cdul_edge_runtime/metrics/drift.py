@@ -109,6 +109,7 @@ def measure_drift(scores: Floats, reference: ScoreReference) -> DriftReport:
         CdulEdgeError: scores that are NaN, outside [0, 1], or of another number of classes.
     """
     check_scores(scores, len(reference.classes))
+    scores = np.asarray(scores, np.float32)  # as thresholds are: a score may be its threshold
     counts = count_bins(find_bins(scores))
     shifts = scores.mean(axis=0, dtype=np.float64) - reference.mean_scores
     prevalence = (scores >= reference.thresholds).mean(axis=0)

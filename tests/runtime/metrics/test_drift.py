@@ -123,6 +123,13 @@ def test_the_calibration_shift_is_of_mean_scores() -> None:
     assert shifts == pytest.approx([0.2 - 0.3, 0.95 - 0.9])
 
 
+def test_a_score_in_double_precision_reaches_the_threshold_that_it_is() -> None:
+    scores = np.array([[0.6, 0.1], [0.1, 0.6]])  # as JSON has them; 0.6 in float32 is larger
+    report = drift(scores, scores, (0.6, 0.6))
+    for one in report.classes.values():
+        assert one.prevalence == one.reference_prevalence == 0.5
+
+
 def test_neighbors_that_are_alike_count_for_less() -> None:
     alternating = np.array([[0.2], [0.8]] * 50)
     assert count_independent(alternating) == [100]  # below 0, which says nothing
