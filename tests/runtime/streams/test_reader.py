@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from queue import SimpleQueue
+from typing import Any
+
 import pytest
 
 from cdul_edge import Classifier, Smoothing, Status, watch
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams import backoff
 from cdul_edge_runtime.streams.source import StreamLost
-from tests.fakes.stream_source import RED, FakeSource, frame
+from tests.fakes.stream_source import RED, FakeSource, frame, pixels
 from tests.fakes.watched import brief, take
 
 
@@ -75,8 +78,8 @@ def test_a_file_that_breaks_off_keeps_what_it_showed(classifier: Classifier) -> 
             "file frame 1: red",
             "file + red file-1",
             "file frame 2: red",
-            "file failed",
             "file - red file-1 (lost)",
+            "file failed",
         ]
 
 
@@ -103,3 +106,36 @@ def test_of_a_camera_a_frame_that_waits_gives_way_to_a_newer_one_at_any_rate(
         source.send(frame(0.3)).settle()  # the next one is due in a thousand seconds
         rows.stop()
         assert take(rows, 1) == ["door stopped"]
+
+
+def test_a_source_that_gives_no_frames_is_named(classifier: Classifier) -> None:
+    bare: Any = pixels()
+    source = FakeSource().send(bare)
+    with watch(classifier, {"own": source}) as rows:
+        assert take(rows, 1) == ["own stopped"]
+        with pytest.raises(TypeError, match="stream 'own': its source gave a ndarray, expected a"):
+            next(rows)
+
+
+def test_a_watch_that_waits_sets_no_alarm(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarms: list[float | None] = []
+    source = FakeSource()
+
+    class Queue(SimpleQueue[None]):
+        """Where the watch would wait, and nothing has come, the next thing happens."""
+
+        def get(self, block: bool = True, timeout: float | None = None) -> None:
+            alarms.append(timeout)
+            if self.empty():
+                happenings.pop(0)()
+            return super().get(block, timeout)
+
+    monkeypatch.setattr("cdul_edge_runtime.streams.watch.SimpleQueue", Queue)
+    with watch(classifier, {"door": source}) as rows:
+        happenings = [lambda: source.send(frame(1.0)).settle(), rows.stop]
+        source.settle()
+        assert take(rows, 3) == ["door connected", "door frame 1", "door stopped"]
+    assert alarms == [None, None]
+    assert happenings == []
