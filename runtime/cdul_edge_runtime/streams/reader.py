@@ -176,6 +176,8 @@ class Reader:
             except StreamEnded as end:
                 return self._say("ended", str(end) or None)
             except StreamLost as loss:
+                if self._stopping:  # which cut its frames off
+                    return None
                 if not self._retries:
                     return self._say("failed", str(loss) or _ENDED)
                 healthy_s = 0.0

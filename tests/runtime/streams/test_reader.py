@@ -10,6 +10,7 @@ import pytest
 from cdul_edge import Classifier, Smoothing, Status, watch
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams import backoff
+from cdul_edge_runtime.streams.rows import Stats
 from cdul_edge_runtime.streams.source import StreamLost
 from tests.fakes.stream_source import RED, FakeSource, frame, pixels
 from tests.fakes.watched import brief, take
@@ -139,3 +140,12 @@ def test_a_watch_that_waits_sets_no_alarm(
         assert take(rows, 3) == ["door connected", "door frame 1", "door stopped"]
     assert alarms == [None, None]
     assert happenings == []
+
+
+def test_a_camera_that_is_stopped_was_not_lost(classifier: Classifier) -> None:
+    source = FakeSource()
+    with watch(classifier, {"door": source}, smoothing=None, stats_s=3600) as rows:
+        source.send(frame(1.0))
+        assert take(rows, 2) == ["door connected", "door frame 1"]
+        rows.stop()
+        assert [row.losses for row in rows if isinstance(row, Stats)] == [0]
