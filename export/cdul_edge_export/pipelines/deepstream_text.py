@@ -24,7 +24,7 @@ def differences(preprocess: Preprocess) -> tuple[str, ...]:
     """What nvinfer does otherwise than the bundle's `Preprocess`, a sentence each."""
     found = [
         f"nvinfer shrinks frames without antialiasing, and the network was trained on antialiased "
-        f"{preprocess.interpolation} pictures: a few labels differ, the more the larger the frame"
+        f"{preprocess.interpolation} pictures: some labels differ, the more the larger the frame"
     ]
     if preprocess.resize == "center":
         found.append(
