@@ -13,6 +13,7 @@ from benchmarks.tables.gpu import draw_gpu
 from benchmarks.tables.markdown import ROOT
 from benchmarks.tables.photographs import draw_main
 from benchmarks.tables.readme_page import draw_summary
+from benchmarks.tables.streams import draw_streams_summary
 from benchmarks.tables.tensorrt import draw_tensorrt
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -40,6 +41,7 @@ PAGES = (
     Page(ROOT / "docs" / "reproduce.md", lambda: f"{draw_main()}\n{draw_gpu()}"),
     Page(ROOT / "docs" / "precision.md", draw_tensorrt),
     Page(ROOT / "docs" / "networks.md", lambda: f"{draw_edge()}\n{draw_builds()}"),
+    Page(ROOT / "docs" / "streams.md", draw_streams_summary),
 )
 
 
