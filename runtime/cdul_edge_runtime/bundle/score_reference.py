@@ -186,7 +186,7 @@ def _share_above(thresholds: Floats) -> Doubles:
     """(C, BINS): which share of each bin's width reaches a class's threshold; +inf reaches none."""
     low = np.concatenate([[-_END], EDGES])
     high = np.concatenate([EDGES, [_END]])
-    never = ~np.isfinite(thresholds)
+    never = np.isposinf(thresholds)
     at = log_odds(np.where(never, 1.0, thresholds))[:, None]
     share = np.clip((high - at) / (high - low), 0, 1)
     return np.where(never[:, None], 0.0, share)

@@ -53,6 +53,16 @@ class DriftWindow:
         self._report: DriftReport | None = None  # of the frames that are there, once asked for
         self._last_s = -math.inf
 
+    @classmethod
+    def at_rate(cls, reference: ScoreReference | None, rate: float | None) -> DriftWindow:
+        """For a stream of at most `rate` frames a second; None is any rate.
+
+        Of fewer than one frame in three seconds, five minutes would never hold enough: the window
+        is then as long as a tenth more frames than are needed take.
+        """
+        window_s = WINDOW_S if rate is None else max(WINDOW_S, 1.1 * LEAST / rate)
+        return cls(reference, window_s=window_s, every_s=EVERY_S * window_s / WINDOW_S)
+
     def add(self, scores: Floats, time_s: float) -> None:
         """Take up a frame, unless it follows too close.
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cdul_edge_runtime.bundle.score_reference import ScoreReference
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.drift_window import DriftWindow
@@ -39,14 +38,14 @@ class Stream:
         thresholds: Scores,
         smoothing: Smoothing | None,
         numbers: Iterator[int],
-        reference: ScoreReference | None = None,
+        drift: DriftWindow,
     ) -> None:
         """See `LabelRows` for `thresholds`, `smoothing`, and `numbers`.
 
-        `reference` is what drift is measured against, at the same thresholds.
+        `drift` is this stream's own window.
         """
         self.reader = reader
-        self.stats = StreamStats(reader, DriftWindow(reference))
+        self.stats = StreamStats(reader, drift)
         self._classes = classifier.classes
         self._labels = LabelRows(reader.name, self._classes, thresholds, smoothing, numbers)
         self._reset_s = (smoothing or Smoothing()).reset_s

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.streams.drift_window import DriftWindow
 from cdul_edge_runtime.streams.reader import Reader, Wakes
 from cdul_edge_runtime.streams.rows import Row
 from cdul_edge_runtime.streams.smoothing import Smoothing
@@ -114,6 +115,8 @@ class Watch(Iterator[Row]):
     ) -> list[Stream]:
         numbers = count(1)
         reference = self._classifier.score_reference() if self._options.stats_s else None
+        if reference is not None:
+            reference = reference.at(thresholds)
         return [
             Stream(
                 Reader(
@@ -127,7 +130,7 @@ class Watch(Iterator[Row]):
                 thresholds,
                 self._options.smoothing,
                 numbers,
-                None if reference is None else reference.at(thresholds),
+                DriftWindow.at_rate(reference, self._options.rate),
             )
             for name, source in sources.items()
         ]

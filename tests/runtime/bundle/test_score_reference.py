@@ -47,6 +47,7 @@ def test_another_threshold_counts_whole_bins_and_its_share_of_its_own() -> None:
     # the threshold at which pictures were counted is remembered exactly
     np.testing.assert_array_equal(reference().at(THRESHOLDS).prevalence, [0.5, 0])
     assert reference().at(np.array([np.inf, 0.0])).prevalence.tolist() == [0, 1]
+    assert reference().at(np.array([1.5, -np.inf])).prevalence.tolist() == [0, 1]
 
 
 def test_any_threshold_is_within_a_bin_of_the_truth() -> None:

@@ -49,6 +49,26 @@ def test_one_frame_a_second_counts_at_any_rate(reference: ScoreReference, fps: f
     assert window.frames in ((30, 31) if fps == 29.97 else (31,))
 
 
+@pytest.mark.parametrize("rate", [0.3, 0.1, 0.01])
+def test_a_stream_of_few_frames_has_a_longer_window(reference: ScoreReference, rate: float) -> None:
+    window = DriftWindow.at_rate(reference, rate)
+    for frame in range(200):
+        window.add(THEN[frame], frame / rate)
+    assert 100 <= window.frames <= 111
+    assert window.measure() is not None
+    assert len(window._times) == 301
+
+
+@pytest.mark.parametrize("rate", [None, 5.0, 1.0])
+def test_a_stream_of_many_frames_has_five_minutes(
+    reference: ScoreReference, rate: float | None
+) -> None:
+    window = DriftWindow.at_rate(reference, rate)
+    for second in range(400):
+        window.add(THEN[second], float(second))
+    assert window.frames == 300
+
+
 def test_only_the_last_minutes_count_in_the_order_they_came(reference: ScoreReference) -> None:
     window = DriftWindow(reference, window_s=10, least=5)
     for second in range(57):
