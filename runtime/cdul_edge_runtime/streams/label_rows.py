@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -44,6 +44,7 @@ class LabelRows:
         classes: names of the columns.
         thresholds: (C,); a label that is NaN or infinite never is.
         smoothing: None takes each frame by itself.
+        reset_s: instead of that of `smoothing`.
         numbers: gives each appearance of a watch a number of its own.
     """
 
@@ -53,6 +54,7 @@ class LabelRows:
         classes: ClassList,
         thresholds: Scores,
         smoothing: Smoothing | None,
+        reset_s: float,
         numbers: Iterator[int],
     ) -> None:
         self._stream = stream
@@ -60,7 +62,9 @@ class LabelRows:
         self._smooths = smoothing is not None
         self._numbers = numbers
         self._ids: dict[str, str] = {}  # of the labels that are there
-        self._smoother = Smoother(classes, thresholds, smoothing or _PLAIN)
+        self._smoother = Smoother(
+            classes, thresholds, replace(smoothing or _PLAIN, reset_s=reset_s)
+        )
 
     @property
     def present(self) -> bool:

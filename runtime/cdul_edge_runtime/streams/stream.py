@@ -14,8 +14,8 @@ from cdul_edge_runtime.streams.frame import Frame
 from cdul_edge_runtime.streams.label_rows import GoneReason, LabelRows
 from cdul_edge_runtime.streams.reader import Reader, Taken
 from cdul_edge_runtime.streams.rows import FramePrediction, Row, Scores, State, Status
-from cdul_edge_runtime.streams.smoothing import Smoothing
 from cdul_edge_runtime.streams.stats import StreamStats
+from cdul_edge_runtime.streams.watch_inputs import WatchOptions
 
 _ENDS: dict[State, GoneReason] = {"lost": "lost", "failed": "lost", "ended": "stopped"}
 
@@ -36,19 +36,21 @@ class Stream:
         reader: Reader,
         classifier: Classifier,
         thresholds: Scores,
-        smoothing: Smoothing | None,
+        options: WatchOptions,
         numbers: Iterator[int],
         drift: DriftWindow,
     ) -> None:
-        """See `LabelRows` for `thresholds`, `smoothing`, and `numbers`.
+        """See `LabelRows` for `thresholds` and `numbers`.
 
         `drift` is this stream's own window.
         """
         self.reader = reader
         self.stats = StreamStats(reader, drift)
         self._classes = classifier.classes
-        self._labels = LabelRows(reader.name, self._classes, thresholds, smoothing, numbers)
-        self._reset_s = (smoothing or Smoothing()).reset_s
+        self._reset_s = options.reset_s
+        self._labels = LabelRows(
+            reader.name, self._classes, thresholds, options.smoothing, self._reset_s, numbers
+        )
         self._seen_s = 0.0  # when the last frame was classified, on the monotonic clock
         self._is_over = False
 

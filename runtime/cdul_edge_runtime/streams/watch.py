@@ -59,7 +59,8 @@ def watch(  # noqa: PLR0913 - options of their own, all but two given by name
     Args:
         classifier: what sees the frames; it stays open.
         sources: an address or a `Source` per stream. Addresses are those of `cdul-edge watch`.
-        rate: most frames a second of each stream, by the clock of a file or bag; None is all.
+        rate: most frames a second of each stream, by the clock of a file or bag; None is all. Of a
+            rate below 3 / `Smoothing.reset_s`, three missing frames begin labels anew.
         smoothing: how scores become labels; None takes each frame by itself.
         thresholds: (C,) instead of the classifier's; NaN or infinity is never reached.
         timeout_s: seconds that a live source may send nothing before it counts as lost.
@@ -128,7 +129,7 @@ class Watch(Iterator[Row]):
                 ),
                 self._classifier,
                 thresholds,
-                self._options.smoothing,
+                self._options,
                 numbers,
                 DriftWindow.at_rate(reference, self._options.rate),
             )

@@ -19,6 +19,7 @@ from cdul_edge_runtime.streams.source import Source
 from cdul_edge_runtime.streams.sources.open_source import SourceOptions, Transport, open_source
 
 Thresholds = npt.NDArray[np.float32]
+_MISSED = 3  # frames
 _METHODS = ("open", "frames", "interrupt", "close")
 
 
@@ -36,6 +37,15 @@ class WatchOptions:
     transport: Transport = "tcp"
     reconnect: bool = True
     stats_s: float | None = None
+
+    @property
+    def reset_s(self) -> float:
+        """Seconds without a frame after which labels end and begin anew.
+
+        As `smoothing` says; where `rate` itself leaves such gaps, three of them.
+        """
+        reset_s = (self.smoothing or Smoothing()).reset_s
+        return reset_s if self.rate is None else max(reset_s, _MISSED / self.rate)
 
     def __post_init__(self) -> None:
         _check_positive("rate", self.rate, "frames a second")

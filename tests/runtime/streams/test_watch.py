@@ -160,6 +160,23 @@ def test_a_silent_camera_leaves_no_label_behind(classifier: Classifier) -> None:
         assert take(rows, 2) == ["door frame 2: red", "door + red door-2"]
 
 
+def test_one_frame_in_ten_seconds_is_no_gap_where_that_is_the_rate(
+    classifier: Classifier,
+) -> None:
+    frames = [frame(t, RED, pts_s=t) for t in (0.0, 5.0, 10.0, 20.0)]
+    source = FakeSource(finite=True).send(*frames).end()
+    with watch(classifier, {"file": source}, rate=0.1) as rows:
+        assert [brief(row) for row in rows] == [
+            "file connected",
+            "file frame 1",
+            "file frame 3: red",
+            "file + red file-1",
+            "file frame 4: red",
+            "file - red file-1 (stopped)",
+            "file ended",
+        ]
+
+
 def test_a_clock_that_goes_back_begins_anew(classifier: Classifier) -> None:
     source = FakeSource(finite=True).send(frame(100.0, RED), frame(3.0, RED)).end()
     with watch(classifier, {"file": source}, smoothing=Smoothing(appear_s=0)) as rows:
