@@ -68,7 +68,7 @@ def test_red_is_seen_in_padded_rows_of_both_orders(
     done = launch(
         "videotestsrc pattern=red num-buffers=10 ! "
         f"video/x-raw,format={format},width=33,height=17,framerate=10/1 ! "
-        "cduledge bundle={bundle} precision=fp32 rate=5 frames=true ! fakesink",
+        "cduledge bundle={bundle} precision=fp32 rate=5 appear=0.2 frames=true ! fakesink",
         bundle,
     )
     assert done.returncode == 0, done.stderr
@@ -90,7 +90,7 @@ def test_red_is_seen_in_padded_rows_of_both_orders(
     [
         ("", "cduledge needs a bundle: set bundle=FOLDER"),
         ("bundle=/nowhere", "/nowhere is not a folder"),
-        ("bundle={bundle} leave=-1", "smoothing: enter is 0.0 and leave is -1.0"),
+        ("bundle={bundle} leave=-1", "smoothing: enter is 0.1 and leave is -1.0"),
         ("bundle={bundle} precision=int4", "int4"),
     ],
 )

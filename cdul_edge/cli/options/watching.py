@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from cdul_edge.cli.options.thresholds import THRESHOLD_HELP
+from cdul_edge_runtime.streams.smoothing_settings import Smoothing
 
+_USUAL = Smoothing()
 Every = Literal["events", "frames"]
 Transport = Literal["tcp", "udp"]
 
@@ -52,18 +54,22 @@ NoSmoothOption = Annotated[
 AverageOption = Annotated[
     float | None,
     typer.Option(
-        help="Average scores over so many seconds; more is calmer and slower.", show_default="0.2"
+        help="Average scores over so many seconds; more is calmer and slower.",
+        show_default=str(_USUAL.average_s),
     ),
 ]
 AppearOption = Annotated[
     float | None,
-    typer.Option(help="Report a label once it was seen for so many seconds.", show_default="0.1"),
+    typer.Option(
+        help="Report a label once it was seen for so many seconds.",
+        show_default=str(_USUAL.appear_s),
+    ),
 ]
 GoneOption = Annotated[
     float | None,
     typer.Option(
         help="Report that a label is gone once it was not seen for so many seconds.",
-        show_default="0.2",
+        show_default=str(_USUAL.gone_s),
     ),
 ]
 TransportOption = Annotated[

@@ -31,6 +31,7 @@ from cdul_edge_runtime.streams.pace import Pace
 from cdul_edge_runtime.streams.smoothing import Smoother, Smoothing
 
 Value = bool | int | float | str
+_USUAL = Smoothing()
 
 CAPS = "video/x-raw,format={RGB,BGR},width=[1,32767],height=[1,32767]"
 # The default of each property, and what `gst-inspect-1.0 cduledge` says of it.
@@ -41,11 +42,11 @@ PROPERTIES: dict[str, tuple[Value, str]] = {
     "threads": (1, "CPU threads within one operator"),
     "rate": (0.0, "Most pictures a second that are classified; 0 is all"),
     "frames": (False, "Whether each classified picture is a message, too"),
-    "average": (0.2, "Time constant of the average of the logits, in seconds"),
-    "enter": (0.0, "Logits above its threshold at which a label appears"),
-    "leave": (0.4, "Logits below its threshold at which a label goes"),
-    "appear": (0.1, "Seconds for which a label must stay above before it appears"),
-    "gone": (0.2, "Seconds for which it must stay below before it is gone"),
+    "average": (_USUAL.average_s, "Time constant of the average of the logits, in seconds"),
+    "enter": (_USUAL.enter, "Logits above its threshold at which a label appears"),
+    "leave": (_USUAL.leave, "Logits below its threshold at which a label goes"),
+    "appear": (_USUAL.appear_s, "Seconds for which a label must stay above before it appears"),
+    "gone": (_USUAL.gone_s, "Seconds for which it must stay below before it is gone"),
 }
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge_runtime.bundle.classes import ClassList, name_some
+from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.log_odds import log_odds, sigmoid
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.label_changes import (
@@ -19,76 +18,13 @@ from cdul_edge_runtime.streams.label_changes import (
     LabelGone,
     Smoothed,
 )
+from cdul_edge_runtime.streams.smoothing_settings import Smoothing as Smoothing
 
 Doubles = npt.NDArray[np.float64]
 
 _LOWEST, _HIGHEST = (float(end) for end in log_odds(np.array([0.0, 1.0])))
 _SAME_S = 1e-3  # seconds since 1970 are exact to a fourth of a microsecond, cameras to less
 _CORRECTION_S = 1.0  # a clock that was set right goes back by less; a video that begins anew, more
-
-
-@dataclass(frozen=True)
-class Smoothing:
-    """How scores of one stream become labels that appear and go.
-
-    Everything counts seconds and not frames, so that 10 and 25 frames a second give alike labels.
-
-    Attributes:
-        average_s: time constant of the exponential average of the logits; 0 does not average.
-        enter: logits above its class's threshold at which a label appears.
-        leave: logits below it at which a label goes; `enter + leave` is 0 or more.
-        appear_s: how long a label must stay above before it appears.
-        gone_s: how long it must stay below before it is gone.
-        reset_s: a gap between frames that is longer starts anew; more than 0.
-
-    Raises:
-        CdulEdgeError: a value is not a finite number in its range; the text names each of them.
-            `reset_s` may be infinite.
-    """
-
-    average_s: float = 0.2
-    enter: float = 0.0
-    leave: float = 0.4
-    appear_s: float = 0.1
-    gone_s: float = 0.2
-    reset_s: float = 5.0
-
-    def __post_init__(self) -> None:
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        faults = [
-            f"{name} is {value!r}, expected {_RANGES[name]}"
-            for name, value in given.items()
-            if not _is_number(value) or not _in_range(name, value)
-        ]
-        if not faults and self.enter + self.leave < 0:
-            faults.append(
-                f"enter is {self.enter} and leave is {self.leave}, expected enter + leave to be "
-                "0 or more: a label would go where it appears"
-            )
-        if faults:
-            raise CdulEdgeError(f"smoothing: {'; '.join(faults)}")
-
-
-_SECONDS = "seconds, 0 or more"
-_RANGES = {
-    "average_s": _SECONDS,
-    "enter": "a finite number of logits",
-    "leave": "a finite number of logits",
-    "appear_s": _SECONDS,
-    "gone_s": _SECONDS,
-    "reset_s": "seconds, more than 0",
-}
-
-
-def _is_number(value: object) -> bool:
-    real = (int, float, np.floating, np.integer)
-    return isinstance(value, real) and not isinstance(value, bool) and not math.isnan(value)
-
-
-def _in_range(name: str, value: float) -> bool:
-    if name == "reset_s":
-        return value > 0
-    return math.isfinite(value) and (name in ("enter", "leave") or value >= 0)
 
 
 class Smoother:
@@ -103,7 +39,8 @@ class Smoother:
       count at most half of the way from a threshold to either end, so that a score of 1 always
       enters and a score of 0 always leaves.
     - Thresholds beyond these ends are asked of each frame's own score, without average, `enter`,
-      and `leave`: 0 or less is always reached, 1 by a score of 1, more than 1 and inf never.
+      and `leave`: 0 or less is always reached, 1 by a score of 1, more than 1, inf, and NaN
+      never.
     - A gap of more than `reset_s`, or a clock that goes back by more than a second, ends what is
       there (`LabelGone.reason` is "gap" or "clock") and begins anew. Where a clock goes back by
       less, time stands still until it is reached again. A frame of the same time as the one before
@@ -117,7 +54,7 @@ class Smoother:
         smoothing: how; see `Smoothing`.
 
     Raises:
-        CdulEdgeError: not one threshold per class, or one that is NaN.
+        CdulEdgeError: not one threshold per class.
     """
 
     _time_s: float | None  # of the last frame
@@ -141,11 +78,7 @@ class Smoother:
             raise CdulEdgeError(
                 f"thresholds have shape {given.shape}, expected ({len(classes)},): one per class"
             )
-        if np.isnan(given).any():
-            named = name_some([classes.names[c] for c in np.flatnonzero(np.isnan(given))])
-            raise CdulEdgeError(
-                f"the threshold of {named} is NaN: give a score, or infinity for never"
-            )
+        given[np.isnan(given)] = np.inf  # no score reaches either
         levels = log_odds(given)
         half_down, half_up = (levels + _LOWEST) / 2, (levels + _HIGHEST) / 2
         self._enter = np.clip(levels + self.smoothing.enter, half_down, half_up)

@@ -9,6 +9,7 @@ from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.smoothing import Smoothing
 
 Value = bool | int | float | str
+_USUAL = Smoothing()
 
 PARAMETERS: dict[str, tuple[Value, str]] = {
     "bundle": ("", "Folder of the bundle."),
@@ -20,11 +21,11 @@ PARAMETERS: dict[str, tuple[Value, str]] = {
     "compressed": (False, "Whether the images are sensor_msgs/CompressedImage."),
     "all_scores": (False, "Whether messages hold every class, and not only what is there."),
     "smooth": (True, "Whether labels are smoothed over time."),
-    "average": (0.2, "Time constant of the average of the logits, in seconds."),
-    "enter": (0.0, "Logits above its threshold at which a label appears."),
-    "leave": (0.4, "Logits below its threshold at which a label goes."),
-    "appear": (0.1, "Seconds for which a label must stay above before it appears."),
-    "gone": (0.2, "Seconds for which it must stay below before it is gone."),
+    "average": (_USUAL.average_s, "Time constant of the average of the logits, in seconds."),
+    "enter": (_USUAL.enter, "Logits above its threshold at which a label appears."),
+    "leave": (_USUAL.leave, "Logits below its threshold at which a label goes."),
+    "appear": (_USUAL.appear_s, "Seconds for which a label must stay above before it appears."),
+    "gone": (_USUAL.gone_s, "Seconds for which it must stay below before it is gone."),
     "autostart": (True, "Whether the node configures and activates itself."),
 }
 
