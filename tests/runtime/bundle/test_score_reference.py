@@ -56,7 +56,7 @@ def test_any_threshold_is_within_a_bin_of_the_truth() -> None:
     made = ScoreReference.of(scores, THRESHOLDS, CLASSES)
     for threshold in (0.01, 0.1, 0.33, 0.5, 0.77, 0.98):
         found = made.at(np.full(2, threshold, np.float32)).prevalence
-        np.testing.assert_allclose(found, (scores >= np.float32(threshold)).mean(axis=0), atol=3e-3)
+        np.testing.assert_allclose(found, (scores >= np.float32(threshold)).mean(axis=0), atol=6e-3)
 
 
 def test_a_file_keeps_everything_and_the_same_bytes(tmp_path: Path) -> None:
