@@ -96,12 +96,12 @@ def compare(bundle: Bundle, precision: Precision, pictures: Pixels, *, tied: boo
     )
 
 
-def resize_cost(bundle: Bundle, paths: PictureList, filters: tuple[str, ...]) -> dict[str, Any]:
+def resize_cost(bundle: Bundle, paths: PictureList, filters: tuple[str, ...]) -> dict[str, object]:
     """Labels that change where nvinfer's filters stand in for our resize; fp32."""
     preprocess = bundle.manifest.preprocess
     ours = np.concatenate(list(_run(bundle.model_path(), _shown(paths, preprocess))))
     wanted = ours >= bundle.manifest.thresholds
-    found: dict[str, Any] = {"labels": int(wanted.sum()), "decisions": int(wanted.size)}
+    found: dict[str, object] = {"labels": int(wanted.sum()), "decisions": int(wanted.size)}
     for name in filters:
         resized = np.stack([_scale(paths.absolute(i), preprocess, name) for i in range(len(paths))])
         decided = np.concatenate(list(_run(bundle.model_path(), resized)))

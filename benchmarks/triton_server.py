@@ -119,7 +119,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     raise RuntimeError("Triton does not serve the model: " + log.read_text()[-2000:])
 
 
-def measure(bundle: Path, pictures: Path, installed: Path, port: int) -> dict[str, Any]:
+def measure(bundle: Path, pictures: Path, installed: Path, port: int) -> dict[str, object]:
     """Answers of the server against those of `predict`, and how it batches."""
     found = find_images(pictures)
     paths = [str(found.absolute(index)) for index in range(len(found))]
@@ -133,7 +133,7 @@ def measure(bundle: Path, pictures: Path, installed: Path, port: int) -> dict[st
             return {**_answers(bundle, paths, url), **_behavior(paths, url)}
 
 
-def _answers(bundle: Path, paths: list[str], url: str) -> dict[str, Any]:
+def _answers(bundle: Path, paths: list[str], url: str) -> dict[str, object]:
     differ, largest = 0, 0.0
     server = TritonClassifier(url, MODEL)
     with Classifier.load(bundle, device="cpu", precision="fp32", threads=1) as classifier:
@@ -151,7 +151,7 @@ def _answers(bundle: Path, paths: list[str], url: str) -> dict[str, Any]:
     }
 
 
-def _behavior(paths: list[str], url: str) -> dict[str, Any]:
+def _behavior(paths: list[str], url: str) -> dict[str, object]:
     """What is Triton's own: its version, its batcher, its check of shapes, its labels."""
     client = triton.InferenceServerClient(url)
     before = _executions(client)

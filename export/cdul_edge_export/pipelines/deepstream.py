@@ -16,7 +16,7 @@ from cdul_edge_export.pipelines.deepstream_text import (
     MODEL,
     README,
     DeepStreamText,
-    differences,
+    limits,
 )
 from cdul_edge_export.pipelines.label_lines import deepstream_labels, renamed_labels
 from cdul_edge_export.pipelines.provenance import Provenance, folder_kind, marker, served_file
@@ -70,7 +70,7 @@ def write_deepstream(bundle: Bundle, request: ExportConfigRequest) -> ExportConf
         folder=request.out,
         files=tuple(sorted((MODEL, CONFIG, LABELS, README, MARKER))),
         renamed=renamed_labels(bundle.manifest.classes, labels),
-        limits=differences(bundle.manifest.preprocess),
+        limits=limits(bundle.manifest.preprocess, len(labels)),
     )
 
 

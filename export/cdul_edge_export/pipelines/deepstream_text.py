@@ -20,8 +20,19 @@ _MANY_LAYERS = 200
 _FRAMES = ((1920, 1080), (1280, 720), (640, 480))
 
 
-def differences(preprocess: Preprocess) -> tuple[str, ...]:
-    """What nvinfer does otherwise than the bundle's `Preprocess`, a sentence each."""
+def limits(preprocess: Preprocess, classes: int) -> tuple[str, ...]:
+    """What DeepStream does not do as `predict` does, and what it costs, a sentence each."""
+    found = _differences(preprocess)
+    if classes > _MANY_LAYERS:
+        found.append(
+            f"{classes} classes are as many output layers, each copied from the GPU by itself: "
+            f"beyond {_MANY_LAYERS}, TensorRT for RTX also runs a kernel for each, and its engine "
+            "grows by 130 KiB for each"
+        )
+    return tuple(found)
+
+
+def _differences(preprocess: Preprocess) -> list[str]:
     found = [
         f"nvinfer shrinks frames without antialiasing, and the network was trained on antialiased "
         f"{preprocess.interpolation} pictures: some labels differ, the more the larger the frame"
@@ -37,7 +48,7 @@ def differences(preprocess: Preprocess) -> tuple[str, ...]:
             f"nvinfer pads with black, and the network was trained with bars of RGB "
             f"({red}, {green}, {blue})"
         )
-    return tuple(found)
+    return found
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,7 @@ class DeepStreamText:
             f"# {self.provenance.comment()}",
             "# Each class is an output layer of one value: its score where that reaches the",
             "# class's threshold, else 0. Leave classifier-threshold at 0: above it is a label.",
-            *(f"# {line}." for line in differences(self.preprocess)),
+            *(f"# {line}." for line in limits(self.preprocess, self.classes)),
             "",
             "[property]",
             "gpu-id=0",
@@ -146,7 +157,8 @@ class DeepStreamText:
         old = _WEAK_FLAGS[self.precision].strip()
         return (
             "## Engine",
-            "Build it on the machine that runs it, with its own TensorRT (10 or later):",
+            "Build it on the machine that runs it, with its own TensorRT (10 or later); `trtexec` "
+            "lies in `/usr/src/tensorrt/bin`:",
             f"    {command}",
             f"TensorRT 8.6 (DeepStream 7.0 and earlier) takes `{old}` in place of "
             "`--stronglyTyped`, and is then free to choose the precision of layers. A change of "
@@ -169,22 +181,16 @@ class DeepStreamText:
         )
 
     def _result_section(self) -> tuple[str, ...]:
-        found = [
+        return (
             "## What comes out",
             "One `NvDsClassifierMeta` per frame that has a label, with one `NvDsLabelInfo` per "
             "label: `result_label` is the class, `result_prob` its score, `label_id` its column. "
             "`result_class_id` is always 0. A frame without labels has no meta.",
-        ]
-        if self.classes > _MANY_LAYERS:
-            found.append(
-                f"{self.classes} output layers are copied from the GPU one by one for every "
-                "batch, which costs time."
-            )
-        return tuple(found)
+        )
 
     def _difference_section(self) -> tuple[str, ...]:
         found = ["## What DeepStream does otherwise"]
-        found.append("\n".join(f"- {line}." for line in differences(self.preprocess)))
+        found.append("\n".join(f"- {line}." for line in limits(self.preprocess, self.classes)))
         found.append(
             "`scaling-filter=3` averages on the GPU (NvBufSurfTransform's Super). Imitated in "
             "PyTorch, it changed fewer labels than bilinear on frames three times the network's "

@@ -14,6 +14,7 @@ onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
 from cdul_edge_export import ExportConfigRequest, TritonOptions, export_config  # noqa: E402
+from cdul_edge_export.pipelines.deepstream_text import limits  # noqa: E402
 from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle  # noqa: E402
 from cdul_edge_runtime.bundle.classes import ClassList  # noqa: E402
 from cdul_edge_runtime.bundle.manifest import Precision  # noqa: E402
@@ -221,3 +222,8 @@ def test_what_deepstream_cannot_do_is_refused_before_anything_is_written(
 def test_a_precision_that_the_bundle_lacks_is_named(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="fp16"):
         write(bundle, tmp_path / "ds", precision=Precision.FP16)
+
+
+def test_the_price_of_many_classes_is_said() -> None:
+    assert len(limits(Preprocess(8, 8), 200)) == 1
+    assert "201 classes are as many output layers" in limits(Preprocess(8, 8), 201)[1]

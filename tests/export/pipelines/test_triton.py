@@ -163,21 +163,21 @@ def test_a_name_that_is_no_folder_and_no_address_is_refused(
 @pytest.mark.parametrize(
     ("precision", "options", "message"),
     [
-        ("bf16", {}, "bf16 cannot be served there"),
-        ("int8-cpu", {"backend": "tensorrt"}, "int8-cpu cannot be served there"),
-        ("fp32", {"backend": "tensorrt"}, "no fp32 engine for Triton"),
-        ("fp32", {"backend": "tensorrt", "engine": Path("x.engine")}, "no fp32 engine x.engine"),
+        ("bf16", TritonOptions(), "bf16 cannot be served there"),
+        ("int8-cpu", TENSORRT, "int8-cpu cannot be served there"),
+        ("fp32", TENSORRT, "no fp32 engine for Triton"),
+        ("fp32", replace(TENSORRT, engine=Path("x.engine")), "no fp32 engine x.engine"),
     ],
 )
 def test_what_triton_cannot_serve_is_refused(
-    precision: str, options: dict[str, Any], message: str, bundle: Path, tmp_path: Path
+    precision: str, options: TritonOptions, message: str, bundle: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(CdulEdgeError, match=message):
         write(
             bundle,
             tmp_path / "repository",
             precision=Precision(precision),
-            triton=TritonOptions(**options),
+            triton=options,
         )
 
 
