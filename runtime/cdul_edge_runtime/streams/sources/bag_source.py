@@ -70,7 +70,8 @@ class BagSource:
             reader = kind(self._path)
             reader.open()
             self._reader = reader
-        self._connections = self._choose()
+        with self._damage():
+            self._connections = self._choose()
         return SourceInfo()
 
     def _check_path(self) -> None:

@@ -12,12 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.address import parse_address
 from cdul_edge_runtime.streams.frame import Frame
+from cdul_edge_runtime.streams.row_json import to_dict
+from cdul_edge_runtime.streams.smoothing import Smoothing
 from cdul_edge_runtime.streams.source import StreamEnded
 from cdul_edge_runtime.streams.sources.open_source import SourceOptions, open_source
 from cdul_edge_runtime.streams.sources.raw_source import RawSource
+from cdul_edge_runtime.streams.watch import watch
 
 FIRST = bytes(range(6))  # a frame of 2x1 pixels, three channels
 SECOND = bytes(range(10, 16))
@@ -216,3 +220,19 @@ def test_an_address_of_another_form_says_the_form(address: str) -> None:
 def test_sizes_and_rates_that_cannot_be_are_refused(address: str, message: str) -> None:
     with pytest.raises(CdulEdgeError, match=message):
         open_source(address)
+
+
+def test_a_watch_ends_with_its_pipe_and_closes_what_is_there(
+    pipe: tuple[int, FileIO], bundle: Path
+) -> None:
+    pipe[1].write(bytes([255, 0, 0]) * 64)
+    pipe[1].close()
+    calm = Smoothing(appear_s=0)
+    with (
+        Classifier.load(bundle, threads=1) as classifier,
+        watch(classifier, {"pipe": raw("raw:8x8:rgb", pipe[0])}, smoothing=calm) as rows,
+    ):
+        said = [to_dict(row) for row in rows]
+    assert [row["type"] for row in said] == ["status", "prediction", "appeared", "gone", "status"]
+    assert (said[2]["label"], said[3]["label"]) == ("red", "red")
+    assert (said[0]["state"], said[4]["state"]) == ("connected", "ended")
