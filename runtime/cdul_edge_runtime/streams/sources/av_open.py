@@ -27,7 +27,6 @@ _TEXT_AS_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}  # FFmpeg draws letters
 _PICTURES = {"image2", "jpeg_pipe", "png_pipe", "bmp_pipe", "webp_pipe", "tiff_pipe", "svg_pipe"}
 _RECORDINGS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".wmv"}
 _MOST_FPS = 1000
-_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover of an album
 
 
 def is_file(address: Address) -> bool:
@@ -110,7 +109,7 @@ def video_stream(address: Address, container: av.container.InputContainer) -> av
         raise CdulEdgeError(
             f"{address.shown}: it answers with one picture; name the address of its MJPEG stream"
         )
-    videos = [s for s in container.streams.video if not s.disposition & _ATTACHED_PICTURE]
+    videos = [s for s in container.streams.video if not _is_cover(s)]
     if not videos:
         kinds = sorted({stream.type for stream in container.streams})
         raise CdulEdgeError(
@@ -124,6 +123,11 @@ def video_stream(address: Address, container: av.container.InputContainer) -> av
         raise StreamLost(f"{address.shown}: it answered, and sent no video")
     stream.codec_context.thread_count = 1  # several streams give the parallelism
     return stream
+
+
+def _is_cover(stream: av.VideoStream) -> bool:
+    """Whether it is the picture of an album, which sound files carry."""
+    return bool(stream.disposition & type(stream.disposition).attached_pic)
 
 
 def describe(stream: av.VideoStream) -> SourceInfo:

@@ -223,7 +223,8 @@ class AvSource:
             return None
         if self._address.kind == "device":
             return pts_s
-        began_us = container.start_time_realtime  # of RTCP; None before the first report
+        # Of RTCP: None before the first report. PyAV before 18.1 never tells.
+        began_us: int | None = getattr(container, "start_time_realtime", None)
         return began_us / 1e6 + pts_s if began_us else None
 
     def _opened(self) -> tuple[av.container.InputContainer, av.VideoStream]:
