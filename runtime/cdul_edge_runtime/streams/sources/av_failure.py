@@ -10,7 +10,7 @@ from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.address import Address
 from cdul_edge_runtime.streams.source import StreamLost
 
-_LOGIN = "its user name and password belong into the address, as in {0}://USER:PASSWORD@HOST/…"
+_LOGIN = "write the user name and the password into the address, as in {0}://USER:PASSWORD@HOST/…"
 
 
 def file_failure(address: Address, error: av.FFmpegError) -> CdulEdgeError:
