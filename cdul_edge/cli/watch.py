@@ -108,7 +108,7 @@ def _watch(classifier: Classifier, request: _Request, stopping: Stopping) -> Non
     streams = list(request.sources)
     with (
         open_view(streams, request.display) as view,
-        open_outputs(request.outputs, streams, labels, view.say, stopping.request) as outputs,
+        open_outputs(request.outputs, streams, labels, view.say, stopping) as outputs,
     ):
         stopping.call(rows.stop)
         ending = _pass_on(rows, outputs, view, with_frames=request.with_frames)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from cdul_edge_runtime.host.child_python import child_environment, module_comman
 
 RED = bytes((255, 0, 0)) * 64
 CAMERA = "door=raw:8x8:rgb"  # a pipe that stays open is a camera
+F_SETPIPE_SZ = 1031  # of Linux
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
@@ -90,6 +93,24 @@ def test_a_reader_that_goes_ends_it_though_nothing_happens(bundle: Path, tmp_pat
     last = [json.loads(line) for line in out.read_text().splitlines()][-2:]
     assert [row["type"] for row in last] == ["gone", "status"]
     assert last[0]["reason"] == "stopped"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux makes a pipe smaller")
+def test_a_reader_that_does_not_read_cannot_keep_it_from_ending(
+    bundle: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "rows.jsonl"
+    frames = ("door=raw:8x8:rgb@1000", "--every", "frames", "--out", out)
+    with watching(bundle, *frames) as process:
+        assert process.stdin
+        assert process.stdout
+        fcntl.fcntl(process.stdout, F_SETPIPE_SZ, 4096)
+        process.stdin.write(RED * 100)  # far more rows than the pipe holds now
+        process.stdin.flush()
+        select.select([process.stdout], [], [])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    assert json.loads(out.read_text().splitlines()[-1])["type"] in ("gone", "status")
 
 
 def test_a_pipe_that_ends_ends_its_stream(bundle: Path) -> None:

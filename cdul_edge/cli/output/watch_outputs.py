@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cdul_edge.cli.output.watch_rows import StdoutRows, row_encoder
 
 if TYPE_CHECKING:
+    from cdul_edge.cli.options.stopping import Stopping
     from cdul_edge_runtime.streams.outputs.mqtt_address import MqttAddress
     from cdul_edge_runtime.streams.outputs.output import Output, Say
 
@@ -62,7 +63,7 @@ def open_outputs(
     streams: Sequence[str],
     labels: Sequence[str],
     say: Say,
-    stop: Callable[[], None],
+    stopping: Stopping,
 ) -> Iterator[list[Output]]:
     """Open everything that is asked for.
 
@@ -71,7 +72,7 @@ def open_outputs(
         streams: names of all streams.
         labels: names of the classes that may appear.
         say: told of what is lost, and that it is back.
-        stop: called when nobody reads stdout any more.
+        stopping: asked to stop when nobody reads stdout any more.
 
     Raises:
         CdulEdgeError: a place is in use or holds something else; nothing was watched.
@@ -106,5 +107,5 @@ def open_outputs(
 
             keep(MqttOutput(request.broker, streams, labels, say))
         if request.stdout:
-            keep(StdoutRows(encode, say, stop))
+            keep(StdoutRows(encode, say, stopping))
         yield outputs

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import select
 import stat
 from collections.abc import Callable
-from os import fstat
 from threading import Thread
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,7 +14,11 @@ from cdul_edge.cli.output.streams import data_stdout, discard_stdout
 from cdul_edge_runtime.streams.outputs.output import LastingWrites, Say
 
 if TYPE_CHECKING:
+    from cdul_edge.cli.options.stopping import Stopping
     from cdul_edge_runtime.streams.rows import Row
+
+_ATOMIC = 4096  # bytes that a pipe takes whole where it says that it takes some
+_MOMENT_MS = 200
 
 
 def row_encoder(top: int | None) -> Callable[[Row], str]:
@@ -43,24 +48,27 @@ def row_encoder(top: int | None) -> Callable[[Row], str]:
 class StdoutRows:
     """Writes each row as a line, and lets it be read at once.
 
-    A full disk loses rows, and says so; a reader that is gone stops the watch.
+    A full disk loses rows, and says so; a reader that is gone stops the watch. One that does not
+    read holds the watch up, and is given up when the watch stops.
     """
 
-    def __init__(self, encode: Callable[[Row], str], say: Say, stop: Callable[[], None]) -> None:
+    def __init__(self, encode: Callable[[Row], str], say: Say, stopping: Stopping) -> None:
         """Take stdout.
 
         Args:
             encode: a row as one line of JSON.
             say: told of a full disk, and that it no longer is.
-            stop: called, from any thread, when nobody reads any more.
+            stopping: asked to stop when nobody reads any more.
         """
         self._file = data_stdout()
         self._encode = encode
-        self._stop = stop
+        self._stopping = stopping
         self._writes = LastingWrites("stdout", "rows", say)
         self._unread = False
-        self._half = False  # whether a line waits in the buffer that could not be written whole
-        _call_when_unread(self._file, stop)
+        self._rest = b""  # of a line that the disk took a part of
+        self._descriptor = _descriptor_of(self._file)
+        if self._descriptor is not None:
+            _call_when_unread(self._descriptor, stopping.request)
 
     @property
     def lost(self) -> int:
@@ -71,37 +79,71 @@ class StdoutRows:
         """Write one row, unless nobody reads."""
         if self._unread:
             return
+        line = self._encode(row) + "\n"
         try:
-            self._writes.attempt(lambda: self._write(self._encode(row) + "\n"))
+            self._writes.attempt(lambda: self._write(line))
         except BrokenPipeError:
             self._unread = True
             discard_stdout()
-            self._stop()
+            self._stopping.request()
 
     def close(self) -> None:
-        """Drop what a full disk did not take: it would fail again when the process ends."""
-        try:
-            self._file.flush()
-        except OSError:
-            discard_stdout()
+        """Nothing is buffered."""
 
     def _write(self, line: str) -> None:
-        if self._half:  # Python keeps what a failed flush did not write
-            self._file.flush()
-            self._half = False
-        self._file.write(line)
-        self._half = True
-        self._file.flush()
-        self._half = False
+        if self._descriptor is None:  # in memory
+            self._file.write(line)
+            return
+        self._rest = self._push(self._rest)
+        # bytes of a name that are no UTF-8 become JSON's own escape for them, \udcXX
+        whole = line.encode("utf-8", "backslashreplace")
+        self._rest = self._push(whole)
+
+    def _push(self, content: bytes) -> bytes:
+        """Write; what a disk that took a part of it did not take.
+
+        Raises:
+            OSError: nothing could be written.
+        """
+        left = content
+        while left:
+            try:
+                left = left[self._push_some(left[:_ATOMIC]) :]
+            except BrokenPipeError:
+                raise
+            except OSError:
+                if left == content:
+                    raise
+                break
+        return left
+
+    def _push_some(self, content: bytes) -> int:
+        assert self._descriptor is not None
+        while not _is_writable(self._descriptor):
+            if self._stopping.stopped:
+                raise BrokenPipeError(errno.EPIPE, "its reader does not read")
+        return os.write(self._descriptor, content)
 
 
-def _call_when_unread(file: TextIO, call: Callable[[], None]) -> None:
-    """Call when the reader of a pipe is gone, even if there is no row to write just then."""
+def _descriptor_of(file: TextIO) -> int | None:
     try:
-        descriptor = file.fileno()
-        mode = fstat(descriptor).st_mode
-    except OSError:  # in memory
-        return
+        return file.fileno()
+    except OSError:
+        return None
+
+
+def _is_writable(descriptor: int) -> bool:
+    """Whether a write would not wait; waits a moment for it."""
+    if not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(_MOMENT_MS))
+
+
+def _call_when_unread(descriptor: int, call: Callable[[], None]) -> None:
+    """Call when the reader of a pipe is gone, even if there is no row to write just then."""
+    mode = os.fstat(descriptor).st_mode
     if not hasattr(select, "poll") or not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
         return
     reader = select.poll()

@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.host.files import atomic_write
 from cdul_edge_runtime.streams.outputs.output import LastingWrites, Say
 from cdul_edge_runtime.streams.rows import Appeared, Row
 
@@ -82,8 +81,14 @@ class ClipFolder:
         tags[_TIME_TAG] = taken.strftime("%Y:%m:%d %H:%M:%S")
         tags[_DESCRIPTION_TAG] = self._encode(row)
         path = self._folder / clip_name(row, taken)
-        with atomic_write(path) as temporary:
+        # not `atomic_write`, which waits for the disk: on a memory card, as long as a frame lasts
+        temporary = path.with_name(f".{path.name}.tmp")
+        try:
             image.save(temporary, "JPEG", quality=_QUALITY, exif=tags)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
         self._keep(path)
 
     def _keep(self, path: Path) -> None:
