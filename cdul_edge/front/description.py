@@ -19,7 +19,11 @@ Facts = Mapping[str, object]
 LABELS = "labels folder"
 
 _VERDICTS = {"ok": "", "unsure": ", too few to tell", "broken": ", over its budget"}
-_MARKERS = ("manifest.json", "config.json", "index.json", "demo.json", "study.json")
+_MARKERS = (
+    *("manifest.json", "config.json", "index.json", "demo.json", "study.json"),
+    "cdul-edge.json",
+)
+_PIPELINES = {"deepstream": "folder for DeepStream", "triton": "model for Triton"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ def _describe_json(file: Path) -> Description:
         raise _unknown(file)
     if "graph" in content:
         return _describe_bundle(file.parent)
+    if (pipeline := _PIPELINES.get(str(content.get("kind")))) is not None:
+        return Description(pipeline, content)
     if file.name == "manifest.json":
         return Description(LABELS, content)
     if "source_sha256" in content and content.get("stage") == "build":
@@ -179,7 +185,11 @@ def _describe_lines(file: Path) -> Description:
         last = None
     if not isinstance(last, dict):
         raise _unknown(file)
-    kinds = {"epoch": "metrics of a training run", "path": "predictions"}
+    kinds = {
+        "epoch": "metrics of a training run",
+        "path": "predictions",
+        "stream": "rows of `cdul-edge watch`",
+    }
     kind = next((kind for key, kind in kinds.items() if key in last), None)
     if kind is None:
         raise _unknown(file)

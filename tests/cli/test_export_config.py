@@ -26,6 +26,18 @@ def test_the_folder_is_printed_and_limits_are_said(bundle: Path, tmp_path: Path)
     assert "exists: choose another --out, or replace it with --force" in result.stderr
 
 
+def test_info_knows_both_folders_and_predict_the_other_graph(bundle: Path, tmp_path: Path) -> None:
+    runner = CliRunner()
+    for target, folder in (("deepstream", "ds"), ("triton", "models")):
+        export_config(target, bundle, "--out", tmp_path / folder)
+    for folder, kind in (("ds", "folder for DeepStream"), ("models/bundle", "model for Triton")):
+        told = runner.invoke(app, ["info", str(tmp_path / folder), "--json", "-"])
+        assert json.loads(told.stdout)["kind"] == kind
+    result = runner.invoke(app, ["predict", str(tmp_path / "ds" / "model.onnx"), "a.jpg"])
+    assert result.exit_code == 2
+    assert "expected images: tensor(uint8)[N, H, W, 3]" in result.stderr
+
+
 def test_json_names_what_was_written(bundle: Path, tmp_path: Path) -> None:
     result = export_config(
         *("triton", bundle, "--out", tmp_path, "--name", "door", "--instances", "cpu"),

@@ -216,6 +216,8 @@ def test_reports_metrics_predictions_and_folders_are_told_apart(tmp_path: Path) 
     assert facts(tmp_path / "run" / "metrics.jsonl")["lines"] == 2
     (tmp_path / "p.jsonl").write_text('{"path": "a.jpg", "labels": []}\n')
     assert facts(tmp_path / "p.jsonl")["kind"] == "predictions"
+    (tmp_path / "w.jsonl").write_text('{"type": "status", "stream": "door"}\n')
+    assert facts(tmp_path / "w.jsonl")["kind"] == "rows of `cdul-edge watch`"
     np.savez(tmp_path / "t.npz", names=["a"], classes=["b"], labels=[[1]])
     assert facts(tmp_path / "t.npz")["kind"] == "truth"
 

@@ -74,10 +74,10 @@ class ClassList:
             ) from error
 
 
-def name_some(names: Sequence[str], most: int = 20) -> str:
+def name_some(names: Sequence[str], most: int = 20, between: str = ", ") -> str:
     """Names with commas between; beyond `most`, how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return between.join(names[:most]) + more
 
 
 def own_spelling(name: str, classes: ClassList) -> str:

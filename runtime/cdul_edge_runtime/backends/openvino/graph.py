@@ -8,6 +8,7 @@ from types import ModuleType
 
 from cdul_edge_runtime.backends.openvino.api import Model, Port, Ported
 from cdul_edge_runtime.backends.openvino.words import reason_of
+from cdul_edge_runtime.bundle.classes import name_some
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 
 # Where OpenVINO keeps the `metadata_props` of an ONNX file.
@@ -76,8 +77,9 @@ def check_contract(graph: Ported, path: Path) -> tuple[tuple[int, int], int]:
         (_, height, width, channels), (_, classes) = (one.shape for one in found)
         if height is not None and width is not None and classes is not None and channels == 3:
             return (height, width), classes
+    told = name_some([str(one) for one in found], 4, "; ")
     raise BundleError(
-        f"{path} has {'; '.join(map(str, found))}: expected images: u8[N, H, W, 3] and "
+        f"{path} has {told}: expected images: u8[N, H, W, 3] and "
         "scores: f32[N, C], as `cdul-edge export` makes them"
     )
 

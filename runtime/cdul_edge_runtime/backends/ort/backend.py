@@ -27,6 +27,7 @@ from cdul_edge_runtime.backends.ort.providers import (
 )
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.run_failure import explain_failure
+from cdul_edge_runtime.bundle.classes import name_some
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
@@ -232,8 +233,9 @@ def _check_contract(session: Session, model: Path) -> tuple[tuple[int, int], int
         or len(fixed) != 4
     ):
         raise BundleError(
-            f"{model} has {'; '.join(found)}: expected images: tensor(uint8)[N, H, W, 3] and "
-            "scores: tensor(float)[N, C], as `cdul-edge export` makes them"
+            f"{model} has {name_some(found, 4, '; ')}: expected images: "
+            "tensor(uint8)[N, H, W, 3] and scores: tensor(float)[N, C], as `cdul-edge export` "
+            "makes them"
         )
     height, width, _, classes = fixed
     return (height, width), classes
