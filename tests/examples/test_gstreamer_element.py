@@ -43,6 +43,7 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Launch:
         **os.environ,
         "GST_PLUGIN_PATH": str(ROOT / "examples/gstreamer"),
         "GST_REGISTRY": str(tmp_path_factory.mktemp("gst") / "registry.bin"),
+        "LC_ALL": "C.UTF-8",  # else GStreamer cannot read the names of some folders
         "PYTHONPATH": ":".join([str(ROOT / "runtime"), *installed]),
     }
 
