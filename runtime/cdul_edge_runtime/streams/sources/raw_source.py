@@ -127,10 +127,11 @@ class RawSource:
         self._buffer = bytearray(format.frame_bytes)
         self._filled = 0  # a frame goes on where it stopped, over losses
         self._count = 0
+        self._stalled = False
         self._began_s = 0.0
 
     def open(self) -> SourceInfo:
-        """Look at what standard input is; nothing is read yet.
+        """Look at what standard input is; nothing is read yet. After a loss, wait for a byte.
 
         Raises:
             CdulEdgeError: it is a terminal, closed, a file without a rate, or read already.
@@ -146,6 +147,9 @@ class RawSource:
             self._reads = True
         with self._wake_lock:
             self._wake = os.pipe()
+        if self._stalled:  # a retry costs nothing, and comes as soon as the program goes on
+            self._stalled = False
+            self._wait(None)
         if self._count == 0:
             self._began_s = time.time()
         size = self._format
@@ -199,7 +203,7 @@ class RawSource:
         """Read one whole frame; False after an interrupt, or at the end of a recording."""
         wanted = self._format.frame_bytes
         while self._filled < wanted:
-            if not self._wait():
+            if not self._wait(None if self.finite else self._timeout_s):
                 return False
             try:
                 rest = memoryview(self._buffer)[self._filled :]
@@ -232,7 +236,7 @@ class RawSource:
             raise StreamEnded("standard input ended")
         return False
 
-    def _wait(self) -> bool:
+    def _wait(self, timeout_s: float | None) -> bool:
         """True when there is something to read, or the end; False after an interrupt."""
         with self._wake_lock:
             wake = self._wake
@@ -241,11 +245,12 @@ class RawSource:
         poll = select.poll()
         poll.register(wake[0], select.POLLIN)
         poll.register(self._descriptor, select.POLLIN)
-        ready = dict(poll.poll(None if self.finite else self._timeout_s * 1000))
+        ready = dict(poll.poll(None if timeout_s is None else timeout_s * 1000))
         if wake[0] in ready:
             return False
         if not ready:
-            raise StreamLost(f"standard input sent nothing for {self._timeout_s:g} s")
+            self._stalled = True
+            raise StreamLost(f"standard input sent nothing for {timeout_s:g} s")
         return True
 
     def interrupt(self) -> None:

@@ -138,6 +138,22 @@ def test_a_camera_that_stalls_is_lost_and_goes_on_in_the_middle_of_its_frame(
     assert [frame.pixels().tolist() for frame in frames] == [[[[10, 11, 12], [13, 14, 15]]]]
 
 
+def test_a_camera_that_stalled_is_opened_again_by_its_next_byte_or_an_interrupt(
+    pipe: tuple[int, FileIO],
+) -> None:
+    source = raw("raw:2x1:rgb", pipe[0], timeout_s=0.01)
+    for wake in (lambda: pipe[1].write(FIRST), source.interrupt):
+        assert read_all(source)[1].startswith("StreamLost")
+        thread = threading.Thread(target=source.open)
+        thread.start()
+        thread.join(0.05)
+        assert thread.is_alive()
+        wake()
+        thread.join(10)
+        assert not thread.is_alive()
+        source.close()
+
+
 @pytest.mark.parametrize("address", ["raw:2x1:rgb", "raw:2x1:rgb@25"])
 def test_an_interrupt_ends_a_read_that_waits(pipe: tuple[int, FileIO], address: str) -> None:
     pipe[1].write(FIRST + SECOND[:1])
