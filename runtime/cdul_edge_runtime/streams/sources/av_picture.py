@@ -17,13 +17,25 @@ class Converter:
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
         self._lock = threading.Lock()  # frames are converted where they are classified
+        self._rotation: float | None = None
+        self._matrix: tuple[int, int, int, int] | None = None
 
     def to_rgb(self, picture: av.VideoFrame) -> Pixels:
         """(H, W, 3) uint8 as a viewer would see it, of any pixel format, matrix, and range."""
         with self._lock:
             rgb = self._reformatter.reformat(picture, format="rgb24", threads=1)
-            pixels: Pixels = rgb.to_ndarray().astype(np.uint8, copy=False)
-        return upright(pixels, display_matrix(picture))
+            matrix = self._matrix_of(picture)
+        pixels: Pixels = rgb.to_ndarray().astype(np.uint8, copy=False)
+        return np.ascontiguousarray(upright(pixels, matrix))
+
+    def _matrix_of(self, picture: av.VideoFrame) -> tuple[int, int, int, int] | None:
+        rotation = float(picture.rotation)
+        if rotation != self._rotation:
+            # A frame and its `side_data` refer to each other, which would keep the decoder's buffer
+            # until the garbage collector comes by: so those of a tiny copy are read.
+            tiny = VideoReformatter().reformat(picture, width=16, height=16, format="gray")
+            self._rotation, self._matrix = rotation, display_matrix(tiny)
+        return self._matrix
 
 
 class LazyPicture:
@@ -66,5 +78,4 @@ def upright(pixels: Pixels, matrix: tuple[int, int, int, int] | None) -> Pixels:
     if abs(b) + abs(c) > abs(a) + abs(d):
         pixels = pixels.transpose(1, 0, 2)
         across, down = c, b
-    pixels = pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
-    return np.ascontiguousarray(pixels)
+    return pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]

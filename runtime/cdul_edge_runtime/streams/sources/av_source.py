@@ -142,8 +142,9 @@ class AvSource:
                         LazyPicture(picture, converter), clock.date(pts_s), "arrival", pts_s
                     )
         except av.FFmpegError as error:
+            damage = "it broke off" if self._address.kind == "http" else "it is damaged"
             raise CdulEdgeError(
-                f"{self._address.shown}: it is damaged after frame {count}: {error.strerror}"
+                f"{self._address.shown}: {damage} after frame {count}: {error.strerror}"
             ) from None
         if count == 0:
             raise CdulEdgeError(f"{self._address.shown}: no frame of it can be decoded")

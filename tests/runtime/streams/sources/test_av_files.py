@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import socket
 from pathlib import Path
@@ -15,6 +16,7 @@ from cdul_edge_runtime.streams.frame import Frame
 from cdul_edge_runtime.streams.sources.open_source import open_source
 from tests.fakes.video_files import (
     Pixels,
+    av,
     blank_pictures,
     claim_duration,
     gray,
@@ -259,3 +261,19 @@ def test_a_picture_is_converted_once_and_outlives_its_source(tmp_path: Path) -> 
     frames = read(write_video(tmp_path / "a.mkv", gray_levels()))
     assert frames[3].pixels() is frames[3].pixels()
     assert levels(frames[:4]) == [10, 30, 50, 70]
+
+
+def test_no_decoded_frame_waits_for_the_garbage_collector(tmp_path: Path) -> None:
+    source = open_source(str(write_video(tmp_path / "a.mkv", gray_levels())))
+    source.open()
+    gc.collect()
+    gc.disable()
+    try:
+        for frame in source.frames():
+            frame.pixels()
+        del frame
+        kept = [item for item in gc.get_objects() if type(item) is av.VideoFrame]
+        assert not [item for item in kept if item.width == 64]
+    finally:
+        gc.enable()
+        source.close()
