@@ -86,6 +86,16 @@ def test_red_is_seen_in_padded_rows_of_both_orders(
     assert (gone["label"], gone["duration"]) == ("red", "800000000")
 
 
+def test_labels_go_downstream_in_front_of_their_picture(launch: Launch, bundle: Path) -> None:
+    done = launch(
+        "-v videotestsrc pattern=red num-buffers=2 ! video/x-raw,format=RGB ! "
+        "cduledge bundle={bundle} frames=true ! fakesink silent=false",
+        bundle,
+    )
+    seen = re.findall(r"last-message = (chain|event [^\n]*cduledge-frame)", done.stdout)
+    assert [what.partition(" ")[0] for what in seen] == ["event", "chain"] * 2
+
+
 @pytest.mark.parametrize(
     ("properties", "message"),
     [

@@ -4,7 +4,8 @@ Pictures pass through unchanged. What is seen goes to the bus as element message
 
     cduledge-appeared  label, score, running-time (ns)
     cduledge-gone      label, peak, duration (ns), running-time
-    cduledge-frame     labels, scores, running-time; with `frames=true`, for each picture
+    cduledge-frame     labels, scores, running-time; with `frames=true`, for each picture, and as
+                       an event that goes downstream in front of it
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ PROPERTIES: dict[str, tuple[Value, str]] = {
     "precision": ("auto", "Such as fp32, fp16, or int8"),
     "threads": (1, "CPU threads within one operator"),
     "rate": (0.0, "Most pictures a second that are classified; 0 is all"),
-    "frames": (False, "Whether each classified picture is a message, too"),
+    "frames": (False, "Whether each classified picture is a message, and an event in front of it"),
     "average": (_USUAL.average_s, "Time constant of the average of the logits, in seconds"),
     "enter": (_USUAL.enter, "Logits above its threshold at which a label appears"),
     "leave": (_USUAL.leave, "Logits below its threshold at which a label goes"),
@@ -184,12 +185,14 @@ class CdulEdge(GstBase.BaseTransform):
         if self._values["frames"]:
             there = np.flatnonzero(smoothed.present)
             there = there[np.argsort(-smoothed.scores[there], kind="stable")]
-            self._post(
+            seen = _structure(
                 "cduledge-frame",
                 frame.time_s,
                 labels=Gst.ValueArray([prediction.classes.names[c] for c in there]),
                 scores=Gst.ValueArray([float(smoothed.scores[c]) for c in there]),
             )
+            self.post_message(Gst.Message.new_element(self, seen))
+            self.srcpad.push_event(Gst.Event.new_custom(Gst.EventType.CUSTOM_DOWNSTREAM, seen))
         self._post_changes(smoothed.changes)
 
     def _layout_of(self, buffer: Gst.Buffer) -> Layout:
@@ -225,16 +228,20 @@ class CdulEdge(GstBase.BaseTransform):
                 )
 
     def _post(self, name: str, time_s: float, **fields: object) -> None:
-        structure = Gst.Structure.new_empty(name)
-        for field, value in {**fields, "running-time": _nanoseconds(time_s)}.items():
-            structure.set_value(field, value)
-        self.post_message(Gst.Message.new_element(self, structure))
+        self.post_message(Gst.Message.new_element(self, _structure(name, time_s, **fields)))
 
     def _fail(self, text: str) -> Gst.FlowReturn:
         quark = Gst.ResourceError.quark()
         error = GLib.Error.new_literal(quark, text, int(Gst.ResourceError.FAILED))
         self.post_message(Gst.Message.new_error(self, error, ""))
         return Gst.FlowReturn.ERROR
+
+
+def _structure(name: str, time_s: float, **fields: object) -> Gst.Structure:
+    structure = Gst.Structure.new_empty(name)
+    for field, value in {**fields, "running-time": _nanoseconds(time_s)}.items():
+        structure.set_value(field, value)
+    return structure
 
 
 def _nanoseconds(seconds: float) -> GObject.Value:
