@@ -16,7 +16,12 @@ from typing import Any
 
 import pytest
 
-from cdul_edge_runtime.host.child_python import child_environment, module_command
+from cdul_edge import cli
+from cdul_edge_runtime.host.child_python import (
+    child_command,
+    child_environment,
+    module_command,
+)
 
 RED = bytes((255, 0, 0)) * 64
 CAMERA = "door=raw:8x8:rgb"  # a pipe that stays open is a camera
@@ -26,7 +31,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 @contextmanager
 def watching(bundle: Path, *words: object) -> Iterator[subprocess.Popen[bytes]]:
-    command = module_command("cdul_edge.cli", "watch", str(bundle), *map(str, words))
+    command = module_command(cli.__name__, "watch", str(bundle), *map(str, words))
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -125,7 +130,7 @@ def test_a_pipe_that_ends_ends_its_stream(bundle: Path) -> None:
 
 
 def test_a_full_disk_behind_stdout_is_one_line_and_exit_code_2(bundle: Path) -> None:
-    command = module_command("cdul_edge.cli", "watch", str(bundle), "door=raw:8x8:rgb@10")
+    command = module_command(cli.__name__, "watch", str(bundle), "door=raw:8x8:rgb@10")
     with open("/dev/full", "wb") as full:
         run = subprocess.run(
             command, input=RED * 5, stdout=full, stderr=subprocess.PIPE, env=child_environment()
@@ -139,7 +144,7 @@ def test_a_full_disk_behind_stdout_is_one_line_and_exit_code_2(bundle: Path) -> 
 def run_program(body: str) -> subprocess.Popen[bytes]:
     head = "from cdul_edge.cli.options.stopping import Stopping\nimport time\n"
     return subprocess.Popen(
-        [sys.executable, "-c", head + body], stdout=subprocess.PIPE, env=child_environment()
+        child_command(head + body), stdout=subprocess.PIPE, env=child_environment()
     )
 
 
@@ -182,7 +187,7 @@ def test_it_runs_without_torch_onnx_and_the_libraries_of_other_sources(bundle: P
         "app(sys.argv[1:])\n"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code, "watch", str(bundle), "door=raw:8x8:rgb@10", "--no-smooth"],
+        child_command(code, "watch", str(bundle), "door=raw:8x8:rgb@10", "--no-smooth"),
         input=RED * 5,
         capture_output=True,
         env={**child_environment(), "PYTHONDONTWRITEBYTECODE": "1"},

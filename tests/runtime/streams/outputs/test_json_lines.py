@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.child_python import child_command, child_environment
 from cdul_edge_runtime.streams.outputs.json_lines import JsonLinesFile
 from cdul_edge_runtime.streams.outputs.output import LastingWrites
 from cdul_edge_runtime.streams.row_json import to_json
 from cdul_edge_runtime.streams.rows import Row
-from tests.fakes.stream_rows import appeared, gone
+from tests.fakes.stream_rows import MIDNIGHT_S, appeared, gone
 
 SIZE = len(to_json(appeared())) + 1
 
@@ -172,19 +173,19 @@ def test_no_half_line_stays_where_the_disk_takes_only_a_part(tmp_path: Path) -> 
         "import signal, sys\n"
         "from pathlib import Path\n"
         "from cdul_edge_runtime.streams.outputs.json_lines import JsonLinesFile\n"
-        "from tests.fakes.stream_rows import appeared\n"
+        "from cdul_edge_runtime.streams.rows import Appeared\n"
         "from cdul_edge_runtime.streams.row_json import to_json\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "file = JsonLinesFile(Path(sys.argv[1]), to_json, print)\n"
-        "for _ in range(40): file.write(appeared())\n"
+        f"row = Appeared('door', 'red', 'door-1', {MIDNIGHT_S}, {MIDNIGHT_S + 0.125}, 0.75)\n"
+        "for _ in range(40): file.write(row)\n"
         "print(file.lost)\n"
     )
     run = subprocess.run(
-        ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *python(), "-c", program, str(path)],
+        ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *child_command(program, str(path))],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": "runtime:."},
-        cwd=Path(__file__).parents[4],
+        env=child_environment(),
     )
     assert run.returncode == 0, run.stderr
     told, lost = run.stdout.splitlines()
@@ -192,12 +193,6 @@ def test_no_half_line_stays_where_the_disk_takes_only_a_part(tmp_path: Path) -> 
     fitting = 1024 // SIZE
     assert ids(path) == ["door-1"] * fitting
     assert int(lost) == 40 - fitting
-
-
-def python() -> list[str]:
-    import sys
-
-    return [sys.executable, "-B"]
 
 
 def test_names_that_are_no_utf8_become_escapes(tmp_path: Path) -> None:

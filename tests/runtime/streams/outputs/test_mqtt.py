@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cdul_edge_runtime.host.child_python import child_environment
+from cdul_edge_runtime.host.child_python import child_command, child_environment
 from cdul_edge_runtime.streams.outputs.mqtt import MqttOutput
 from cdul_edge_runtime.streams.outputs.mqtt_address import parse_mqtt
 from cdul_edge_runtime.streams.row_json import to_json
@@ -41,6 +41,11 @@ class Talk:
             time.sleep(0.01)
 
 
+def require(program: str) -> None:
+    if shutil.which(program) is None:
+        pytest.skip(f"needs {program}")
+
+
 def publishing(url: str) -> subprocess.Popen[bytes]:
     """An output in a process of its own, which lasts until stdin ends."""
     program = (
@@ -52,7 +57,7 @@ def publishing(url: str) -> subprocess.Popen[bytes]:
         "sys.stdin.read()\n"
     )
     return subprocess.Popen(
-        [sys.executable, "-c", program, url],
+        child_command(program, url),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=child_environment(),
@@ -136,6 +141,7 @@ def test_a_broker_that_is_away_holds_nothing_up_and_hears_the_newest_state(
 
 
 def test_a_wrong_password_is_said_without_it_and_asked_again(tmp_path: Path) -> None:
+    require("mosquitto_passwd")
     passwords = tmp_path / "passwords"
     subprocess.run(
         ["mosquitto_passwd", "-b", "-c", str(passwords), "me", "p@ss"],
@@ -155,6 +161,7 @@ def test_a_wrong_password_is_said_without_it_and_asked_again(tmp_path: Path) -> 
 
 
 def test_a_certificate_that_nobody_trusts_is_said(tmp_path: Path) -> None:
+    require("openssl")
     for name in ("ours", "other"):
         subprocess.run(
             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 9 "
