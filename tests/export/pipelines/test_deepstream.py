@@ -14,6 +14,8 @@ onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
 from cdul_edge_export import ExportConfigRequest, TritonOptions, export_config  # noqa: E402
+from cdul_edge_export.pipelines.deepstream import _compare  # noqa: E402
+from cdul_edge_export.pipelines.deepstream_graph import deepstream_graph  # noqa: E402
 from cdul_edge_export.pipelines.deepstream_text import limits  # noqa: E402
 from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle  # noqa: E402
 from cdul_edge_runtime.bundle.classes import ClassList  # noqa: E402
@@ -227,3 +229,13 @@ def test_a_precision_that_the_bundle_lacks_is_named(bundle: Path, tmp_path: Path
 def test_the_price_of_many_classes_is_said() -> None:
     assert len(limits(Preprocess(8, 8), 200)) == 1
     assert "201 classes are as many output layers" in limits(Preprocess(8, 8), 201)[1]
+
+
+def test_a_variant_that_decides_otherwise_is_not_written(bundle: Path) -> None:
+    """Red and green are once above 0.5, and never above 1."""
+    loaded = Bundle.load(bundle)
+    model = onnx.load(loaded.model_path())
+    wrong = deepstream_graph(model, np.full(3, np.inf, np.float32), {})
+    with pytest.raises(CdulEdgeError, match="decides 2 of 9 labels of the reference pictures"):
+        _compare(loaded, model, wrong, 1e-4)
+    _compare(loaded, model, wrong, 1.0)
