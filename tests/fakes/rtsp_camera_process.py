@@ -178,7 +178,9 @@ class Camera:
         size, step = (0, 0), 1 / self._spec.fps
         due = time.monotonic()
         while not gone.is_set():
-            if self._showing.is_set():
+            # Before it plays, its clock stands at another time, and a frame would wait for hours.
+            plays = pictures.get_state(0)[1] == Gst.State.PLAYING
+            if plays and self._showing.is_set():
                 if size != (scene.width, scene.height):
                     size = (scene.width, scene.height)
                     caps = Gst.Caps.from_string(RGB.format(*size, self._spec.fps))
