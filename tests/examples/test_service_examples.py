@@ -39,7 +39,7 @@ def systemd_analyze(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [program, *map(str, words)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "SYSTEMD_PAGER": "", "LC_ALL": "C.UTF-8"},
     )
 
@@ -124,7 +124,9 @@ def test_the_compose_file_builds_and_starts_what_there_is() -> None:
      ("docker/env.example", "docker/compose.yaml")],
 )  # fmt: skip
 def test_every_variable_is_set_where_the_example_says(settings: str, users: str) -> None:
-    set_there = set(re.findall(r"^(?:# )?(\w+)=", (EXAMPLES / settings).read_text(), re.M))
-    used = set(re.findall(r"\$\{(\w+)", (EXAMPLES / users).read_text()))
+    set_there = set(
+        re.findall(r"^(?:# )?(\w+)=", (EXAMPLES / settings).read_text(encoding="utf-8"), re.M)
+    )
+    used = set(re.findall(r"\$\{(\w+)", (EXAMPLES / users).read_text(encoding="utf-8")))
     assert used <= set_there
     assert set_there <= used | {"CDUL_EDGE_MQTT"}
