@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -33,9 +33,13 @@ _NAME = re.compile(r"([^=:/?#@!\s\\][^=:/?#@!\\]*)=(.+)", re.DOTALL)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 # A URL in a text, up to white space or a quotation mark; a mistyped one may lack a slash.
-_URL = re.compile(r"[a-z][a-z0-9+.-]*:/+[^\s\"'<>]*", re.IGNORECASE)
+_NO_FILE = r"(?<![a-z0-9+.-])(?!(?:bag|file|raw):)"
+_URL = re.compile(_NO_FILE + r"[a-z][a-z0-9+.-]*:/+[^\s\"'<>]*", re.IGNORECASE)
 # user:password@host where somebody forgot the protocol; a path is none.
-_BARE = re.compile(r"(?<![^\s\"'=])(?![A-Za-z][\w+.-]*:/)[^\s\"'=/.~][^\s\"'=/]*:[^\s\"']*@")
+_BARE = re.compile(
+    r"(?<![^\s\"'=])" + _NO_FILE + r"(?![a-z][\w+.-]*:/)[^\s\"'=/.~][^\s\"'=/]*:[^\s\"']*@",
+    re.IGNORECASE,
+)
 _SECRET = re.compile(
     r"([\w-]*(?:pass(?:w(?:or)?d|phrase)?|pwd|user-?pw|proxy-?pw|secret|token|api-?key|auth"
     r"|user-?id|username|credential|cookie|signature)[\w-]*)"
@@ -100,7 +104,7 @@ def parse_address(text: str) -> Address:
     if scheme in _SCHEMES:
         return Address(_SCHEMES[scheme], _standard_url(text), _redact_url(text))
     if scheme == "file":
-        text = unquote(urlsplit(text).path)
+        text = unquote(re.sub(r"^file://(localhost(?=/))?", "", text, flags=re.IGNORECASE))
     elif scheme is not None:
         raise CdulEdgeError(f"{_redact_url(text)}: {scheme}:// cannot be read: {EXPECTED}")
     elif text.startswith("file:"):
@@ -144,15 +148,14 @@ def _redact_parameter(match: re.Match[str]) -> str:
 def _end_of_credentials(rest: str) -> int | None:
     """Where what may be a user name and password ends in a URL without its protocol, or None.
 
-    Passwords may hold "@", "/", "?" and "#" that nobody escaped: then only the last "@" is safe.
+    They may hold "@", "/", "?" and "#" that nobody escaped: then only the last "@" is safe, even
+    where "host:554/a@2x" holds none.
     """
     authority = _until(rest, "/?#")
     last = rest.rfind("@")
-    if _has_plain_host(authority):
-        # "admin:12/34@host" may be a password too, and "host:554/a@2x" may be none.
-        last = _until(rest, "?#").rfind("@") if ":" in authority else -1
-        return last if last >= 0 else None
-    return last if last >= 0 else len(authority) or None
+    if last >= 0 and (":" in rest[:last] or "@" in authority):
+        return last
+    return None if _has_plain_host(authority) else len(authority) or None
 
 
 def _has_plain_host(authority: str) -> bool:
@@ -190,7 +193,9 @@ def _at_before_host(rest: str) -> int | None:
 def _is_clear(host: str) -> bool:
     """Whether nobody would write it for anything but a host: an address, or a name with a dot."""
     name = re.sub(r":\d*$", "", host)
-    return _has_plain_host(host) and ("." in name or name == "localhost" or name[:1] == "[")
+    return _has_plain_host(host) and bool(
+        re.search(r"\w\.\w", name) or name == "localhost" or name[:1] == "["
+    )
 
 
 def _until(text: str, ends: str) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote, urlsplit
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.address import parse_address, redact, split_name
@@ -13,6 +17,8 @@ SHOWN = [
     ("rtsp://u:p@a/b:c%@host:554/x", "rtsp://***@host:554/x"),  # nobody escaped it
     ("rtsp://u:p?w#x@host/x", "rtsp://***@host/x"),
     ("rtsp://admin:12/34@host/x", "rtsp://***@host/x"),  # host "admin", port 12, or a password
+    ("rtsp://admin:1234?5@host/x", "rtsp://***@host/x"),
+    ("rtsp://ad/min:secret@host/x", "rtsp://***@host/x"),
     ("rtsp://admin:secret", "rtsp://***"),  # forgot the host
     ("rtsp://u:p@[fe80::1]:554/x", "rtsp://***@[fe80::1]:554/x"),
     ("rtsp://[::1]:554/x", "rtsp://[::1]:554/x"),
@@ -31,6 +37,8 @@ SHOWN = [
     ),
     ("admin:secret@192.0.2.1/x", "***@192.0.2.1/x"),  # forgot the protocol
     ("door.mp4", "door.mp4"),
+    ("bag:/data/drive#/camera/image", "bag:/data/drive#/camera/image"),
+    ("raw:640x480:rgb@25", "raw:640x480:rgb@25"),
 ]
 
 
@@ -64,7 +72,9 @@ def test_credentials_in_a_sentence_are_hidden() -> None:
         ("rtsp://192.0.2.1:554/a@b.c", "rtsp", "rtsp://192.0.2.1:554/a@b.c"),
         ("rtsp://u:p@[::1]:554/x", "rtsp", "rtsp://u:p@[::1]:554/x"),
         ("https://h/x?a=b@c", "http", "https://h/x?a=b@c"),
-        ("file:///tmp/a%20b.mp4", "file", "/tmp/a b.mp4"),
+        ("file:///tmp/a%20b#c?.mp4", "file", "/tmp/a b#c?.mp4"),
+        ("file://localhost/tmp/a.mp4", "file", "/tmp/a.mp4"),
+        ("file:/tmp/a.mp4", "file", "/tmp/a.mp4"),
         ("/tmp/a=b.mp4", "file", "/tmp/a=b.mp4"),
         ("gst:videotestsrc ! appsink", "gst", "videotestsrc ! appsink"),
         ("raw:640x480:rgb", "raw", "640x480:rgb"),
@@ -99,3 +109,24 @@ def test_what_no_source_reads_is_refused_without_its_password(text: str) -> None
 )
 def test_a_name_stands_before_its_source(text: str, name: str | None, source: str) -> None:
     assert split_name(text) == (name, source)
+
+
+@settings(deadline=None)
+@given(
+    user=st.text("ab@:/?#%=&.1", max_size=6),
+    password=st.text("xyz@:/?#%=&.[]7", min_size=1, max_size=9),
+)
+def test_no_password_is_ever_shown(user: str, password: str) -> None:
+    """However it is written: everything up to the last "@" is hidden."""
+    text = f"rtsp://a{user}:{password}@cam.example:554/live"
+    address = parse_address(text)
+    assert address.shown == "rtsp://***@cam.example:554/live"
+    assert redact(f"no answer of {text} today") == f"no answer of {address.shown} today"
+
+
+@settings(deadline=None)
+@given(password=st.text("xyz@:/%7", min_size=1, max_size=9))
+def test_a_password_that_nobody_escaped_reaches_its_host(password: str) -> None:
+    url = urlsplit(parse_address(f"rtsp://user:{password}@cam.example:554/live").location)
+    assert url.hostname == "cam.example"
+    assert unquote(url.password or "") == unquote(password)
