@@ -53,6 +53,10 @@ def is_refused(result: Result) -> bool:
         "predict BUNDLE PHOTOS --out PHOTOS/a.png --force",
         "predict BUNDLE PHOTOS --out PHOTOS/predictions.jsonl --force",
         "predict BUNDLE PHOTOS --out PHOTOS --force",
+        "watch BUNDLE PHOTOS/missing.mp4 --out PHOTOS/a.png --force",
+        "watch BUNDLE PHOTOS/missing.mp4 --out PHOTOS/truth.csv --out-keep 0",
+        "watch BUNDLE PHOTOS/missing.mp4 --out PHOTOS --force",
+        "watch BUNDLE PHOTOS/missing.mp4 --clip-events PHOTOS/a.png --no-json",
         "evaluate LABELS --truth PHOTOS/truth.csv --json PHOTOS/truth.csv",
         "evaluate LABELS --truth PHOTOS/truth.csv --json PHOTOS/a.png",
         "evaluate LABELS --truth PHOTOS/truth.csv --fit-thresholds f1 "

@@ -66,6 +66,7 @@ class JsonLinesFile:
         for old in (_numbered(path, number) for number in range(1, keep + 1)):
             require_rows(old)
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        self._is_new = not path.exists()
         self._file: int | None = _open_locked(path)
         self._rotates = stat.S_ISREG(os.fstat(self._file).st_mode)
         if self._rotates and replace:
@@ -85,8 +86,14 @@ class JsonLinesFile:
         self._writes.attempt(lambda: self._append(line))
 
     def close(self) -> None:
-        """Give the file and its lock back."""
+        """Give the file and its lock back; one that was made for nothing goes."""
         if self._file is not None:
+            if (
+                self._is_new
+                and os.fstat(self._file).st_size == 0
+                and _is_at(self._path, self._file)
+            ):
+                self._path.unlink()
             os.close(self._file)
             self._file = None
 
@@ -106,6 +113,7 @@ class JsonLinesFile:
         """Have a file that is ours, still in its place, and with room for `size` bytes."""
         if self._file is None or not _is_at(self._path, self._file):
             self.close()
+            self._is_new = False
             self._file = _open_again(self._path)
         used = os.fstat(self._file).st_size
         if used and used + size > self._largest:

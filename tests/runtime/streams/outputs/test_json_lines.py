@@ -52,6 +52,13 @@ def test_replacing_drops_them(tmp_path: Path) -> None:
     assert ids(path) == ["b"]
 
 
+def test_a_file_that_was_made_for_nothing_goes_and_an_empty_one_stays(tmp_path: Path) -> None:
+    (tmp_path / "given.jsonl").touch()
+    for name in ("given.jsonl", "made.jsonl"):
+        open_file(tmp_path / name).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["given.jsonl"]
+
+
 def test_half_a_line_of_a_killed_watch_goes_and_a_whole_one_without_its_end_stays(
     tmp_path: Path,
 ) -> None:
