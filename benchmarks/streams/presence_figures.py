@@ -21,6 +21,7 @@ class PresenceFigures:
 
     Attributes:
         map, f1: over all frames, in percent; F1 over all classes at once.
+        labels: how many there are, as a multiple of the true ones.
         flips: how often a label comes or goes, a minute of one video.
         false: appearances with nothing of their class within a second, a minute.
         found: share of the true presences of a second or more that were seen at all, in percent.
@@ -29,6 +30,7 @@ class PresenceFigures:
 
     map: float
     f1: float
+    labels: float
     flips: float
     false: float
     found: float
@@ -63,6 +65,7 @@ def measure(scores: Scores, labels: Flags, truth: Flags, fps: float) -> Presence
     return PresenceFigures(
         map=mean_average_precision(scores.reshape(-1, count), flat),
         f1=float(200 * (labels & truth).sum() / (labels.sum() + truth.sum())),
+        labels=float(labels.sum() / truth.sum()),
         flips=flips_a_minute(labels, fps),
         false=false / minutes,
         found=100 * len(delays) / asked,

@@ -5,12 +5,15 @@
 BUNDLE is of the drawn world, as `cdul-edge demo` leaves it behind. Settings are chosen on six
 videos of a minute, at 10 and 25 frames a second: of those that stay within half of every bar, the
 one that finds most presences. They are judged on six other videos.
+
+`enter` and `leave` are equal in all of them. An earlier choice (0.3, 0.1, 0.8, 0, 0.1), free of
+that, met the bars on videos 206 to 211; but on real videos scores hover below a threshold, and a
+`leave` of 0.8 kept labels of which raw scores showed a third. So the videos that judge are new.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -37,18 +40,13 @@ Rule = Callable[[Scores, Scores, float], tuple[Scores, Flags]]
 R = TypeVar("R")
 SECONDS = 60
 RATES = (10, 25)
-CHOSEN_ON, JUDGED_ON = tuple(range(200, 206)), tuple(range(206, 212))
+CHOSEN_ON, JUDGED_ON = tuple(range(200, 206)), tuple(range(212, 218))
 GRID = tuple(
-    itertools.starmap(
-        Smoothing,
-        itertools.product(
-            (0.1, 0.2, 0.25, 0.3, 0.4),
-            (0.0, 0.1, 0.2, 0.3),
-            (0.2, 0.4, 0.6, 0.8, 1.0),
-            (0.0, 0.1, 0.2),
-            (0.0, 0.1, 0.2, 0.5),
-        ),
-    )
+    Smoothing(average_s, margin, margin, appear_s, gone_s)
+    for average_s in (0.1, 0.2, 0.25, 0.3, 0.4)
+    for margin in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    for appear_s in (0.0, 0.1, 0.2)
+    for gone_s in (0.0, 0.1, 0.2, 0.5)
 )
 
 

@@ -13,34 +13,40 @@ from benchmarks.tables.gpu import draw_gpu
 from benchmarks.tables.markdown import ROOT
 from benchmarks.tables.photographs import draw_main
 from benchmarks.tables.readme_page import draw_summary
+from benchmarks.tables.smoothing import draw_smoothing
 from benchmarks.tables.streams import draw_streams_summary
 from benchmarks.tables.tensorrt import draw_tensorrt
-
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page, and what draws its figures: between the marks, where `marked`, or the whole page."""
+    """A page, and what draws its figures: between the marks of that name, or the whole page."""
 
     file: Path
     draw: Callable[[], str]
-    marked: bool = True
+    mark: str | None = "figures"
+
+    @property
+    def marks(self) -> tuple[str, str]:
+        """What stands before and behind the figures."""
+        return f"<!-- {self.mark}: begin -->", f"<!-- {self.mark}: end -->"
 
     def fill(self) -> str:
         """The text of the page with today's figures."""
-        if not self.marked:
+        if self.mark is None:
             return self.draw()
-        before, _, rest = self.file.read_text(encoding="utf-8").partition(BEGIN)
-        return f"{before}{BEGIN}\n{self.draw()}{END}{rest.partition(END)[2]}"
+        begin, end = self.marks
+        before, _, rest = self.file.read_text(encoding="utf-8").partition(begin)
+        return f"{before}{begin}\n{self.draw()}{end}{rest.partition(end)[2]}"
 
 
 PAGES = (
-    Page(ROOT / "benchmarks" / "README.md", draw_page, marked=False),
+    Page(ROOT / "benchmarks" / "README.md", draw_page, mark=None),
     Page(ROOT / "README.md", draw_summary),
     Page(ROOT / "docs" / "reproduce.md", lambda: f"{draw_main()}\n{draw_gpu()}"),
     Page(ROOT / "docs" / "precision.md", draw_tensorrt),
     Page(ROOT / "docs" / "networks.md", lambda: f"{draw_edge()}\n{draw_builds()}"),
+    Page(ROOT / "docs" / "streams.md", draw_smoothing, mark="smoothing"),
     Page(ROOT / "docs" / "streams.md", draw_streams_summary),
 )
 

@@ -57,7 +57,9 @@ def import_predictions(file: Path, name: str, field: str) -> int:
     dataset = fo.load_dataset(name) if fo.dataset_exists(name) else fo.Dataset(name)
     dataset.persistent = True
     known = set(dataset.values("filepath"))
-    dataset.add_samples([fo.Sample(one.path) for one in predictions if one.path not in known])
+    dataset.add_samples(
+        [fo.Sample(one.path) for one in predictions if one.path not in known], progress=False
+    )
     dataset.set_values(
         field,
         {

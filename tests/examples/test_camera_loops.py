@@ -31,7 +31,8 @@ def start(script: str, *arguments: str | Path) -> subprocess.Popen[str]:
         ("opencv/watch_camera.py", "red appeared (0.98)", ["red is gone", "released"]),
         (
             "picamera2/watch_camera.py",
-            "0.04 LabelAppeared(label='red', since_s=0.04, time_s=0.04, score=0.98",
+            # 0.04 s a picture: the fourth is the first that is 0.1 s after the first
+            "0.16 LabelAppeared(label='red', since_s=0.04, time_s=0.16, score=0.98",
             ["stopped LabelGone(label='red', since_s=0.04", "closed"],
         ),
     ],

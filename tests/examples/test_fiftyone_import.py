@@ -75,8 +75,10 @@ def test_fiftyone_holds_the_labels_and_a_second_import_adds_no_picture(predictio
             env=environment,
             capture_output=True,
             text=True,
-            check=True,
         )
+        if "MongoDB could not be installed" in done.stderr:
+            pytest.skip("fiftyone has no MongoDB here: install fiftyone-db")
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     for _ in range(2):

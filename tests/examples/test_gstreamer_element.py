@@ -101,7 +101,7 @@ def test_labels_go_downstream_in_front_of_their_picture(launch: Launch, bundle: 
     [
         ("", "cduledge needs a bundle: set bundle=FOLDER"),
         ("bundle=/nowhere", "/nowhere is not a folder"),
-        ("bundle={bundle} leave=-1", "smoothing: enter is 0.1 and leave is -1.0"),
+        ("bundle={bundle} leave=-1", "smoothing: enter is 0.0 and leave is -1.0"),
         ("bundle={bundle} precision=int4", "int4"),
     ],
 )

@@ -136,7 +136,7 @@ def test_a_damaged_image_is_a_warning_and_the_next_one_is_answered(
     [
         ({}, "the parameter bundle is empty: give its folder"),
         ({"bundle": "/nowhere"}, "/nowhere"),
-        ({"bundle": "{bundle}", "leave": -1.0}, "smoothing: enter is 0.1 and leave is -1.0"),
+        ({"bundle": "{bundle}", "leave": -1.0}, "smoothing: enter is 0.0 and leave is -1.0"),
     ],
 )
 def test_a_bad_parameter_is_one_line_and_the_node_stays_unconfigured(

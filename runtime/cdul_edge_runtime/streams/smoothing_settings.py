@@ -14,8 +14,9 @@ class Smoothing:
     """How scores of one stream become labels that appear and go.
 
     Everything counts seconds and not frames, so that 10 and 25 frames a second give alike labels.
-    The defaults found most presences among 1,200 settings that kept mAP, F1, and flips in bounds on
-    six drawn videos (`benchmarks/streams/smoothing.py`); six other videos judged them.
+    The defaults found most presences among 360 settings that kept mAP, F1, and flips in bounds on
+    six drawn videos (`benchmarks/streams/smoothing.py`); six other videos judged them. A `leave`
+    well above `enter` is calmer still, but a score that hovers below its threshold keeps its label.
 
     Attributes:
         average_s: time constant of the exponential average of the logits; 0 does not average.
@@ -30,11 +31,11 @@ class Smoothing:
             `reset_s` may be infinite.
     """
 
-    average_s: float = 0.3
-    enter: float = 0.1
-    leave: float = 0.8
-    appear_s: float = 0.0
-    gone_s: float = 0.1
+    average_s: float = 0.2
+    enter: float = 0.0
+    leave: float = 0.0
+    appear_s: float = 0.1
+    gone_s: float = 0.5
     reset_s: float = 5.0
 
     def __post_init__(self) -> None:
