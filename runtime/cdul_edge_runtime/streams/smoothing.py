@@ -20,6 +20,7 @@ from cdul_edge_runtime.streams.label_changes import (
 )
 from cdul_edge_runtime.streams.smoothing_settings import Smoothing as Smoothing
 
+Reals = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
 
 _LOWEST, _HIGHEST = (float(end) for end in log_odds(np.array([0.0, 1.0])))
@@ -68,7 +69,7 @@ class Smoother:
     def __init__(
         self,
         classes: ClassList,
-        thresholds: npt.NDArray[np.floating[Any]],
+        thresholds: Reals,
         smoothing: Smoothing | None = None,
     ) -> None:
         self.classes = classes
@@ -87,7 +88,7 @@ class Smoother:
         self._thresholds = given
         self._start()
 
-    def update(self, scores: npt.NDArray[np.floating[Any]], time_s: float) -> Smoothed:
+    def update(self, scores: Reals, time_s: float) -> Smoothed:
         """Take in one frame.
 
         Args:
@@ -98,6 +99,7 @@ class Smoother:
             CdulEdgeError: scores of another shape, a score that is NaN or outside [0, 1], or a
                 time that is not finite. Nothing has changed then.
         """
+        scores = np.asarray(scores)
         self._check(scores, time_s)
         changes: list[LabelChange] = []
         if self._time_s is not None:
@@ -137,7 +139,7 @@ class Smoother:
         self._until_s = np.zeros(count)
         self._turned_s = np.full(count, np.inf)
 
-    def _check(self, scores: npt.NDArray[np.floating[Any]], time_s: float) -> None:
+    def _check(self, scores: Reals, time_s: float) -> None:
         if np.shape(scores) != (len(self.classes),):
             raise CdulEdgeError(
                 f"scores have shape {np.shape(scores)}, expected ({len(self.classes)},): "
@@ -166,9 +168,7 @@ class Smoother:
             weight = -math.expm1(-passed_s / self.smoothing.average_s)
             self._logits = self._logits + weight * (logits - self._logits)
 
-    def _decide(
-        self, scores: npt.NDArray[np.floating[Any]], before_s: float, now_s: float
-    ) -> list[LabelChange]:
+    def _decide(self, scores: Reals, before_s: float, now_s: float) -> list[LabelChange]:
         above = self._logits >= np.where(self._present, self._leave, self._enter)
         above[self._beyond] = scores[self._beyond] >= self._thresholds[self._beyond]
         active = above | self._present

@@ -24,7 +24,8 @@ class Smoothing:
         leave: logits below it at which a label goes; `enter + leave` is 0 or more.
         appear_s: how long a label must stay above before it appears.
         gone_s: how long it must stay below before it is gone.
-        reset_s: a gap between frames that is longer starts anew; more than 0.
+        reset_s: a gap between frames that is longer starts anew; more than 0. Where frames are
+            further apart than that, none remembers the one before.
 
     Raises:
         CdulEdgeError: a value is not a finite number in its range; the text names each of them.
