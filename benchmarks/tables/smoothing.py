@@ -8,8 +8,10 @@ from typing import Any
 from benchmarks.tables import markdown
 from benchmarks.tables.markdown import figures, table
 
-_HEADS = (
-    "fps", "mAP", "F1", "labels/true", "flips/minute", "false/minute", "found", "delay, p90",
+# Title, figure, and digits.
+_COLUMNS = (
+    ("mAP", "map", 1), ("F1", "f1", 1), ("flips/minute", "flips", 0),
+    ("found, %", "found", 0), ("delay, s", "delay_p50_s", 2),
 )  # fmt: skip
 
 
@@ -18,42 +20,30 @@ def draw_smoothing() -> str:
     if not (markdown.RESULTS / "stream_smoothing.json").is_file():
         return ""
     found = figures("stream_smoothing")
-    judged = found["judged_on"]
-    rates = list(found["true_flips"])
-    rows = [
-        _row(f"{rate} {name}", judged[name][rate]["figures"])
-        for rate in rates
-        for name in ("raw", "smoothed")
-    ]
-    true = " and ".join(f"{found['true_flips'][rate]:.0f}" for rate in rates)
+    rates = found["true_flips"]
+    rows = [_row(name, found["judged_on"][name], list(rates)) for name in ("raw", "smoothed")]
     told = (
-        "Chosen on six drawn videos with exact truth, judged on six others "
-        f"(`python -m benchmarks.streams.smoothing`); {true} flips a minute are true:"
+        f"`python -m benchmarks.streams.smoothing`: six drawn videos at {'/'.join(rates)} fps, of "
+        f"{'/'.join(f'{true:.0f}' for true in rates.values())} true flips; six others chose the "
+        "defaults:"
     )
-    real = found.get("real_videos", {})
-    return f"{told}\n\n{table(_HEADS, rows)}{_tell_real(real)}"
+    drawn = table(("", *(title for title, _, _ in _COLUMNS)), rows)
+    return f"{told}\n\n{drawn}{_tell_real(found.get('real_videos', {}))}"
 
 
-def _row(name: str, here: Mapping[str, Any]) -> tuple[str, ...]:
-    return (
-        name,
-        f"{here['map']:.1f}",
-        f"{here['f1']:.1f}",
-        f"{here['labels']:.2f}",
-        f"{here['flips']:.0f}",
-        f"{here['false']:.1f}",
-        f"{here['found']:.0f}%",
-        f"{here['delay_p50_s']:.2f}, {here['delay_p90_s']:.2f} s",
-    )
+def _row(name: str, here: Mapping[str, Any], rates: list[str]) -> list[str]:
+    sides = [here[rate]["figures"] for rate in rates]
+    cells = ("/".join(f"{side[key]:.{digits}f}" for side in sides) for _, key, digits in _COLUMNS)
+    return [name, *cells]
 
 
 def _tell_real(videos: Mapping[str, Mapping[str, float]]) -> str:
-    told = ", ".join(
-        f"`{name}` {one['flips_raw']:.0f} → {one['flips_smoothed']:.0f} "
-        f"({one['labels_raw']:.2f} → {one['labels_smoothed']:.2f})"
-        for name, one in videos.items()
-        if one["flips_raw"] > 0
-    )
-    if not told:
+    shown = {name: one for name, one in videos.items() if one["flips_raw"] > 0}
+    if not shown:
         return ""
-    return f"\nFlips a minute (and labels a frame) on real videos, without truth: {told}.\n"
+    flips = [100 * one["flips_smoothed"] / one["flips_raw"] for one in shown.values()]
+    labels = [one["labels_smoothed"] / one["labels_raw"] for one in shown.values()]
+    return (
+        f"\n{len(shown)} real videos keep {min(flips):.0f}–{max(flips):.0f} % of their flips, and "
+        f"{min(labels):.1f}–{max(labels):.1f} times their labels.\n"
+    )
