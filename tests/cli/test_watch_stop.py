@@ -141,6 +141,22 @@ def test_a_full_disk_behind_stdout_is_one_line_and_exit_code_2(bundle: Path) -> 
     assert lines[-1].endswith("rows or pictures could not be written: see above")
 
 
+def test_a_file_gets_each_row_once_however_it_is_named(bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "rows.jsonl"
+    words = ("watch", str(bundle), "door=raw:8x8:rgb@10", "--out", str(out))
+    with out.open("wb") as file:
+        run = subprocess.run(
+            module_command(cli.__name__, *words),
+            input=RED,
+            stdout=file,
+            stderr=subprocess.PIPE,
+            env=child_environment(),
+        )
+    assert run.returncode == 2
+    assert f"stdout goes to {out} already: leave --out away" in run.stderr.decode()
+    assert out.read_bytes() == b""
+
+
 def run_program(body: str) -> subprocess.Popen[bytes]:
     head = "from cdul_edge.cli.options.stopping import Stopping\nimport time\n"
     return subprocess.Popen(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from cdul_edge.cli.output.watch_rows import StdoutRows, row_encoder
+from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
     from cdul_edge.cli.options.stopping import Stopping
@@ -46,15 +49,27 @@ class OutputRequest:
         """Say before anything is loaded that nothing can be written.
 
         Raises:
-            CdulEdgeError: stdout is closed, or `out` holds something else than rows.
+            CdulEdgeError: stdout is closed or goes to `out`, or that holds something else than
+                rows.
         """
         from cdul_edge.cli.output.streams import data_stdout
         from cdul_edge_runtime.streams.outputs.json_lines import require_rows
 
-        if self.stdout:
-            data_stdout()
+        stdout = data_stdout() if self.stdout else None
         if self.out is not None:
             require_rows(self.out)
+            if stdout is not None and _leads_to(stdout, self.out):
+                raise CdulEdgeError(
+                    f"stdout goes to {self.out} already: leave --out away, or add --no-json"
+                )
+
+
+def _leads_to(stdout: TextIO, file: Path) -> bool:
+    try:
+        there = os.fstat(stdout.fileno())
+        return stat.S_ISREG(there.st_mode) and os.path.samestat(there, file.stat())
+    except OSError:  # in memory, or no such file yet
+        return False
 
 
 @contextmanager
