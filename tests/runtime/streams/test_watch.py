@@ -165,12 +165,12 @@ def test_one_frame_in_ten_seconds_is_no_gap_where_that_is_the_rate(
 ) -> None:
     frames = [frame(t, RED, pts_s=t) for t in (0.0, 5.0, 10.0, 20.0)]
     source = FakeSource(finite=True).send(*frames).end()
-    with watch(classifier, {"file": source}, rate=0.1) as rows:
+    with watch(classifier, {"file": source}, rate=0.1, smoothing=Smoothing(appear_s=0)) as rows:
         assert [brief(row) for row in rows] == [
             "file connected",
-            "file frame 1",
-            "file frame 3: red",
+            "file frame 1: red",
             "file + red file-1",
+            "file frame 3: red",
             "file frame 4: red",
             "file - red file-1 (stopped)",
             "file ended",
