@@ -52,7 +52,7 @@ def _read(message: Gst.Message, shown: str, missing: str) -> Failure:
     detail = (debug or "").partition("\n")[2].strip()
     parts = [error.message.strip().rstrip("."), detail]
     if missing:
-        parts.append(f"it is missing: {missing}; most decoders are in gstreamer1.0-libav")
+        parts[1] = f"{missing}; most decoders are in gstreamer1.0-libav"
     if any(flow in detail for flow in _BROKEN_FLOWS):
         parts.append("check that it gives video, and put videoconvert in front of its appsink")
     source = f" ({message.src.get_name()})" if message.src is not None else ""

@@ -18,7 +18,7 @@ from cdul_edge_runtime.streams.sources.open_source import SourceOptions, open_so
 from tests.fakes.rtsp_camera import Camera, read_stamp, rtsp_camera, why_no_camera
 
 try:
-    from cdul_edge_runtime.streams.sources.gst_library import system_gi
+    from cdul_edge_runtime.streams.sources.gst_library import Gst, system_gi
 except MissingExtraError as error:
     pytest.skip(str(error), allow_module_level=True)
 if why_no_camera() is not None:
@@ -168,6 +168,19 @@ def test_what_no_second_try_can_cure_is_no_loss(pipeline: str, said: str) -> Non
         read(pipeline)
     assert not isinstance(caught.value, StreamLost)
     assert said in str(caught.value)
+
+
+def test_a_decoder_that_is_missing_is_named(noise: Path) -> None:
+    found = [Gst.Registry.get().lookup_feature(name) for name in ("pngdec", "avdec_png")]
+    ranks = [(feature, feature.get_rank()) for feature in found if feature is not None]
+    for feature, _ in ranks:
+        feature.set_rank(Gst.Rank.NONE)  # decodebin then takes it for missing
+    try:
+        with pytest.raises(CdulEdgeError, match=r"PNG.*decoder; most decoders are in"):
+            read(f"filesrc location={noise}/0.png ! decodebin")
+    finally:
+        for feature, rank in ranks:
+            feature.set_rank(rank)
 
 
 def test_a_refused_connection_is_a_loss() -> None:
