@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -91,9 +91,11 @@ def parse_address(text: str) -> Address:
     """Tell what kind of source a text names. Nothing is opened.
 
     Raises:
-        CdulEdgeError: the text is empty, or names a protocol that no source reads.
+        CdulEdgeError: the text is empty, names a protocol that no source reads, or is no URL.
     """
     text = text.strip()
+    if not text or "\0" in text:
+        raise CdulEdgeError(f"the address of a source is empty: {EXPECTED}")
     for prefix, kind in _PREFIXES.items():
         if text.startswith(prefix):
             return Address(kind, text[len(prefix) :].strip(), redact(text))
@@ -102,17 +104,33 @@ def parse_address(text: str) -> Address:
     match = _SCHEME.match(text)
     scheme = match[1].lower() if match else None
     if scheme in _SCHEMES:
-        return Address(_SCHEMES[scheme], _standard_url(text), _redact_url(text))
+        address = Address(_SCHEMES[scheme], _standard_url(text), _redact_url(text))
+        _check_host(address)
+        return address
     if scheme == "file":
         text = unquote(re.sub(r"^file://(localhost(?=/))?", "", text, flags=re.IGNORECASE))
     elif scheme is not None:
         raise CdulEdgeError(f"{_redact_url(text)}: {scheme}:// cannot be read: {EXPECTED}")
     elif text.startswith("file:"):
         text = text.removeprefix("file:")
-    if not text or "\0" in text:
-        raise CdulEdgeError(f"the address of a source is empty: {EXPECTED}")
+    if not text:
+        raise CdulEdgeError(f"the address of a file is empty: {EXPECTED}")
     path = Path(text).expanduser().absolute()
     return Address("file", str(path), text if path.exists() else redact(text))
+
+
+def _check_host(address: Address) -> None:
+    try:
+        parts = urlsplit(address.location)
+        is_named, _ = bool(parts.hostname), parts.port
+    except ValueError:  # its text may hold the password
+        is_named = False
+    if not is_named:
+        scheme = address.location.partition(":")[0]
+        raise CdulEdgeError(
+            f"{address.shown}: it names no host and port that can be: expected "
+            f"{scheme}://USER:PASSWORD@HOST:PORT/…, with [ ] around an address of IPv6"
+        )
 
 
 def redact(text: str) -> str:
@@ -159,7 +177,7 @@ def _end_of_credentials(rest: str) -> int | None:
 
 
 def _has_plain_host(authority: str) -> bool:
-    return re.fullmatch(r"(\[[^\[\]@]*\]|[^@:]+)(:\d*)?", authority) is not None
+    return re.fullmatch(r"(\[[^\[\]@]*\]|[^@:\[\]]+)(:\d*)?", authority) is not None
 
 
 def _standard_url(url: str) -> str:

@@ -212,7 +212,9 @@ class AvSource:
             return list(packet.decode())
         except EOFError:
             return []
-        except (av.error.InvalidDataError, av.error.PatchWelcomeError, av.error.UnknownError):
+        except av.error.MemoryError:
+            raise
+        except av.FFmpegError:
             self.skipped += 1
             return []
 

@@ -12,8 +12,9 @@ import pytest
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.address import Address
 from cdul_edge_runtime.streams.source import StreamLost
+from cdul_edge_runtime.streams.sources.av_source import AvSource
 from cdul_edge_runtime.streams.sources.host_lookup import HostLookup
-from cdul_edge_runtime.streams.sources.open_source import open_source
+from cdul_edge_runtime.streams.sources.open_source import SourceOptions, open_source
 from tests.fakes.video_files import av
 
 from cdul_edge_runtime.streams.sources import av_failure, av_open  # isort: skip - after av
@@ -29,6 +30,12 @@ def test_a_camera_that_is_not_there_fails_at_once() -> None:
     with pytest.raises(CdulEdgeError, match="there is no such camera") as caught:
         source.open()
     assert type(caught.value) is CdulEdgeError
+
+
+def test_a_device_that_is_no_camera_is_refused() -> None:
+    source = AvSource(Address("device", "/dev/null", "/dev/null"), SourceOptions())
+    with pytest.raises(CdulEdgeError, match="it is no camera; most have a second device"):
+        source.open()
 
 
 def test_a_camera_that_was_unplugged_may_be_plugged_in_again() -> None:
