@@ -169,8 +169,16 @@ def test_one_missing_file_does_not_end_the_others(bundle: Path, video: Path) -> 
         (["x.mp4", "--mqtt", "http://me:sesame@h"], "the address of the broker is not mqtt"),
         (["x.mp4", "--threshold", "2"], "threshold"),
         (["x.mp4", "--out", "."], "is a folder: name a file in it"),
-        (["x.mp4", "--out", "a/b.jsonl", "--out-size-mib", "0"], "expected a size above 0"),
-        (["x.mp4", "--clip-events", "clips", "--clip-size-mib", "0"], "expected more than 0"),
+        (["x.mp4", "--stats", "1e300"], "at most 1e+06 seconds"),
+        *[
+            (["x.mp4", "--out", "a/b.jsonl", "--out-size-mib", size], "expected a size above 0")
+            for size in ("0", "nan", "inf")
+        ],
+        (["x.mp4", "--out", "a/b.jsonl", "--out-keep", str(10**20)], "and 0 to 1000 files"),
+        *[
+            (["x.mp4", "--clip-events", "c", "--clip-size-mib", size], "expected more than 0")
+            for size in ("0", "nan", "inf")
+        ],
     ],
 )
 def test_what_cannot_be_done_is_one_line(

@@ -27,7 +27,12 @@ from cdul_edge_runtime.streams.source import Source
 from cdul_edge_runtime.streams.sources.open_source import Transport
 from cdul_edge_runtime.streams.stream import Stream
 from cdul_edge_runtime.streams.turns import Turns
-from cdul_edge_runtime.streams.watch_inputs import WatchOptions, check_thresholds, open_sources
+from cdul_edge_runtime.streams.watch_inputs import (
+    LONGEST_S,
+    WatchOptions,
+    check_thresholds,
+    open_sources,
+)
 
 _INTERRUPT_AGAIN_S = 0.2
 _JOIN_MORE_S = 1.0
@@ -246,7 +251,7 @@ class Watch(Iterator[Row]):
             if due_s == float("inf"):
                 self._wakes.get()
             else:
-                self._wakes.get(timeout=max(0.0, due_s - time.monotonic()))
+                self._wakes.get(timeout=min(max(0.0, due_s - time.monotonic()), LONGEST_S))
             while True:  # one look answers all that woke this one meanwhile
                 self._wakes.get_nowait()
         except Empty:

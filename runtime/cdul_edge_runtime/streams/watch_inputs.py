@@ -19,6 +19,7 @@ from cdul_edge_runtime.streams.source import Source
 from cdul_edge_runtime.streams.sources.open_source import SourceOptions, Transport, open_source
 
 Thresholds = npt.NDArray[np.float32]
+LONGEST_S = 1e6  # no lock and no poll waits for much longer
 _MISSED = 3  # frames
 _METHODS = ("open", "frames", "interrupt", "close")
 
@@ -48,9 +49,9 @@ class WatchOptions:
         return reset_s if self.rate is None else max(reset_s, _MISSED / self.rate)
 
     def __post_init__(self) -> None:
-        _check_positive("rate", self.rate, "frames a second")
-        _check_positive("timeout_s", self.timeout_s, "seconds")
-        _check_positive("stats_s", self.stats_s, "seconds")
+        _check_positive("rate", self.rate, "frames a second", least=1 / LONGEST_S)
+        _check_positive("timeout_s", self.timeout_s, "seconds", most=LONGEST_S)
+        _check_positive("stats_s", self.stats_s, "seconds", most=LONGEST_S)
         if self.transport not in ("tcp", "udp"):
             raise CdulEdgeError(f"transport {self.transport!r}: expected 'tcp' or 'udp'")
         if self.smoothing is not None and not isinstance(self.smoothing, Smoothing):
@@ -121,10 +122,15 @@ def _to_source(name: str, source: object, how: SourceOptions) -> Source:
     return cast(Source, source)
 
 
-def _check_positive(name: str, value: float | None, unit: str) -> None:
+def _check_positive(
+    name: str, value: float | None, unit: str, *, least: float = 0.0, most: float = math.inf
+) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise CdulEdgeError(f"{name} {value!r}: expected a number of {unit}")
     if not (math.isfinite(value) and value > 0):
         raise CdulEdgeError(f"{name} {value:g}: expected more than 0 {unit}")
+    if not least <= value <= most:
+        bound = f"at least {least:g}" if value < least else f"at most {most:g}"
+        raise CdulEdgeError(f"{name} {value:g}: expected {bound} {unit}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from collections.abc import Callable
@@ -42,7 +43,7 @@ class ClipFolder:
             CdulEdgeError: `size_mib` is not above 0, or a file is in the folder's place.
             OSError: it cannot be made.
         """
-        if not size_mib > 0:
+        if not 0 < size_mib < math.inf:
             raise CdulEdgeError(f"pictures of at most {size_mib} MiB: expected more than 0")
         try:
             folder.mkdir(parents=True, exist_ok=True)

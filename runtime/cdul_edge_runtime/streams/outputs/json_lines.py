@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import stat
 import warnings
@@ -17,6 +18,7 @@ from cdul_edge_runtime.streams.rows import Row
 
 _TYPES = ("prediction", "appeared", "gone", "status", "stats")
 _BLOCK = 64 << 10
+_MOST_FILES = 1000  # all are renamed when one is full
 # What file systems without locks answer: some FUSE and SMB mounts, NFS without its lock daemon.
 _NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.ENOSYS)
 
@@ -55,14 +57,14 @@ class JsonLinesFile:
         """
         self._path = path
         self._encode = encode
-        self._largest = int(size_mib * (1 << 20))
         self._keep = keep
         self._writes = LastingWrites(str(path), "rows", say)
-        if self._largest < 1 or keep < 0:
+        if not 0 < size_mib < math.inf or not 0 <= keep <= _MOST_FILES:
             raise CdulEdgeError(
                 f"rows in files of {size_mib} MiB, {keep} of them kept: expected a size above 0 "
-                "and no fewer than 0 files"
+                f"and 0 to {_MOST_FILES} files"
             )
+        self._largest = max(1, int(size_mib * (1 << 20)))
         for old in (_numbered(path, number) for number in range(1, keep + 1)):
             require_rows(old)
         path.absolute().parent.mkdir(parents=True, exist_ok=True)

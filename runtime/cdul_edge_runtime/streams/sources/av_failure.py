@@ -10,6 +10,7 @@ from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.address import Address
 from cdul_edge_runtime.streams.source import StreamLost
 
+_LIST = "it is a list of other files, as playlists are, or raw video without its size: name a video"
 _LOGIN = "write the user name and the password into the address, as in {0}://USER:PASSWORD@HOST/…"
 
 
@@ -19,6 +20,8 @@ def file_failure(address: Address, error: av.FFmpegError) -> CdulEdgeError:
     reason = error.strerror
     if error.errno == errno.EACCES:
         return CdulEdgeError(f"{shown}: it cannot be read: permission denied")
+    if isinstance(error, av.error.ArgumentError):  # what is not on our list of formats
+        return CdulEdgeError(f"{shown}: {_LIST}")
     if isinstance(error, (PermissionError, ValueError, EOFError, LookupError)):
         return CdulEdgeError(
             f"{shown}: it is no video that FFmpeg can read, or it is damaged ({reason})"
@@ -59,6 +62,8 @@ def _lasting_reason(address: Address, error: av.FFmpegError) -> str | None:
         return f"this FFmpeg cannot read it ({error.strerror})"
     if address.kind == "device":
         return _device_reason(error)
+    if address.kind == "http" and isinstance(error, av.error.ArgumentError):
+        return _LIST
     if address.kind == "http" and isinstance(error, av.error.InvalidDataError):
         return (
             "it answers with something that is no video, such as a web page; name the address of "

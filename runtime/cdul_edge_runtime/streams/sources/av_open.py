@@ -23,6 +23,10 @@ _PROTOCOLS: dict[AddressKind, str] = {
     "http": "http,https,httpproxy,tcp,tls,crypto",
     "device": "file",
 }
+# What lists other files: a stranger's video would open whatever it names. HLS and DASH are how
+# servers send video; from there, the protocols above keep them off the files of this machine.
+_LISTS = {"concat", "sdp", "imf", "vobsub", "avisynth", "vapoursynth", "webm_dash_manifest"}
+_LISTS_OF_FILES = {*_LISTS, "hls", "dash"}
 _TEXT_AS_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}  # FFmpeg draws letters
 _PICTURES = {"image2", "jpeg_pipe", "png_pipe", "bmp_pipe", "webp_pipe", "tiff_pipe", "svg_pipe"}
 _RECORDINGS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".wmv"}
@@ -43,7 +47,12 @@ def open_container(address: Address, options: SourceOptions) -> av.container.Inp
         av.FFmpegError: FFmpeg could not.
     """
     given = {"protocol_whitelist": _PROTOCOLS[address.kind]}
+    if address.kind in ("file", "http"):
+        given["format_whitelist"] = _formats_but(
+            _LISTS if address.kind == "http" else _LISTS_OF_FILES
+        )
     if address.kind == "file":
+        given["pattern_type"] = "none"  # "%d" in a picture's name is no pattern
         # The prefix keeps "12:30.mp4" from being a protocol.
         return av.open(f"file:{address.location}", options=given)
     if address.kind == "device":
@@ -59,6 +68,12 @@ def open_container(address: Address, options: SourceOptions) -> av.container.Inp
         return av.open(address.location, options=only_video, timeout=options.timeout_s)
     except av.error.HTTPOtherClientError:  # it has no video, or sends nothing without its sound
         return av.open(address.location, options=given, timeout=options.timeout_s)
+
+
+def _formats_but(refused: set[str]) -> str:
+    """FFmpeg's list of what it may take a file for; it has none of what it may not."""
+    formats = (name for name in av.formats_available if not refused & set(name.split(",")))
+    return ",".join(sorted(formats))
 
 
 def check_file(address: Address) -> None:

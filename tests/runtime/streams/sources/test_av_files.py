@@ -239,10 +239,21 @@ def test_a_file_opens_no_socket_that_it_names(tmp_path: Path, kind: str) -> None
         }
         path = tmp_path / f"a.{kind}"
         path.write_text(texts[kind], encoding="utf-8")
-        with pytest.raises(CdulEdgeError, match="it is no video that FFmpeg can read"):
+        with pytest.raises(CdulEdgeError, match="it is a list of other files"):
             read(path)
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+@pytest.mark.parametrize("name", ["ended.m3u8", "live.m3u8", "list.ffconcat", "disguised.mp4"])
+def test_a_file_opens_no_other_file_that_it_names(tmp_path: Path, name: str) -> None:
+    write_video(tmp_path / "a.ts", gray_levels(), codec="mpeg2video")
+    hls = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1,\na.ts\n"
+    texts = {"ended.m3u8": f"{hls}#EXT-X-ENDLIST\n", "live.m3u8": hls}
+    text = texts.get(name, "ffconcat version 1.0\nfile a.ts\n")
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(CdulEdgeError, match=f"{name}: it is a list of other files"):
+        read(tmp_path / name)
 
 
 def test_an_interrupted_file_ends_at_the_next_frame(tmp_path: Path) -> None:
