@@ -113,7 +113,7 @@ def _told(soak: _Soak, setting: Setting) -> Measured:
     )
     return Measured(
         (
-            at_most(GROWTH_MIB, "growth", f"memory, {told}", "MiB", growth),
+            at_most(GROWTH_MIB, "growth", f"memory gained in {told}", "MiB", growth),
             at_most(0, "files", "open files more than early on", "", files),
             at_most(0, "threads", "threads more than early on", "", threads),
             at_most(0, "unpaired", "labels that appeared or went alone", "", unpaired),
