@@ -71,7 +71,8 @@ def _default_name(address: Address) -> str:
     elif address.kind == "raw":
         name = "stdin"
     elif address.kind != "gst":
-        name = Path(address.location.partition("#")[0]).stem or name
+        shown = address.shown.removeprefix("bag:")  # a mistyped URL is a file, with a password
+        name = Path(shown.partition("#")[0]).stem or name
     return "".join(letter if letter.isprintable() else "_" for letter in name[:_LONGEST])
 
 

@@ -9,7 +9,7 @@ library loads a network, beside which modules may even be imported.
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
@@ -27,6 +27,7 @@ class Meanwhile(Generic[Result]):
         self._error: BaseException | None = None
         self._lock = Lock()
         self._thread: Thread | None = None
+        self._over = Event()
 
     def begin(self) -> None:
         """Start the thread; where it was begun before, nothing."""
@@ -34,27 +35,25 @@ class Meanwhile(Generic[Result]):
 
     def result(self) -> Result:
         """Wait, and give what the call gave or raise what it raised; the same every time."""
-        if (thread := self._begun()) is not None:
-            thread.join()
+        self._begun()
+        self._over.wait()  # a signal may end it: `join` would then believe that the thread is over
         if self._error is not None:
             raise self._error
         return self._found[0]
 
-    def _begun(self) -> Thread | None:
-        """The thread; None where there was none to be had, and the work is done."""
+    def _begun(self) -> None:
         with self._lock:
-            if self._thread is None and not (self._found or self._error):
-                thread = Thread(target=self._run, name="cdul-edge-meanwhile", daemon=True)
+            if self._thread is None:  # set first: a signal may end `start`, too
+                self._thread = Thread(target=self._run, name="cdul-edge-meanwhile", daemon=True)
                 try:
-                    thread.start()
+                    self._thread.start()
                 except RuntimeError:
                     self._run()
-                else:
-                    self._thread = thread
-            return self._thread
 
     def _run(self) -> None:
         try:
             self._found.append(self._work())
         except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
             self._error = error
+        finally:
+            self._over.set()

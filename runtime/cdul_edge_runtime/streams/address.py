@@ -40,6 +40,8 @@ _BARE = re.compile(
     r"(?<![^\s\"'=])" + _NO_FILE + r"(?![a-z][\w+.-]*:/)[^\s\"'=/.~][^\s\"'=/]*:[^\s\"']*@",
     re.IGNORECASE,
 )
+# The same in any part of what is no file, such as rtsp//user:password@host.
+_IN_A_PATH = re.compile(r"(?<![^\s\"'=/])[^\s\"'=/]+:[^\s\"']*@")
 _SECRET = re.compile(
     r"([\w-]*(?:pass(?:w(?:or)?d|phrase)?|pwd|user-?pw|proxy-?pw|secret|token|api-?key|auth"
     r"|user-?id|username|credential|cookie|signature)[\w-]*)"
@@ -116,7 +118,7 @@ def parse_address(text: str) -> Address:
     if not text:
         raise CdulEdgeError(f"the address of a file is empty: {EXPECTED}")
     path = Path(text).expanduser().absolute()
-    return Address("file", str(path), text if path.exists() else redact(text))
+    return Address("file", str(path), text if path.exists() else _redact_mistyped(text))
 
 
 def _check_host(address: Address) -> None:
@@ -142,6 +144,10 @@ def redact(text: str) -> str:
     text = _URL.sub(lambda match: _redact_url(match[0]), text)
     text = _BARE.sub(f"{HIDDEN}@", text)
     return _SECRET.sub(rf"\1\2{HIDDEN}", text)
+
+
+def _redact_mistyped(text: str) -> str:
+    return redact(_IN_A_PATH.sub(f"{HIDDEN}@", text))
 
 
 def _redact_url(url: str) -> str:

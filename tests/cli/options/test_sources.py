@@ -50,6 +50,12 @@ def test_sources_without_a_name_never_share_one_nor_take_a_given_one() -> None:
     assert list(found) == ["a", "a-3", "a-2", "h", "h-2"]
 
 
+@pytest.mark.parametrize("typo", ["bob:sesame@host", "rtsp/bob:sesame@host:554", "//a:sesame@host"])
+def test_no_name_is_made_of_credentials(typo: str) -> None:
+    (name,) = name_sources([typo])
+    assert "sesame" not in name
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from threading import Thread
+import signal
+import threading
+import time
+from threading import Event, Thread
 
 import pytest
 
@@ -16,6 +19,27 @@ def test_a_result_or_an_error_is_given_every_time_it_is_asked_for() -> None:
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             failed.result()
+
+
+def test_a_signal_while_it_is_waited_for_loses_no_result() -> None:
+    asked, go_on = Event(), Event()
+    asking = threading.main_thread().ident
+    assert asking is not None
+
+    def work() -> int:
+        assert asked.wait(60)
+        time.sleep(0.05)  # until it is waited for
+        signal.pthread_kill(asking, signal.SIGINT)
+        assert go_on.wait(60)
+        return 3
+
+    meanwhile = Meanwhile(work)
+    meanwhile.begin()
+    with pytest.raises(KeyboardInterrupt):
+        asked.set()
+        meanwhile.result()
+    go_on.set()
+    assert meanwhile.result() == 3
 
 
 def test_it_starts_when_it_is_begun_and_only_then() -> None:

@@ -51,6 +51,14 @@ def test_what_is_shown_holds_no_credentials(text: str, shown: str) -> None:
     assert redact(shown) == shown
 
 
+@pytest.mark.parametrize("typo", ["RTSP//", "rtsp;//", "rtsp/", "//", "rtsp:", "./", "rtsp:/", ""])
+def test_a_mistyped_protocol_shows_no_credentials(typo: str) -> None:
+    shown = parse_address(f"{typo}bob:sesame@192.0.2.1:554/x").shown
+    assert "sesame" not in shown
+    assert "bob" not in shown
+    assert shown.endswith("@192.0.2.1:554/x")
+
+
 def test_credentials_in_a_sentence_are_hidden() -> None:
     text = "cannot open 'rtsp://u:p@h/x' nor mqtt://u:p@broker:1883: refused"
     assert redact(text) == "cannot open 'rtsp://***@h/x' nor mqtt://***@broker:1883: refused"
