@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from cdul_edge.cli.options.thresholds import THRESHOLD_HELP, parse_threshold
 from cdul_edge.cli.output.summary import write_summary
+from cdul_edge_runtime.choices import InstanceKind, Pipeline, TritonBackend
 from cdul_edge_runtime.host.console import StderrConsole
 
-
-class PipelineChoice(str, Enum):
-    """For whom."""
-
-    DEEPSTREAM = "deepstream"
-    TRITON = "triton"
-
-
-class BackendChoice(str, Enum):
-    """What serves the model in Triton."""
-
-    ONNXRUNTIME = "onnxruntime"
-    TENSORRT = "tensorrt"
-
-
-class InstanceChoice(str, Enum):
-    """Where it runs in Triton."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    GPU = "gpu"
-
-
-class ServedPrecision(str, Enum):
-    """Which of the bundle's files."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
-    INT8 = "int8"
-    INT8_CPU = "int8-cpu"
-
-
-TargetArgument = Annotated[PipelineChoice, typer.Argument(help="For which program.")]
+TargetArgument = Annotated[Pipeline, typer.Argument(help="The program to write for.")]
 BundleArgument = Annotated[Path, typer.Argument(help="Folder of the bundle.")]
 OutOption = Annotated[
     Path,
@@ -54,13 +22,13 @@ OutOption = Annotated[
     ),
 ]
 PrecisionOption = Annotated[
-    ServedPrecision,
-    typer.Option(help="Serve this file of the bundle. int8-cpu is for triton on x86 CPUs."),
+    Literal["fp32", "fp16", "int8", "int8-cpu"],
+    typer.Option(help="Serve this file of the bundle. int8-cpu is for Triton on x86 CPUs."),
 ]
 BatchOption = Annotated[
     int | None,
     typer.Option(
-        help="Most pictures in one call. For deepstream, the number of cameras.",
+        help="Most pictures in one call; for deepstream, the number of cameras.",
         show_default="1 for deepstream; for triton 8, or what the engine takes",
     ),
 ]
@@ -69,25 +37,25 @@ ThresholdOption = Annotated[
 ]
 NameOption = Annotated[
     str | None,
-    typer.Option(help="Name of the model in triton.", show_default="the bundle's folder"),
+    typer.Option(help="Name of the model in Triton.", show_default="the bundle's folder"),
 ]
 BackendOption = Annotated[
-    BackendChoice,
-    typer.Option(help="In triton, serve the ONNX file, or an engine of the bundle."),
+    TritonBackend,
+    typer.Option(help="What Triton serves: the ONNX file, or a TensorRT engine of the bundle."),
 ]
 EngineOption = Annotated[
     Path | None,
-    typer.Option(help="Serve this engine of several.", show_default="the only one"),
+    typer.Option(help="Serve this engine of the bundle.", show_default="the only one"),
 ]
 InstancesOption = Annotated[
-    InstanceChoice,
-    typer.Option(help="Where triton runs the model. auto is the GPU, where there is one."),
+    InstanceKind,
+    typer.Option(help="Where Triton runs the model; auto is the GPU, if there is one."),
 ]
 DelayOption = Annotated[
     int,
     typer.Option(
         "--queue-delay-us",
-        help="In triton, let a request wait this many microseconds for others in its batch.",
+        help="In Triton, let a request wait this many microseconds for others in its batch.",
     ),
 ]
 ForceOption = Annotated[
@@ -102,13 +70,13 @@ def export_config(
     target: TargetArgument,
     bundle: BundleArgument,
     out: OutOption,
-    precision: PrecisionOption = ServedPrecision.FP32,
+    precision: PrecisionOption = "fp32",
     batch_size: BatchOption = None,
     threshold: ThresholdOption = None,
     name: NameOption = None,
-    backend: BackendOption = BackendChoice.ONNXRUNTIME,
+    backend: BackendOption = "onnxruntime",
     engine: EngineOption = None,
-    instances: InstancesOption = InstanceChoice.AUTO,
+    instances: InstancesOption = "auto",
     queue_delay_us: DelayOption = 2000,
     force: ForceOption = False,
     json: JsonOption = None,
@@ -123,17 +91,17 @@ def export_config(
     from cdul_edge_runtime.bundle.manifest import Precision
 
     request = ExportConfigRequest(
-        target=target.value,
+        target=target,
         bundle=bundle,
         out=out,
-        precision=Precision(precision.value),
+        precision=Precision(precision),
         batch_size=batch_size,
         threshold=None if threshold is None else parse_threshold(threshold),
         triton=TritonOptions(
             name=name,
-            backend=backend.value,
+            backend=backend,
             engine=engine,
-            instances=instances.value,
+            instances=instances,
             queue_delay_us=queue_delay_us,
         ),
         force=force,

@@ -1,4 +1,4 @@
-"""`cdul-edge watch`: cameras, videos and robots in, what appears and goes out."""
+"""`cdul-edge watch`: cameras, videos, and robots in, what appears and goes out."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def watch(
     precision: PrecisionOption = "auto",
     threads: options.ThreadsOption = 1,
 ) -> None:
-    """Watch cameras, videos and robots: a row on stdout when a label appears or goes.
+    """Watch cameras, videos, and robots: a row on stdout when a label appears or goes.
 
-    Cameras answer with their newest frame and are tried again when they are lost; files and bags
-    answer with every frame. Ctrl-C, SIGTERM, or a closed stdout end it: labels that are there are
-    reported as gone first.
+    Cameras answer with their newest frame, and are reconnected when they are lost; files and bags
+    answer with every frame. Ctrl-C, SIGTERM, or a closed stdout ends it, after reporting the labels
+    that are there as gone.
     """
     from cdul_edge_runtime.classifier import Classifier
     from cdul_edge_runtime.streams.watch_inputs import WatchOptions

@@ -38,3 +38,7 @@ RangeMethod = Literal["minmax", "percentile"]
 Pipeline = Literal["deepstream", "triton"]
 TritonBackend = Literal["onnxruntime", "tensorrt"]
 InstanceKind = Literal["auto", "cpu", "gpu"]
+
+# How an RTSP camera sends its packets.
+Transport = Literal["tcp", "udp"]
+TRANSPORTS: tuple[Transport, ...] = get_args(Transport)

@@ -13,10 +13,11 @@ from typer.testing import CliRunner, Result
 from cdul_edge.cli import app
 from cdul_edge_runtime.streams.outputs.json_lines import JsonLinesFile
 from cdul_edge_runtime.streams.row_json import to_json
-from tests.fakes.drawn_videos import BLACK, GREEN, RED, write_video
 from tests.fakes.mqtt_broker import Subscriber, mqtt_broker
+from tests.fakes.video_files import plain, write_video
 
 Json = dict[str, Any]
+RED, BLACK, GREEN = plain(255, 0, 0), plain(0, 0, 0), plain(0, 255, 0)
 
 
 def watch(*words: object) -> Result:
@@ -44,7 +45,7 @@ def seconds(later: str, earlier: str) -> float:
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
     """2 s at 10 fps: red from the fifth frame to the fourteenth."""
-    return write_video(tmp_path / "red.mp4", [BLACK] * 4 + [RED] * 10 + [BLACK] * 6)
+    return write_video(tmp_path / "red.mp4", [BLACK] * 4 + [RED] * 10 + [BLACK] * 6, fps=10)
 
 
 def test_a_label_appears_and_goes_at_the_frames_that_show_it(bundle: Path, video: Path) -> None:
@@ -61,7 +62,7 @@ def test_a_label_appears_and_goes_at_the_frames_that_show_it(bundle: Path, video
     assert [row["state"] for row in found if row["type"] == "status"] == ["connected", "ended"]
     assert {row["stream"] for row in found} == {"door"}
     assert result.stderr.splitlines()[1:] == [
-        "door: connected (h264, 64x64, 10 fps)",
+        "door: connected (mpeg4, 64x64, 10 fps)",
         "door: ended",
     ]
 
@@ -78,7 +79,7 @@ def test_only_what_changes_is_written_unless_frames_are_asked_for(
 
 
 def test_top_keeps_the_highest_scores_of_a_frame(bundle: Path, tmp_path: Path) -> None:
-    video = write_video(tmp_path / "green.mp4", [GREEN] * 3)
+    video = write_video(tmp_path / "green.mp4", [GREEN] * 3, fps=10)
     found = rows(watch(bundle, video, "--every", "frames", "--top", "1", "--rate", "5"))
     frames = [row for row in found if row["type"] == "prediction"]
     assert [list(row["scores"]) for row in frames] == [["green"], ["green"]]

@@ -17,7 +17,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from cdul_edge_ros2.messages import MessageTypes, build_classification, build_label_info
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
-from tests.fakes.seen_row import CLASSES, seen_row
+from tests.fakes.stream_rows import CLASSES, seen_row
 
 # Fields of vision_msgs 4 (ROS 2), without its comments.
 VISION_MSGS = {

@@ -24,7 +24,7 @@ from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 
 from cdul_edge_ros2.messages import MessageTypes, build_classification
-from tests.fakes.seen_row import seen_row
+from tests.fakes.stream_rows import seen_row
 
 
 def ros_struct(package: str, name: str, **fields: object) -> Any:

@@ -13,6 +13,7 @@ from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Stat
 
 MIDNIGHT_S = 1_795_737_600.0  # 2026-11-27T00:00:00Z
 COLORS = ClassList(("red", "green", "blue"))
+CLASSES = ClassList(("bicycle", "cat", "dog"))
 
 
 def frame(
@@ -46,10 +47,18 @@ def status(state: State = "connected", stream: str = "door") -> Status:
 
 
 def prediction(
-    stream: str = "door", scores: tuple[float, ...] = (0.9, 0.2, 0.5)
+    stream: str = "door",
+    scores: tuple[float, ...] = (0.9, 0.2, 0.5),
+    labels: tuple[str, ...] = ("red",),
+    classes: ClassList = COLORS,
 ) -> FramePrediction:
     """A classified frame that shows red."""
     values = np.array(scores, np.float32)
     return FramePrediction(
-        stream, 1, MIDNIGHT_S, "arrival", 40.0, ("red",), values, values, COLORS, frame()
+        stream, 1, MIDNIGHT_S, "arrival", 40.0, labels, values, values, classes, frame()
     )
+
+
+def seen_row() -> FramePrediction:
+    """A frame that shows a dog and a bicycle, of three classes."""
+    return prediction("image", (0.5, 0.25, 0.875), ("dog", "bicycle"), CLASSES)

@@ -27,16 +27,22 @@ def gray_levels(count: int = 10) -> list[Pixels]:
     return [gray(20 * number + 10) for number in range(count)]
 
 
+def plain(*rgb: int) -> Pixels:
+    """(64, 64, 3) uint8 of one color."""
+    return np.full((64, 64, 3), rgb, np.uint8)
+
+
 def write_video(
     path: Path,
     pictures: Sequence[Pixels],
     *,
     codec: str = "mpeg4",
     pixel_format: str = "yuv420p",
+    fps: int = 25,
     pts_ms: Sequence[int] | None = None,
     color: tuple[int, int] | None = None,
 ) -> Path:
-    """A video of 25 frames a second, or with a time for each frame.
+    """A video of `fps` frames a second, or with a time for each frame.
 
     Args:
         path: its suffix names the container.
@@ -48,12 +54,12 @@ def write_video(
     """
     options = {"avoid_negative_ts": "disabled"}
     with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=25)
+        stream = container.add_stream(codec, rate=fps)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pixel_format
         stream.codec_context.max_b_frames = 0
         if codec != "gif":
-            stream.codec_context.time_base = Fraction(1, 1000 if pts_ms else 25)
+            stream.codec_context.time_base = Fraction(1, 1000 if pts_ms else fps)
         if color is not None:
             stream.codec_context.colorspace, stream.codec_context.color_range = color
         for number, picture in enumerate(pictures):

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 import typer
 
 from cdul_edge.cli.options.thresholds import THRESHOLD_HELP
+from cdul_edge_runtime.choices import Transport
 from cdul_edge_runtime.streams.smoothing_settings import Smoothing
 
 _USUAL = Smoothing()
 Every = Literal["events", "frames"]
-Transport = Literal["tcp", "udp"]
 
 BundleArgument = Annotated[
     Path, typer.Argument(help="Bundle folder, or an ONNX file that `cdul-edge export` made.")
@@ -44,8 +44,8 @@ JsonOption = Annotated[
 RateOption = Annotated[
     float | None,
     typer.Option(
-        help="Classify at most so many frames of each stream per second.",
-        show_default="all that the device manages",
+        help="Classify at most this many frames of each stream per second.",
+        show_default="as many as the device can",
     ),
 ]
 NoSmoothOption = Annotated[
@@ -54,21 +54,21 @@ NoSmoothOption = Annotated[
 AverageOption = Annotated[
     float | None,
     typer.Option(
-        help="Average scores over so many seconds; more is calmer and slower.",
+        help="Average scores over this many seconds; more is calmer and slower.",
         show_default=str(_USUAL.average_s),
     ),
 ]
 AppearOption = Annotated[
     float | None,
     typer.Option(
-        help="Report a label once it was seen for so many seconds.",
+        help="Report a label once it has been seen for this many seconds.",
         show_default=str(_USUAL.appear_s),
     ),
 ]
 GoneOption = Annotated[
     float | None,
     typer.Option(
-        help="Report that a label is gone once it was not seen for so many seconds.",
+        help="Report a label as gone once it has not been seen for this many seconds.",
         show_default=str(_USUAL.gone_s),
     ),
 ]
@@ -78,31 +78,31 @@ TransportOption = Annotated[
 ]
 TimeoutOption = Annotated[
     float,
-    typer.Option(help="Count a camera as lost after so many seconds without a frame."),
+    typer.Option(help="Count a camera as lost after this many seconds without a frame."),
 ]
 NoReconnectOption = Annotated[
-    bool, typer.Option("--no-reconnect", help="Give a lost camera up instead of trying it again.")
+    bool, typer.Option("--no-reconnect", help="Give up on a lost camera instead of reconnecting.")
 ]
 StatsOption = Annotated[
     float | None,
     typer.Option(
-        help="Write a row of figures for each stream every so many seconds: rates, ages, losses, "
-        "memory, and drift.",
+        help="Write a row of figures for each stream at this interval, in seconds: rates, ages, "
+        "losses, memory, and drift.",
         show_default="none",
     ),
 ]
 OutOption = Annotated[
-    Path | None, typer.Option(help="Append the rows to this file, too, as JSON lines.")
+    Path | None, typer.Option(help="Also append the rows to this file, as JSON lines.")
 ]
 OutSizeOption = Annotated[
     float,
-    typer.Option(help="Begin a new file beyond so many MiB of --out; the full one becomes FILE.1."),
+    typer.Option(help="Start a new --out file beyond this many MiB; the full one becomes FILE.1."),
 ]
 OutKeepOption = Annotated[
-    int, typer.Option(help="Keep so many full files of --out, FILE.1 the newest.", min=0)
+    int, typer.Option(help="Keep this many full files of --out; FILE.1 is the newest.", min=0)
 ]
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Replace the rows that --out holds; do not append to them.")
+    bool, typer.Option("--force", help="Replace the rows in --out instead of appending to them.")
 ]
 MqttOption = Annotated[
     str | None,
@@ -111,7 +111,8 @@ MqttOption = Annotated[
         envvar="CDUL_EDGE_MQTT",
         show_envvar=False,
         help="Publish which labels are there to this broker, and announce them to Home Assistant. "
-        "Other users of this machine see a command line: set CDUL_EDGE_MQTT instead.",
+        "Other users of this machine can read command lines: to hide a password, set "
+        "CDUL_EDGE_MQTT instead.",
         show_default=False,
     ),
 ]
@@ -119,7 +120,8 @@ ClipsOption = Annotated[
     Path | None, typer.Option(help="Keep a JPEG of each label that appears in this folder.")
 ]
 ClipSizeOption = Annotated[
-    float, typer.Option(help="Delete the oldest of these pictures beyond so many MiB in all.")
+    float,
+    typer.Option(help="Delete the oldest pictures of --clip-events beyond this many MiB in all."),
 ]
 ThresholdOption = Annotated[
     str | None, typer.Option(help=f"{THRESHOLD_HELP}. Replaces the bundle's thresholds.")

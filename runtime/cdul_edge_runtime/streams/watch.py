@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from cdul_edge_runtime.choices import Transport
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.drift_window import DriftWindow
@@ -24,7 +25,6 @@ from cdul_edge_runtime.streams.reader import Reader, Wakes
 from cdul_edge_runtime.streams.rows import Row
 from cdul_edge_runtime.streams.smoothing import Smoothing
 from cdul_edge_runtime.streams.source import Source
-from cdul_edge_runtime.streams.sources.open_source import Transport
 from cdul_edge_runtime.streams.stream import Stream
 from cdul_edge_runtime.streams.turns import Turns
 from cdul_edge_runtime.streams.watch_inputs import (

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.choices import TRANSPORTS, Transport
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.smoothing import Smoothing
 from cdul_edge_runtime.streams.source import Source
-from cdul_edge_runtime.streams.sources.open_source import SourceOptions, Transport, open_source
+from cdul_edge_runtime.streams.sources.open_source import SourceOptions, open_source
 
 Thresholds = npt.NDArray[np.float32]
 LONGEST_S = 1e6  # no lock and no poll waits for much longer
@@ -52,7 +53,7 @@ class WatchOptions:
         _check_positive("rate", self.rate, "frames a second", least=1 / LONGEST_S)
         _check_positive("timeout_s", self.timeout_s, "seconds", most=LONGEST_S)
         _check_positive("stats_s", self.stats_s, "seconds", most=LONGEST_S)
-        if self.transport not in ("tcp", "udp"):
+        if self.transport not in TRANSPORTS:
             raise CdulEdgeError(f"transport {self.transport!r}: expected 'tcp' or 'udp'")
         if self.smoothing is not None and not isinstance(self.smoothing, Smoothing):
             raise CdulEdgeError(f"smoothing {self.smoothing!r}: expected a Smoothing or None")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.drawn_videos import GREEN, RED, write_video
+from tests.fakes.video_files import plain, write_video
 
 ROOT = Path(__file__).parents[3]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -31,7 +31,7 @@ def test_the_program_shown_says_what_a_video_shows(
     expected: set[str],
 ) -> None:
     monkeypatch.chdir(bundle.parent)
-    write_video(Path("yard.mp4"), [RED] * 10 + [GREEN] * 10, fps=10)
+    write_video(Path("yard.mp4"), [plain(255, 0, 0)] * 10 + [plain(0, 255, 0)] * 10, fps=10)
     blocks = BLOCK.findall((ROOT / document).read_text(encoding="utf-8"))
     (program,) = [block for block in blocks if "rtsp://camera/stream" in block]
     exec(program.replace("rtsp://camera/stream", "yard.mp4"), {})

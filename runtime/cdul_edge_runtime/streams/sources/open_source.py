@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Literal, cast
+from typing import cast
 
+from cdul_edge_runtime.choices import Transport
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.address import Address, AddressKind, parse_address
 from cdul_edge_runtime.streams.source import Source
-
-Transport = Literal["tcp", "udp"]
 
 _CLASSES: dict[AddressKind, tuple[str, str]] = {
     "file": ("av_source", "AvSource"),

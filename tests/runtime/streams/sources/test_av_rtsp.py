@@ -11,19 +11,15 @@ from urllib.parse import quote
 
 import pytest
 
+from cdul_edge_runtime.choices import TRANSPORTS, Transport
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.source import Source, SourceInfo, StreamLost
-from cdul_edge_runtime.streams.sources.open_source import (
-    SourceOptions,
-    Transport,
-    open_source,
-)
+from cdul_edge_runtime.streams.sources.open_source import SourceOptions, open_source
 from tests.fakes.rtsp_camera import Camera, read_stamp, rtsp_camera
 
 pytest.importorskip("av", reason="needs cdul-edge[video]")
 
 TIMEOUT_S = 1.0  # of cameras that are expected to send nothing
-TRANSPORTS: list[Transport] = ["tcp", "udp"]
 PATIENCE_S = 3.0  # of a busy machine; benchmarks hold the figures themselves
 PASSWORD = "p@:/%?#w"
 
