@@ -71,18 +71,17 @@ def test_what_the_unit_starts_runs_and_ends_with_exit_code_0(bundle: Path, tmp_p
     assert exec_start()[0] == PROGRAM
     places = {
         "/etc/cdul-edge/bundle": str(bundle),
-        "${CAMERA_1}": "door=raw:8x8:rgb",
         "%S/cdul-edge/rows.jsonl": str(tmp_path / "state" / "rows.jsonl"),
         "%S/cdul-edge/clips": str(tmp_path / "state" / "clips"),
     }
-    words = [places.get(word, word) for word in exec_start()[1:] if word != "${CAMERA_2}"]
+    words = [places.get(word, word) for word in exec_start()[1:] if word != "yard=env:CAMERA_2"]
     command = module_command("cdul_edge.cli", *words)
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=child_environment(),
+        env={**child_environment(), "CAMERA_1": "raw:8x8:rgb"},
     ) as process:
         assert process.stdin
         assert process.stderr
@@ -127,6 +126,6 @@ def test_every_variable_is_set_where_the_example_says(settings: str, users: str)
     set_there = set(
         re.findall(r"^(?:# )?(\w+)=", (EXAMPLES / settings).read_text(encoding="utf-8"), re.M)
     )
-    used = set(re.findall(r"\$\{(\w+)", (EXAMPLES / users).read_text(encoding="utf-8")))
+    used = set(re.findall(r"(?:\$\{|=env:)(\w+)", (EXAMPLES / users).read_text(encoding="utf-8")))
     assert used <= set_there
     assert set_there <= used | {"CDUL_EDGE_MQTT"}

@@ -22,7 +22,8 @@ SourcesArgument = Annotated[
     typer.Argument(
         metavar="[NAME=]SOURCE...",
         help="What to watch: a video file, rtsp://, http:// (MJPEG), /dev/video0, gst:PIPELINE, "
-        "raw:640x480:rgb for frames on stdin, or bag:FOLDER#TOPIC. Rows carry the name.",
+        "raw:640x480:rgb for frames on stdin, bag:FOLDER#TOPIC, or env:VARIABLE, which keeps a "
+        "password out of the list of processes. Rows carry the name.",
         show_default=False,
     ),
 ]

@@ -6,6 +6,7 @@ is read once, into an `Address` whose every text but `location` is safe to show.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,10 @@ AddressKind = Literal["file", "rtsp", "http", "device", "gst", "raw", "bag"]
 HIDDEN = "***"
 EXPECTED = (
     "expected a video file, rtsp://, http://, /dev/video0, gst:PIPELINE, raw:640x480:rgb, "
-    "or bag:FOLDER#TOPIC"
+    "bag:FOLDER#TOPIC, or env:VARIABLE that holds one of these"
 )
 _PREFIXES: dict[str, AddressKind] = {"gst:": "gst", "raw:": "raw", "bag:": "bag"}
+_ENVIRONMENT = "env:"
 _SCHEMES: dict[str, AddressKind] = {
     "rtsp": "rtsp",
     "rtsps": "rtsp",
@@ -92,10 +94,14 @@ def split_name(text: str) -> tuple[str | None, str]:
 def parse_address(text: str) -> Address:
     """Tell what kind of source a text names. Nothing is opened.
 
+    `env:CAMERA` takes the address from the environment variable CAMERA: every user of a machine
+    can see its command lines.
+
     Raises:
-        CdulEdgeError: the text is empty, names a protocol that no source reads, or is no URL.
+        CdulEdgeError: the text is empty, names a protocol that no source reads, is no URL, or names
+            a variable that is not set.
     """
-    text = text.strip()
+    text = _from_environment(text.strip())
     if not text or "\0" in text:
         raise CdulEdgeError(f"the address of a source is empty: {EXPECTED}")
     for prefix, kind in _PREFIXES.items():
@@ -133,6 +139,18 @@ def _check_host(address: Address) -> None:
             f"{address.shown}: it names no host and port that can be: expected "
             f"{scheme}://USER:PASSWORD@HOST:PORT/…, with [ ] around an address of IPv6"
         )
+
+
+def _from_environment(text: str) -> str:
+    if not text.startswith(_ENVIRONMENT):
+        return text
+    variable = text.removeprefix(_ENVIRONMENT).strip()
+    given = os.environ.get(variable, "").strip()
+    if not given:
+        raise CdulEdgeError(
+            f"{text}: the environment variable {variable or '(no name)'} is not set: {EXPECTED}"
+        )
+    return given
 
 
 def redact(text: str) -> str:

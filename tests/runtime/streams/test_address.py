@@ -11,6 +11,23 @@ from hypothesis import strategies as st
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.address import parse_address, redact, split_name
 
+
+def test_a_variable_keeps_an_address_off_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMERA_1", " rtsp://user:pw@host/x\n")
+    address = parse_address("env:CAMERA_1")
+    assert (address.kind, address.location) == ("rtsp", "rtsp://user:pw@host/x")
+    assert address.shown == "rtsp://***@host/x"
+    assert split_name("door=env:CAMERA_1") == ("door", "env:CAMERA_1")
+
+
+@pytest.mark.parametrize("text", ["env:CAMERA_2", "env:", "env:CAMERA_3"])
+def test_a_variable_that_is_not_set_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CAMERA_2", raising=False)
+    monkeypatch.setenv("CAMERA_3", " ")
+    with pytest.raises(CdulEdgeError, match=rf"^{text}: the environment variable .+ is not set"):
+        parse_address(text)
+
+
 SHOWN = [
     ("rtsp://user:pw@host/x", "rtsp://***@host/x"),
     ("rtsp://token@host:554/x", "rtsp://***@host:554/x"),
