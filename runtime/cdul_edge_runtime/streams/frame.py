@@ -32,7 +32,7 @@ class Frame:
         arrived_s: `time.monotonic()` when it was decoded.
     """
 
-    picture: Pixels | Callable[[], Pixels]
+    picture: Pixels | Callable[[], Pixels] = field(repr=False)
     time_s: float
     clock: Clock = "arrival"
     pts_s: float | None = None

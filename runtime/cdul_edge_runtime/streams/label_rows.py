@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.streams.frame import Frame
 from cdul_edge_runtime.streams.label_changes import LabelAppeared, LabelChange
-from cdul_edge_runtime.streams.rows import Appeared, Gone
+from cdul_edge_runtime.streams.rows import Appeared, Gone, GoneReason, Scores
 from cdul_edge_runtime.streams.smoothing import Smoother, Smoothing
 
-Scores = npt.NDArray[np.float32]
-GoneReason = Literal["lost", "stopped"]
 # Each frame by itself: what reaches its threshold is there.
 _PLAIN = Smoothing(average_s=0, enter=0, leave=0, appear_s=0, gone_s=0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from cdul_edge_runtime.streams.frame import Clock, Frame
 from cdul_edge_runtime.streams.source import SourceInfo
 
 Scores = npt.NDArray[np.float32]
+GoneReason = Literal["lost", "stopped"]
 State = Literal["connected", "lost", "ended", "failed", "stopped"]
 
 
@@ -42,8 +43,8 @@ class FramePrediction:
     labels: tuple[str, ...]
     scores: Scores
     raw: Scores
-    classes: ClassList
-    picture: Frame
+    classes: ClassList = field(repr=False)
+    picture: Frame = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ class Appeared:
     since_s: float
     time_s: float
     score: float
-    picture: Frame | None = None
+    picture: Frame | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Gone:
     until_s: float
     duration_s: float
     peak: float
-    reason: Literal["lost", "stopped"] | None = None
+    reason: GoneReason | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import weakref
@@ -111,7 +112,7 @@ class Watch(Iterator[Row]):
         self._turn = RLock()
         self._phase: Literal["new", "running", "closing", "closed"] = "new"
         self._error: BaseException | None = None
-        self._stopping = False
+        self._stopping = self._is_taking = False
         self._turns = Turns(classifier, self._streams)
         self._process = os.getpid()
         self._finalizer = weakref.finalize(self, _stop, [s.reader for s in self._streams])
@@ -152,27 +153,38 @@ class Watch(Iterator[Row]):
     def close(self) -> None:
         """Stop, and wait until every source is closed; rows that nobody took are lost.
 
-        A source that hangs is left behind after the time-out and a second.
+        A source that hangs is left behind after the time-out and a second. In a signal handler that
+        interrupts the loop over the rows, it is `stop`: the loop ends soon.
         """
+        if os.getpid() != self._process:  # its threads, and maybe who holds the lock, are not here
+            return
         self.stop()
         with self._turn:
-            self._begin_closing()
-            self._finish_closing()
-            self._rows.clear()
-            self._error = None
+            if not self._is_taking:
+                self._close_now()
+
+    def _close_now(self) -> None:
+        self._begin_closing()
+        self._finish_closing()
+        self._rows.clear()
+        self._error = None
 
     def __next__(self) -> Row:
+        if os.getpid() != self._process:
+            raise CdulEdgeError(
+                "the watch was made before this process was forked: make it in each process"
+            )
         with self._turn:
-            if os.getpid() != self._process:
-                raise CdulEdgeError(
-                    "the watch was made before this process was forked: make it in each process"
-                )
-            while not self._rows:
-                if self._phase == "closed":
-                    self._raise_error()
-                    raise StopIteration
-                self._advance()
-            return self._rows.popleft()
+            self._is_taking = True
+            try:
+                while not self._rows:
+                    if self._phase == "closed":
+                        self._raise_error()
+                        raise StopIteration
+                    self._advance()
+                return self._rows.popleft()
+            finally:
+                self._is_taking = False
 
     def __enter__(self) -> Watch:
         with self._turn:
@@ -197,7 +209,7 @@ class Watch(Iterator[Row]):
                 for stream in self._streams:
                     stream.reader.start()
             except BaseException:  # the system has no thread left for it
-                self.close()
+                self._close_now()
                 raise
 
     def _advance(self) -> None:
@@ -248,7 +260,7 @@ class Watch(Iterator[Row]):
             clocks.append(self._stats_due_s)
         due_s = min(clocks)
         try:
-            if due_s == float("inf"):
+            if due_s == math.inf:
                 self._wakes.get()
             else:
                 self._wakes.get(timeout=min(max(0.0, due_s - time.monotonic()), LONGEST_S))

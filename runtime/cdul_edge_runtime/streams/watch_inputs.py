@@ -50,9 +50,11 @@ class WatchOptions:
         return reset_s if self.rate is None else max(reset_s, _MISSED / self.rate)
 
     def __post_init__(self) -> None:
-        _check_positive("rate", self.rate, "frames a second", least=1 / LONGEST_S)
+        if self.rate is not None:
+            _check_positive("rate", self.rate, "frames a second", least=1 / LONGEST_S)
+        if self.stats_s is not None:
+            _check_positive("stats_s", self.stats_s, "seconds", most=LONGEST_S)
         _check_positive("timeout_s", self.timeout_s, "seconds", most=LONGEST_S)
-        _check_positive("stats_s", self.stats_s, "seconds", most=LONGEST_S)
         if self.transport not in TRANSPORTS:
             raise CdulEdgeError(f"transport {self.transport!r}: expected 'tcp' or 'udp'")
         if self.smoothing is not None and not isinstance(self.smoothing, Smoothing):
@@ -124,13 +126,11 @@ def _to_source(name: str, source: object, how: SourceOptions) -> Source:
 
 
 def _check_positive(
-    name: str, value: float | None, unit: str, *, least: float = 0.0, most: float = math.inf
+    name: str, value: object, unit: str, *, least: float = 0.0, most: float = math.inf
 ) -> None:
-    if value is None:
-        return
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise CdulEdgeError(f"{name} {value!r}: expected a number of {unit}")
-    if not (math.isfinite(value) and value > 0):
+    if not 0 < value < math.inf:
         raise CdulEdgeError(f"{name} {value:g}: expected more than 0 {unit}")
     if not least <= value <= most:
         bound = f"at least {least:g}" if value < least else f"at most {most:g}"

@@ -258,3 +258,12 @@ def test_sixteen_files_at_once_are_each_seen_whole(classifier: Classifier) -> No
         found = [(row.stream, row.frame) for row in rows if isinstance(row, FramePrediction)]
     for name in sources:
         assert [number for stream, number in found if stream == name] == list(range(1, 21))
+
+
+def test_a_row_prints_without_its_pixels(classifier: Classifier) -> None:
+    source = FakeSource(finite=True).send(frame(0.0, RED)).end()
+    rows = list(watch(classifier, {"file": source}, smoothing=None))
+    assert len(rows) == 5
+    for row in rows:
+        assert "picture" not in repr(row)
+    assert "array" not in repr(frame(0.0))

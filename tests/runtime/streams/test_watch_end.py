@@ -14,9 +14,10 @@ from threading import Thread, main_thread
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from cdul_edge import Classifier, Status, watch
+from cdul_edge import Classifier, Prediction, Smoothing, Status, watch
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.source import Source, StreamLost
 from tests.fakes.stream_source import PATIENCE_S, RED, FakeSource, frame
@@ -74,6 +75,39 @@ def test_a_signal_ends_a_watch_that_waits(classifier: Classifier) -> None:
             assert [brief(row) for row in rows] == ["a - red a-1 (stopped)", "a stopped"]
         finally:
             signal.signal(signal.SIGUSR1, before)
+
+
+def test_closing_in_a_signal_handler_that_interrupts_a_row_leaves_no_label_behind(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, predict = FakeSource(), classifier.predict_inputs
+
+    def interrupted(inputs: npt.NDArray[np.uint8]) -> list[Prediction]:
+        signal.raise_signal(signal.SIGUSR1)
+        return predict(inputs)
+
+    monkeypatch.setattr(classifier, "predict_inputs", interrupted)
+    rows = watch(classifier, {"a": source}, smoothing=None)
+    before = signal.signal(signal.SIGUSR1, lambda *_: rows.close())
+    try:
+        source.send(frame(0.0, RED))
+        assert [brief(row) for row in rows][1:] == [
+            "a frame 1: red",
+            "a + red a-1",
+            "a - red a-1 (stopped)",
+            "a stopped",
+        ]
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert source.closed == 1
+
+
+def test_no_time_is_too_long_to_wait_for(classifier: Classifier) -> None:
+    source, smoothing = FakeSource().send(frame(0.0, RED)), Smoothing(appear_s=0, reset_s=1e12)
+    with watch(classifier, {"a": source}, smoothing=smoothing) as rows:
+        take(rows, 3)
+        rows._wakes.put(None)
+        rows._wait()
 
 
 def test_rows_may_be_taken_by_another_thread_and_stopped_by_this_one(
@@ -164,7 +198,7 @@ def test_a_bug_in_interrupt_surfaces_and_leaves_no_thread(classifier: Classifier
 
 
 SCRIPT = """
-import os, sys, warnings
+import os, sys, threading, warnings
 sys.path[:0] = sys.argv[2:]
 from cdul_edge import Classifier, watch
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -174,6 +208,9 @@ warnings.simplefilter("ignore")  # Python 3.12 warns of forks beside threads
 rows = watch(Classifier.load(sys.argv[1], threads=1), {"a": FakeSource(deaf=True)})
 rows._streams[0].reader._source.send(frame(0.0))
 next(rows), next(rows)
+threading.Thread(target=next, args=(rows,), daemon=True).start()
+while not rows._is_taking:  # from here on that thread holds the lock
+    pass
 child = os.fork()
 if child == 0:
     try:
@@ -215,6 +252,7 @@ def test_a_program_ends_although_a_source_hangs_and_a_fork_cannot_watch(bundle: 
         ({"rate": 0}, "rate 0: expected more than 0 frames a second"),
         ({"rate": math.nan}, "rate nan: expected more than 0 frames a second"),
         ({"rate": "5"}, "rate '5': expected a number of frames a second"),
+        ({"timeout_s": None}, "timeout_s None: expected a number of seconds"),
         ({"timeout_s": math.inf}, "timeout_s inf: expected more than 0 seconds"),
         ({"rate": 1e-300}, "rate 1e-300: expected at least 1e-06 frames a second"),
         ({"timeout_s": 1e300}, r"timeout_s 1e\+300: expected at most 1e\+06 seconds"),

@@ -13,6 +13,7 @@ from cdul_edge_runtime.errors import CdulEdgeError
 _FORM = "mqtt[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX][?ca=FILE&discovery=PREFIX]"
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _SETTINGS = ("ca", "discovery")
+_ESCAPE = "write @ / # ? : of a password, and @ elsewhere, as %40 %2F %23 %3F %3A"
 
 
 @dataclass(frozen=True)
@@ -47,23 +48,26 @@ def parse_mqtt(text: str) -> MqttAddress:
     Raises:
         CdulEdgeError: it is none; the text holds no credentials.
     """
-    # `#` and `?` may stand in a password that nobody escaped: nothing of the text is repeated
+    # A password that nobody escaped may hold `@ / # ?`, and urllib repeats what it refuses. So
+    # no error repeats what may be a part of it, or has an error of urllib's as its cause.
     try:
         parts = urlsplit(text)
         port = parts.port
         settings = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
-    except ValueError as error:
+    except ValueError:
         if text.partition("?")[2] == "":
-            raise _refuse("its port is no number from 1 to 65535") from error
-        raise _refuse("its query is not NAME=VALUE") from error
+            raise _refuse("its port is not a number from 1 to 65535") from None
+        raise _refuse("its query is not NAME=VALUE") from None
     if parts.scheme not in _PORTS:
         raise _refuse("it does not begin with mqtt:// or mqtts://")
     if not parts.hostname or port == 0 or parts.fragment:
-        raise _refuse("host or port is missing; write @ / # ? : of a password as %40 %2F %23 ...")
+        raise _refuse(f"host or port is missing; {_ESCAPE}")
+    if "@" in parts.path + parts.query:
+        raise _refuse(f"it has an @ after its first /; {_ESCAPE}")
     try:
         parts.hostname.encode("idna")
-    except UnicodeError as error:
-        raise _refuse("no host has such a name") from error
+    except UnicodeError:
+        raise _refuse("no host has such a name") from None
     if not set(settings) <= set(_SETTINGS):
         raise _refuse("it has settings other than ca and discovery")
     ca = Path(settings["ca"]) if "ca" in settings else None

@@ -8,7 +8,10 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.frame import Pixels
+
+_ABORTS = ("yaf32be", "yaf32le")  # FFmpeg 8 ends the process where it is to convert one
 
 
 class Converter:
@@ -21,9 +24,19 @@ class Converter:
         self._matrix: tuple[int, int, int, int] | None = None
 
     def to_rgb(self, picture: av.VideoFrame) -> Pixels:
-        """(H, W, 3) uint8 as a viewer would see it, of any pixel format, matrix, and range."""
+        """(H, W, 3) uint8 as a viewer would see it, of any pixel format, matrix, and range.
+
+        Raises:
+            CdulEdgeError: FFmpeg cannot convert its pixel format; most are packed ones that only
+                raw video has.
+        """
         with self._lock:
-            rgb = self._reformatter.reformat(picture, format="rgb24", threads=1)
+            try:
+                if picture.format.name in _ABORTS:
+                    raise _unreadable(picture)
+                rgb = self._reformatter.reformat(picture, format="rgb24", threads=1)
+            except av.FFmpegError:
+                raise _unreadable(picture) from None
             matrix = self._matrix_of(picture)
         pixels: Pixels = rgb.to_ndarray().astype(np.uint8, copy=False)
         return np.ascontiguousarray(upright(pixels, matrix))
@@ -36,6 +49,13 @@ class Converter:
             tiny = VideoReformatter().reformat(picture, width=16, height=16, format="gray")
             self._rotation, self._matrix = rotation, display_matrix(tiny)
         return self._matrix
+
+
+def _unreadable(picture: av.VideoFrame) -> CdulEdgeError:
+    return CdulEdgeError(
+        f"FFmpeg cannot convert its pixel format {picture.format.name} to RGB: re-encode it, as "
+        "with ffmpeg -i VIDEO -pix_fmt yuv420p NEW_VIDEO"
+    )
 
 
 class LazyPicture:

@@ -7,7 +7,6 @@ FFmpeg's own log, which holds addresses with their passwords, is off unless a pr
 from __future__ import annotations
 
 import errno
-import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -45,7 +44,7 @@ class AvSource:
         self.skipped = 0
         self._address = address
         self._options = options
-        self._interrupted = threading.Event()
+        self._interrupted = False
         self._lookup: HostLookup | None = None
         self._container: av.container.InputContainer | None = None
         self._stream: av.VideoStream | None = None
@@ -61,11 +60,12 @@ class AvSource:
             CdulEdgeError: no second try can cure it.
         """
         self.close()
-        self._interrupted.clear()
+        self._interrupted = False
         self.skipped = 0
         self._check()
-        self._container = self._connect()
-        if self._interrupted.is_set():
+        if not self._interrupted:  # else FFmpeg would look the host up again, without an end
+            self._container = self._connect()
+        if self._container is None or self._interrupted:
             self.close()
             raise StreamLost(f"{self._address.shown}: it was told to stop")
         try:
@@ -91,7 +91,7 @@ class AvSource:
 
     def interrupt(self) -> None:
         """End at the next packet; where none comes, at the time-out."""
-        self._interrupted.set()
+        self._interrupted = True
         lookup = self._lookup
         if lookup is not None:
             lookup.interrupt()
@@ -116,25 +116,27 @@ class AvSource:
         try:
             return av_open.open_container(self._address, self._options)
         except av.FFmpegError as error:
-            if self._address.kind == "file":
-                raise av_failure.file_failure(self._address, error) from None
-            # FFmpeg calls it "invalid data" or "exit" where the time-out ended it.
-            if time.monotonic() - began_s >= self._options.timeout_s:
-                raise StreamLost(
-                    f"{self._address.shown}: no answer for {self._options.timeout_s:g} s"
-                ) from None
-            raise av_failure.live_failure(
-                self._address, error, opened_before=self._opened_before
-            ) from None
+            failure = self._failure(error, time.monotonic() - began_s)
+        # not from within: FFmpeg's error, which would be its context, repeats the whole address
+        raise failure
+
+    def _failure(self, error: av.FFmpegError, waited_s: float) -> CdulEdgeError:
+        if self._address.kind == "file":
+            return av_failure.file_failure(self._address, error)
+        # FFmpeg calls it "invalid data" or "exit" where the time-out ended it.
+        if waited_s >= self._options.timeout_s:
+            return StreamLost(f"{self._address.shown}: no answer for {self._options.timeout_s:g} s")
+        return av_failure.live_failure(self._address, error, opened_before=self._opened_before)
 
     def _file_frames(self) -> Iterator[Frame]:
         container, stream = self._opened()
         converter, count = Converter(), 0
+        reason = None
         clock = FileClock(time.time(), av_open.describe(stream).fps)
         try:
             for packet in container.demux(stream):
                 for picture in self._decode(packet):
-                    if self._interrupted.is_set():
+                    if self._interrupted:
                         return
                     count += 1
                     pts_s = _pts_s(picture)
@@ -143,11 +145,11 @@ class AvSource:
                     )
         except av.FFmpegError as error:
             damage = "it broke off" if self._address.kind == "http" else "it is damaged"
-            raise CdulEdgeError(
-                f"{self._address.shown}: {damage} after frame {count}: {error.strerror}"
-            ) from None
-        if count == 0:
-            raise CdulEdgeError(f"{self._address.shown}: no frame of it can be decoded")
+            reason = f"{damage} after frame {count}: {error.strerror}"
+        if reason is None and count == 0:
+            reason = "no frame of it can be decoded"
+        if reason is not None:
+            raise CdulEdgeError(f"{self._address.shown}: {reason}")
         if self.skipped:
             warnings.warn(
                 f"{self._address.shown}: {self.skipped} damaged packets were skipped, and "
@@ -171,7 +173,7 @@ class AvSource:
                     continue
                 stamp_s, whose = clock.date(self._camera_s(container, pts_s))
                 yield Frame(LazyPicture(picture, converter), stamp_s, whose, pts_s)
-                if self._interrupted.is_set():
+                if self._interrupted:
                     return
             if time.monotonic() - decoded_s > UNDECODED_S + self._options.timeout_s:
                 raise StreamLost(
@@ -186,7 +188,7 @@ class AvSource:
         timeout_s, shown = self._options.timeout_s, self._address.shown
         packets = container.demux()
         came_s = time.monotonic()
-        while not self._interrupted.is_set():
+        while not self._interrupted:
             try:
                 packet = next(packets, None)
             except av.FFmpegError as error:
@@ -194,7 +196,7 @@ class AvSource:
                 reason = "the connection broke" if _is_broken(error) else error.strerror
             else:
                 reason = "the stream ended"
-            if self._interrupted.is_set():
+            if self._interrupted:
                 return
             # A time-out comes as an error, or as the last packet, which a parser held back.
             if time.monotonic() - came_s >= timeout_s:

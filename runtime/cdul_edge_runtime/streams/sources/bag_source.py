@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +50,7 @@ class BagSource:
         self._reader: Any = None
         self._store: Any = None
         self._connections: list[Any] = []
-        self._stopped = threading.Event()
+        self._interrupted = False
 
     def open(self) -> SourceInfo:
         """Read the index of the recording and find the topic.
@@ -59,6 +58,7 @@ class BagSource:
         Raises:
             CdulEdgeError: missing, damaged, half-written, or without such a topic of images.
         """
+        self._interrupted = False
         self._check_path()
         with self._damage():
             # the standard types have not changed; those in a bag may be missing or broken
@@ -117,7 +117,7 @@ class BagSource:
         lost: list[str] = []
         count = 0
         for connection, recorded_ns, content in self._messages():
-            if self._stopped.is_set():
+            if self._interrupted:
                 return
             count += 1
             first_ns = recorded_ns if first_ns is None else first_ns
@@ -189,7 +189,7 @@ class BagSource:
 
     def interrupt(self) -> None:
         """End after the frame that is being read."""
-        self._stopped.set()
+        self._interrupted = True
 
     def close(self) -> None:
         """Close the files."""

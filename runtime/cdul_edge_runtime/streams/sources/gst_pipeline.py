@@ -106,9 +106,11 @@ def _parse(text: str, shown: str) -> Gst.Pipeline:
             )
         else:
             fix = "expected ELEMENT ! ELEMENT as for gst-launch-1.0, the last giving raw video"
-        raise CdulEdgeError(f"{shown}: GStreamer cannot read it: {reason}; {fix}") from None
-    if isinstance(parsed, Gst.Pipeline):
-        return parsed
-    pipeline = Gst.Pipeline.new(None)  # a single element is no pipeline yet
-    pipeline.add(parsed)
-    return pipeline
+    else:
+        if isinstance(parsed, Gst.Pipeline):
+            return parsed
+        pipeline = Gst.Pipeline.new(None)  # a single element is no pipeline yet
+        pipeline.add(parsed)
+        return pipeline
+    # not from within: GStreamer's error, its context, may repeat what is not redacted
+    raise CdulEdgeError(f"{shown}: GStreamer cannot read it: {reason}; {fix}")

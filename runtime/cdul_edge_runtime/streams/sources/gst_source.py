@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -50,7 +49,7 @@ class GstSource:
     def __init__(self, address: Address, options: SourceOptions) -> None:
         self._address = address
         self._timeout_s = options.timeout_s
-        self._interrupted = threading.Event()
+        self._interrupted = False
         self._pipeline: Gst.Pipeline = None
         self._sink: Gst.Element = None
         self._first: Gst.Sample | None = None
@@ -64,6 +63,7 @@ class GstSource:
 
     def open(self) -> SourceInfo:
         """Start the pipeline and wait for its first frame, for the time-out at most."""
+        self._interrupted = False
         self._pipeline, self._sink = self._parse()
         self._sink.set_property("max-buffers", 1)
         self._sink.set_property("drop", not self.finite)
@@ -71,7 +71,7 @@ class GstSource:
         try:
             self._play()
             self._first = self._pull()
-            if self._first is None and not self._interrupted.is_set():
+            if self._first is None and not self._interrupted:
                 raise CdulEdgeError(f"{self._address.shown}: the pipeline ended without a frame")
             layout = None if self._first is None else self._layout_of(self._first)
         except BaseException:
@@ -89,7 +89,7 @@ class GstSource:
             raise CdulEdgeError(f"{self._address.shown}: it is not open")
         began_s = time.time()
         sample, self._first = self._first, None
-        while sample is not None and not self._interrupted.is_set():
+        while sample is not None and not self._interrupted:
             picture = SamplePicture(sample, self._layout_of(sample))
             pts_s = pts_of(sample)
             if self.finite:
@@ -98,7 +98,7 @@ class GstSource:
                 taken = taken_at(sample, pipeline)
             yield Frame(picture, taken.time_s, taken.clock, pts_s, picture.layout.color)
             sample = self._pull()
-        if self.finite or self._interrupted.is_set():
+        if self.finite or self._interrupted:
             return
         if self._ends:
             raise StreamEnded("the pipeline ended")
@@ -106,12 +106,11 @@ class GstSource:
 
     def interrupt(self) -> None:
         """End `open` and `frames` within a twentieth of a second."""
-        self._interrupted.set()
+        self._interrupted = True
 
     def close(self) -> None:
         """Stop the pipeline, which gives devices and connections back."""
         self._stop()
-        self._interrupted.clear()
 
     def _parse(self) -> tuple[Gst.Pipeline, Gst.Element]:
         return parse_pipeline(self._address.location, self._address.shown)
@@ -140,7 +139,7 @@ class GstSource:
         """The next frame; None at the end, and after an interrupt."""
         # Slices instead of a clock: a machine that slept meanwhile is no camera that was silent.
         for _ in range(1 + math.ceil(self._timeout_s * SECOND / _SLICE_NS)):
-            if self._interrupted.is_set():
+            if self._interrupted:
                 return None
             sample = self._sink.emit("try-pull-sample", _SLICE_NS)
             self._failure = self._failure or failure_of(

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import socket
 import threading
+from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
 from cdul_edge_runtime.streams.address import Address
@@ -17,8 +18,8 @@ class HostLookup:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._over = threading.Event()
-        self._error: OSError | UnicodeError | None = None
+        # no lock: the garbage collector may stop a watch in the middle of a wait
+        self._answers: SimpleQueue[OSError | UnicodeError | None] = SimpleQueue()
 
     def wait(self, timeout_s: float) -> None:
         """Return when the name is known, or after `interrupt`.
@@ -30,11 +31,13 @@ class HostLookup:
         if host is None or _is_number(host) or _asks_a_proxy(self._address):
             return
         threading.Thread(target=self._look, args=(host,), name="host lookup", daemon=True).start()
-        if not self._over.wait(timeout_s):
+        try:
+            error = self._answers.get(timeout=timeout_s)
+        except Empty:
             raise StreamLost(
                 f"{self._address.shown}: the lookup of its host had no answer for {timeout_s:g} s"
-            )
-        if self._error is not None:
+            ) from None
+        if error is not None:
             raise StreamLost(
                 f"{self._address.shown}: its host is not known here; check its name and the "
                 'network, and write "/", "@" and ":" in a password as %2F, %40 and %3A'
@@ -42,14 +45,15 @@ class HostLookup:
 
     def interrupt(self) -> None:
         """Make `wait` return now."""
-        self._over.set()
+        self._answers.put(None)
 
     def _look(self, host: str) -> None:
         try:
             socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            self._error = error
-        self._over.set()
+            self._answers.put(error)
+        else:
+            self._answers.put(None)
 
 
 def _is_number(host: str) -> bool:

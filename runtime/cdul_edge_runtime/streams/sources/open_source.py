@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import cast
 
 from cdul_edge_runtime.choices import Transport
-from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.streams.address import Address, AddressKind, parse_address
+from cdul_edge_runtime.streams.address import AddressKind, parse_address
 from cdul_edge_runtime.streams.source import Source
 
 _CLASSES: dict[AddressKind, tuple[str, str]] = {
@@ -44,14 +42,6 @@ def open_source(address: str, options: SourceOptions | None = None) -> Source:
     """
     parsed = parse_address(address)
     module, name = _CLASSES[parsed.kind]
-    try:
-        found = import_module(f"cdul_edge_runtime.streams.sources.{module}")
-    except ModuleNotFoundError as error:
-        if error.name != f"cdul_edge_runtime.streams.sources.{module}":
-            raise
-        raise CdulEdgeError(f"{parsed.shown}: {parsed.kind}: sources cannot be read yet") from error
-    return cast(Source, _construct(getattr(found, name), parsed, options or SourceOptions()))
-
-
-def _construct(cls: type, address: Address, options: SourceOptions) -> object:
-    return cls(address, options)
+    kind = getattr(import_module(f"cdul_edge_runtime.streams.sources.{module}"), name)
+    source: Source = kind(parsed, options or SourceOptions())
+    return source

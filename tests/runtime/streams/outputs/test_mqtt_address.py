@@ -47,6 +47,12 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         "mqtt://me:sesame@host?sesame",
         "mqtts://me:sesame@host?ca=/nowhere",
         f"mqtt://me:sesame@{'a' * 70}.local",
+        "mqtt://me:12/sesame@host",  # a password with a slash: the host is not `me`
+        "mqtt://me:12/sesame+@host",
+        "mqtt://me:12?sesame@host",
+        "mqtt://me:12?discovery=sesame@host",
+        "mqtts://me:12?ca=sesame@host",
+        "mqtt://me:ses℀ame@host",
         "mqtt://[::1",
     ],
 )
@@ -54,6 +60,8 @@ def test_what_is_no_address_is_refused_without_its_credentials(text: str) -> Non
     with pytest.raises(CdulEdgeError, match="the address of the broker is not mqtt") as caught:
         parse_mqtt(text)
     assert "ses" not in str(caught.value)
+    assert caught.value.__cause__ is None  # urllib's errors repeat the text
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
     assert "me" not in str(caught.value).partition(": ")[2].replace("names", "").split()
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 from cdul_edge_runtime.streams.frame import Frame
+from cdul_edge_runtime.streams.sources.av_picture import Converter
 from cdul_edge_runtime.streams.sources.open_source import open_source
 from tests.fakes.video_files import (
     Pixels,
@@ -266,6 +267,13 @@ def test_an_interrupted_file_ends_at_the_next_frame(tmp_path: Path) -> None:
     assert list(frames) == []
     source.close()
     source.close()
+
+
+@pytest.mark.parametrize("pixel_format", ["rgb4", "yaf32le"])
+def test_a_pixel_format_that_ffmpeg_cannot_convert_is_said(pixel_format: str) -> None:
+    picture = av.VideoFrame(64, 48, pixel_format)  # FFmpeg 8 aborts at the second one
+    with pytest.raises(CdulEdgeError, match=f"cannot convert its pixel format {pixel_format} to"):
+        Converter().to_rgb(picture)
 
 
 def test_a_picture_is_converted_once_and_outlives_its_source(tmp_path: Path) -> None:

@@ -137,6 +137,9 @@ def test_an_interrupt_ends_after_the_frame_at_hand(tmp_path: Path) -> None:
         next(frames)
         source.interrupt()
         assert list(frames) == []
+        source.close()
+        source.open()  # begins anew
+        assert len(list(source.frames())) == 3
 
 
 @pytest.mark.parametrize("storage", STORAGES)
