@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from cdul_edge_runtime.metrics.drift import DriftReport, measure_drift
     from cdul_edge_runtime.prediction import Prediction
     from cdul_edge_runtime.streams.frame import Frame
+    from cdul_edge_runtime.streams.labels.smoothing import Smoother, Smoothing
     from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Stats, Status
-    from cdul_edge_runtime.streams.smoothing import Smoother, Smoothing
     from cdul_edge_runtime.streams.source import SourceInfo, StreamEnded, StreamLost
     from cdul_edge_runtime.streams.sources.push_source import PushSource
     from cdul_edge_runtime.streams.watch import watch
@@ -94,7 +94,7 @@ _HOMES = {
         ("Appeared", "FramePrediction", "Gone", "Stats", "Status"),
         "cdul_edge_runtime.streams.rows",
     ),
-    **dict.fromkeys(("Smoother", "Smoothing"), "cdul_edge_runtime.streams.smoothing"),
+    **dict.fromkeys(("Smoother", "Smoothing"), "cdul_edge_runtime.streams.labels.smoothing"),
     **dict.fromkeys(
         ("SourceInfo", "StreamEnded", "StreamLost"), "cdul_edge_runtime.streams.source"
     ),

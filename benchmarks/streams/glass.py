@@ -19,7 +19,7 @@ def _sides(url: str) -> dict[str, str]:
     """How the same camera is read; GStreamer where it is installed."""
     sides = {"pyav": url}
     try:
-        import cdul_edge_runtime.streams.sources.gst_source  # noqa: F401
+        import cdul_edge_runtime.streams.sources.gstreamer.gst_source  # noqa: F401
     except MissingExtraError:
         return sides
     return {**sides, "gst": gst_address(url)}

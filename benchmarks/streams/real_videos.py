@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.streams.presence_figures import flips_a_minute
 from cdul_edge_runtime.classifier import Classifier
-from cdul_edge_runtime.streams.smoothing import Smoother, Smoothing
+from cdul_edge_runtime.streams.labels.smoothing import Smoother, Smoothing
 
 _SUFFIXES = (".mp4", ".gif")
 

@@ -32,7 +32,7 @@ from benchmarks.streams.presence_figures import PresenceFigures, flips_a_minute,
 from benchmarks.streams.real_videos import measure_folder
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.classifier import Classifier
-from cdul_edge_runtime.streams.smoothing import Smoother, Smoothing
+from cdul_edge_runtime.streams.labels.smoothing import Smoother, Smoothing
 
 Scores = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from cdul_edge_runtime.bundle.classes import ClassList
     from cdul_edge_runtime.classifier import Classifier
+    from cdul_edge_runtime.streams.labels.smoothing import Smoothing
     from cdul_edge_runtime.streams.outputs.mqtt_address import MqttAddress
     from cdul_edge_runtime.streams.outputs.output import Output
     from cdul_edge_runtime.streams.rows import Row
-    from cdul_edge_runtime.streams.smoothing import Smoothing
     from cdul_edge_runtime.streams.watch import Watch
     from cdul_edge_runtime.streams.watch_inputs import WatchOptions
 
@@ -162,7 +162,7 @@ def _pass_on(rows: Watch, outputs: Sequence[Output], view: View, *, with_frames:
 def _read_smoothing(
     no_smooth: bool, average: float | None, appear: float | None, gone: float | None
 ) -> Smoothing | None:
-    from cdul_edge_runtime.streams.smoothing import Smoothing
+    from cdul_edge_runtime.streams.labels.smoothing import Smoothing
 
     given = {"--average": average, "--appear": appear, "--gone": gone}
     for option, value in given.items():

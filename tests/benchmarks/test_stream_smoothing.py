@@ -11,7 +11,7 @@ from benchmarks.streams.presence_figures import flips_a_minute, measure
 from benchmarks.tables.markdown import RESULTS
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.log_odds import sigmoid
-from cdul_edge_runtime.streams.smoothing import Smoother, Smoothing
+from cdul_edge_runtime.streams.labels.smoothing import Smoother, Smoothing
 
 FPS = 10
 

@@ -9,7 +9,7 @@ import typer
 
 from cdul_edge.cli.options.thresholds import THRESHOLD_HELP
 from cdul_edge_runtime.choices import Transport
-from cdul_edge_runtime.streams.smoothing_settings import Smoothing
+from cdul_edge_runtime.streams.labels.settings import Smoothing
 
 _USUAL = Smoothing()
 Every = Literal["events", "frames"]

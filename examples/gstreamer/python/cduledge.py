@@ -27,9 +27,9 @@ from cdul_edge_runtime.choices import Color
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.frame import Frame, Pixels
-from cdul_edge_runtime.streams.label_changes import LabelAppeared, LabelChange
-from cdul_edge_runtime.streams.pace import Pace
-from cdul_edge_runtime.streams.smoothing import Smoother, Smoothing
+from cdul_edge_runtime.streams.labels.changes import LabelAppeared, LabelChange
+from cdul_edge_runtime.streams.labels.smoothing import Smoother, Smoothing
+from cdul_edge_runtime.streams.reading.pace import Pace
 
 Value = bool | int | float | str
 _USUAL = Smoothing()

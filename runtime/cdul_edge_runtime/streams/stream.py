@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.streams.drift_window import DriftWindow
+from cdul_edge_runtime.streams.figures.drift_window import DriftWindow
+from cdul_edge_runtime.streams.figures.stats import StreamStats
 from cdul_edge_runtime.streams.frame import Frame
-from cdul_edge_runtime.streams.label_rows import LabelRows
-from cdul_edge_runtime.streams.reader import Reader, Taken
+from cdul_edge_runtime.streams.labels.label_rows import LabelRows
+from cdul_edge_runtime.streams.reading.reader import Reader, Taken
 from cdul_edge_runtime.streams.rows import FramePrediction, GoneReason, Row, Scores, State, Status
-from cdul_edge_runtime.streams.stats import StreamStats
 from cdul_edge_runtime.streams.watch_inputs import WatchOptions
 
 _ENDS: dict[State, GoneReason] = {"lost": "lost", "failed": "lost", "ended": "stopped"}

@@ -21,10 +21,10 @@ import numpy.typing as npt
 from cdul_edge_runtime.choices import Transport
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.streams.drift_window import DriftWindow
-from cdul_edge_runtime.streams.reader import Reader, Wakes
+from cdul_edge_runtime.streams.figures.drift_window import DriftWindow
+from cdul_edge_runtime.streams.labels.smoothing import Smoothing
+from cdul_edge_runtime.streams.reading.reader import Reader, Wakes
 from cdul_edge_runtime.streams.rows import Row
-from cdul_edge_runtime.streams.smoothing import Smoothing
 from cdul_edge_runtime.streams.source import Source
 from cdul_edge_runtime.streams.stream import Stream
 from cdul_edge_runtime.streams.turns import Turns

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.choices import TRANSPORTS, Transport
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.streams.smoothing import Smoothing
+from cdul_edge_runtime.streams.labels.smoothing import Smoothing
 from cdul_edge_runtime.streams.source import Source
 from cdul_edge_runtime.streams.sources.open_source import SourceOptions, open_source
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cdul_edge_runtime.classifier import Classifier
-from cdul_edge_runtime.streams import backoff
+from cdul_edge_runtime.streams.reading import backoff
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.streams.smoothing import Smoothing
+from cdul_edge_runtime.streams.labels.smoothing import Smoothing
 
 Value = bool | int | float | str
 _USUAL = Smoothing()

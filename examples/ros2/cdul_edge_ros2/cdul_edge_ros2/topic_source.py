@@ -11,8 +11,13 @@ from typing import Protocol
 from cdul_edge_runtime.choices import Color
 from cdul_edge_runtime.errors import ImageError
 from cdul_edge_runtime.streams.frame import Frame, Pixels
-from cdul_edge_runtime.streams.ros_images import Bytes, RosImage, decode_compressed, decode_image
 from cdul_edge_runtime.streams.sources.push_source import PushSource
+from cdul_edge_runtime.streams.sources.ros.ros_images import (
+    Bytes,
+    RosImage,
+    decode_compressed,
+    decode_image,
+)
 
 
 class Stamp(Protocol):

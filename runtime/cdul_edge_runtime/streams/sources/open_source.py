@@ -10,13 +10,13 @@ from cdul_edge_runtime.streams.address import AddressKind, parse_address
 from cdul_edge_runtime.streams.source import Source
 
 _CLASSES: dict[AddressKind, tuple[str, str]] = {
-    "file": ("av_source", "AvSource"),
-    "rtsp": ("av_source", "AvSource"),
-    "http": ("av_source", "AvSource"),
-    "device": ("av_source", "AvSource"),
-    "gst": ("gst_source", "GstSource"),
+    "file": ("video.av_source", "AvSource"),
+    "rtsp": ("video.av_source", "AvSource"),
+    "http": ("video.av_source", "AvSource"),
+    "device": ("video.av_source", "AvSource"),
+    "gst": ("gstreamer.gst_source", "GstSource"),
     "raw": ("raw_source", "RawSource"),
-    "bag": ("bag_source", "BagSource"),
+    "bag": ("ros.bag_source", "BagSource"),
 }
 
 

@@ -16,8 +16,8 @@ from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.address import parse_address
 from cdul_edge_runtime.streams.frame import Frame
+from cdul_edge_runtime.streams.labels.smoothing import Smoothing
 from cdul_edge_runtime.streams.row_json import to_dict
-from cdul_edge_runtime.streams.smoothing import Smoothing
 from cdul_edge_runtime.streams.source import StreamEnded
 from cdul_edge_runtime.streams.sources.open_source import SourceOptions, open_source
 from cdul_edge_runtime.streams.sources.raw_source import RawSource

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 with extra_imports("video", "reading videos and cameras"):
     import av
 
-    from cdul_edge_runtime.streams.sources import av_failure, av_open
-    from cdul_edge_runtime.streams.sources.av_clock import Backlog, CameraClock, FileClock
-    from cdul_edge_runtime.streams.sources.av_picture import Converter, LazyPicture
-    from cdul_edge_runtime.streams.sources.host_lookup import HostLookup
+    from cdul_edge_runtime.streams.sources.video import av_failure, av_open
+    from cdul_edge_runtime.streams.sources.video.av_clock import Backlog, CameraClock, FileClock
+    from cdul_edge_runtime.streams.sources.video.av_picture import Converter, LazyPicture
+    from cdul_edge_runtime.streams.sources.video.host_lookup import HostLookup
 
 UNDECODED_S = 30.0  # packets that come for so long without one picture: no key frame will follow
 

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from cdul_edge_runtime.streams.sources.av_clock import Backlog, CameraClock, FileClock
+from cdul_edge_runtime.streams.sources.video.av_clock import Backlog, CameraClock, FileClock
 
 
 def steps(stamps: list[float | None], fps: float | None = 25) -> list[float]:

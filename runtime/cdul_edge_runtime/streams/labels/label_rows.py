@@ -9,9 +9,9 @@ import numpy as np
 
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.streams.frame import Frame
-from cdul_edge_runtime.streams.label_changes import LabelAppeared, LabelChange
+from cdul_edge_runtime.streams.labels.changes import LabelAppeared, LabelChange
+from cdul_edge_runtime.streams.labels.smoothing import Smoother, Smoothing
 from cdul_edge_runtime.streams.rows import Appeared, Gone, GoneReason, Scores
-from cdul_edge_runtime.streams.smoothing import Smoother, Smoothing
 
 # Each frame by itself: what reaches its threshold is there.
 _PLAIN = Smoothing(average_s=0, enter=0, leave=0, appear_s=0, gone_s=0)

@@ -11,14 +11,14 @@ import numpy.typing as npt
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.log_odds import log_odds, sigmoid
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.streams.label_changes import (
+from cdul_edge_runtime.streams.labels.changes import (
     EndReason,
     LabelAppeared,
     LabelChange,
     LabelGone,
     Smoothed,
 )
-from cdul_edge_runtime.streams.smoothing_settings import Smoothing as Smoothing
+from cdul_edge_runtime.streams.labels.settings import Smoothing as Smoothing
 
 Reals = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from cdul_edge_runtime.streams.backoff import Backoff
 from cdul_edge_runtime.streams.frame import Frame
-from cdul_edge_runtime.streams.pace import Pace
+from cdul_edge_runtime.streams.reading.backoff import Backoff
+from cdul_edge_runtime.streams.reading.pace import Pace
 from tests.fakes.stream_source import pixels
 
 

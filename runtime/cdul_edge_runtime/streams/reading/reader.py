@@ -15,9 +15,9 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.streams.backoff import Backoff
 from cdul_edge_runtime.streams.frame import Frame
-from cdul_edge_runtime.streams.pace import Pace
+from cdul_edge_runtime.streams.reading.backoff import Backoff
+from cdul_edge_runtime.streams.reading.pace import Pace
 from cdul_edge_runtime.streams.rows import State, Status
 from cdul_edge_runtime.streams.source import Source, SourceInfo, StreamEnded, StreamLost
 

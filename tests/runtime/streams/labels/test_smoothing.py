@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.streams.label_changes import LabelAppeared, LabelChange, LabelGone
-from cdul_edge_runtime.streams.smoothing import Smoother, Smoothing
+from cdul_edge_runtime.streams.labels.changes import LabelAppeared, LabelChange, LabelGone
+from cdul_edge_runtime.streams.labels.smoothing import Smoother, Smoothing
 
 RAW = Smoothing(average_s=0, enter=0, leave=0, appear_s=0, gone_s=0)
 AT_ONCE = Smoothing(average_s=0, enter=0, leave=0.4, appear_s=0, gone_s=0)

@@ -18,7 +18,7 @@ from cdul_edge_runtime.streams.sources.open_source import SourceOptions, open_so
 from tests.fakes.rtsp_camera import Camera, read_stamp, rtsp_camera, why_no_camera
 
 try:
-    from cdul_edge_runtime.streams.sources.gst_library import Gst, system_gi
+    from cdul_edge_runtime.streams.sources.gstreamer.gst_library import Gst, system_gi
 except MissingExtraError as error:
     pytest.skip(str(error), allow_module_level=True)
 if why_no_camera() is not None:

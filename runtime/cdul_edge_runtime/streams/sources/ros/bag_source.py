@@ -12,9 +12,13 @@ from typing import Any
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning, ImageError, extra_imports
 from cdul_edge_runtime.streams.address import Address
 from cdul_edge_runtime.streams.frame import Frame
-from cdul_edge_runtime.streams.ros_images import RosImage, decode_compressed, decode_image
 from cdul_edge_runtime.streams.source import SourceInfo
 from cdul_edge_runtime.streams.sources.open_source import SourceOptions
+from cdul_edge_runtime.streams.sources.ros.ros_images import (
+    RosImage,
+    decode_compressed,
+    decode_image,
+)
 
 with extra_imports("ros", "reading ROS bags"):
     from rosbags import rosbag1, rosbag2

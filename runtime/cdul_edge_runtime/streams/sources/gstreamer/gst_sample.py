@@ -9,8 +9,8 @@ import numpy as np
 
 from cdul_edge_runtime.choices import Color
 from cdul_edge_runtime.streams.frame import Clock, Pixels
-from cdul_edge_runtime.streams.sources.gst_library import Gst, GstVideo
-from cdul_edge_runtime.streams.sources.gst_pipeline import FORMATS
+from cdul_edge_runtime.streams.sources.gstreamer.gst_library import Gst, GstVideo
+from cdul_edge_runtime.streams.sources.gstreamer.gst_pipeline import FORMATS
 
 SECOND = 1_000_000_000  # in GStreamer's unit
 _NTP_TO_UNIX_S = 2_208_988_800  # from 1900 to 1970

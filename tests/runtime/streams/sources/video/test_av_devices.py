@@ -12,13 +12,13 @@ import pytest
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.address import Address
 from cdul_edge_runtime.streams.source import StreamLost
-from cdul_edge_runtime.streams.sources.host_lookup import HostLookup
 from cdul_edge_runtime.streams.sources.open_source import SourceOptions, open_source
+from cdul_edge_runtime.streams.sources.video.host_lookup import HostLookup
 
 av = pytest.importorskip("av", reason="needs cdul-edge[video]")
 
-from cdul_edge_runtime.streams.sources import av_failure, av_open  # noqa: E402
-from cdul_edge_runtime.streams.sources.av_source import AvSource  # noqa: E402
+from cdul_edge_runtime.streams.sources.video import av_failure, av_open  # noqa: E402
+from cdul_edge_runtime.streams.sources.video.av_source import AvSource  # noqa: E402
 
 CAMERA = Address("device", "/dev/video0", "/dev/video0")
 

@@ -8,7 +8,7 @@ import pytest
 from cdul_edge_runtime.bundle.log_odds import sigmoid
 from cdul_edge_runtime.bundle.score_reference import ScoreReference
 from cdul_edge_runtime.metrics.drift import measure_drift
-from cdul_edge_runtime.streams.drift_window import DriftWindow
+from cdul_edge_runtime.streams.figures.drift_window import DriftWindow
 
 STEPS = sigmoid(np.linspace(-4, 4, 1000))[(np.arange(1000) * 617) % 1000]
 THEN = np.stack([STEPS, STEPS], axis=1).astype(np.float32)

@@ -7,8 +7,8 @@ import time
 import numpy as np
 
 from cdul_edge_runtime.host.machine import resident_memory_mib
-from cdul_edge_runtime.streams.drift_window import DriftWindow
-from cdul_edge_runtime.streams.reader import Reader
+from cdul_edge_runtime.streams.figures.drift_window import DriftWindow
+from cdul_edge_runtime.streams.reading.reader import Reader
 from cdul_edge_runtime.streams.rows import Scores, Stats
 
 _MOST_AGES = 2048

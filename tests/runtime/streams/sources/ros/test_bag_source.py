@@ -12,8 +12,8 @@ pytest.importorskip("rosbags")
 
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 from cdul_edge_runtime.streams.frame import Frame
-from cdul_edge_runtime.streams.sources.bag_source import BagSource
 from cdul_edge_runtime.streams.sources.open_source import open_source
+from cdul_edge_runtime.streams.sources.ros.bag_source import BagSource
 from tests.fakes.bags import RECORDED_NS, Picture, Recording, Storage, compress, write_bag
 
 FIRST, SECOND = bytes(range(6)), bytes(range(10, 16))

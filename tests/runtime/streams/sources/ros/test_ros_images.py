@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
-from cdul_edge_runtime.streams.ros_images import RosImage, decode_compressed, decode_image
+from cdul_edge_runtime.streams.sources.ros.ros_images import (
+    RosImage,
+    decode_compressed,
+    decode_image,
+)
 
 
 def decode(encoding: str, data: bytes, *, step: int, big_endian: bool = False) -> object:

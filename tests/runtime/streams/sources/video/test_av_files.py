@@ -13,8 +13,8 @@ from PIL import Image
 
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 from cdul_edge_runtime.streams.frame import Frame
-from cdul_edge_runtime.streams.sources.av_picture import Converter
 from cdul_edge_runtime.streams.sources.open_source import open_source
+from cdul_edge_runtime.streams.sources.video.av_picture import Converter
 from tests.fakes.video_files import (
     Pixels,
     av,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cdul_edge_runtime.streams.address import redact
-from cdul_edge_runtime.streams.sources.gst_library import Gst
+from cdul_edge_runtime.streams.sources.gstreamer.gst_library import Gst
 
 _ABSENT = (Gst.ResourceError.NOT_FOUND, Gst.ResourceError.NOT_AUTHORIZED)
 _BROKEN_STREAM = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.address import redact
-from cdul_edge_runtime.streams.sources.gst_library import GLib, Gst
+from cdul_edge_runtime.streams.sources.gstreamer.gst_library import GLib, Gst
 
 # What `sample_pixels` reads; an appsink without caps of its own is asked for them.
 FORMATS = ("RGB", "BGR", "RGBx", "BGRx", "RGBA", "BGRA", "GRAY8")

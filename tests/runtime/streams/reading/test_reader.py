@@ -9,7 +9,7 @@ import pytest
 
 from cdul_edge import Classifier, Smoothing, Status, watch
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.streams import backoff
+from cdul_edge_runtime.streams.reading import backoff
 from cdul_edge_runtime.streams.rows import Stats
 from cdul_edge_runtime.streams.source import StreamLost
 from tests.fakes.stream_source import RED, FakeSource, frame, pixels

@@ -11,15 +11,15 @@ from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.address import Address
 from cdul_edge_runtime.streams.frame import Frame
 from cdul_edge_runtime.streams.source import SourceInfo, StreamEnded, StreamLost
-from cdul_edge_runtime.streams.sources.gst_failure import Failure, failure_of
-from cdul_edge_runtime.streams.sources.gst_library import Gst
-from cdul_edge_runtime.streams.sources.gst_pipeline import (
+from cdul_edge_runtime.streams.sources.gstreamer.gst_failure import Failure, failure_of
+from cdul_edge_runtime.streams.sources.gstreamer.gst_library import Gst
+from cdul_edge_runtime.streams.sources.gstreamer.gst_pipeline import (
     FORMATS,
     ends_by_itself,
     parse_pipeline,
     reads_files,
 )
-from cdul_edge_runtime.streams.sources.gst_sample import (
+from cdul_edge_runtime.streams.sources.gstreamer.gst_sample import (
     SECOND,
     Layout,
     SamplePicture,

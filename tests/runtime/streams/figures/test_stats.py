@@ -10,9 +10,9 @@ import pytest
 
 from cdul_edge import Classifier, Stats, watch
 from cdul_edge_runtime.host.machine import resident_memory_mib
-from cdul_edge_runtime.streams.drift_window import DriftWindow
-from cdul_edge_runtime.streams.reader import Reader
-from cdul_edge_runtime.streams.stats import Ages, StreamStats
+from cdul_edge_runtime.streams.figures.drift_window import DriftWindow
+from cdul_edge_runtime.streams.figures.stats import Ages, StreamStats
+from cdul_edge_runtime.streams.reading.reader import Reader
 from tests.fakes.stream_source import FakeSource, frame
 
 SCORES = np.full(3, 0.5, np.float32)
@@ -21,7 +21,7 @@ SCORES = np.full(3, 0.5, np.float32)
 def test_a_row_counts_from_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     times = SimpleNamespace(monotonic=lambda: clock[0], time=lambda: 7.0)
-    monkeypatch.setattr("cdul_edge_runtime.streams.stats.time", times)
+    monkeypatch.setattr("cdul_edge_runtime.streams.figures.stats.time", times)
     reader = Reader("door", FakeSource(), SimpleQueue())
     stats = StreamStats(reader, DriftWindow(None))
     reader.decoded, reader.losses = 50, 1

@@ -1,0 +1,1 @@
+"""From scores to labels: which are there, which appeared, and which went."""

@@ -1,0 +1,1 @@
+"""A thread for each source: its newest frame, its rate, and when it is tried again."""

@@ -1,0 +1,1 @@
+"""Files, cameras and devices, through PyAV."""
