@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
+from io import BytesIO
 from pathlib import Path
 
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -84,8 +85,11 @@ class ClipFolder:
         path = self._folder / clip_name(row, taken)
         # not `atomic_write`, which waits for the disk: on a memory card, as long as a frame lasts
         temporary = path.with_name(f".{path.name}.tmp")
+        # nor by Pillow: it takes no notice of a disk that takes a part of the picture
+        content = BytesIO()
+        image.save(content, "JPEG", quality=_QUALITY, exif=tags)
         try:
-            image.save(temporary, "JPEG", quality=_QUALITY, exif=tags)
+            temporary.write_bytes(content.getbuffer())
             temporary.replace(path)
         except OSError:
             temporary.unlink(missing_ok=True)

@@ -130,7 +130,8 @@ class JsonLinesFile:
         for number in range(self._keep - 1, 0, -1):
             with suppress(FileNotFoundError):
                 _numbered(self._path, number).replace(_numbered(self._path, number + 1))
-        fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+        # no longer than the path: file systems allow 255 bytes
+        fresh = self._path.with_name(f".{self._path.name[-40:]}.{os.getpid()}.tmp")
         descriptor = _open_locked(fresh)
         first = _numbered(self._path, 1)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.child_python import child_command, child_environment
 from cdul_edge_runtime.streams.outputs.clips import ClipFolder
 from cdul_edge_runtime.streams.row_json import to_json
 from tests.fakes.stream_rows import appeared, frame, gone, prediction
@@ -80,6 +82,34 @@ def test_a_frame_that_cannot_be_written_is_told_once_and_counted(tmp_path: Path)
     assert len(said) == 1
     assert "clips cannot be written (" in said[0]
     assert clips.lost == 2
+
+
+def test_a_picture_that_the_disk_takes_a_part_of_is_lost_and_leaves_nothing(tmp_path: Path) -> None:
+    # `ulimit -f` counts in blocks of 1,024 bytes in bash: the picture is larger
+    program = (
+        "import signal, sys\n"
+        "from pathlib import Path\n"
+        "import numpy as np\n"
+        "from cdul_edge_runtime.streams.frame import Frame\n"
+        "from cdul_edge_runtime.streams.outputs.clips import ClipFolder\n"
+        "from cdul_edge_runtime.streams.rows import Appeared\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "clips = ClipFolder(Path(sys.argv[1]), str, print)\n"
+        "noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)\n"
+        "clips.write(Appeared('door', 'red', 'door-1', 0.0, 0.0, 0.75, Frame(noise, 0.0)))\n"
+        "print(clips.lost)\n"
+    )
+    run = subprocess.run(
+        ["bash", "-c", 'ulimit -f 2; exec "$@"', "bash", *child_command(program, str(tmp_path))],
+        capture_output=True,
+        text=True,
+        env=child_environment(),
+    )
+    assert run.returncode == 0, run.stderr
+    told, lost = run.stdout.splitlines()
+    assert "cannot be written (File too large)" in told
+    assert lost == "1"
+    assert names(tmp_path) == []
 
 
 def test_a_bound_of_nothing_and_a_file_in_its_place_are_refused(tmp_path: Path) -> None:
