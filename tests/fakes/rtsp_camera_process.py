@@ -62,19 +62,23 @@ class Scene:
         self.width, self.height = spec.width, spec.height
         self._spec, self._fps = spec, fps
         self._number = 0
+        self._turn = threading.Lock()
         self._pictures = self._play()
 
     def resize(self, width: int, height: int) -> None:
         """From the next picture on; raw frames are cut, or repeated beside themselves."""
-        self.width, self.height = width, height
-        self._pictures = self._play()
+        with self._turn:
+            self.width, self.height = width, height
+            self._pictures = self._play()
 
     def next(self, clock: bool) -> bytes:
         """The next picture, its rows padded to 4 bytes as GStreamer wants them."""
-        picture = next(self._pictures)
+        with self._turn:  # the last viewer's feeder may still be here when the next one's begins
+            picture = next(self._pictures)
+            number = self._number
+            self._number += 1
         if clock:
-            stamp(picture, self.width, self._number)
-        self._number += 1
+            stamp(picture, self.width, number)
         return bytes(rows_of(bytes(picture), self.width, given=1, wanted=4))
 
     def _play(self) -> Iterator[bytearray]:
@@ -95,6 +99,15 @@ class Scene:
                 yield bytearray(picture)
 
     def _play_video(self) -> Iterator[bytearray]:
+        while True:  # a pipeline that has ended would show nothing when started again
+            count = 0
+            for picture in self._play_video_once():
+                count += 1
+                yield picture
+            if count == 0:
+                raise ValueError(f"{self._spec.file} has no pictures")
+
+    def _play_video_once(self) -> Iterator[bytearray]:
         width = self.width
         pipeline = Gst.parse_launch(
             "filesrc name=file ! decodebin ! videoconvert ! videoscale ! videorate ! "
@@ -103,14 +116,12 @@ class Scene:
         )
         pipeline.get_by_name("file").set_property("location", self._spec.file)
         sink = pipeline.get_by_name("sink")
+        pipeline.set_state(Gst.State.PLAYING)
         try:
-            while True:
-                pipeline.set_state(Gst.State.PLAYING)
-                while (sample := sink.emit("pull-sample")) is not None:
-                    buffer = sample.get_buffer()
-                    data = buffer.extract_dup(0, buffer.get_size())
-                    yield rows_of(data, width, given=4, wanted=1)
-                pipeline.set_state(Gst.State.READY)
+            while (sample := sink.emit("pull-sample")) is not None:
+                buffer = sample.get_buffer()
+                data = buffer.extract_dup(0, buffer.get_size())
+                yield rows_of(data, width, given=4, wanted=1)
         finally:
             pipeline.set_state(Gst.State.NULL)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.fakes.rtsp_camera import Pixels, drawn_frames, read_stamp, rtsp_camera
+from tests.fakes.video_files import gray, write_video
 
 av = pytest.importorskip("av", reason="needs cdul-edge[video]")
 
@@ -41,6 +42,17 @@ def test_a_camera_shows_its_frames_in_order_with_the_time_of_each() -> None:
         assert np.abs(shown[100:].mean(axis=(0, 1)) - (200, 40, 40)).max() < 5
         with pytest.raises(av.error.HTTPNotFoundError):
             look(camera.url("garden"), 1)
+
+
+def test_a_camera_plays_a_video_again_and_again_for_one_viewer_after_another(
+    tmp_path: Path,
+) -> None:
+    levels = [level for level in (40, 200) for _ in range(5)]
+    video = write_video(tmp_path / "ten.mp4", [gray(level) for level in levels])
+    with rtsp_camera({"video": video}, fps=25, clock=False) as camera:
+        for _ in range(2):
+            dark = [picture.mean() < 120 for picture in look(camera.url("video"), 16)]
+            assert sum(a != b for a, b in itertools.pairwise(dark)) >= 2
 
 
 def test_a_camera_listens_on_this_machine_only() -> None:
