@@ -23,9 +23,9 @@ def draw_smoothing() -> str:
     rates = found["true_flips"]
     rows = [_row(name, found["judged_on"][name], list(rates)) for name in ("raw", "smoothed")]
     told = (
-        f"`python -m benchmarks.streams.smoothing`: six drawn videos at {'/'.join(rates)} fps, of "
-        f"{'/'.join(f'{true:.0f}' for true in rates.values())} true flips; six others chose the "
-        "defaults:"
+        f"`python -m benchmarks.streams.smoothing`: six drawn videos at {'/'.join(rates)} fps, "
+        f"with {'/'.join(f'{true:.0f}' for true in rates.values())} true flips a minute; six "
+        "others chose the defaults:"
     )
     drawn = table(("", *(title for title, _, _ in _COLUMNS)), rows)
     return f"{told}\n\n{drawn}{_tell_real(found.get('real_videos', {}))}"
@@ -44,6 +44,6 @@ def _tell_real(videos: Mapping[str, Mapping[str, float]]) -> str:
     flips = [100 * one["flips_smoothed"] / one["flips_raw"] for one in shown.values()]
     labels = [one["labels_smoothed"] / one["labels_raw"] for one in shown.values()]
     return (
-        f"\n{len(shown)} real videos keep {min(flips):.0f}–{max(flips):.0f} % of their flips, and "
-        f"{min(labels):.1f}–{max(labels):.1f} times their labels.\n"
+        f"\nOn {len(shown)} real videos {min(flips):.0f}–{max(flips):.0f} % of the flips are left, "
+        f"with {min(labels):.1f}–{max(labels):.1f} times as many labels.\n"
     )

@@ -90,7 +90,7 @@ def _wanted(one: Figure) -> str:
 
 
 def _with_unit(number: str, unit: str) -> str:
-    return f"{number}{unit}" if unit in ("x", "%") else f"{number} {unit}".strip()
+    return f"{number}{unit}" if unit == "x" else f"{number} {unit}".strip()
 
 
 def _verdict(one: Figure) -> str:

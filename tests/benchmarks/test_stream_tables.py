@@ -59,7 +59,7 @@ def test_the_page_of_all_figures_says_what_is_met_and_what_was_not_measured(resu
     assert "| Soak |  |  | not measured: no camera | `soak` |" in page
     assert "| Glass to result: p95, PyAV | 66 ms | ≤ 100 ms | yes | `glass` |" in page
     assert "| Glass to result: p95, gst | 123 ms | ≤ 60 ms | no | `glass` |" in page
-    assert "| Glass to result: the least | 7.13% |  | stated | `glass` |" in page
+    assert "| Glass to result: the least | 7.13 % |  | stated | `glass` |" in page
     assert "| Glass to result: results a second | 6 | ≥ 5 | yes | `glass` |" in page
     assert "- frames are drawn" in page
 
