@@ -67,7 +67,7 @@ class MqttOutput:
             (stream, label): "OFF" for stream in sorted(set(streams)) for label in labels
         }
         self._streams = dict.fromkeys(sorted({stream for stream, _ in self._labels}), _OFFLINE)
-        self._connected = False
+        self._connected = self._refused = False
         self._told: str | None = None
         self._gone = threading.Event()
         self._client: Client | None = Client(CallbackAPIVersion.VERSION2)
@@ -175,6 +175,7 @@ class MqttOutput:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
+        self._refused = reason.is_failure
         if reason.is_failure:
             self._tell(f"{self._address} refuses the watch ({reason}); it is asked again")
             return
@@ -198,10 +199,16 @@ class MqttOutput:
     ) -> None:
         with self._lock:
             was, self._connected = self._connected, False
+            refused, self._refused = self._refused, False
         if self._client is None:
             self._gone.set()
         elif was:
             self._tell(f"{self._address} is lost ({reason}); it is tried again")
+        elif not refused:
+            self._tell(
+                f"{self._address} does not answer as a broker does; it is tried again: check its "
+                "port, and write mqtts:// for one with TLS"
+            )
 
     def _tell(self, line: str) -> None:
         """Say a line, but not twice in a row: a broker may be away for days."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -158,6 +159,18 @@ def test_a_wrong_password_is_said_without_it_and_asked_again(tmp_path: Path) -> 
         for talk in (wrong, right):
             talk.output.close()
             assert not any(word in line for line in talk.said for word in ("sesame", "p@ss", "me:"))
+
+
+def test_what_is_no_broker_is_said_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        talk = Talk(f"mqtt://127.0.0.1:{server.getsockname()[1]}")
+        for _ in range(2):
+            with server.accept()[0] as visitor:
+                assert visitor.recv(1)
+                visitor.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        talk.wait_until_said("does not answer as a broker does; it is tried again")
+        talk.output.close()
+    assert len(talk.said) == 1
 
 
 def test_a_certificate_that_nobody_trusts_is_said(tmp_path: Path) -> None:
