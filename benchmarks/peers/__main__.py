@@ -8,15 +8,13 @@ cannot start, 3 a peer is not installed (`pip install --group peers` brings them
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 from benchmarks.peers.compare import PeersRequest, compare
 from benchmarks.peers.result_file import PEERS_FILE
 from benchmarks.peers.rows import ROWS
-from cdul_edge_runtime.errors import CdulEdgeError
+from benchmarks.rows import exit_status
 
 
 def read_options(words: list[str] | None = None) -> PeersRequest:
@@ -52,23 +50,5 @@ def _count(text: str) -> int:
     return count
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    """SIGTERM stops the running row as Ctrl-C does."""
-    raise KeyboardInterrupt
-
-
-def main() -> int:
-    signal.signal(signal.SIGTERM, _stop)
-    request = read_options()
-    try:
-        return compare(request)
-    except (CdulEdgeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: the rows that ended are kept", file=sys.stderr)
-        return 130
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(lambda: compare(read_options())))

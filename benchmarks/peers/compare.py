@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -14,10 +12,11 @@ from statistics import median
 from time import monotonic
 
 from benchmarks.gpu.machine import read_commit
-from benchmarks.gpu.roots import ROOT, child_environment
+from benchmarks.gpu.roots import child_environment
 from benchmarks.peers.result_file import COMMAND, PACKAGES, MeasuredRow, read_peers
 from benchmarks.peers.row import Measured, Row
 from benchmarks.peers.rows import ROWS, find_rows, what_is_missing
+from benchmarks.rows import load_average, run_child
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json
 from cdul_edge_runtime.host.json_record import parse_record
@@ -84,12 +83,12 @@ def measure_row(
 ) -> MeasuredRow:
     """In a process of its own; what went wrong stands in the row."""
     reason, measured, out = what_is_missing(row), Measured(()), scratch / f"{row.name}.json"
-    started, before = monotonic(), _load()
+    started, before = monotonic(), load_average()
     if not reason:
         try:
             if row.prepare is not None:
                 _run_child(row, request, work, None)
-            started, before = monotonic(), _load()
+            started, before = monotonic(), load_average()
             _run_child(row, request, work, out)
             measured = parse_record(Measured, read_json(out))
         except CdulEdgeError as error:
@@ -104,7 +103,7 @@ def measure_row(
         rounds=request.rounds,
         machine=describe_machine(),
         versions=installed_versions(*PACKAGES),
-        load=(*before, *_load()),
+        load=(*before, *load_average()),
         seconds=None if reason else round(monotonic() - started, 1),
         comparisons=measured.comparisons,
         notes=measured.notes,
@@ -133,7 +132,7 @@ def _run_child(row: Row, request: PeersRequest, work: Path, out: Path | None) ->
         CdulEdgeError: it failed, or was stopped.
     """
     command = [
-        *(sys.executable, "-m", "benchmarks.peers.child", row.name, "--work", str(work)),
+        *("benchmarks.peers.child", row.name, "--work", str(work)),
         *("--rounds", str(request.rounds), "--threads", str(request.threads)),
         *(["--quick"] if request.quick else []),
         *(["--out", str(out)] if out is not None else []),
@@ -145,24 +144,7 @@ def _run_child(row: Row, request: PeersRequest, work: Path, out: Path | None) ->
         environment.pop(name, None)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         environment[name] = str(request.threads)
-    try:
-        # stdout is this program's own
-        run = subprocess.run(
-            command, cwd=ROOT, env=environment, stdout=sys.stderr.fileno(), timeout=request.limit_s
-        )
-    except subprocess.TimeoutExpired as error:
-        raise CdulEdgeError(
-            f"it was stopped after {request.limit_s:g} s (--limit allows more)"
-        ) from error
-    if run.returncode:
-        raise CdulEdgeError(f"it ended with status {run.returncode}; what it said stands above")
-
-
-def _load() -> tuple[float, ...]:
-    try:
-        return (round(os.getloadavg()[0], 2),)
-    except (AttributeError, OSError):  # Windows has none
-        return ()
+    run_child(command, environment, request.limit_s, " (--limit allows more)")
 
 
 def _command(row: Row, request: PeersRequest) -> str:

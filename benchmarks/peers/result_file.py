@@ -8,9 +8,7 @@ from pathlib import Path
 
 from benchmarks.peers.row import Comparison
 from benchmarks.record import RESULTS
-from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.host.files import read_json, write_json
-from cdul_edge_runtime.host.json_record import parse_record
+from benchmarks.rows import put_row, read_rows, write_rows
 
 PEERS_FILE = RESULTS / "peers.json"
 COMMAND = "python -m benchmarks.peers"
@@ -65,10 +63,7 @@ class PeersFile:
 
     def with_row(self, row: MeasuredRow) -> PeersFile:
         """The row in its place; a row that was measured stays where the new one was not."""
-        before = self.rows.get(row.name)
-        if row.not_measured and before is not None and not before.not_measured:
-            return self
-        return PeersFile({**self.rows, row.name: row})
+        return PeersFile(put_row(self.rows, row))
 
     def find(self, row: str, key: str) -> Comparison | None:
         """That comparison of that row; None where it was not made."""
@@ -76,24 +71,9 @@ class PeersFile:
         return None if found is None else found.find(key)
 
     def write(self, path: Path, order: tuple[str, ...]) -> None:
-        """Write the file; rows that `order` does not name come last.
-
-        What holds for all rows stands at the top, as in the other result files, taken from the row
-        that was measured last; each row says what was true of it.
-        """
-        names = [*(n for n in order if n in self.rows), *(n for n in self.rows if n not in order)]
-        last = max(self.rows.values(), key=lambda row: row.measured)
-        content = {
-            "benchmark": "peers",
-            "command": COMMAND,
-            "measured": last.measured,
-            "commit": last.commit,
-            "machine": last.machine,
-            "threads": last.threads,
-            "versions": last.versions,
-            "figures": {"rows": {name: self.rows[name].to_dict() for name in names}},
-        }
-        write_json(path, content)
+        """Write the file; rows that `order` does not name come last."""
+        threads = max(self.rows.values(), key=lambda row: row.measured).threads
+        write_rows(path, "peers", self.rows, order, threads)
 
 
 def read_peers(path: Path) -> PeersFile:
@@ -102,14 +82,4 @@ def read_peers(path: Path) -> PeersFile:
     Raises:
         CdulEdgeError: a file of another kind, or a damaged one.
     """
-    if not path.is_file():
-        return PeersFile()
-    content = read_json(path)
-    if not isinstance(content, dict) or content.get("benchmark") != "peers":
-        raise CdulEdgeError(
-            f"{path} is not a file of `{COMMAND}`: name another --out, or move it away"
-        )
-    try:
-        return parse_record(PeersFile, content.get("figures"), "figures")
-    except CdulEdgeError as error:
-        raise CdulEdgeError(f"{path} is damaged ({error}): move it away") from error
+    return read_rows(path, "peers", PeersFile)

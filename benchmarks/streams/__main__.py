@@ -9,15 +9,13 @@ status: 0 every row was measured, 1 a row failed, 2 it cannot start, 3 something
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
+from benchmarks.rows import exit_status
 from benchmarks.streams.result_file import STREAMS_FILE
 from benchmarks.streams.rows import ROWS
 from benchmarks.streams.run import StreamsRequest, measure
-from cdul_edge_runtime.errors import CdulEdgeError
 
 
 def read_options(words: list[str] | None = None) -> StreamsRequest:
@@ -44,23 +42,5 @@ def read_options(words: list[str] | None = None) -> StreamsRequest:
     )
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    """SIGTERM stops the running row as Ctrl-C does."""
-    raise KeyboardInterrupt
-
-
-def main() -> int:
-    signal.signal(signal.SIGTERM, _stop)
-    request = read_options()
-    try:
-        return measure(request)
-    except (CdulEdgeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: the rows that ended are kept", file=sys.stderr)
-        return 130
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(lambda: measure(read_options())))

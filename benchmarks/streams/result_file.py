@@ -7,10 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.record import RESULTS
+from benchmarks.rows import put_row, read_rows, write_rows
 from benchmarks.streams.row import Figure
-from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.host.files import read_json, write_json
-from cdul_edge_runtime.host.json_record import parse_record
 
 STREAMS_FILE = RESULTS / "streams.json"
 COMMAND = "python -m benchmarks.streams"
@@ -58,26 +56,11 @@ class StreamsFile:
 
     def with_row(self, row: MeasuredRow) -> StreamsFile:
         """The row in its place; a row that was measured stays where the new one was not."""
-        before = self.rows.get(row.name)
-        if row.not_measured and before is not None and not before.not_measured:
-            return self
-        return StreamsFile({**self.rows, row.name: row})
+        return StreamsFile(put_row(self.rows, row))
 
     def write(self, path: Path, order: tuple[str, ...]) -> None:
-        """Write the file; what holds for all stands at the top, from the row measured last."""
-        names = [*(n for n in order if n in self.rows), *(n for n in self.rows if n not in order)]
-        last = max(self.rows.values(), key=lambda row: row.measured)
-        content = {
-            "benchmark": "streams",
-            "command": COMMAND,
-            "measured": last.measured,
-            "commit": last.commit,
-            "machine": last.machine,
-            "threads": 1,
-            "versions": last.versions,
-            "figures": {"rows": {name: self.rows[name].to_dict() for name in names}},
-        }
-        write_json(path, content)
+        """Write the file; rows that `order` does not name come last."""
+        write_rows(path, "streams", self.rows, order, threads=1)
 
 
 def read_streams(path: Path) -> StreamsFile:
@@ -86,14 +69,4 @@ def read_streams(path: Path) -> StreamsFile:
     Raises:
         CdulEdgeError: a file of another kind, or a damaged one.
     """
-    if not path.is_file():
-        return StreamsFile()
-    content = read_json(path)
-    if not isinstance(content, dict) or content.get("benchmark") != "streams":
-        raise CdulEdgeError(
-            f"{path} is not a file of `{COMMAND}`: name another --out, or move it away"
-        )
-    try:
-        return parse_record(StreamsFile, content.get("figures"), "figures")
-    except CdulEdgeError as error:
-        raise CdulEdgeError(f"{path} is damaged ({error}): move it away") from error
+    return read_rows(path, "streams", StreamsFile)

@@ -7,8 +7,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from benchmarks.rows import find_named
 from benchmarks.streams.row import Row, Setting
-from cdul_edge_runtime.errors import CdulEdgeError
 from tests.fakes.rtsp_camera import why_no_camera
 
 
@@ -43,11 +43,7 @@ def find_rows(names: tuple[str, ...]) -> tuple[Row, ...]:
     Raises:
         CdulEdgeError: a name that no row has.
     """
-    known = [row.name for row in ROWS]
-    for name in names:
-        if name not in known:
-            raise CdulEdgeError(f"no row is called {name!r}: expected {', '.join(known)}")
-    return tuple(row for row in ROWS if not names or row.name in names)
+    return find_named(ROWS, names)
 
 
 def what_is_missing(row: Row) -> str:

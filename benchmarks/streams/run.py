@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -12,7 +10,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from benchmarks.gpu.machine import read_commit
-from benchmarks.gpu.roots import ROOT, child_environment
+from benchmarks.gpu.roots import child_environment
+from benchmarks.rows import load_average, run_child
 from benchmarks.streams.result_file import COMMAND, PACKAGES, MeasuredRow, read_streams
 from benchmarks.streams.row import Measured, Row
 from benchmarks.streams.rows import ROWS, find_rows, what_is_missing
@@ -72,12 +71,12 @@ def _measure_row(
 ) -> MeasuredRow:
     """In a process of its own; what went wrong stands in the row."""
     reason, measured, out = what_is_missing(row), Measured(()), scratch / f"{row.name}.json"
-    before = _load()
+    before = load_average()
     if not reason:
         try:
             if row.prepare is not None:
                 _run_child(row, request, work, None)
-            before = _load()
+            before = load_average()
             _run_child(row, request, work, out)
             measured = parse_record(Measured, read_json(out))
         except CdulEdgeError as error:
@@ -90,7 +89,7 @@ def _measure_row(
         commit=commit,
         machine=describe_machine(),
         versions=installed_versions(*PACKAGES),
-        load=(*before, *_load()),
+        load=(*before, *load_average()),
         figures=measured.figures,
         notes=measured.notes,
         not_measured=reason and f"not measured: {reason}",
@@ -114,7 +113,7 @@ def _run_child(row: Row, request: StreamsRequest, work: Path, out: Path | None) 
         CdulEdgeError: it failed, or was stopped.
     """
     command = [
-        *(sys.executable, "-m", "benchmarks.streams.child", row.name, "--work", str(work)),
+        *("benchmarks.streams.child", row.name, "--work", str(work)),
         *("--rounds", str(request.rounds), "--soak", f"{request.soak_s:g}"),
         *(["--quick"] if request.quick else []),
         *(["--out", str(out)] if out is not None else []),
@@ -122,22 +121,7 @@ def _run_child(row: Row, request: StreamsRequest, work: Path, out: Path | None) 
     environment = child_environment()
     for name in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS"):  # as a user would run it
         environment.pop(name, None)
-    limit_s = row.limit_s + request.soak_s
-    try:
-        run = subprocess.run(
-            command, cwd=ROOT, env=environment, stdout=sys.stderr.fileno(), timeout=limit_s
-        )
-    except subprocess.TimeoutExpired as error:
-        raise CdulEdgeError(f"it was stopped after {limit_s:g} s") from error
-    if run.returncode:
-        raise CdulEdgeError(f"it ended with status {run.returncode}; what it said stands above")
-
-
-def _load() -> tuple[float, ...]:
-    try:
-        return (round(os.getloadavg()[0], 2),)
-    except (AttributeError, OSError):  # Windows has none
-        return ()
+    run_child(command, environment, row.limit_s + request.soak_s)
 
 
 def _command(row: Row, request: StreamsRequest) -> str:
