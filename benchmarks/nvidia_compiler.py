@@ -15,7 +15,7 @@ from importlib import import_module
 from time import perf_counter
 from typing import Any, Literal, SupportsInt
 
-from cdul_edge_export.compute_capabilities import GpuSet, forget_turing, set_gpus
+from cdul_edge_export.engines.compute_capabilities import GpuSet, forget_turing, set_gpus
 from cdul_edge_runtime.backends.trt.library import shorten
 
 Stage = Literal["parser", "builder"]

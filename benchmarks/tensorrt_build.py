@@ -32,7 +32,7 @@ from cdul_edge_calibration.data.ranges import measure_ranges
 from cdul_edge_calibration.graphs.fp16 import find_fp16_hazards, to_fp16
 from cdul_edge_calibration.graphs.layers import name_nodes
 from cdul_edge_calibration.graphs.quantize import quantize_for_tensorrt
-from cdul_edge_export.engine_config import PRECISIONS
+from cdul_edge_export.engines.engine_config import PRECISIONS
 from cdul_edge_export.reference import choose_reference
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision

@@ -27,15 +27,15 @@ NEED_THE_TRAIN_EXTRA = {
     "cdul_edge.labels.subset",
     "cdul_edge.cli.__main__",  # runs the command line when imported
     "cdul_edge.front.export_run",
-    "cdul_edge_export.col2im",
+    "cdul_edge_export.graphs.col2im",
     "cdul_edge_export.deploy",
-    "cdul_edge_export.folding",
-    "cdul_edge_export.graph",
+    "cdul_edge_export.graphs.folding",
+    "cdul_edge_export.graphs.graph",
     "cdul_edge_export.onnx_export",
     "cdul_edge_export.bundle_export",
     "cdul_edge_export.pipelines.deepstream",
     "cdul_edge_export.pipelines.deepstream_graph",
-    "cdul_edge_export.tensorrt_input",
+    "cdul_edge_export.graphs.tensorrt_input",
     "cdul_edge_export.torch_backend",
 }
 

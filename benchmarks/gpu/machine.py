@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.roots import ROOT, child_environment
-from cdul_edge_export.compute_capabilities import known_capabilities
+from cdul_edge_export.engines.compute_capabilities import known_capabilities
 from cdul_edge_runtime.backends.trt.library import import_tensorrt
 from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
 from cdul_edge_runtime.host.json_record import parse_record

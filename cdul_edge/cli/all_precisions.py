@@ -17,7 +17,7 @@ def find_obstacle() -> CdulEdgeError | None:
 
     None where TensorRT and a GPU answer, or TensorRT for RTX is installed, which needs none.
     """
-    from cdul_edge_export.engine_target import choose_target
+    from cdul_edge_export.engines.engine_target import choose_target
 
     try:
         choose_target("auto")

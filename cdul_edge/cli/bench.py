@@ -15,8 +15,8 @@ from cdul_edge.cli.options.devices import (
 )
 from cdul_edge.cli.output.devices import say_unavailable, show_precision
 from cdul_edge.cli.output.result_console import result_console
-from cdul_edge.cli.output.speed_tables import show_comparison, show_speed
 from cdul_edge.cli.output.summary import write_summary
+from cdul_edge.cli.output.tables.speed import show_comparison, show_speed
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:

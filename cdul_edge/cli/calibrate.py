@@ -9,9 +9,9 @@ import typer
 
 from cdul_edge.cli.options import calibration as options
 from cdul_edge.cli.output.result_console import result_console
-from cdul_edge.cli.output.speed_tables import table
 from cdul_edge.cli.output.summary import write_summary
-from cdul_edge.cli.output.verify_tables import show_change, show_percents, show_verdict
+from cdul_edge.cli.output.tables.speed import table
+from cdul_edge.cli.output.tables.verify import show_change, show_percents, show_verdict
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import Annotated
 
 import typer
 
-from cdul_edge.cli.output.demo_tables import show_demo
 from cdul_edge.cli.output.result_console import message_console, result_console
 from cdul_edge.cli.output.summary import write_summary
+from cdul_edge.cli.output.tables.demo import show_demo
 from cdul_edge_runtime.errors import extra_imports
 
 OutOption = Annotated[Path, typer.Option(help="Write everything that the demo makes here.")]

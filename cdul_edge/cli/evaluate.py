@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from cdul_edge.cli.options.thresholds import THRESHOLD_HELP, parse_threshold
-from cdul_edge.cli.output.evaluate_tables import say_origin, show_report
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.summary import write_summary
+from cdul_edge.cli.output.tables.evaluate import say_origin, show_report
 from cdul_edge_runtime.choices import ApConvention, Difficult
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import StderrConsole
@@ -155,7 +155,7 @@ def _refuse_without_truth(options: dict[str, bool]) -> None:
 def _evaluate_sample(
     scores: Path, sampled: Path, images: Path | None, threshold: str | None, json: Path | None
 ) -> None:
-    from cdul_edge.cli.output.sampled_tables import show_sampled
+    from cdul_edge.cli.output.tables.sampled import show_sampled
     from cdul_edge.front.sampled_evaluation import SampledRequest, evaluate_sample
 
     chosen = None if threshold is None else parse_threshold(threshold)
@@ -166,7 +166,7 @@ def _evaluate_sample(
 
 
 def _estimate(scores: Path, threshold: str | None, json: Path | None) -> None:
-    from cdul_edge.cli.output.estimate_tables import show_estimate
+    from cdul_edge.cli.output.tables.estimate import show_estimate
     from cdul_edge.front.estimation import ASSUMPTIONS, EstimateRequest, estimate
 
     chosen = None if threshold is None else parse_threshold(threshold)

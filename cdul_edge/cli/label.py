@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from cdul_edge.cli.options import labelling as options
-from cdul_edge.cli.output.label_tables import show_result
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
+from cdul_edge.cli.output.tables.label import show_result
 from cdul_edge_runtime.choices import Resize
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.console import StderrConsole

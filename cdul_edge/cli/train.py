@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
-from cdul_edge.cli.output.train_tables import show_run
+from cdul_edge.cli.output.tables.train import show_run
 from cdul_edge.training import augmentation_options as augmentation
 from cdul_edge.training import observed_options, options
 from cdul_edge.training.config import LabelKind, SettingValue

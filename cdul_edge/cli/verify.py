@@ -16,7 +16,7 @@ from cdul_edge.cli.options.devices import (
 )
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.summary import write_summary
-from cdul_edge.cli.output.verify_tables import show_report
+from cdul_edge.cli.output.tables.verify import show_report
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from cdul_edge.cli.options.stopping import Stopping
 from cdul_edge.cli.options.thresholds import read_given
 from cdul_edge.cli.output.complaints import complain
 from cdul_edge.cli.output.devices import say_selection
-from cdul_edge.cli.output.watch_lines import Display, View, choose_display, open_view
-from cdul_edge.cli.output.watch_outputs import OutputRequest, open_outputs
+from cdul_edge.cli.output.watch.lines import Display, View, choose_display, open_view
+from cdul_edge.cli.output.watch.outputs import OutputRequest, open_outputs
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from cdul_edge_runtime.host.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cdul_edge_export.bundle_engines import BuildRequest, BuildResult, build
     from cdul_edge_export.bundle_export import ExportRequest, ExportResult, export
+    from cdul_edge_export.engines.bundle_engines import BuildRequest, BuildResult, build
     from cdul_edge_export.pipelines.export_config import export_config
     from cdul_edge_export.pipelines.request import (
         ExportConfigRequest,
@@ -35,14 +35,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BuildRequest": "bundle_engines",
-    "BuildResult": "bundle_engines",
+    "BuildRequest": "engines.bundle_engines",
+    "BuildResult": "engines.bundle_engines",
     "ExportConfigRequest": "pipelines.request",
     "ExportConfigResult": "pipelines.request",
     "ExportRequest": "bundle_export",
     "ExportResult": "bundle_export",
     "TritonOptions": "pipelines.request",
-    "build": "bundle_engines",
+    "build": "engines.bundle_engines",
     "export": "bundle_export",
     "export_config": "pipelines.export_config",
 }

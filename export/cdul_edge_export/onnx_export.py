@@ -12,8 +12,8 @@ import onnx
 import torch
 from torch import nn
 
-from cdul_edge_export.graph import check_graph, lower_opset
-from cdul_edge_export.tensorrt_input import let_cast_alone_read_pixels, spell_equations
+from cdul_edge_export.graphs.graph import check_graph, lower_opset
+from cdul_edge_export.graphs.tensorrt_input import let_cast_alone_read_pixels, spell_equations
 from cdul_edge_runtime.bundle.manifest import program_version
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.preprocess import Preprocess

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge_export import engine, engine_target
-from cdul_edge_export.engine_files import write_engine
+from cdul_edge_export.engines import engine, engine_target
+from cdul_edge_export.engines.engine_files import write_engine
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt import library
 from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp

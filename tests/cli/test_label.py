@@ -209,7 +209,7 @@ def test_a_thousand_classes_fill_no_more_than_some_screens(
 ) -> None:
     from rich.console import Console
 
-    from cdul_edge.cli.output.label_tables import show_result
+    from cdul_edge.cli.output.tables.label import show_result
     from cdul_edge.labelling.request import ClassSummary, LabelResult
 
     rows = tuple(ClassSummary(f"class {i}", 0.5, None, 0, ()) for i in range(1203))

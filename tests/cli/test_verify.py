@@ -14,7 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge.cli.output.verify_tables import SELF_TESTS, show_report
+from cdul_edge.cli.output.tables.verify import SELF_TESTS, show_report
 from cdul_edge_runtime.bench.benchmark import Speed
 from cdul_edge_runtime.bench.combinations import Unavailable
 from cdul_edge_runtime.bench.latency import Latency

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from cdul_edge_export import engine_target
-from cdul_edge_export.engine import build_engine
-from cdul_edge_export.engine_config import BuildSettings
-from cdul_edge_export.engine_target import tensorrt_target
+from cdul_edge_export.engines import engine_target
+from cdul_edge_export.engines.engine import build_engine
+from cdul_edge_export.engines.engine_config import BuildSettings
+from cdul_edge_export.engines.engine_target import tensorrt_target
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine

@@ -47,7 +47,7 @@ def test_verbs_stay_functions_whatever_was_imported_before() -> None:
         ("cdul_edge.training.request", "TrainRequest", keywords.TrainKeywords),
         ("cdul_edge.front.export_run", "ExportRunRequest", keywords.ExportKeywords),
         ("cdul_edge_calibration.request", "CalibrateRequest", keywords.CalibrateKeywords),
-        ("cdul_edge_export.bundle_engines", "BuildRequest", keywords.BuildKeywords),
+        ("cdul_edge_export.engines.bundle_engines", "BuildRequest", keywords.BuildKeywords),
         (
             "cdul_edge_export.pipelines.request",
             "ExportConfigRequest",

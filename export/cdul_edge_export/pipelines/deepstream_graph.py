@@ -17,7 +17,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from cdul_edge_export.graph import check_graph, drop_unused, strip_notes
+from cdul_edge_export.graphs.graph import check_graph, drop_unused, strip_notes
 from cdul_edge_runtime.errors import CdulEdgeError
 
 PROVENANCE_KEY = "cdul_edge_deepstream"  # not `METADATA_KEY`: the variant is no classifier of ours

@@ -160,7 +160,7 @@ def test_a_logger_is_never_let_go_as_tensorrt_keeps_pointing_at_it() -> None:
 
 def test_importing_the_backend_imports_neither_tensorrt_nor_cuda() -> None:
     code = (
-        "import sys, cdul_edge_runtime.backends.trt.backend, cdul_edge_export.engine\n"
+        "import sys, cdul_edge_runtime.backends.trt.backend, cdul_edge_export.engines.engine\n"
         "print('tensorrt' in sys.modules, 'libcudart' in open('/proc/self/maps').read())"
     )
     answer = subprocess.run(

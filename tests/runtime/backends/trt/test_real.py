@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
-from cdul_edge_export.engine import build_engine
-from cdul_edge_export.engine_config import BuildSettings
-from cdul_edge_export.engine_target import choose_target
+from cdul_edge_export.engines.engine import build_engine
+from cdul_edge_export.engines.engine_config import BuildSettings
+from cdul_edge_export.engines.engine_target import choose_target
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.backend import TrtBackend
 from cdul_edge_runtime.backends.trt.cuda_library import load_cuda_library

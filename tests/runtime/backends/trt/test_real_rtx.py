@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cdul_edge_export.engine import build_engine
-from cdul_edge_export.engine_config import BuildSettings
-from cdul_edge_export.engine_target import rtx_target
+from cdul_edge_export.engines.engine import build_engine
+from cdul_edge_export.engines.engine_config import BuildSettings
+from cdul_edge_export.engines.engine_target import rtx_target
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.backend import TrtBackend
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime

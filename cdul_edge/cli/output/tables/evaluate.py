@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cdul_edge.cli.output.class_tables import ENDS, MOST_CLASSES
+from cdul_edge.cli.output.tables.classes import ENDS, MOST_CLASSES
 
 if TYPE_CHECKING:
     from rich.console import Console

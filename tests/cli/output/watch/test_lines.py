@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from cdul_edge.cli.output import watch_lines
-from cdul_edge.cli.output.watch_lines import (
+from cdul_edge.cli.output.watch import lines
+from cdul_edge.cli.output.watch.lines import (
     Display,
     LiveTable,
     StreamState,
@@ -92,6 +92,6 @@ def test_a_terminal_gets_a_table_and_all_else_rows(
             return stdout
 
     console = Console(file=io.StringIO(), force_terminal=stderr, _environ={"TERM": "xterm"})
-    monkeypatch.setattr(watch_lines, "message_console", lambda: console)
+    monkeypatch.setattr(lines, "message_console", lambda: console)
     monkeypatch.setattr("sys.stdout", Stdout())
     assert choose_display(json) == expected

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from cdul_edge.cli.output.watch_rows import StdoutRows, row_encoder
+from cdul_edge.cli.output.watch.rows import StdoutRows, row_encoder
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:

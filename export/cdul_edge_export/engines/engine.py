@@ -9,8 +9,8 @@ from threading import Lock
 from time import perf_counter
 from typing import Any, cast
 
-from cdul_edge_export.compute_capabilities import forget_turing, set_gpus
-from cdul_edge_export.engine_config import (
+from cdul_edge_export.engines.compute_capabilities import forget_turing, set_gpus
+from cdul_edge_export.engines.engine_config import (
     PRECISIONS,
     BuildSettings,
     add_profile,
@@ -19,17 +19,17 @@ from cdul_edge_export.engine_config import (
     create_network,
     parse_onnx,
 )
-from cdul_edge_export.engine_failure import explain_failure, join_failures
-from cdul_edge_export.engine_files import (
+from cdul_edge_export.engines.engine_failure import explain_failure, join_failures
+from cdul_edge_export.engines.engine_files import (
     engine_path,
     logged_failure,
     timing_cache_path,
     write_engine,
     write_log,
 )
-from cdul_edge_export.engine_target import EngineTarget, choose_target
-from cdul_edge_export.interruption import Stop, attach_stop, deferred_interrupt
-from cdul_edge_export.timing_cache import attach_cache, keep_cache
+from cdul_edge_export.engines.engine_target import EngineTarget, choose_target
+from cdul_edge_export.engines.interruption import Stop, attach_stop, deferred_interrupt
+from cdul_edge_export.engines.timing_cache import attach_cache, keep_cache
 from cdul_edge_runtime.backends.trt import api as api
 from cdul_edge_runtime.backends.trt.engine_stamp import (
     EngineStamp,

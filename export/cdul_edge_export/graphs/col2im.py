@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from cdul_edge_export.folding import Constants
+from cdul_edge_export.graphs.folding import Constants
 
 
 def lower_col2im(

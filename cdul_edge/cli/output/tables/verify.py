@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cdul_edge.cli.output.devices import say_unavailable, show_precision
-from cdul_edge.cli.output.speed_tables import show_speed, table
+from cdul_edge.cli.output.tables.speed import show_speed, table
 from cdul_edge_runtime.bundle.verdict import UNSURE, Verdict, say_needed
 
 if TYPE_CHECKING:

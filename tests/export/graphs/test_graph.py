@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from cdul_edge_export.graph import check_graph, lower_opset
+from cdul_edge_export.graphs.graph import check_graph, lower_opset
 from cdul_edge_runtime.errors import CdulEdgeError
 
 PICTURE = np.arange(2 * 3 * 4 * 4, dtype=np.float32).reshape(2, 3, 4, 4)

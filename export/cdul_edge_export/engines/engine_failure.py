@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cdul_edge_export.compute_capabilities import TURING
-from cdul_edge_export.engine_config import BuildSettings
-from cdul_edge_export.engine_target import EngineTarget
+from cdul_edge_export.engines.compute_capabilities import TURING
+from cdul_edge_export.engines.engine_config import BuildSettings
+from cdul_edge_export.engines.engine_target import EngineTarget
 from cdul_edge_runtime.backends.trt.library import Messages, last_errors
 from cdul_edge_runtime.backends.trt.platform import library_name
 from cdul_edge_runtime.bundle.manifest import Precision

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cdul_edge_export.bundle_engines import BuildRequest, build
+from cdul_edge_export.engines.bundle_engines import BuildRequest, build
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.errors import CdulEdgeError

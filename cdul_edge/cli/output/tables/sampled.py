@@ -6,7 +6,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cdul_edge.cli.output.class_tables import draw_classes, show_interval
+from cdul_edge.cli.output.tables.classes import draw_classes, show_interval
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdul_edge_export.compute_capabilities import TURING
-from cdul_edge_export.engine import build_engines, buildable_precisions
-from cdul_edge_export.engine_config import BuildSettings
-from cdul_edge_export.engine_files import is_finished
-from cdul_edge_export.engine_target import EngineTarget, choose_target
+from cdul_edge_export.engines.compute_capabilities import TURING
+from cdul_edge_export.engines.engine import build_engines, buildable_precisions
+from cdul_edge_export.engines.engine_config import BuildSettings
+from cdul_edge_export.engines.engine_files import is_finished
+from cdul_edge_export.engines.engine_target import EngineTarget, choose_target
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.engine_stamp import StampedEngine
 from cdul_edge_runtime.bundle.bundle import Bundle

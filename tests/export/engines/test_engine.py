@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from cdul_edge_export import engine
-from cdul_edge_export.engine import build_engines, buildable_precisions
-from cdul_edge_export.engine_config import BuildSettings
-from cdul_edge_export.engine_target import tensorrt_target
+from cdul_edge_export.engines import engine
+from cdul_edge_export.engines.engine import build_engines, buildable_precisions
+from cdul_edge_export.engines.engine_config import BuildSettings
+from cdul_edge_export.engines.engine_target import tensorrt_target
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.engine_choice import find_engine
 from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp

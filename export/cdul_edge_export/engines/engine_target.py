@@ -6,7 +6,7 @@ import platform
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from cdul_edge_export.compute_capabilities import GpuSet, every_gpu, parse_gpus, these_gpus
+from cdul_edge_export.engines.compute_capabilities import GpuSet, every_gpu, parse_gpus, these_gpus
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.library import (
     RtxTensorRT,

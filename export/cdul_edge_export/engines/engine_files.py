@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cdul_edge_export.engine_config import BuildSettings
-from cdul_edge_export.engine_target import EngineTarget
+from cdul_edge_export.engines.engine_config import BuildSettings
+from cdul_edge_export.engines.engine_target import EngineTarget
 from cdul_edge_runtime.backends.trt.engine_stamp import EngineStamp, source_sha256
 from cdul_edge_runtime.backends.trt.library import Messages, log_text
 from cdul_edge_runtime.backends.trt.platform import GpuPlatform, gpu_slug

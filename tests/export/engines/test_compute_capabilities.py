@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cdul_edge_export.compute_capabilities import (
+from cdul_edge_export.engines.compute_capabilities import (
     GpuSet,
     every_gpu,
     known_capabilities,
@@ -17,7 +17,7 @@ from cdul_edge_export.compute_capabilities import (
 from cdul_edge_runtime.backends.trt.platform import GpuPlatform
 from cdul_edge_runtime.errors import CdulEdgeError
 
-RECORDED = Path(__file__).parents[1] / "fakes" / "tensorrt_api" / "rtx-1.7.1.116.json"
+RECORDED = Path(__file__).parents[2] / "fakes" / "tensorrt_api" / "rtx-1.7.1.116.json"
 
 
 def module(*members: str) -> Any:

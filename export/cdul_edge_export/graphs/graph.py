@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import defs, helper, numpy_helper, shape_inference
 
-from cdul_edge_export.col2im import lower_col2im
-from cdul_edge_export.folding import Constants, fold_nodes
+from cdul_edge_export.graphs.col2im import lower_col2im
+from cdul_edge_export.graphs.folding import Constants, fold_nodes
 from cdul_edge_runtime.errors import CdulEdgeError
 
 OPSET = 17  # the newest that TensorRT 8.5 to 11 all read

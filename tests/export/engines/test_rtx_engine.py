@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cdul_edge_export import BuildRequest, engine
+from cdul_edge_export import BuildRequest
 from cdul_edge_export import build as build_bundle
-from cdul_edge_export.compute_capabilities import GpuSet, known_capabilities
-from cdul_edge_export.engine import build_engine, build_engines
-from cdul_edge_export.engine_config import BuildSettings
-from cdul_edge_export.engine_target import EngineTarget, rtx_target
-from cdul_edge_export.interruption import deferred_interrupt
+from cdul_edge_export.engines import engine
+from cdul_edge_export.engines.compute_capabilities import GpuSet, known_capabilities
+from cdul_edge_export.engines.engine import build_engine, build_engines
+from cdul_edge_export.engines.engine_config import BuildSettings
+from cdul_edge_export.engines.engine_target import EngineTarget, rtx_target
+from cdul_edge_export.engines.interruption import deferred_interrupt
 from cdul_edge_runtime.backends.profile import Profile
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.backends.trt.engine_choice import find_engine

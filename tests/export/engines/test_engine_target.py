@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from cdul_edge_export import engine_target
-from cdul_edge_export.compute_capabilities import GpuSet
-from cdul_edge_export.engine_target import choose_target
+from cdul_edge_export.engines import engine_target
+from cdul_edge_export.engines.compute_capabilities import GpuSet
+from cdul_edge_export.engines.engine_target import choose_target
 from cdul_edge_runtime.backends.trt.cudart import CudaRuntime
 from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
 from tests.fakes.engine_machine import Machine
 from tests.fakes.fake_cuda import FakeLibcudart
 
-RECORDED = Path(__file__).parents[1] / "fakes" / "tensorrt_api" / "rtx-1.7.1.116.json"
+RECORDED = Path(__file__).parents[2] / "fakes" / "tensorrt_api" / "rtx-1.7.1.116.json"
 MEMBERS = dict.fromkeys(json.loads(RECORDED.read_text())["ComputeCapability"])
 RTX = SimpleNamespace(
     __name__="tensorrt_rtx",

@@ -1,0 +1,1 @@
+"""What `cdul-edge watch` shows, and where its rows go."""

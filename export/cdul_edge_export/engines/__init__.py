@@ -1,0 +1,1 @@
+"""From graphs to engines: TensorRT, and TensorRT for RTX; needs neither PyTorch nor onnx."""

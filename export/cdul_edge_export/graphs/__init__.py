@@ -1,0 +1,1 @@
+"""The graph that every device reads, from the one that the exporter makes."""
