@@ -10,7 +10,7 @@ from pathlib import Path
 
 HELPERS = {
     "__init__", "__main__", "drawn_stores", "lite0", "networks", "nvidia_compiler", "paired",
-    "photographs", "published_settings", "record", "rows", "rule_verdicts", "tensorrt_compiler",
+    "photographs", "published_settings", "record", "rule_verdicts", "tensorrt_compiler",
     "world_figures", "world_rows",
 }  # fmt: skip
 # A run of `cdul-edge train`, or a bundle, named on the spot.

@@ -7,15 +7,13 @@ Run the same command again to go on after an interruption: finished steps are no
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 try:
     from benchmarks.gpu.check import check
     from benchmarks.gpu.request import CheckRequest
-    from cdul_edge_runtime.errors import CdulEdgeError
+    from benchmarks.measured_rows.exit_status import exit_status
 except ModuleNotFoundError as error:
     if str(error.name).startswith("cdul_edge"):
         print(
@@ -61,23 +59,9 @@ def _minutes(text: str) -> float:
     return float(text)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    """SIGTERM stops the running step as Ctrl-C does."""
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     """Exit status: 0 all passed, 1 something missed or did not run, 2 it cannot start."""
-    signal.signal(signal.SIGTERM, _stop)
-    request = read_options()
-    try:
-        return check(request)
-    except (CdulEdgeError, OSError) as error:  # such as an --out that is a file, or a full disk
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: run the same command again to go on", file=sys.stderr)
-        return 130
+    return exit_status(lambda: check(read_options()), "run the same command again to go on")
 
 
 if __name__ == "__main__":

@@ -2,45 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from argparse import ArgumentParser
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 from typing import Literal
 
+from benchmarks.measured_rows import row as measured_rows
+from benchmarks.measured_rows.result_file import MeasuredRow
+from benchmarks.measured_rows.words import count
 from benchmarks.record import median_ratio
 
 Unit = Literal["ms", "s", "pictures/s", "MiB"]
+# No side may ask the network while it is timed: its own switches, where it has them.
+_OFFLINE = {
+    "YOLO_OFFLINE": "true",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "DO_NOT_TRACK": "1",
+}
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(measured_rows.Setting):
+    """How a row is measured: with as many threads for each side, and without the network."""
+
+    @classmethod
+    def add_options(cls, parser: ArgumentParser) -> None:
+        """Add --threads to those of every benchmark."""
+        super().add_options(parser)
+        parser.add_argument("--threads", type=count, default=2, help="of each side")
+
+    def words(self) -> list[str]:
+        """The options that give this setting again, in any folder."""
+        return [*super().words(), "--threads", str(self.threads)]
+
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """What the sides keep between runs is kept with the networks, not in anybody's home."""
+        kept = {"YOLO_CONFIG_DIR": str(self.work), "XDG_CACHE_HOME": str(self.work)}
+        threads = dict.fromkeys(_THREADS, str(self.threads))
+        return {**super().environment(given), **_OFFLINE, **kept, **threads}
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How a row is measured.
-
-    Attributes:
-        rounds: turns of each side; their medians count.
-        threads: of each side, whatever library it runs.
-        work: a folder for exported networks, which rows share.
-        quick: tiny networks and few calls, to try the code; the figures mean nothing.
-    """
-
-    rounds: int
-    threads: int
-    work: Path
-    quick: bool = False
-
-
-@dataclass(frozen=True)
-class Bar:
+class Bar(measured_rows.Bar):
     """What is wanted of the ratio, or of our own figure."""
 
-    kind: Literal["at most", "at least"]
-    limit: float
     of: Literal["ratio", "ours"] = "ratio"
-
-    def met(self, value: float) -> bool:
-        """Whether the unrounded value is within it."""
-        return value <= self.limit if self.kind == "at most" else value >= self.limit
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,15 @@ class Comparison:
             return None
         return self.bar.met(self.ratio if self.bar.of == "ratio" else median(self.ours))
 
+    def told(self) -> str:
+        """A line for the terminal."""
+        verdict = {True: "met", False: "NOT MET", None: "stated"}[self.met]
+        wanted = "" if self.bar is None else f" {self.bar.of} {self.bar.kind} {self.bar.limit:g}"
+        return (
+            f"{self.work} [{self.side}]: {median(self.ours):.4g} {self.unit}, {self.peer} "
+            f"{median(self.theirs):.4g} {self.unit}, {self.ratio:.3f}x ({verdict}{wanted})"
+        )
+
     def to_dict(self) -> dict[str, object]:
         """Plain values, with what follows from them."""
         return {
@@ -105,21 +123,20 @@ class Measured:
         }
 
 
-@dataclass(frozen=True)
-class Row:
-    """What `--only` names.
+@dataclass(frozen=True, kw_only=True)
+class PeersRow(MeasuredRow[Comparison]):
+    """A row of peers.json."""
 
-    Attributes:
-        needs: import names of the peers, with the package that brings each.
-        measure: runs in a process of its own.
-        prepare: runs in another before it, such as an export; None where nothing is to be done.
-    """
+    comparisons: tuple[Comparison, ...] = ()
 
-    name: str
-    title: str
-    needs: Mapping[str, str]
-    measure: Callable[[Setting], Measured]
-    prepare: Callable[[Setting], object] | None = None
+    @property
+    def findings(self) -> tuple[Comparison, ...]:
+        """The comparisons."""
+        return self.comparisons
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values."""
+        return {**super().to_dict(), "comparisons": [one.to_dict() for one in self.comparisons]}
 
 
 def _shorten(value: float) -> float:

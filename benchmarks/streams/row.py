@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from argparse import ArgumentParser
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
-from typing import Literal
+
+from benchmarks.measured_rows import row as measured_rows
+from benchmarks.measured_rows.result_file import MeasuredRow
+from benchmarks.measured_rows.row import Bar
+from benchmarks.measured_rows.words import seconds
 
 FPS, SIZE_PX = 25, (640, 480)  # of every camera here
 
 
-@dataclass(frozen=True)
-class Setting:
+@dataclass(frozen=True, kw_only=True)
+class Setting(measured_rows.Setting):
     """How a row is measured.
 
     Attributes:
-        rounds: turns of each side; their medians count.
-        soak_s: how long the row of that name watches.
-        work: a folder for exported networks, which rows share.
-        quick: short turns and tiny networks, to try the code; the figures mean nothing.
+        soak_s: how long the row "soak" watches.
     """
 
-    rounds: int
     soak_s: float
-    work: Path
-    quick: bool = False
+
+    @classmethod
+    def add_options(cls, parser: ArgumentParser) -> None:
+        """Add --soak to those of every benchmark."""
+        super().add_options(parser)
+        parser.add_argument(
+            "--soak",
+            dest="soak_s",
+            metavar="SECONDS",
+            type=seconds,
+            default=1200.0,
+            help="that the row soak lasts",
+        )
+
+    def words(self) -> list[str]:
+        """The options that give this setting again, in any folder."""
+        return [*super().words(), "--soak", f"{self.soak_s:g}"]
+
+    def allowed_s(self, limit_s: float) -> float:
+        """Beside what the soak lasts."""
+        return limit_s + self.soak_s
 
     def seconds(self, whole: float) -> float:
         """How long a turn lasts that takes `whole` seconds."""
         return min(whole, 2.5) if self.quick else whole
-
-
-@dataclass(frozen=True)
-class Bar:
-    """What is wanted of the median."""
-
-    kind: Literal["at most", "at least"]
-    limit: float
-
-    def met(self, value: float) -> bool:
-        """Whether the unrounded value is within it."""
-        return value <= self.limit if self.kind == "at most" else value >= self.limit
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,12 @@ class Figure:
         """Whether the bar is; None where there is none."""
         return None if self.bar is None else self.bar.met(self.median)
 
+    def told(self) -> str:
+        """A line for the terminal."""
+        verdict = {True: "met", False: "NOT MET", None: "stated"}[self.met]
+        wanted = "" if self.bar is None else f", wanted {self.bar.kind} {self.bar.limit:g}"
+        return f"{self.what}: {self.median:.4g} {self.unit} ({verdict}{wanted})"
+
     def to_dict(self) -> dict[str, object]:
         """Plain values, with what follows from them; four digits, as more is noise."""
         values = [float(f"{value:.4g}") for value in self.values]
@@ -95,22 +107,17 @@ class Measured:
         return {"figures": [one.to_dict() for one in self.figures], "notes": list(self.notes)}
 
 
-@dataclass(frozen=True)
-class Row:
-    """What `--only` names.
+@dataclass(frozen=True, kw_only=True)
+class StreamsRow(MeasuredRow[Figure]):
+    """A row of streams.json."""
 
-    Attributes:
-        needs: import names of what it needs, with the package that brings each.
-        camera: whether it needs a loopback camera.
-        measure: runs in a process of its own.
-        prepare: runs in another before it, such as an export; None where nothing is to be done.
-        limit_s: that it may take, beside `Setting.soak_s`.
-    """
+    figures: tuple[Figure, ...] = ()
 
-    name: str
-    title: str
-    measure: Callable[[Setting], Measured]
-    prepare: Callable[[Setting], object] | None = None
-    needs: Mapping[str, str] | None = None
-    camera: bool = True
-    limit_s: float = 300.0
+    @property
+    def findings(self) -> tuple[Figure, ...]:
+        """The figures."""
+        return self.figures
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values."""
+        return {**super().to_dict(), "figures": [one.to_dict() for one in self.figures]}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from statistics import median
 
+from benchmarks.measured_rows.result_file import MeasuredRow, RowsFile
 from benchmarks.peers.reasons import explain, written_reason
-from benchmarks.peers.result_file import COMMAND, MeasuredRow, PeersFile, read_peers
 from benchmarks.peers.row import Comparison
+from benchmarks.peers.rows import BENCHMARK
 from benchmarks.tables import markdown
 from benchmarks.tables.markdown import section, table
 
@@ -21,12 +22,11 @@ SHOWN = (
     ("train-resnet18", "torchvision-cached", "train, images/s", "torchvision"),
     ("start", "onnxruntime-seconds", "cold start, s", "onnxruntime+cv2"),
 )
-_WANTED = {"at most": "≤", "at least": "≥"}
 
 
-def read_file() -> PeersFile:
+def read_file() -> RowsFile[Comparison]:
     """What was measured; no rows where it never was."""
-    return read_peers(markdown.RESULTS / "peers.json")
+    return BENCHMARK.read(markdown.RESULTS / "peers.json")
 
 
 def draw_peers_summary() -> str:
@@ -47,7 +47,7 @@ def draw_peers_summary() -> str:
         return ""
     threads = max(row.threads for row in kept.rows.values())
     networks = "ResNet-50 (label: ViT-B/32, train: ResNet-18)"
-    told = f"{networks}, {threads} threads, medians (`{COMMAND}`):"
+    told = f"{networks}, {threads} threads, medians (`{BENCHMARK.command}`):"
     return f"{told}\n\n{table(('', 'ours', 'theirs', 'ours/theirs'), rows)}"
 
 
@@ -59,15 +59,15 @@ def draw_peers() -> tuple[str, ...]:
     rows = [line for row in kept.rows.values() for line in _lines(row)]
     heads = ("what", "ours", "peer", "its", "ours/its", "wanted", "met", "`--only`")
     told = (
-        f"`{COMMAND}`: medians of rounds in which the sides take turns in blocks, after calls that "
-        "warm up, with as many threads for each. The ratio is the median of the rounds' ours / "
-        "its. Weights are random: networks that learned are as fast. Each row of `peers.json` "
-        "names its commit, its load, and the versions."
+        f"`{BENCHMARK.command}`: medians of rounds in which the sides take turns in blocks, "
+        "after calls that warm up, with as many threads for each. The ratio is the median of the "
+        "rounds' ours / its. Weights are random: networks that learned are as fast. Each row of "
+        "`peers.json` names its commit, its load, and the versions."
     )
-    return (section("Beside other tools", told, table(heads, rows), *_notes(kept)),)
+    return (section("Beside other tools", told, table(heads, rows), *kept.drawn_notes()),)
 
 
-def _lines(row: MeasuredRow) -> list[tuple[str, ...]]:
+def _lines(row: MeasuredRow[Comparison]) -> list[tuple[str, ...]]:
     name = f"`{row.name}`"
     if row.not_measured:
         return [(row.title, "", "", "", "", "", row.not_measured, name)]
@@ -82,13 +82,8 @@ def _lines(row: MeasuredRow) -> list[tuple[str, ...]]:
             _verdict(row.name, one),
             name,
         )
-        for one in row.comparisons
+        for one in row.findings
     ]
-
-
-def _notes(kept: PeersFile) -> list[str]:
-    notes = dict.fromkeys(f"- {note}" for row in kept.rows.values() for note in row.notes)
-    return ["\n".join(notes)] if notes else []
 
 
 def _figure(values: tuple[float, ...]) -> str:
@@ -108,7 +103,7 @@ def _ratio(one: Comparison) -> str:
 def _wanted(one: Comparison) -> str:
     if one.bar is None:
         return ""
-    sign, limit = _WANTED[one.bar.kind], f"{one.bar.limit:g}"
+    sign, limit = one.bar.sign, f"{one.bar.limit:g}"
     return f"{sign} {limit}x" if one.bar.of == "ratio" else f"ours {sign} {limit} {one.unit}"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.streams.result_file import COMMAND, MeasuredRow, StreamsFile, read_streams
+from benchmarks.measured_rows.result_file import MeasuredRow, RowsFile
 from benchmarks.streams.row import Figure
+from benchmarks.streams.rows import BENCHMARK
 from benchmarks.tables import markdown
 from benchmarks.tables.markdown import section, table
 
@@ -23,27 +24,23 @@ SHOWN = (
     ("stop", "frozen", "the same, frozen camera, time-out 2 s"),
     ("frame", "beyond", "`predict` of 1280x720 beyond the network"),
 )
-_SIGNS = {"at most": "≤", "at least": "≥"}
 
 
-def read_file() -> StreamsFile:
+def read_file() -> RowsFile[Figure]:
     """What was measured; no rows where it never was."""
-    return read_streams(markdown.RESULTS / "streams.json")
+    return BENCHMARK.read(markdown.RESULTS / "streams.json")
 
 
 def draw_streams_summary() -> str:
     """For the guide; empty where none of its figures was measured."""
     kept = read_file()
     found = [
-        (what, figure)
-        for row, key, what in SHOWN
-        if (measured := kept.rows.get(row)) is not None
-        and (figure := measured.find(key)) is not None
+        (what, figure) for row, key, what in SHOWN if (figure := kept.find(row, key)) is not None
     ]
     if not found:
         return ""
     rows = [(what, _shown(figure), _wanted(figure)) for what, figure in found]
-    told = f"Cameras on the same machine, medians (`{COMMAND}`):"
+    told = f"Cameras on the same machine, medians (`{BENCHMARK.command}`):"
     return f"{told}\n\n{table(('', 'measured', 'wanted'), rows)}"
 
 
@@ -54,25 +51,22 @@ def draw_streams() -> tuple[str, ...]:
         return ()
     rows = [line for row in kept.rows.values() for line in _lines(row)]
     told = (
-        f"`{COMMAND}`: medians of rounds, both sides in one run. Cameras are RTSP servers on the "
-        "same machine (H.264, 640x480, 25 fps) that draw the time into each frame; their CPU time "
-        "is not counted. ResNet-18 of 96 px with random weights, one thread, unless a row says "
-        "otherwise."
+        f"`{BENCHMARK.command}`: medians of rounds, both sides in one run. Cameras are RTSP "
+        "servers on the same machine (H.264, 640x480, 25 fps) that draw the time into each frame; "
+        "their CPU time is not counted. ResNet-18 of 96 px with random weights, one thread, "
+        "unless a row says otherwise."
     )
     heads = ("what", "median", "wanted", "met", "`--only`")
-    notes = dict.fromkeys(f"- {note}" for row in kept.rows.values() for note in row.notes)
-    return (
-        section("Live streams", told, table(heads, rows), *(["\n".join(notes)] if notes else [])),
-    )
+    return (section("Live streams", told, table(heads, rows), *kept.drawn_notes()),)
 
 
-def _lines(row: MeasuredRow) -> list[tuple[str, ...]]:
+def _lines(row: MeasuredRow[Figure]) -> list[tuple[str, ...]]:
     name = f"`{row.name}`"
     if row.not_measured:
         return [(row.title, "", "", row.not_measured, name)]
     return [
         (f"{row.title}: {one.what}", _shown(one), _wanted(one), _verdict(one), name)
-        for one in row.figures
+        for one in row.findings
     ]
 
 
@@ -86,7 +80,7 @@ def _shown(one: Figure) -> str:
 def _wanted(one: Figure) -> str:
     if one.bar is None:
         return ""
-    return f"{_SIGNS[one.bar.kind]} {_with_unit(f'{one.bar.limit:g}', one.unit)}"
+    return f"{one.bar.sign} {_with_unit(f'{one.bar.limit:g}', one.unit)}"
 
 
 def _with_unit(number: str, unit: str) -> str:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.measured_rows.result_file import RowsFile
 from benchmarks.peers import reasons
 from benchmarks.peers.reasons import explain
-from benchmarks.peers.result_file import MeasuredRow, PeersFile, read_peers
-from benchmarks.peers.row import Bar, Comparison
-from benchmarks.peers.rows import ROWS
+from benchmarks.peers.row import Bar, Comparison, PeersRow
+from benchmarks.peers.rows import BENCHMARK
 from benchmarks.tables import markdown, peers
 
 BEHIND = Comparison(
@@ -22,7 +22,7 @@ AHEAD = Comparison(
     "resnet50-auto", "predict, resnet50, auto", "a script", "ms", (8, 8), (20, 16),
     Bar("at most", 0.6), "fp32 as bf16 on openvino",
 )  # fmt: skip
-PREDICT = MeasuredRow(
+PREDICT = PeersRow(
     name="predict", title="Beside a script", command="python -m benchmarks.peers --only predict",
     measured="2026-01-02T03:04:05+00:00", commit="abc", threads=2, rounds=2, machine={"cpu": "x"},
     versions={}, comparisons=(BEHIND, AHEAD), notes=("pictures are drawn",),
@@ -46,7 +46,7 @@ def test_nothing_is_drawn_of_what_was_never_run(results: Path) -> None:
 
 
 def test_the_readme_shows_both_sides_the_ratio_the_command_and_why_not(results: Path) -> None:
-    PeersFile({"predict": PREDICT}).write(results / "peers.json", ("predict",))
+    BENCHMARK.write(results / "peers.json", RowsFile({"predict": PREDICT}))
     told, _, head, _, *rows = peers.draw_peers_summary().splitlines()
     assert "2 threads, medians (`python -m benchmarks.peers`)" in told
     assert head == "|  | ours | theirs | ours/theirs |"
@@ -57,8 +57,8 @@ def test_the_readme_shows_both_sides_the_ratio_the_command_and_why_not(results: 
 
 
 def test_the_page_of_all_figures_says_what_was_not_measured(results: Path) -> None:
-    kept = PeersFile({"predict": PREDICT, "ultralytics": MISSING})
-    kept.write(results / "peers.json", ("predict", "ultralytics"))
+    kept = RowsFile({"ultralytics": MISSING, "predict": PREDICT})
+    BENCHMARK.write(results / "peers.json", kept)
     (page,) = peers.draw_peers()
     assert page.startswith("## Beside other tools\n")
     rows = [line for line in page.splitlines() if line.startswith("|")][2:]
@@ -75,13 +75,15 @@ def test_the_page_of_all_figures_says_what_was_not_measured(results: Path) -> No
 
 def test_a_bar_of_our_own_figure_is_not_shown_as_a_ratio(results: Path) -> None:
     own = replace(BEHIND, bar=Bar("at most", 1.3, of="ours"))
-    PeersFile({"predict": replace(PREDICT, comparisons=(own,))}).write(results / "peers.json", ())
+    kept = RowsFile({"predict": replace(PREDICT, comparisons=(own,))})
+    BENCHMARK.write(results / "peers.json", kept)
     assert "(wanted ours ≤ 1.3 ms: no time)" in peers.draw_peers_summary()
 
 
 def test_a_ratio_that_just_missed_its_bar_does_not_read_as_the_bar(results: Path) -> None:
     close = replace(BEHIND, ours=(20.02, 20.02), theirs=(20, 20))
-    PeersFile({"predict": replace(PREDICT, comparisons=(close,))}).write(results / "peers.json", ())
+    kept = RowsFile({"predict": replace(PREDICT, comparisons=(close,))})
+    BENCHMARK.write(results / "peers.json", kept)
     assert "| 1.001x (wanted ≤ 1x: no time) |" in peers.draw_peers_summary()
 
 
@@ -93,11 +95,6 @@ def test_a_row_that_nobody_explained_shows_how_its_rounds_spread(
     assert explain("predict", AHEAD) == ""
 
 
-def test_every_row_of_the_committed_file_can_be_measured_again() -> None:
-    kept = read_peers(markdown.RESULTS / "peers.json")
-    assert set(kept.rows) <= {row.name for row in ROWS}
-
-
 def test_every_reason_belongs_to_a_row() -> None:
-    names = {row.name for row in ROWS}
+    names = {row.name for row in BENCHMARK.rows}
     assert {key.partition("/")[0] for key in reasons.REASONS} <= names

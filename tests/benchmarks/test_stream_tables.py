@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.streams.__main__ import read_options
-from benchmarks.streams.result_file import MeasuredRow, StreamsFile, read_streams
-from benchmarks.streams.row import Bar, Figure, at_most
-from benchmarks.streams.rows import ROWS, find_rows
+from benchmarks.measured_rows.result_file import RowsFile
+from benchmarks.measured_rows.row import Bar
+from benchmarks.streams.row import Figure, StreamsRow, at_most
+from benchmarks.streams.rows import BENCHMARK
 from benchmarks.tables import markdown, streams
-from cdul_edge_runtime.errors import CdulEdgeError
 
-GLASS = MeasuredRow(
+GLASS = StreamsRow(
     name="glass", title="Glass to result", command="python -m benchmarks.streams --only glass",
     measured="2026-01-02T03:04:05+00:00", commit="abc", machine={"cpu": "x"}, versions={},
     figures=(
@@ -42,7 +41,7 @@ def test_nothing_is_drawn_of_what_was_never_run(results: Path) -> None:
 
 
 def test_the_guide_shows_a_median_and_what_is_wanted(results: Path) -> None:
-    StreamsFile({"glass": GLASS}).write(results / "streams.json", ("glass",))
+    BENCHMARK.write(results / "streams.json", RowsFile({"glass": GLASS}))
     told, _, head, _, *rows = streams.draw_streams_summary().splitlines()
     assert "`python -m benchmarks.streams`" in told
     assert head == "|  | measured | wanted |"
@@ -53,8 +52,7 @@ def test_the_guide_shows_a_median_and_what_is_wanted(results: Path) -> None:
 
 
 def test_the_page_of_all_figures_says_what_is_met_and_what_was_not_measured(results: Path) -> None:
-    kept = StreamsFile({"glass": GLASS, "soak": MISSING})
-    kept.write(results / "streams.json", ("soak", "glass"))
+    BENCHMARK.write(results / "streams.json", RowsFile({"glass": GLASS, "soak": MISSING}))
     (page,) = streams.draw_streams()
     assert "| Soak |  |  | not measured: no camera | `soak` |" in page
     assert "| Glass to result: p95, PyAV | 66 ms | ≤ 100 ms | yes | `glass` |" in page
@@ -64,27 +62,5 @@ def test_the_page_of_all_figures_says_what_is_met_and_what_was_not_measured(resu
     assert "- frames are drawn" in page
 
 
-def test_a_row_that_fails_later_does_not_take_its_figures_away(results: Path) -> None:
-    again = replace(GLASS, figures=(), not_measured="not measured: it was stopped")
-    assert StreamsFile({"glass": GLASS}).with_row(again).rows["glass"] == GLASS
-
-
-def test_the_file_is_read_as_it_was_written_and_another_is_refused(results: Path) -> None:
-    path = results / "streams.json"
-    StreamsFile({"glass": GLASS}).write(path, ())
-    assert read_streams(path).rows["glass"].figures == GLASS.figures
-    path.write_text('{"benchmark": "peers"}')
-    with pytest.raises(CdulEdgeError, match="is not a file of"):
-        read_streams(path)
-
-
 def test_every_figure_that_the_guide_shows_belongs_to_a_row() -> None:
-    assert {row for row, _, _ in streams.SHOWN} <= {row.name for row in ROWS}
-    with pytest.raises(CdulEdgeError, match="no row is called 'sok'"):
-        find_rows(("sok",))
-
-
-def test_a_quick_run_never_replaces_what_was_measured() -> None:
-    with pytest.raises(SystemExit):
-        read_options(["--quick"])
-    assert read_options(["--quick", "--out", "other.json", "--soak", "60"]).soak_s == 60
+    assert {row for row, _, _ in streams.SHOWN} <= {row.name for row in BENCHMARK.rows}

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.streams.row import Row, Setting
-from benchmarks.streams.rows import ROWS, what_is_missing
-
-WITH_CAMERAS = [row for row in ROWS if row.camera]
+from benchmarks.measured_rows.row import Row
+from benchmarks.streams.row import Measured, Setting
+from benchmarks.streams.rows import BENCHMARK, WITH_CAMERAS
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", WITH_CAMERAS, ids=[row.name for row in WITH_CAMERAS])
 def test_a_row_gives_its_figures(row: Row, bundle: Path, tmp_path: Path) -> None:
-    if reason := what_is_missing(row):
+    if reason := row.what_is_missing():
         pytest.skip(reason)
     (tmp_path / "tiny-96").symlink_to(bundle)  # what `prepare` would export with torch
-    measured = row.measure(Setting(rounds=1, soak_s=6, work=tmp_path, quick=True))
+    setting = Setting(rounds=1, soak_s=6, work=tmp_path, quick=True)
+    measured = BENCHMARK.measure(row, setting)
+    assert isinstance(measured, Measured)
     assert len({figure.key for figure in measured.figures}) == len(measured.figures) > 0
     assert all(figure.values for figure in measured.figures)

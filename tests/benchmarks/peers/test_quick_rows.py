@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peers.row import Measured, Setting
-from benchmarks.peers.rows import find_rows, what_is_missing
+from benchmarks.peers.rows import BENCHMARK
 
 
 @pytest.fixture(scope="module")
@@ -17,13 +17,13 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def measure(name: str, work: Path) -> Measured:
-    (row,) = find_rows((name,))
-    if missing := what_is_missing(row):
+    (row,) = BENCHMARK.find_rows((name,))
+    if missing := row.what_is_missing():
         pytest.skip(missing)
     setting = Setting(rounds=2, threads=1, work=work, quick=True)
-    if row.prepare is not None:
-        row.prepare(setting)
-    measured: Measured = row.measure(setting)
+    BENCHMARK.prepare(row, setting)
+    measured = BENCHMARK.measure(row, setting)
+    assert isinstance(measured, Measured)
     return measured
 
 

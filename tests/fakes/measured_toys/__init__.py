@@ -1,0 +1,1 @@
+"""A benchmark whose rows do what rows may do wrong, each in a real process of its own."""
