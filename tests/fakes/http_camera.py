@@ -69,6 +69,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.camera.over.wait()
         elif path == "/picture":
             self._send("image/jpeg", jpeg(200))
+        elif path == "/list":
+            self._send("text/plain", b"ffconcat version 1.0\nfile a.mp4\n")
+        elif path == "/leads-here":
+            self.send_response(302)
+            self.send_header("Location", "file:///etc/hostname")
+            self.end_headers()
         elif path == "/page":
             self._send("text/html", b"<!DOCTYPE html><html><body>Please log in</body></html>")
         elif path == "/broken":

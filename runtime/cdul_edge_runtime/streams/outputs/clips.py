@@ -89,6 +89,7 @@ class ClipFolder:
         content = BytesIO()
         image.save(content, "JPEG", quality=_QUALITY, exif=tags)
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)  # somebody may have removed it
             temporary.write_bytes(content.getbuffer())
             temporary.replace(path)
         except OSError:

@@ -112,6 +112,13 @@ def test_a_picture_that_the_disk_takes_a_part_of_is_lost_and_leaves_nothing(tmp_
     assert names(tmp_path) == []
 
 
+def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    clips = ClipFolder(tmp_path / "clips", to_json, never)
+    (tmp_path / "clips").rmdir()
+    clips.write(appeared(picture=frame()))
+    assert len(names(tmp_path / "clips")) == 1
+
+
 def test_a_bound_of_nothing_and_a_file_in_its_place_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CdulEdgeError, match="expected more than 0"):
         ClipFolder(tmp_path, to_json, never, size_mib=0)

@@ -63,7 +63,7 @@ def _lasting_reason(address: Address, error: av.FFmpegError) -> str | None:
     if address.kind == "device":
         return _device_reason(error)
     if address.kind == "http" and isinstance(error, av.error.ArgumentError):
-        return _LIST
+        return "it sends a list of other files, or leads to one here: name the address of a video"
     if address.kind == "http" and isinstance(error, av.error.InvalidDataError):
         return (
             "it answers with something that is no video, such as a web page; name the address of "
