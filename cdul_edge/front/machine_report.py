@@ -15,6 +15,7 @@ from cdul_edge.front.engine_libraries import (
 )
 from cdul_edge.front.machine_facts import ChildAnswer, Gpu, ask_driver, ask_python
 from cdul_edge.front.openvino_facts import judge_openvino
+from cdul_edge.front.stream_facts import judge_streams
 from cdul_edge_runtime.backends.ort.library import explain_damage, two_installed
 from cdul_edge_runtime.host.machine import describe_machine, installed_versions
 from cdul_edge_runtime.pictures.resizer import resizer_name
@@ -22,7 +23,7 @@ from cdul_edge_runtime.run_order import only_openvino
 
 _PACKAGES = (
     "cdul-edge numpy pillow cykooz-resizer onnxruntime onnxruntime-gpu openvino torch torchvision "
-    "open_clip_torch onnx onnxscript pyarrow"
+    "open_clip_torch onnx onnxscript pyarrow av rosbags paho-mqtt"
 ).split()
 _TRAINING = ("torch", "torchvision", "open_clip", "onnx", "onnxscript", "onnxruntime", "pyarrow")
 _ASK_TORCH = (
@@ -90,7 +91,8 @@ def examine_machine() -> MachineReport:
         onnxruntime_providers=providers,
         resizer=resizer_name(),
         works=judge(gpu, torch, providers, libraries)
-        | {"predict --device openvino": judge_openvino()},
+        | {"predict --device openvino": judge_openvino()}
+        | judge_streams(),
     )
 
 

@@ -169,15 +169,32 @@ def test_a_second_signal_kills_what_does_not_end() -> None:
         "with Stopping() as stopping:\n"
         "    stopping.call(lambda: print('asked', flush=True))\n"
         "    print('ready', flush=True)\n"
-        "    while True: time.sleep(60)\n"
+        "    while not stopping.stopped: time.sleep(0.01)\n"
+        "    print('stuck', flush=True)\n"
+        "    time.sleep(60)\n"
     )
     with run_program(body) as process:
         assert process.stdout
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGTERM)
         assert process.stdout.readline() == b"asked\n"
+        assert process.stdout.readline() == b"stuck\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait() == -signal.SIGTERM
+
+
+def test_a_signal_that_comes_twice_at_once_kills_nothing() -> None:
+    body = (
+        "import os, signal\n"
+        "with Stopping() as stopping:\n"
+        "    stopping.call(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    while not stopping.stopped: time.sleep(0.01)\n"
+        "    print('in order')\n"
+    )
+    with run_program(body) as process:
+        assert process.communicate()[0] == b"in order\n"
+        assert process.returncode == 0
 
 
 def test_a_signal_before_there_is_anything_to_stop_is_no_error() -> None:

@@ -38,6 +38,14 @@ def test_it_names_the_machine_the_packages_and_what_works() -> None:
     assert facts["works"]["predict, verify"] == "yes, on the CPU"
     assert facts["packages"]["openvino"]
     assert facts["works"]["predict --device openvino"]
+    for package, use in (
+        ("av", "watch videos, cameras"),
+        ("rosbags", "watch bag:"),
+        ("paho-mqtt", "watch --mqtt"),
+    ):
+        is_there = facts["packages"][package] != "not installed"
+        assert (facts["works"][use] == "yes") == is_there
+    assert facts["works"]["watch gst:"].startswith(("yes", "no: gst: pipelines need "))
 
 
 def test_with_everything_missing_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

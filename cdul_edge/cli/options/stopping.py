@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
+# `timeout`, and a terminal with a wrapper that passes signals on, send each one twice.
+_ECHO_S = 0.05
+
 
 class Stopping:
     """While its block runs, the first signal asks for the end, and a second one kills.
+
+    What comes at once with the first, as where a wrapper passes on what the terminal sent to both,
+    is no second one.
 
     Before there is anything to ask, the signal ends the block; that is no error either.
 
@@ -54,7 +61,10 @@ class Stopping:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         for caught in self._former:
-            signal.signal(caught, signal.SIG_DFL)
+            signal.signal(caught, signal.SIG_IGN)
         self.request()
+        time.sleep(_ECHO_S)
+        for caught in self._former:
+            signal.signal(caught, signal.SIG_DFL)
         if self._stop is None:
             raise KeyboardInterrupt
