@@ -42,18 +42,20 @@ if TYPE_CHECKING:
     from cdul_edge_runtime.bundle.bundle import Bundle
     from cdul_edge_runtime.bundle.score_reference import ScoreReference
     from cdul_edge_runtime.classifier import Classifier
+    from cdul_edge_runtime.errors import CdulEdgeError
     from cdul_edge_runtime.metrics.drift import DriftReport, measure_drift
     from cdul_edge_runtime.prediction import Prediction
     from cdul_edge_runtime.streams.frame import Frame
     from cdul_edge_runtime.streams.labels.smoothing import Smoother, Smoothing
-    from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Stats, Status
-    from cdul_edge_runtime.streams.source import SourceInfo, StreamEnded, StreamLost
+    from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Row, Stats, Status
+    from cdul_edge_runtime.streams.source import Source, SourceInfo, StreamEnded, StreamLost
     from cdul_edge_runtime.streams.sources.push_source import PushSource
-    from cdul_edge_runtime.streams.watch import watch
+    from cdul_edge_runtime.streams.watch import Watch, watch
 
 __all__ = [
     "Appeared",
     "Bundle",
+    "CdulEdgeError",
     "Classifier",
     "DriftReport",
     "Frame",
@@ -61,14 +63,17 @@ __all__ = [
     "Gone",
     "Prediction",
     "PushSource",
+    "Row",
     "ScoreReference",
     "Smoother",
     "Smoothing",
+    "Source",
     "SourceInfo",
     "Stats",
     "Status",
     "StreamEnded",
     "StreamLost",
+    "Watch",
     "build",
     "calibrate",
     "export",
@@ -83,20 +88,21 @@ __all__ = [
 
 _HOMES = {
     "Bundle": "cdul_edge_runtime.bundle.bundle",
+    "CdulEdgeError": "cdul_edge_runtime.errors",
     "Classifier": "cdul_edge_runtime.classifier",
     "ScoreReference": "cdul_edge_runtime.bundle.score_reference",
     **dict.fromkeys(("DriftReport", "measure_drift"), "cdul_edge_runtime.metrics.drift"),
     "Prediction": "cdul_edge_runtime.prediction",
     "Frame": "cdul_edge_runtime.streams.frame",
     "PushSource": "cdul_edge_runtime.streams.sources.push_source",
-    "watch": "cdul_edge_runtime.streams.watch",
+    **dict.fromkeys(("Watch", "watch"), "cdul_edge_runtime.streams.watch"),
     **dict.fromkeys(
-        ("Appeared", "FramePrediction", "Gone", "Stats", "Status"),
+        ("Appeared", "FramePrediction", "Gone", "Row", "Stats", "Status"),
         "cdul_edge_runtime.streams.rows",
     ),
     **dict.fromkeys(("Smoother", "Smoothing"), "cdul_edge_runtime.streams.labels.smoothing"),
     **dict.fromkeys(
-        ("SourceInfo", "StreamEnded", "StreamLost"), "cdul_edge_runtime.streams.source"
+        ("Source", "SourceInfo", "StreamEnded", "StreamLost"), "cdul_edge_runtime.streams.source"
     ),
     **dict.fromkeys(
         (

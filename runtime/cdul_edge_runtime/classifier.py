@@ -88,7 +88,7 @@ class Classifier:
                 is cpu.
             precision: "auto", "fp32", "bf16" (the FP32 file, computed in it), "fp16", "int8" or
                 "int8-cpu".
-            threads: CPU threads within one operator; None uses every core.
+            threads: CPU threads within one operator; None uses every core. All sleep between calls.
             inter_threads: operators that run side by side; with "openvino", callers, with `threads`
                 each.
             warm_up: run once on an empty picture, so that the first answer is not the slowest. None

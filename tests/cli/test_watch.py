@@ -102,7 +102,9 @@ def test_a_file_that_another_watch_writes_is_refused_in_one_line(
 ) -> None:
     out = tmp_path / "rows.jsonl"
     other = JsonLinesFile(out, to_json, print)
-    assert f"another watch writes into {out}" in complaint(watch(bundle, video, "--out", out))
+    assert f"another `cdul-edge watch` writes to {out}" in complaint(
+        watch(bundle, video, "--out", out)
+    )
     other.close()
 
 

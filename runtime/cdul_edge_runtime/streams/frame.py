@@ -16,15 +16,16 @@ Pixels = npt.NDArray[np.uint8]
 # Whose clock dates a frame: the camera's (RTCP sender reports, a bag's stamps), or this machine's
 # when the frame arrived.
 Clock = Literal["camera", "arrival"]
+CLOCKS_APART_S = 60.0  # a camera's clock that differs more from ours was never set
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A decoded picture, converted to an array when somebody asks for it.
+    """A decoded picture, which is converted to an array only when it is needed.
 
     Attributes:
-        picture: (H, W, 3) uint8, or a function that gives it: of 25 frames a second that are
-            decoded, few may be classified, and only those are converted.
+        picture: (H, W, 3) uint8, or a function that returns it: of 25 frames a second that are
+            decoded, few may be classified, and only those need to be converted.
         time_s: when the picture was taken, in seconds since 1970 (UTC).
         clock: whose clock `time_s` is.
         pts_s: presentation time within a file or stream, in seconds; None where it has none.

@@ -1,4 +1,4 @@
-"""What a watch says: predictions, labels that appear and go, states of streams, and figures."""
+"""Rows of a `Watch`: predictions, labels that appear and go, states of streams, and figures."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class FramePrediction:
         time_s: when it was taken, in seconds since 1970.
         clock: whose clock that is.
         age_ms: from then to its result.
-        labels: names of the labels that are there now, smoothed, the highest score first.
+        labels: names of the labels that are present, smoothed, the highest score first.
         scores: (C,) smoothed scores in [0, 1].
         raw: (C,) scores of this frame alone.
         classes: names of the columns.
-        picture: the frame itself.
+        picture: the frame itself; its pixels stay in memory as long as the row does.
     """
 
     stream: str
@@ -49,10 +49,10 @@ class FramePrediction:
 
 @dataclass(frozen=True, eq=False)
 class Appeared:
-    """A label that is there now.
+    """A label became present.
 
     Attributes:
-        id: unique in this watch; the label's `Gone` has it too.
+        id: unique within a `Watch`; the `Gone` that follows has the same.
         since_s: when it was first seen, in seconds since 1970.
         time_s: of the frame that made it certain.
         score: smoothed, in [0, 1], at that frame.
@@ -70,13 +70,13 @@ class Appeared:
 
 @dataclass(frozen=True)
 class Gone:
-    """A label that is no longer there; every `Appeared` is followed by one.
+    """A label is no longer present; exactly one follows each `Appeared`.
 
     Attributes:
         until_s: when it was last seen, in seconds since 1970.
         duration_s: from `since_s` to `until_s`.
         peak: highest smoothed score between them, in [0, 1].
-        reason: None, or "lost" or "stopped" when it was the stream that went.
+        reason: None if frames no longer show it; "lost" or "stopped" if its stream went.
     """
 
     stream: str
@@ -91,12 +91,12 @@ class Gone:
 
 @dataclass(frozen=True)
 class Status:
-    """A stream that changed its state.
+    """A stream changed its state.
 
     Attributes:
-        reason: one line without credentials; None where all is well.
+        reason: one line without credentials; None if there is nothing to explain.
         retry_s: seconds until the next try; None if there is none.
-        info: what was opened, of "connected".
+        info: what was opened; None unless `state` is "connected".
     """
 
     stream: str
@@ -112,13 +112,13 @@ class Stats:
     """Figures of one stream since the last row of its kind.
 
     Attributes:
-        fps_in: frames decoded a second.
-        fps_out: frames classified a second.
+        fps_in: frames decoded per second.
+        fps_out: frames classified per second.
         dropped: frames of a live source that a newer one replaced, since the watch began.
-        age_p50_ms, age_p95_ms: from capture to result; None where nothing was classified.
+        age_p50_ms, age_p95_ms: time from capture to result; None if nothing was classified.
         losses: how often its frames ended before their time, since the watch began.
         rss_mib: resident memory of the process.
-        drift: of the last minutes, see `measure_drift`; None where it cannot be told.
+        drift: over the last minutes, see `measure_drift`; None if it cannot be measured.
         drift_note: why not, such as "no reference" or "too few frames: 12 of 100".
     """
 

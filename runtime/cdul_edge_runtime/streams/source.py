@@ -1,4 +1,4 @@
-"""Where frames come from: what `watch` asks of a camera, a file, or a program's own source."""
+"""What `watch` expects of a camera, a file, or a source of your own."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from cdul_edge_runtime.streams.frame import Frame
 
 
 class StreamLost(CdulEdgeError):
-    """A source that is away now and may come back: refused, timed out, or ended.
+    """A source that is unavailable for now: it refused, timed out, or ended. It is tried again.
 
-    What no second try can cure (a missing file, wrong credentials, 404) is a `CdulEdgeError`.
+    What another try cannot fix (a missing file, wrong credentials, 404) is a `CdulEdgeError` that
+    is no `StreamLost`.
     """
 
 
 class StreamEnded(Exception):
-    """A live source that is over and well: its pipe was closed, or its pipeline reached the end.
+    """A live source that ended normally: its pipe was closed, or its pipeline reached the end.
 
-    Whoever reads says "ended" and does not try again. Finite sources end by returning.
+    The stream's state becomes "ended", and it is not tried again. Finite sources end by returning.
     """
 
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What an open source is; a status row repeats it.
+    """What is known of a source once it is open; `Status.info` of "connected" has it.
 
     Attributes:
-        width_px, height_px: of its frames; None until the first one is there.
-        codec: such as "h264"; None where nothing is decoded.
-        fps: as the source claims; None where it claims nothing.
+        width_px, height_px: size of its frames; None if only a frame will tell.
+        codec: such as "h264"; None if nothing is decoded.
+        fps: frames per second that it claims to have; None if it claims nothing.
     """
 
     width_px: int | None = None
@@ -41,7 +42,9 @@ class SourceInfo:
 
 
 class Source(Protocol):
-    """Frames in order. One thread opens, reads and closes it, and may do so again after a loss.
+    """Gives frames in order; a class of your own only needs these members.
+
+    One thread calls `open`, `frames`, and `close`, and calls them again after a loss.
 
     Attributes:
         finite: True for files and bags, of which every frame counts and which end; False for
@@ -54,28 +57,31 @@ class Source(Protocol):
         """Connect, within the source's time-out.
 
         Raises:
-            StreamLost: it is away now.
-            CdulEdgeError: no second try can cure it. No text ever holds credentials.
+            StreamLost: it is unavailable for now.
+            CdulEdgeError: another try cannot fix it. Messages appear in rows and logs, so they
+                must not contain credentials.
         """
         ...
 
     def frames(self) -> Iterator[Frame]:
-        """Frames until the stream ends.
+        """Yield frames until the stream ends.
 
         Raises:
-            StreamLost: a live source that went away, or sent nothing for the time-out.
-            StreamEnded: a live source that is over, and that no second try can bring back.
-            CdulEdgeError: what is read is not video, or no second try can cure it.
+            StreamLost: a live source went away, or sent nothing for the time-out.
+            StreamEnded: a live source ended normally.
+            CdulEdgeError: what is read is not video, or another try cannot fix it.
         """
         ...
 
     def interrupt(self) -> None:
-        """Make `open` or `frames` of the other thread end soon; called from any thread, and twice.
+        """Make `open` or `frames`, which run in another thread, return soon.
 
-        A source that cannot be interrupted within a call ends at the next frame or time-out.
+        Called from any thread, also by the garbage collector, more than once, and before `open` or
+        after `close`: it must not wait. A source that cannot be interrupted during a call ends
+        at its next frame or time-out.
         """
         ...
 
     def close(self) -> None:
-        """Give everything back; a source that was never opened has nothing."""
+        """Release everything; do nothing if it is not open."""
         ...

@@ -132,8 +132,8 @@ class Stream:
         if self._is_over:
             return []
         self._is_over = True
-        hangs = not self.reader.join(0)
-        return [self._status("stopped", "its source hangs and is left behind" if hangs else None)]
+        reason = None if self.reader.join(0) else "its source hangs; its thread is left running"
+        return [self._status("stopped", reason)]
 
     def _status(self, state: State, reason: str | None) -> Status:
         return Status(self.reader.name, time.time(), state, reason)

@@ -58,24 +58,25 @@ def watch(  # noqa: PLR0913 - options of their own, all but two given by name
     ...         if isinstance(row, Appeared):
     ...             print(row.stream, row.label)
 
-    Live sources answer with their newest frame, and never queue; a source that is lost is tried
-    again until it is back. Files and bags answer with every frame, in order. One call of the
-    network takes the fresh frames of all streams.
+    Of a live source, the newest frame is classified and none queue; a source that is lost is tried
+    again until it is back. Of files and bags, every frame is classified, in order. Frames of
+    several streams that are ready together go through the network in one call.
 
     Args:
-        classifier: what sees the frames; it stays open.
+        classifier: classifies the frames; it stays open.
         sources: an address or a `Source` per stream. Addresses are those of `cdul-edge watch`.
-        rate: most frames a second of each stream, by the clock of a file or bag; None is all. Of a
-            rate below 3 / `Smoothing.reset_s`, three missing frames begin labels anew.
+        rate: at most so many frames per second of each stream, in recorded time for files and
+            bags; None takes all. Below 3 / `Smoothing.reset_s`, labels end after three missing
+            frames instead.
         smoothing: how scores become labels; None takes each frame by itself.
         thresholds: (C,) instead of the classifier's; NaN or infinity is never reached.
-        timeout_s: seconds that a live source may send nothing before it counts as lost.
+        timeout_s: a live source that sends nothing for so many seconds counts as lost.
         transport: "tcp" or "udp", for RTSP.
-        reconnect: False lets a live source fail at its first loss.
-        stats_s: seconds between two rows of figures of each stream; None gives none.
+        reconnect: whether a live source that is lost is tried again; otherwise it fails.
+        stats_s: seconds between two `Stats` rows of each stream; None gives none.
 
     Raises:
-        CdulEdgeError: an option, a name, or an address is not one; nothing was opened.
+        CdulEdgeError: an option, name, or address is invalid; nothing was opened.
         MissingExtraError: the library that reads a source is not installed.
     """
     options = WatchOptions(rate, smoothing, timeout_s, transport, reconnect, stats_s)
@@ -85,12 +86,12 @@ def watch(  # noqa: PLR0913 - options of their own, all but two given by name
 class Watch(Iterator[Row]):
     """Rows of several streams, until all of them ended or `stop` was called.
 
-    Reading begins with the first row, or where a `with` block begins; the end of the block closes
-    every source. One watch is one pass: what it gave it does not give again.
+    Reading begins with the first row, or at the start of a `with` block, whose end closes every
+    source. It can be iterated once.
 
-    An error of the classifier, or of a program's own source, is raised once every label that is
-    there is `Gone`. A source that fails by a `CdulEdgeError` is a `Status` row, and the others go
-    on. Several threads may take rows; each row goes to one.
+    An error of the classifier, or an unexpected one of a source of your own, is raised after each
+    present label had its `Gone` row. A source that fails with a `CdulEdgeError` gives a `Status`
+    row, and the others go on. Several threads may take rows; each row goes to one of them.
     """
 
     def __init__(
@@ -143,15 +144,15 @@ class Watch(Iterator[Row]):
         ]
 
     def stop(self) -> None:
-        """Let the rows end soon; for signal handlers and other threads.
+        """End the rows soon, after each present label has its `Gone` row.
 
-        Labels that are there are `Gone` first. It does not wait, and may be called again.
+        Safe in signal handlers and from other threads. It does not wait, and may be called again.
         """
         self._stopping = True
         self._wakes.put(None)  # in a signal handler, too: it never waits for another thread
 
     def close(self) -> None:
-        """Stop, and wait until every source is closed; rows that nobody took are lost.
+        """Stop, and wait until every source is closed; rows that were not taken are discarded.
 
         A source that hangs is left behind after the time-out and a second. In a signal handler that
         interrupts the loop over the rows, it is `stop`: the loop ends soon.
@@ -172,7 +173,7 @@ class Watch(Iterator[Row]):
     def __next__(self) -> Row:
         if os.getpid() != self._process:
             raise CdulEdgeError(
-                "the watch was made before this process was forked: make it in each process"
+                "this Watch was made before the process was forked: call watch() in the fork"
             )
         with self._turn:
             self._is_taking = True
@@ -189,7 +190,7 @@ class Watch(Iterator[Row]):
     def __enter__(self) -> Watch:
         with self._turn:
             if self._phase == "closed":
-                raise CdulEdgeError("this watch is over: make another to watch again")
+                raise CdulEdgeError("this Watch is closed: call watch() for another")
             self._start()
         return self
 

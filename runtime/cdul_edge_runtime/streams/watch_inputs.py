@@ -105,7 +105,7 @@ def check_thresholds(thresholds: npt.NDArray[Any], classes: ClassList) -> Thresh
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str):
-        raise CdulEdgeError(f"stream name {name!r}: expected a text")
+        raise CdulEdgeError(f"stream name {name!r}: expected a string")
     if not name.strip() or name != name.strip() or not name.isprintable():
         raise CdulEdgeError(
             f"stream name {name!r}: expected printable characters, without spaces at its ends"
@@ -119,8 +119,8 @@ def _to_source(name: str, source: object, how: SourceOptions) -> Source:
     if isinstance(source, type) or missing or not hasattr(source, "finite"):
         lacks = ", ".join(missing or ["finite"])
         raise CdulEdgeError(
-            f"stream {name!r} is a {type(source).__name__} without {lacks}: expected an address or "
-            "a Source, which has open, frames, interrupt, close, and finite"
+            f"stream {name!r} is of type {type(source).__name__}, which lacks {lacks}: "
+            "expected an address or a Source, which has open, frames, interrupt, close, and finite"
         )
     return cast(Source, source)
 

@@ -32,7 +32,7 @@ def test_leaving_the_block_closes_every_source(classifier: Classifier) -> None:
             break
     assert [source.closed for source in sources.values()] == [1, 1]
     assert list(rows) == []
-    with pytest.raises(CdulEdgeError, match="this watch is over: make another"), rows:
+    with pytest.raises(CdulEdgeError, match="this Watch is closed: call watch"), rows:
         pass
 
 
@@ -151,7 +151,7 @@ def test_a_source_that_hangs_is_left_behind_and_named(
         whole.settle()
         rows.stop()
         ended = {row.stream: row.reason for row in rows if isinstance(row, Status)}
-    assert ended["deaf"] == "its source hangs and is left behind"
+    assert ended["deaf"] == "its source hangs; its thread is left running"
     assert whole.released.wait(PATIENCE_S)
     assert deaf.closed == 0
     deaf.end()
@@ -216,7 +216,7 @@ if child == 0:
     try:
         next(rows)
     except CdulEdgeError as error:
-        assert "made before this process was forked" in str(error)
+        assert "made before the process was forked" in str(error)
         rows.close()
         os._exit(7)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
@@ -245,9 +245,12 @@ def test_a_program_ends_although_a_source_hangs_and_a_fork_cannot_watch(bundle: 
         ({"sources": {" a": "a.mp4"}}, "stream name ' a': expected printable characters"),
         ({"sources": {"a\nb": "a.mp4"}}, r"stream name 'a\\nb': expected printable"),
         ({"sources": {"a\udc80": "a.mp4"}}, r"stream name 'a\\udc80': expected printable"),
-        ({"sources": {1: "a.mp4"}}, "stream name 1: expected a text"),
-        ({"sources": {"a": 0}}, "stream 'a' is a int without open, frames, interrupt, close"),
-        ({"sources": {"a": FakeSource}}, "stream 'a' is a type without finite"),
+        ({"sources": {1: "a.mp4"}}, "stream name 1: expected a string"),
+        (
+            {"sources": {"a": 0}},
+            "'a' is of type int, which lacks open, frames, interrupt, close:",
+        ),
+        ({"sources": {"a": FakeSource}}, "stream 'a' is of type type, which lacks finite"),
         ({"sources": {"a": "ftp://host/x"}}, "ftp:// cannot be read"),
         ({"rate": 0}, "rate 0: expected more than 0 frames a second"),
         ({"rate": math.nan}, "rate nan: expected more than 0 frames a second"),

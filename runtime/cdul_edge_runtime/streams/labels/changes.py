@@ -15,7 +15,7 @@ EndReason = Literal["gap", "clock", "closed"]
 
 @dataclass(frozen=True)
 class LabelAppeared:
-    """A label that is there now; exactly one `LabelGone` of it follows, at `close` at the latest.
+    """A label became present; exactly one `LabelGone` of it follows, at `close` at the latest.
 
     Attributes:
         label: its class.
@@ -32,7 +32,7 @@ class LabelAppeared:
 
 @dataclass(frozen=True)
 class LabelGone:
-    """A label that is no longer there.
+    """A label is no longer present.
 
     Attributes:
         label: its class.
@@ -41,7 +41,7 @@ class LabelGone:
         time_s: time of the frame that made its end certain; after a gap or a clock that went back,
             of the last frame before; at `close`, the time that was given.
         peak: highest smoothed score from `since_s` on, in [0, 1].
-        reason: None where other frames showed it; else why nobody can say.
+        reason: None if frames no longer show it; else why that cannot be told.
     """
 
     label: str

@@ -13,7 +13,7 @@ from cdul_edge_runtime.errors import CdulEdgeError
 class Smoothing:
     """How scores of one stream become labels that appear and go.
 
-    Everything counts seconds and not frames, so that 10 and 25 frames a second give alike labels.
+    Everything counts seconds and not frames, so that 10 and 25 frames a second give similar labels.
     The defaults found most presences among 360 settings that kept mAP, F1, and flips in bounds on
     six drawn videos (`benchmarks/streams/smoothing.py`); six other videos judged them. A `leave`
     well above `enter` is calmer still, but a score that hovers below its threshold keeps its label.
@@ -24,8 +24,8 @@ class Smoothing:
         leave: logits below it at which a label goes; `enter + leave` is 0 or more.
         appear_s: how long a label must stay above before it appears.
         gone_s: how long it must stay below before it is gone.
-        reset_s: a gap between frames that is longer starts anew; more than 0. Where frames are
-            further apart than that, none remembers the one before.
+        reset_s: after a longer gap between frames, every label ends and the average begins anew;
+            more than 0. Frames that are always further apart are thus taken one by one.
 
     Raises:
         CdulEdgeError: a value is not a finite number in its range; the text names each of them.

@@ -52,10 +52,10 @@ class Smoother:
     Args:
         classes: names of the columns.
         thresholds: (C,) as of `Prediction.thresholds`.
-        smoothing: how; see `Smoothing`.
+        smoothing: how; None takes the defaults of `Smoothing`.
 
     Raises:
-        CdulEdgeError: not one threshold per class.
+        CdulEdgeError: there is not one threshold per class.
     """
 
     _time_s: float | None  # of the last frame

@@ -55,7 +55,7 @@ class ClipFolder:
         self._most = int(size_mib * (1 << 20))
         self._writes = LastingWrites(str(folder), "pictures", say)
         found = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
-        self._kept = deque((path, path.stat().st_size) for path in found if _is_own(path))
+        self._kept = deque((path, path.stat().st_size) for path in found)
         self._used = sum(size for _, size in self._kept)
 
     @property
@@ -103,8 +103,9 @@ class ClipFolder:
         self._used += size
         while self._used > self._most and len(self._kept) > 1:
             oldest, size = self._kept.popleft()
-            oldest.unlink(missing_ok=True)
             self._used -= size
+            if _is_own(oldest):  # not asked of all at the start, which would read the whole folder
+                oldest.unlink(missing_ok=True)
 
 
 def clip_name(row: Appeared, taken: datetime) -> str:

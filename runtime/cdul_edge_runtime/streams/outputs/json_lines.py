@@ -52,7 +52,7 @@ class JsonLinesFile:
             replace: drop the rows that the file holds.
 
         Raises:
-            CdulEdgeError: another watch writes there, or what is there are no rows of one.
+            CdulEdgeError: another process writes there, or the file does not hold rows.
             OSError: it cannot be opened.
         """
         self._path = path
@@ -225,7 +225,7 @@ def _lock(file: int, path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise CdulEdgeError(
-            f"another watch writes into {path}: stop it, or give another file"
+            f"another `cdul-edge watch` writes to {path}: stop it, or name another file"
         ) from error
     except OSError as error:
         if error.errno not in _NO_LOCKS:

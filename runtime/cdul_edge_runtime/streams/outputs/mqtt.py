@@ -75,7 +75,7 @@ class MqttOutput:
 
     @property
     def lost(self) -> int:
-        """Nothing: states are published again when the broker is back."""
+        """Always 0: states are published again when the broker is back."""
         return 0
 
     def write(self, row: Row) -> None:
@@ -177,7 +177,7 @@ class MqttOutput:
     ) -> None:
         self._refused = reason.is_failure
         if reason.is_failure:
-            self._tell(f"{self._address} refuses the watch ({reason}); it is asked again")
+            self._tell(f"{self._address} refused the connection ({reason}); it is tried again")
             return
         with self._lock:
             self._connected = True
@@ -187,7 +187,9 @@ class MqttOutput:
     def _on_connect_fail(self, client: Client, userdata: None) -> None:
         error = sys.exc_info()[1]  # which the client is handling just now
         reason = f" ({error})" if error is not None else ""
-        self._tell(f"{self._address} is away{reason}; it is tried again, and the watch goes on")
+        self._tell(
+            f"{self._address} cannot be reached{reason}; it is tried again, and the watch goes on"
+        )
 
     def _on_disconnect(
         self,
@@ -203,7 +205,7 @@ class MqttOutput:
         if self._client is None:
             self._gone.set()
         elif was:
-            self._tell(f"{self._address} is lost ({reason}); it is tried again")
+            self._tell(f"the connection to {self._address} was lost ({reason}); it is tried again")
         elif not refused:
             self._tell(
                 f"{self._address} does not answer as a broker does; it is tried again: check its "

@@ -209,7 +209,7 @@ class Reader:
     def _take_in(self, frame: Frame, info: SourceInfo) -> None:
         if not isinstance(frame, Frame):
             kind = type(frame).__name__
-            raise TypeError(f"stream {self.name!r}: its source gave a {kind}, expected a Frame")
+            raise TypeError(f"stream {self.name!r}: its source yielded a {kind}; expected a Frame")
         self._last_s = time.monotonic()
         if self._first_s is None:
             self._first_s = self._last_s

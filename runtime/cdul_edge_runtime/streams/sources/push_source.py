@@ -1,4 +1,4 @@
-"""Frames that a program is called with, by a robot's middleware or a camera's driver."""
+"""Frames that arrive in callbacks, of a robot's middleware or a camera's driver."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from cdul_edge_runtime.streams.source import SourceInfo, StreamEnded, StreamLost
 
 
 class PushSource:
-    """A live source that callbacks of any thread feed; the newest frame is kept, and none queues.
+    """A live source that callbacks feed from any thread; only the newest frame is kept.
 
     >>> camera = PushSource()
     >>> driver.on_picture(lambda picture: camera.offer(Frame(picture, time.time())))
     >>> with watch(classifier, {"camera": camera}) as rows:
     ...     ...
 
-    It counts as lost when nothing was offered for the time-out, and is back with the next frame. It
-    serves one watch: once that was stopped, nothing comes any more.
+    It counts as lost if nothing is offered for `timeout_s`, and is back with the next frame. It
+    serves one `Watch`, and gives nothing once that one was stopped.
     """
 
     finite = False
 
     def __init__(self, timeout_s: float = 5.0) -> None:
-        """Nothing is there before the first `offer`.
+        """Nothing is read before the first `offer`.
 
         Args:
-            timeout_s: how long nothing may be offered.
+            timeout_s: it counts as lost if nothing is offered for so many seconds.
         """
         self._timeout_s = timeout_s
         # no lock: the garbage collector may stop a watch in the midst of an offer
@@ -38,14 +38,14 @@ class PushSource:
         self._announced = self._ended = self._interrupted = False
 
     def offer(self, frame: Frame) -> None:
-        """Give the newest frame; it replaces one that was not taken. Never waits."""
+        """Give the newest frame, which replaces one that was not taken. It never waits."""
         self._slot.append(frame)
         if not self._announced:
             self._announced = True
             self._wakes.put(None)
 
     def end(self) -> None:
-        """Say that no frame will come any more: the stream ends after the one that waits."""
+        """Say that no more frames will come: the stream ends after the one that waits."""
         self._ended = True
         self._wakes.put(None)
 

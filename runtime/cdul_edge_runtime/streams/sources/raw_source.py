@@ -140,8 +140,8 @@ class RawSource:
         with _being_read_lock:
             if self._descriptor in _being_read:
                 raise CdulEdgeError(
-                    "standard input is read by another raw: source already: there can be one, "
-                    "so give the other streams as files, cameras or gst: pipelines"
+                    "another raw: source already reads standard input: give the other streams as "
+                    "files, cameras, or gst: pipelines"
                 )
             _being_read.add(self._descriptor)
             self._reads = True

@@ -125,3 +125,14 @@ def test_a_bound_of_nothing_and_a_file_in_its_place_are_refused(tmp_path: Path) 
     (tmp_path / "file").touch()
     with pytest.raises(CdulEdgeError, match="is a file: name a folder"):
         ClipFolder(tmp_path / "file", to_json, never)
+
+
+def test_a_picture_that_somebody_edited_meanwhile_stays(tmp_path: Path) -> None:
+    clips = ClipFolder(tmp_path, to_json, never, size_mib=1e-6)
+    clips.write(appeared(id="a0", picture=frame()))
+    (edited,) = tmp_path.iterdir()
+    Image.new("RGB", (64, 64)).save(edited)  # without what names its maker
+    for name in ("a1", "a2"):
+        clips.write(appeared(id=name, picture=frame()))
+    kept = [name.rpartition("_")[2] for name in names(tmp_path)]
+    assert kept == ["a0.jpg", "a2.jpg"]

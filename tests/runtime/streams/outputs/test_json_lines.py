@@ -102,7 +102,7 @@ def test_a_second_watch_on_the_same_file_is_refused_in_one_line(tmp_path: Path) 
     first = open_file(path, size_mib=SIZE / (1 << 20), keep=1)
     first.write(appeared())
     for _ in range(2):  # after a rotation, too
-        with pytest.raises(CdulEdgeError, match=r"another watch writes into .*: stop it"):
+        with pytest.raises(CdulEdgeError, match=r"another `cdul-edge watch` writes to .*: stop it"):
             open_file(path)
         first.write(appeared())
     first.close()

@@ -126,7 +126,7 @@ def test_a_broker_that_is_away_holds_nothing_up_and_hears_the_newest_state(
     began_s = time.monotonic()
     talk.write(status(), appeared(), appeared("green"), gone("green"))
     assert time.monotonic() - began_s < 1
-    talk.wait_until_said("is away (")
+    talk.wait_until_said("cannot be reached (")
     for _ in range(2):  # at first, and once more after it was lost
         broker.start()
         with Subscriber(broker) as listener:
@@ -134,8 +134,8 @@ def test_a_broker_that_is_away_holds_nothing_up_and_hears_the_newest_state(
             listener.wait_for("cdul-edge/status", "online")
             assert listener.seen["cdul-edge/door/green"] == "OFF"
         broker.stop()
-        talk.wait_until_said("is lost (")
-    assert sum("is away" in line for line in talk.said) <= 2
+        talk.wait_until_said("was lost (")
+    assert sum("cannot be reached" in line for line in talk.said) <= 2
     began_s = time.monotonic()
     talk.output.close()
     assert time.monotonic() - began_s < 1
@@ -153,7 +153,7 @@ def test_a_wrong_password_is_said_without_it_and_asked_again(tmp_path: Path) -> 
     lines = ("allow_anonymous false", f"password_file {passwords}")
     with mqtt_broker(tmp_path, lines) as broker:
         wrong = Talk(broker.url("me:sesame@"))
-        wrong.wait_until_said("refuses the watch (Not authorized)")
+        wrong.wait_until_said("refused the connection (Not authorized)")
         right = Talk(broker.url("me:p%40ss@"))
         right.wait_until_said("is connected")
         for talk in (wrong, right):

@@ -114,7 +114,7 @@ def test_a_source_that_gives_no_frames_is_named(classifier: Classifier) -> None:
     source = FakeSource().send(bare)
     with watch(classifier, {"own": source}) as rows:
         assert take(rows, 1) == ["own stopped"]
-        with pytest.raises(TypeError, match="stream 'own': its source gave a ndarray, expected a"):
+        with pytest.raises(TypeError, match="stream 'own': its source yielded a ndarray;"):
             next(rows)
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from cdul_edge_runtime.choices import Color
-from cdul_edge_runtime.streams.frame import Clock, Pixels
+from cdul_edge_runtime.streams.frame import CLOCKS_APART_S, Clock, Pixels
 from cdul_edge_runtime.streams.sources.gstreamer.gst_library import Gst, GstVideo
 from cdul_edge_runtime.streams.sources.gstreamer.gst_pipeline import FORMATS
 
 SECOND = 1_000_000_000  # in GStreamer's unit
 _NTP_TO_UNIX_S = 2_208_988_800  # from 1900 to 1970
-_MOST_OFF_S = 60.0  # a camera whose clock is further off was never set
 _NTP = Gst.Caps.from_string("timestamp/x-ntp")
 _UNIX = Gst.Caps.from_string("timestamp/x-unix")
 
@@ -32,7 +31,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Taken:
+class Stamp:
     """When a frame was taken, in seconds since 1970, and by whose clock."""
 
     time_s: float
@@ -88,7 +87,7 @@ def pts_of(sample: Gst.Sample) -> float | None:
     return float((pts if stream_time == Gst.CLOCK_TIME_NONE else stream_time) / SECOND)
 
 
-def taken_at(sample: Gst.Sample, pipeline: Gst.Pipeline) -> Taken:
+def taken_at(sample: Gst.Sample, pipeline: Gst.Pipeline) -> Stamp:
     """When a live frame was taken.
 
     The camera's clock, where RTCP told it; else when the frame entered the pipeline by the
@@ -98,11 +97,11 @@ def taken_at(sample: Gst.Sample, pipeline: Gst.Pipeline) -> Taken:
     buffer = sample.get_buffer()
     for caps, epoch_s in ((_NTP, _NTP_TO_UNIX_S), (_UNIX, 0)):
         meta = buffer.get_reference_timestamp_meta(caps)
-        if meta is not None and abs(meta.timestamp / SECOND - epoch_s - now) < _MOST_OFF_S:
-            return Taken(meta.timestamp / SECOND - epoch_s, "camera")
+        if meta is not None and abs(meta.timestamp / SECOND - epoch_s - now) < CLOCKS_APART_S:
+            return Stamp(meta.timestamp / SECOND - epoch_s, "camera")
     clock = pipeline.get_clock()
     if clock is None or buffer.pts == Gst.CLOCK_TIME_NONE:
-        return Taken(now, "arrival")
+        return Stamp(now, "arrival")
     running = sample.get_segment().to_running_time(Gst.Format.TIME, buffer.pts)
     age_s = (clock.get_time() - pipeline.get_base_time() - running) / SECOND
-    return Taken(now - age_s if 0 <= age_s < _MOST_OFF_S else now, "arrival")
+    return Stamp(now - age_s if 0 <= age_s < CLOCKS_APART_S else now, "arrival")

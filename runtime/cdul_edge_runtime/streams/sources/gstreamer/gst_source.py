@@ -23,7 +23,7 @@ from cdul_edge_runtime.streams.sources.gstreamer.gst_sample import (
     SECOND,
     Layout,
     SamplePicture,
-    Taken,
+    Stamp,
     layout_of,
     pts_of,
     taken_at,
@@ -93,10 +93,10 @@ class GstSource:
             picture = SamplePicture(sample, self._layout_of(sample))
             pts_s = pts_of(sample)
             if self.finite:
-                taken = Taken(began_s + (pts_s or 0.0), "arrival")
+                stamp = Stamp(began_s + (pts_s or 0.0), "arrival")
             else:
-                taken = taken_at(sample, pipeline)
-            yield Frame(picture, taken.time_s, taken.clock, pts_s, picture.layout.color)
+                stamp = taken_at(sample, pipeline)
+            yield Frame(picture, stamp.time_s, stamp.clock, pts_s, picture.layout.color)
             sample = self._pull()
         if self.finite or self._interrupted:
             return

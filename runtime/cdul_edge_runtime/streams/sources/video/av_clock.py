@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 
-from cdul_edge_runtime.streams.frame import Clock
+from cdul_edge_runtime.streams.frame import CLOCKS_APART_S, Clock
 
 LONGEST_GAP_S = 86_400.0  # between two frames of a file; more is a broken stamp
-CLOCKS_APART_S = 60.0  # a camera's clock that differs more from ours is not set
 USUAL_STEP_S = 0.04
 
 
