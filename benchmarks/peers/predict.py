@@ -75,20 +75,28 @@ def measure_predict(setting: Setting) -> Measured:
     return Measured(tuple(one for part in parts for one in part))
 
 
-def _predict(subject: Subject, setting: Setting) -> tuple[Comparison, ...]:
-    frame = camera_frame()
-    script = onnxruntime_script(subject.plain, subject.side_px, setting.threads)
+def take_turns_with(
+    peer: Side, subject: Subject, frame: Frame, setting: Setting
+) -> tuple[dict[str, tuple[float, ...]], str]:
+    """FP32 on the processor, `auto`, and `peer` in turns.
+
+    Returns:
+        Figures by round of "fp32", "auto" and "peer", and what `auto` chose.
+    """
     with (
         predicting(subject, setting, device="cpu", precision="fp32") as fp32,
         predicting(subject, setting) as auto,
     ):
-        sides = {
-            "fp32": fp32.side(frame),
-            "auto": auto.side(frame),
-            "script": in_ms(lambda: script(frame)),
-        }
-        found = alternate(sides, setting)
-    name, script_ms = subject.name, found["script"]
+        sides = {"fp32": fp32.side(frame), "auto": auto.side(frame), "peer": peer}
+        return alternate(sides, setting), auto.chosen
+
+
+def _predict(subject: Subject, setting: Setting) -> tuple[Comparison, ...]:
+    frame = camera_frame()
+    script = onnxruntime_script(subject.plain, subject.side_px, setting.threads)
+    peer = in_ms(lambda: script(frame))
+    found, chosen = take_turns_with(peer, subject, frame, setting)
+    name, script_ms = subject.name, found["peer"]
     return (
         Comparison(
             f"{name}-fp32", f"predict, {name}, FP32", SCRIPT, "ms", found["fp32"], script_ms,
@@ -96,7 +104,7 @@ def _predict(subject: Subject, setting: Setting) -> tuple[Comparison, ...]:
         ),
         Comparison(
             f"{name}-auto", f"predict, {name}, auto", f"{SCRIPT} in FP32", "ms", found["auto"],
-            script_ms, Bar("at most", 0.6), auto.chosen,
+            script_ms, Bar("at most", 0.6), chosen,
         ),
     )  # fmt: skip
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 import torchvision
 
-from benchmarks.peers.predict import predicting
+from benchmarks.peers.predict import take_turns_with
 from benchmarks.peers.row import Bar, Comparison, Measured, Setting
 from benchmarks.peers.scripts import Frame
 from benchmarks.peers.subjects import Subject, camera_frame, make_network, subjects
-from benchmarks.peers.turns import Side, alternate, in_ms
+from benchmarks.peers.turns import Side, in_ms
 
 _CROP = 224 / 256  # what the transforms show of the short side
 
@@ -27,17 +27,8 @@ def measure_torchvision(setting: Setting) -> Measured:
 
 def _compare(subject: Subject, setting: Setting) -> tuple[Comparison, ...]:
     frame = camera_frame()
-    with (
-        predicting(subject, setting, device="cpu", precision="fp32") as fp32,
-        predicting(subject, setting) as auto,
-    ):
-        sides = {
-            "fp32": fp32.side(frame),
-            "auto": auto.side(frame),
-            "eager": _eager(subject, frame),
-        }
-        found = alternate(sides, setting)
-    name, peer, eager = subject.name, "torchvision, eager", found["eager"]
+    found, chosen = take_turns_with(_eager(subject, frame), subject, frame, setting)
+    name, peer, eager = subject.name, "torchvision, eager", found["peer"]
     bar = Bar("at most", 0.7)
     return (
         Comparison(
@@ -45,7 +36,7 @@ def _compare(subject: Subject, setting: Setting) -> tuple[Comparison, ...]:
         ),
         Comparison(
             f"{name}-auto", f"predict, {name}, auto", f"{peer}, FP32", "ms", found["auto"], eager,
-            side=auto.chosen,
+            side=chosen,
         ),
     )  # fmt: skip
 

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator
-
 import onnx
 import torch
 from torch import nn
@@ -16,15 +10,9 @@ from cdul_edge_export.graphs.graph import check_graph, lower_opset
 from cdul_edge_export.graphs.tensorrt_input import let_cast_alone_read_pixels, spell_equations
 from cdul_edge_runtime.bundle.manifest import program_version
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.quiet import quiet_exporter
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
-_TALKATIVE = (
-    "torch.onnx",
-    "torch.export",
-    "torch.fx.experimental.symbolic_shapes",
-    "onnxscript",
-    "onnx_ir",
-)
 _EXPORTER_OPSET = 18  # the lowest that torch's exporter makes without converting back
 
 
@@ -37,7 +25,7 @@ def to_onnx(network: nn.Module, preprocess: Preprocess) -> tuple[onnx.ModelProto
     Raises:
         CdulEdgeError: torch's exporter cannot follow the network.
     """
-    with _quiet():
+    with quiet_exporter():
         program = _trace(network.eval(), preprocess)
         _pool_by_mean(program)
         try:
@@ -98,24 +86,3 @@ def _pool_by_mean(program: torch.export.ExportedProgram) -> None:
             node.target = torch.ops.aten.mean.dim
             node.args = (node.args[0], [2, 3], True)
     program.graph_module.recompile()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence torch: its tracer and exporter print progress, and whole graphs before an error."""
-    loggers = [logging.getLogger(name) for name in _TALKATIVE]
-    levels = [logger.level for logger in loggers]
-    sink = io.StringIO()
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(sink),
-        contextlib.redirect_stderr(sink),
-    ):
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

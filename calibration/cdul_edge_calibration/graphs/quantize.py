@@ -8,8 +8,7 @@ FP32 on the other.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from cdul_edge_calibration.graphs.layers import (
 )
 from cdul_edge_calibration.graphs.normalization import NODE as NORMALISATION
 from cdul_edge_calibration.graphs.normalization import fuse_normalization
+from cdul_edge_runtime.host.quiet import quiet_loggers
 
 # Operators that ONNX Runtime's CPU kernels run in 8 bits without leaving them. Of Mul and Sigmoid
 # only gates: squeeze-and-excitation, and x sigmoid(x).
@@ -168,7 +168,8 @@ def _insert_pairs(
     from onnxruntime.quantization.calibrate import TensorsData
 
     known = {name: tuple(np.array(edge, np.float32) for edge in ranges[name]) for name in ranges}
-    with _quiet():
+    # the quantizer logs on the root logger what we have decided already
+    with quiet_loggers("root", level=logging.ERROR):
         quantizer = QDQQuantizer(
             onnx.shape_inference.infer_shapes(source),
             True,  # per channel
@@ -250,15 +251,3 @@ def _finish(quantized: onnx.ModelProto, source: onnx.ModelProto) -> onnx.ModelPr
     del quantized.graph.value_info[:]
     onnx.checker.check_model(quantized, full_check=True)
     return quantized
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The quantizer logs on the root logger what we have decided already."""
-    root = logging.getLogger()
-    before = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(before)

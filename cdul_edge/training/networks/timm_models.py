@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import logging
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import timm
@@ -17,6 +15,7 @@ from cdul_edge.training.networks.heads import find_heads, reset_heads
 from cdul_edge.training.networks.local_global import BRANCH
 from cdul_edge.training.networks.weight_files import names_file, read_state
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.quiet import quiet_loggers
 from cdul_edge_runtime.pictures.preprocess import Interpolation, Preprocess
 
 TIMM = "timm:"
@@ -107,7 +106,7 @@ def download_timm(cfg: PretrainedCfg, classes: int, height_px: int, width_px: in
         )
     full = f"{cfg.architecture}.{cfg.tag}" if cfg.tag else str(cfg.architecture)
     try:
-        with _without_retries_shown():
+        with quiet_loggers("huggingface_hub"):  # one error says what came of every retry
             return _create(full, classes, height_px, width_px, pretrained=True)
     except _DOWNLOAD_FAULTS as error:
         if isinstance(error, CdulEdgeError):
@@ -234,15 +233,3 @@ def _named(what: str, keys: Sequence[str]) -> str:
 def _three(values: Sequence[float]) -> tuple[float, float, float]:
     red, green, blue = values
     return float(red), float(green), float(blue)
-
-
-@contextmanager
-def _without_retries_shown() -> Iterator[None]:
-    """Keep the Hub's lines about each retry from stderr: one error says what came of them."""
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

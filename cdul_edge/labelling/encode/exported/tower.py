@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,18 +16,12 @@ from cdul_edge.labelling.encode.fold_batch_norm import fold_batch_norm
 from cdul_edge.labels.settings import Kind
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.machine import installed_versions
+from cdul_edge_runtime.host.quiet import quiet_exporter
 
 # Of what is exported from the same weights: a new number has every cached graph made again.
 FORMAT = 1
 _OPSET = 18  # the lowest that torch's exporter makes without converting back
 _MOST_BYTES = (2 << 30) - (1 << 20)  # protobuf holds no more in one message
-_TALKATIVE = (
-    "torch.onnx",
-    "torch.export",
-    "torch.fx.experimental.symbolic_shapes",
-    "onnxscript",
-    "onnx_ir",
-)
 
 
 class ImageTower(nn.Module):
@@ -104,7 +93,7 @@ class ImageTower(nn.Module):
         # Two pictures: the tracer takes a batch of one for a constant.
         images = torch.zeros(2, side, side, 3, dtype=torch.uint8)
         try:
-            with _quiet(), torch.no_grad():
+            with quiet_exporter(), torch.no_grad():
                 program = torch.export.export(
                     self,
                     (images,),
@@ -152,24 +141,3 @@ def _first_line(error: BaseException) -> str:
         error = error.__cause__
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence torch: its tracer and exporter print progress, and whole graphs before an error."""
-    loggers = [logging.getLogger(name) for name in _TALKATIVE]
-    levels = [logger.level for logger in loggers]
-    sink = io.StringIO()
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(sink),
-        contextlib.redirect_stderr(sink),
-    ):
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
