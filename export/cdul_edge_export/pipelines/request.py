@@ -11,6 +11,7 @@ from cdul_edge_runtime.errors import CdulEdgeError
 
 MARKER = "cdul-edge.json"  # in each folder: who made it, and from what
 LARGEST_BATCH = 1024  # NVDSINFER_MAX_BATCH_SIZE; enough for Triton as well
+_LONGEST_DELAY_US = 60_000_000
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,11 @@ class TritonOptions:
     queue_delay_us: int = 2000
 
     def __post_init__(self) -> None:
-        if self.queue_delay_us < 0:
-            raise CdulEdgeError(f"a queue delay of {self.queue_delay_us} us: expected 0 or more")
+        if not 0 <= self.queue_delay_us <= _LONGEST_DELAY_US:
+            raise CdulEdgeError(
+                f"a queue delay of {self.queue_delay_us} us: expected 0 or more, and at most a "
+                "minute, which is 60000000"
+            )
         if self.engine is not None and self.backend != "tensorrt":
             raise CdulEdgeError(f"{self.engine} is an engine: it needs the backend tensorrt")
 

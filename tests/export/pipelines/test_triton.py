@@ -186,6 +186,8 @@ def test_options_that_contradict_one_another_are_refused() -> None:
         TritonOptions(engine=Path("one.engine"))
     with pytest.raises(CdulEdgeError, match="expected 0 or more"):
         TritonOptions(queue_delay_us=-1)
+    with pytest.raises(CdulEdgeError, match="at most a minute"):
+        TritonOptions(queue_delay_us=10**20)  # more than the field of Triton's protocol holds
 
 
 def test_int8_of_the_cpu_runs_on_the_cpu_alone(

@@ -77,10 +77,11 @@ class ClipFolder:
         assert row.picture is not None
         pixels = row.picture.pixels()
         image = Image.fromarray(pixels[..., ::-1] if row.picture.color == "bgr" else pixels)
-        taken = datetime.fromtimestamp(row.time_s, timezone.utc)
+        taken = _date(row.time_s)
         tags = image.getexif()
         tags[_SOFTWARE_TAG] = _SOFTWARE
-        tags[_TIME_TAG] = taken.strftime("%Y:%m:%d %H:%M:%S")
+        if taken is not None:
+            tags[_TIME_TAG] = taken.strftime("%Y:%m:%d %H:%M:%S")
         tags[_DESCRIPTION_TAG] = self._encode(row)
         path = self._folder / clip_name(row, taken)
         # not `atomic_write`, which waits for the disk: on a memory card, as long as a frame lasts
@@ -108,10 +109,19 @@ class ClipFolder:
                 oldest.unlink(missing_ok=True)
 
 
-def clip_name(row: Appeared, taken: datetime) -> str:
+def clip_name(row: Appeared, taken: datetime | None) -> str:
     """A file name that every file system takes, whatever stream and label are called."""
-    stamp = f"{taken:%Y%m%dT%H%M%S}.{taken.microsecond // 1000:03d}Z"
+    stamp = "00000000T000000.000Z"
+    if taken is not None:
+        stamp = f"{taken:%Y%m%dT%H%M%S}.{taken.microsecond // 1000:03d}Z"
     return "_".join((stamp, *map(_plain, (row.stream, row.label, row.id)))) + ".jpg"
+
+
+def _date(time_s: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(time_s, timezone.utc)
+    except (OverflowError, ValueError, OSError):  # a camera may claim any time
+        return None
 
 
 def _plain(name: str) -> str:

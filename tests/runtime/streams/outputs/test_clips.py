@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,13 @@ def test_a_picture_that_the_disk_takes_a_part_of_is_lost_and_leaves_nothing(tmp_
     assert "cannot be written (File too large)" in told
     assert lost == "1"
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("time_s", [1e300, float("nan")])
+def test_a_picture_of_a_time_that_no_calendar_has_is_kept(tmp_path: Path, time_s: float) -> None:
+    clips = ClipFolder(tmp_path, to_json, never)
+    clips.write(replace(appeared(picture=frame()), time_s=time_s))
+    assert names(tmp_path) == ["00000000T000000.000Z_door_red_door-1.jpg"]
 
 
 def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
