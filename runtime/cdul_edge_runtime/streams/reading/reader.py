@@ -23,6 +23,7 @@ from cdul_edge_runtime.streams.source import Source, SourceInfo, StreamEnded, St
 
 Wakes = SimpleQueue[None]
 _ENDED = "the stream ended"
+_MOST_SAID = 1000  # states that wait for `poll`, the newest: a camera may come and go for weeks
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,7 @@ class Reader:
         self._pace = Pace(rate, finite=source.finite)
         self._retries = reconnect and not source.finite
         self._slot: deque[Taken] = deque(maxlen=1)
-        self._said: deque[_Said] = deque()
+        self._said: deque[_Said] = deque(maxlen=_MOST_SAID)
         self._offered = self._polled = 0
         self._session = 0
         self._first_s: float | None = None  # of this session, on the monotonic clock
@@ -136,6 +137,7 @@ class Reader:
 
     def poll(self) -> tuple[list[Status], Taken | None]:
         """What happened since the last call, in order: states first, and then a frame."""
+        self._announced = False  # first: what comes from now on is announced
         known = len(self._said)
         taken = self._take()
         rows: list[Status] = []
@@ -146,7 +148,6 @@ class Reader:
         return rows, taken
 
     def _take(self) -> Taken | None:
-        self._announced = False  # first: a frame that comes from now on is announced
         try:
             taken = self._slot.popleft()
         except IndexError:
@@ -222,6 +223,9 @@ class Reader:
             self._wait_for_room()
         self._offered += 1
         self._slot.append(Taken(frame, self.decoded, self._session))
+        self._announce()
+
+    def _announce(self) -> None:
         if not self._announced:
             self._announced = True
             self._wakes.put(None)
@@ -251,4 +255,4 @@ class Reader:
             return
         row = Status(self.name, time.time(), state, reason, retry_s, info)
         self._said.append(_Said(row, self._session))
-        self._wakes.put(None)
+        self._announce()

@@ -17,6 +17,19 @@ from tests.fakes.watched import brief, take
 
 
 @pytest.mark.usefixtures("no_back_off")
+def test_nothing_piles_up_while_nobody_asks(classifier: Classifier) -> None:
+    source = FakeSource()
+    with watch(classifier, {"door": source}, smoothing=None) as rows:
+        for n in range(600):  # 1,200 states
+            source.send(frame(n), StreamLost("gone"))
+        source.send(frame(600)).settle()
+        assert rows._wakes.qsize() == 1
+        seen = [brief(row) for row in rows._streams[0].poll()[0]]
+        assert len(seen) == 1000
+        assert seen[-2:] == ["door lost", "door connected"]
+
+
+@pytest.mark.usefixtures("no_back_off")
 def test_what_happened_while_nobody_asked_is_said_in_order(classifier: Classifier) -> None:
     source = FakeSource()
     with watch(classifier, {"door": source}, smoothing=None) as rows:
