@@ -167,8 +167,10 @@ def _read_smoothing(
     given = {"--average": average, "--appear": appear, "--gone": gone}
     for option, value in given.items():
         if value is not None and (no_smooth or not 0 <= value < math.inf):
-            expected = "no --no-smooth beside it" if no_smooth else "seconds, 0 or more"
-            raise CdulEdgeError(f"{option} {value:g}: expected {expected}")
+            wrong = ": expected seconds, 0 or more"
+            if no_smooth:
+                wrong = " cannot be used with --no-smooth: leave one of them out"
+            raise CdulEdgeError(f"{option} {value:g}{wrong}")
     if no_smooth:
         return None
     usual = Smoothing()

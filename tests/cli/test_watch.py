@@ -163,7 +163,7 @@ def test_one_missing_file_does_not_end_the_others(bundle: Path, video: Path) -> 
         (["a=x.mp4", "a=y.mp4"], "two sources are named a"),
         (["ftp://host/x"], "ftp:// cannot be read"),
         (["missing.mp4"], "no source could be opened"),
-        (["x.mp4", "--average", "1", "--no-smooth"], "expected no --no-smooth beside it"),
+        (["x.mp4", "--average", "1", "--no-smooth"], "cannot be used with --no-smooth"),
         (["x.mp4", "--gone", "-1"], "--gone -1: expected seconds, 0 or more"),
         (["x.mp4", "--appear", "nan"], "--appear nan: expected seconds, 0 or more"),
         (["x.mp4", "--rate", "0"], "rate"),

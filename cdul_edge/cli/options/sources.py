@@ -29,7 +29,9 @@ def name_sources(given: Sequence[str]) -> Mapping[str, str]:
     pairs = [split_name(text) for text in given]
     addresses = [parse_address(source) for _, source in pairs]
     if sum(address.kind == "raw" for address in addresses) > 1:
-        raise CdulEdgeError("two sources read stdin (raw:), which there is once: name one of them")
+        raise CdulEdgeError(
+            "two sources read stdin (raw:), and there is only one stdin: keep one of them"
+        )
     names = [name for name, _ in pairs if name is not None]
     for name in names:
         _check(name)

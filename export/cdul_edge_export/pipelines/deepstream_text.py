@@ -168,7 +168,7 @@ class DeepStreamText:
     def _pipeline_section(self) -> tuple[str, ...]:
         return (
             "## Run it",
-            "Give the muxer the camera's own size: it would scale frames a first time otherwise.",
+            "Give the muxer the camera's own size; otherwise it scales every frame once more.",
             "    gst-launch-1.0 nvstreammux name=mux batch-size=1 width=1280 height=720 "
             "live-source=1 \\\n"
             f"      ! nvinfer config-file-path={CONFIG} ! nvvideoconvert ! nvdsosd \\\n"

@@ -44,7 +44,7 @@ def export_config(
         result = write_deepstream(bundle, request)
     for name, label in result.renamed.items():
         console.warn(
-            f"the label {label!r} stands for the class {name!r}, which does not fit a line"
+            f"the label {label!r} stands for the class {name!r}, which does not fit on a line"
         )
     for limit in result.limits:
         console.warn(limit)
