@@ -68,7 +68,7 @@ class LiveTable:
             state.note(row)
         elif isinstance(row, Status):
             state.change(row)
-            self.say(describe_status(row))
+            self.say(f"{_clock(row.time_s)} {describe_status(row)}")
         elif isinstance(row, Appeared | Gone):
             self.say(describe_event(row))
 
@@ -123,15 +123,27 @@ class StreamState:
         state = self.state
         if self.retry_at is not None:
             state += f", next try in {max(0.0, self.retry_at - now):.0f} s"
-        age = "" if self.age_ms is None else f"{self.age_ms:.0f}"
+        age = "" if self.age_ms is None or self._is_quiet(now) else f"{self.age_ms:.0f}"
         labels = ", ".join(f"{label} {100 * score:.0f} %" for label, score in self.labels)
         return state, self._rate(now), age, labels
 
     def _rate(self, now: float) -> str:
-        recent = [moment for moment in tuple(self.answered) if now - moment <= _WINDOW_S]
-        if len(recent) < 2 or recent[-1] <= recent[0]:
-            return "" if self.state != "connected" else "0.0" if not recent else ""
-        return f"{(len(recent) - 1) / (recent[-1] - recent[0]):.1f}"
+        answered = tuple(self.answered)
+        recent = [moment for moment in answered if now - moment <= _WINDOW_S]
+        if len(recent) >= 2 and recent[-1] > recent[0]:
+            return f"{(len(recent) - 1) / (recent[-1] - recent[0]):.1f}"
+        if len(answered) < 2:
+            return "0.0" if self.state == "connected" and not answered else ""
+        # seconds apart: a low --rate, or a camera that has stopped sending
+        gap = max(now - answered[-1], answered[-1] - answered[-2])
+        return f"{1 / gap:.1f}" if gap > 0 else ""
+
+    def _is_quiet(self, now: float) -> bool:
+        """Frames came, and none comes now, at the rate at which they came."""
+        if len(self.answered) < 2:
+            return False
+        before, last = tuple(self.answered)[-2:]
+        return now - last > max(_WINDOW_S, 3 * (last - before))
 
 
 @dataclass(frozen=True)

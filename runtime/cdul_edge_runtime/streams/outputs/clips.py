@@ -119,7 +119,7 @@ def clip_name(row: Appeared, taken: datetime | None) -> str:
 
 def _date(time_s: float) -> datetime | None:
     try:
-        return datetime.fromtimestamp(time_s, timezone.utc)
+        return datetime.fromtimestamp(round(time_s, 3), timezone.utc)  # as in its row
     except (OverflowError, ValueError, OSError):  # a camera may claim any time
         return None
 

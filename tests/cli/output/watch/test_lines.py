@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -42,14 +43,29 @@ def test_the_table_shows_each_stream_as_it_is_now() -> None:
     table.show(status("lost"))
     assert drawn(table)[0] == ["door", "lost"]
     assert isinstance(console.file, io.StringIO)
-    assert "door: red appeared (75 %)" in console.file.getvalue()
+    said = console.file.getvalue()
+    assert "door: red appeared (75 %)" in said
+    assert re.search(r"^\d\d:\d\d:\d\d door: lost$", said, re.MULTILINE)
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:
     state = StreamState("connected")
     state.answered.extend([0.0, 10.0, 10.1, 10.2, 10.3])
     assert state.cells(10.4)[1] == "10.0"
-    assert state.cells(20.0)[1] == "0.0"
+
+
+def test_the_rate_of_a_camera_that_stops_sending_falls_and_its_age_goes() -> None:
+    state = StreamState("connected", age_ms=16.0)
+    state.answered.extend([10.0, 10.1])
+    assert state.cells(10.2)[1:3] == ("10.0", "16")
+    assert state.cells(15.1)[1:3] == ("0.2", "")
+
+
+def test_a_rate_slower_than_the_window_is_shown_as_it_is() -> None:
+    state = StreamState("connected", age_ms=16.0)
+    state.answered.extend([10.0, 15.0])  # --rate 0.2
+    assert state.cells(15.5)[1:3] == ("0.2", "16")
+    assert state.cells(19.9)[1:3] == ("0.2", "16")
 
 
 def test_lines_say_what_is_open_and_when_the_next_try_is() -> None:
