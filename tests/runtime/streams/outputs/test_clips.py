@@ -39,7 +39,7 @@ def test_a_label_that_appears_leaves_its_picture_and_row_and_nothing_else_does(
         tags = image.getexif()
         assert json.loads(tags[0x010E]) == json.loads(to_json(row))
         assert tags[0x0132] == "2026:11:27 00:00:00"
-    clips.write(appeared(picture=frame(), id="a", time_s=row.time_s + 0.0006))
+    clips.write(replace(row, id="a", time_s=row.time_s + 0.0006))
     assert names(tmp_path / "clips")[1].startswith("20261127T000000.126Z")  # as its row says
 
 
