@@ -18,6 +18,7 @@ from cdul_edge_runtime.streams.rows import Appeared, Row
 _SOFTWARE = "cdul-edge watch"
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_[\w.-]*\.jpg", re.ASCII)
 _SOFTWARE_TAG, _DESCRIPTION_TAG, _TIME_TAG = 0x0131, 0x010E, 0x0132  # of EXIF
+_MOST_EXIF = 65_000  # bytes; JPEG holds 65,533 in one place
 _QUALITY = 85
 _LONGEST = 60  # letters of a stream or label in a name: file systems allow 255 bytes in all
 
@@ -82,7 +83,8 @@ class ClipFolder:
         tags[_SOFTWARE_TAG] = _SOFTWARE
         if taken is not None:
             tags[_TIME_TAG] = taken.strftime("%Y:%m:%d %H:%M:%S")
-        tags[_DESCRIPTION_TAG] = self._encode(row)
+        if len((described := self._encode(row)).encode("utf-8", "replace")) < _MOST_EXIF:
+            tags[_DESCRIPTION_TAG] = described
         path = self._folder / clip_name(row, taken)
         # not `atomic_write`, which waits for the disk: on a memory card, as long as a frame lasts
         temporary = path.with_name(f".{path.name}.tmp")

@@ -134,7 +134,9 @@ class MqttOutput:
 
     def _publish(self, topic: str, payload: str, *, retain: bool) -> None:
         if self._connected and self._client is not None:
-            self._client.publish(f"{self._address.prefix}/{topic}", payload, retain=retain)
+            # bytes of a name that are no UTF-8 become JSON's own escape for them, \udcXX
+            content = payload.encode("utf-8", "backslashreplace")
+            self._client.publish(f"{self._address.prefix}/{topic}", content, retain=retain)
 
     def _publish_everything(self, client: Client) -> None:
         for stream, label in self._labels if self._address.discovery else ():

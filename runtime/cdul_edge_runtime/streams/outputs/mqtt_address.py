@@ -12,6 +12,7 @@ from cdul_edge_runtime.errors import CdulEdgeError
 
 _FORM = "mqtt[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX][?ca=FILE&discovery=PREFIX]"
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
+_LONGEST = 1000  # letters of a prefix or name, of which one may become twelve bytes
 _SETTINGS = ("ca", "discovery")
 _ESCAPE = "write @ / # ? : of a password, and @ elsewhere, as %40 %2F %23 %3F %3A"
 
@@ -86,15 +87,24 @@ def parse_mqtt(text: str) -> MqttAddress:
 
 
 def topic_level(name: str) -> str:
-    """A name as one level of a topic; what MQTT forbids there becomes `%` and two digits."""
+    """A name as one level of a topic; what MQTT forbids there becomes `%` and two digits.
+
+    The rest of a very long name becomes a number: a topic has 65,535 bytes at most.
+    """
+    if len(name) > _LONGEST:
+        name = f"{name[:_LONGEST]} {_digest(name)}"
     return "".join(_escape(letter) for letter in name)
 
 
 def unique_id(*names: str) -> str:
     """Letters, digits, `_` and `-`: readable, and another one for every other list of names."""
     readable = re.sub(r"[^a-zA-Z0-9]+", "_", "_".join(names)).strip("_")[:64]
+    return f"{readable}_{_digest(*names)}"
+
+
+def _digest(*names: str) -> str:
     exact = "\0".join(names).encode("utf-8", "surrogatepass")
-    return f"{readable}_{hashlib.sha256(exact).hexdigest()[:10]}"
+    return hashlib.sha256(exact).hexdigest()[:10]
 
 
 def _escape(letter: str) -> str:
@@ -104,6 +114,8 @@ def _escape(letter: str) -> str:
 
 
 def _read_prefix(text: str) -> str:
+    if len(text) > _LONGEST:
+        raise _refuse(f"the prefix has more than {_LONGEST} letters")
     if not text.isprintable() or any(letter in text for letter in "+#") or text.startswith("$"):
         raise _refuse(f"the prefix {text!r} holds + or #, which MQTT forbids, or begins with $")
     return text

@@ -51,6 +51,7 @@ def test_a_label_that_appears_leaves_its_picture_and_row_and_nothing_else_does(
         ("größe", "犬" * 300, "_gr-e_-_"),
         ("a" * 300, "b" * 300, f"_{'a' * 60}_{'b' * 60}_"),
         ("a\0b", "new\nline", "_a-b_new-line_"),
+        ("a", "b" * 70_000, f"_a_{'b' * 60}_"),  # more than EXIF holds
     ],
 )
 def test_any_name_is_a_file_in_the_folder(

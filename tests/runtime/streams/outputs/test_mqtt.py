@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,18 @@ def test_a_certificate_that_nobody_trusts_is_said(tmp_path: Path) -> None:
             assert process.stdout
             assert b"certificate verify failed" in process.stdout.readline()
             process.kill()
+
+
+def test_text_that_is_no_utf8_is_published_with_escapes(broker: Broker) -> None:
+    talk = Talk(broker.url())
+    with Subscriber(broker) as listener:
+        listener.wait_for("cdul-edge/status", "online")
+        lost = replace(status("failed"), reason="caf\udce9.mp4: there is no such file")
+        talk.write(lost)
+        published = to_json(lost).replace("\udce9", "\\udce9")
+        listener.wait_for("cdul-edge/events", published)
+        assert json.loads(published)["reason"] == lost.reason
+    talk.output.close()
 
 
 def test_odd_names_keep_their_topics_apart(broker: Broker) -> None:

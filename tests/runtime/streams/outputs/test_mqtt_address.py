@@ -54,6 +54,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         "mqtts://me:12?ca=sesame@host",
         "mqtt://me:ses℀ame@host",
         "mqtt://[::1",
+        f"mqtt://h/{'p' * 1001}",
     ],
 )
 def test_what_is_no_address_is_refused_without_its_credentials(text: str) -> None:
@@ -72,6 +73,10 @@ def test_topics_take_every_name_and_tell_them_apart() -> None:
     assert not any(letter in level for level in levels for letter in "/+#\0")
     for level in levels:
         level.encode("utf-8")
+    for letter in ("x", "\U0001f415", "\U0010ffff"):  # one to twelve bytes each
+        long = [topic_level(letter * 70_000 + end) for end in "ab"]
+        assert len(set(long)) == 2
+        assert len("/".join(long).encode()) < 30_000  # of the 65,535 of a topic
 
 
 def test_unique_ids_are_plain_and_tell_names_apart() -> None:
