@@ -73,7 +73,7 @@ def parse_mqtt(text: str) -> MqttAddress:
         raise _refuse("it has settings other than ca and discovery")
     ca = Path(settings["ca"]) if "ca" in settings else None
     if ca is not None and (parts.scheme != "mqtts" or not ca.is_file()):
-        raise _refuse(f"ca={ca} is no file, or the address is not mqtts://")
+        raise _refuse(f"ca={ca} is not a file, or the address is not mqtts://")
     return MqttAddress(
         host=parts.hostname,
         port=port or _PORTS[parts.scheme],

@@ -64,7 +64,7 @@ class LastingWrites:
         """Call `write`, unless it failed a moment ago; whether it did its work.
 
         Raises:
-            BrokenPipeError: nobody reads any more, which no waiting cures.
+            BrokenPipeError: the reader is gone for good.
         """
         now = self._clock()
         if self._again_s is not None and now < self._again_s:

@@ -73,7 +73,7 @@ def ends_by_itself(pipeline: Gst.Pipeline) -> bool:
 
 
 def _reads_file(element: Gst.Element) -> bool | None:
-    """None for what is no source."""
+    """None if it is not a source."""
     factory = element.get_factory()
     if factory is None:
         return None

@@ -56,7 +56,7 @@ def layout_of(caps: Gst.Caps) -> Layout | None:
 
 @dataclass(frozen=True)
 class SamplePicture:
-    """A picture that is copied out of GStreamer's memory when somebody asks for it."""
+    """A picture that is copied out of GStreamer's memory only when it is needed."""
 
     sample: Gst.Sample
     layout: Layout

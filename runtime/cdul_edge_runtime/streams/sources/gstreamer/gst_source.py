@@ -40,7 +40,7 @@ class GstSource:
 
     It ends in an appsink: its own, or one that is added with a conversion to RGB. `finite` is True
     where everything that it reads is a file; `appsink drop=true` makes such a pipeline live too.
-    The pipeline of a live source drops what nobody takes, and of a finite one waits.
+    A live pipeline drops frames that are not taken in time; a finite one waits.
 
     Raises:
         CdulEdgeError: the pipeline does not parse; nothing was opened.

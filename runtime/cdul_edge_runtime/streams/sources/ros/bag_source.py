@@ -84,13 +84,13 @@ class BagSource:
             raise CdulEdgeError(f"{path} does not exist: give a bag's folder or file")
         if path.is_dir() and not (path / "metadata.yaml").exists():
             raise CdulEdgeError(
-                f"{path} has no metadata.yaml: it is no bag, or its recorder was killed; "
+                f"{path} has no metadata.yaml: it is not a bag, or its recorder was killed; "
                 f'"ros2 bag reindex {path}" writes it, or name the .mcap or .db3 file inside'
             )
         if path.is_file() and path.suffix not in (".bag", ".mcap", ".db3"):
             raise CdulEdgeError(
-                f"{path} is no bag: expected a folder with metadata.yaml, or a .mcap, .db3 or .bag "
-                "file"
+                f"{path} is not a bag: expected a folder with metadata.yaml, or a .mcap, "
+                ".db3 or .bag file"
             )
 
     def _choose(self) -> list[Any]:

@@ -81,7 +81,7 @@ def decode_image(image: RosImage) -> tuple[Pixels, Color]:
     BT.601 of video range, as OpenCV and cv_bridge take it.
 
     Raises:
-        CdulEdgeError: an encoding that is no color or gray picture; no other frame will do.
+        CdulEdgeError: an encoding that is not a color or gray picture; all frames have it.
         ImageError: fewer bytes than the fields claim, or no pixels.
     """
     encoding = image.encoding.strip().lower()

@@ -62,7 +62,7 @@ class CameraClock:
 class Backlog:
     """Tells the frames that were buffered while a live source was opened, which are old.
 
-    They come faster than the camera made them. The first one for which somebody had to wait is new.
+    They come faster than the camera made them. The first one that had to be waited for is new.
     """
 
     LONGEST_S = 2.0

@@ -1,4 +1,4 @@
-"""What FFmpeg's errors mean to somebody who watches a stream."""
+"""What FFmpeg's errors mean for a stream, and which of them may pass."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def file_failure(address: Address, error: av.FFmpegError) -> CdulEdgeError:
         return CdulEdgeError(f"{shown}: {_LIST}")
     if isinstance(error, (PermissionError, ValueError, EOFError, LookupError)):
         return CdulEdgeError(
-            f"{shown}: it is no video that FFmpeg can read, or it is damaged ({reason})"
+            f"{shown}: it is not a video that FFmpeg can read, or it is damaged ({reason})"
         )
     return CdulEdgeError(f"{shown}: it cannot be read: {reason}")
 
@@ -66,8 +66,8 @@ def _lasting_reason(address: Address, error: av.FFmpegError) -> str | None:
         return "it sends a list of other files, or leads to one here: name the address of a video"
     if address.kind == "http" and isinstance(error, av.error.InvalidDataError):
         return (
-            "it answers with something that is no video, such as a web page; name the address of "
-            "its MJPEG stream"
+            "it answers with something that is not a video, such as a web page; name the address "
+            "of its MJPEG stream"
         )
     return None
 
@@ -76,5 +76,5 @@ def _device_reason(error: av.FFmpegError) -> str | None:
     if isinstance(error, PermissionError):
         return "permission denied; add the user to the group video: sudo usermod -aG video $USER"
     if error.errno in (errno.ENOTTY, errno.EINVAL):
-        return "it is no camera; most have a second device for metadata: try another number"
+        return "it is not a camera; most have a second device for metadata: try another number"
     return None

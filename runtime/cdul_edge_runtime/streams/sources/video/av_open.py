@@ -77,10 +77,10 @@ def _formats_but(refused: set[str]) -> str:
 
 
 def check_file(address: Address) -> None:
-    """Say what stands where a video file should be.
+    """Refuse what is not a video file, and say what it is.
 
     Raises:
-        CdulEdgeError: nothing does, or a folder, an empty file, or something that is no file.
+        CdulEdgeError: nothing is there, or a folder, an empty file, or a device.
     """
     try:
         found = Path(address.location).stat()
@@ -97,7 +97,7 @@ def check_file(address: Address) -> None:
 
 
 def check_device(address: Address, *, opened_before: bool) -> None:
-    """Say that a camera is not there.
+    """Refuse a camera that is not there.
 
     Raises:
         StreamLost: it was there before, and may be plugged in again.

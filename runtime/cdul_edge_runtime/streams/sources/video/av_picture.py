@@ -1,4 +1,4 @@
-"""Decoded pictures, turned upright and converted when somebody asks for them."""
+"""Decoded pictures, turned upright and converted only when they are needed."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from cdul_edge_runtime.streams.source import StreamLost
 
 
 class HostLookup:
-    """One lookup, which the resolver may hang in, in a thread that nobody has to wait for."""
+    """One lookup in a thread of its own, which is left behind where the resolver hangs."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -25,7 +25,7 @@ class HostLookup:
         """Return when the name is known, or after `interrupt`.
 
         Raises:
-            StreamLost: nobody knows the name, or nobody answers.
+            StreamLost: the name is not known, or the resolver does not answer.
         """
         host = urlsplit(self._address.location).hostname
         if host is None or _is_number(host) or _asks_a_proxy(self._address):

@@ -167,7 +167,7 @@ def test_a_killed_recorder_is_told_from_what_is_no_bag(tmp_path: Path) -> None:
         read(f"bag:{path}")
     assert len(read(f"bag:{path / 'drive.mcap'}")) == 1
     (tmp_path / "video.mp4").write_bytes(b"")
-    for missing, message in [("video.mp4", "is no bag: expected"), ("none", "does not exist")]:
+    for missing, message in [("video.mp4", "is not a bag: expected"), ("none", "does not exist")]:
         with pytest.raises(CdulEdgeError, match=message):
             read(f"bag:{tmp_path / missing}")
 

@@ -35,7 +35,7 @@ def test_a_camera_that_is_not_there_fails_at_once() -> None:
 
 def test_a_device_that_is_no_camera_is_refused() -> None:
     source = AvSource(Address("device", "/dev/null", "/dev/null"), SourceOptions())
-    with pytest.raises(CdulEdgeError, match="it is no camera; most have a second device"):
+    with pytest.raises(CdulEdgeError, match="it is not a camera; most have a second device"):
         source.open()
 
 
@@ -49,8 +49,8 @@ def test_a_camera_that_was_unplugged_may_be_plugged_in_again() -> None:
     ("code", "kind", "reason"),
     [
         (errno.EACCES, CdulEdgeError, "permission denied; add the user to the group video"),
-        (errno.ENOTTY, CdulEdgeError, "it is no camera"),
-        (errno.EINVAL, CdulEdgeError, "it is no camera"),
+        (errno.ENOTTY, CdulEdgeError, "it is not a camera"),
+        (errno.EINVAL, CdulEdgeError, "it is not a camera"),
         (errno.EBUSY, StreamLost, "Device or resource busy"),
         (errno.ENODEV, StreamLost, "No such device"),
     ],

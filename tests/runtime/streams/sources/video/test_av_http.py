@@ -123,7 +123,7 @@ def test_a_wrong_password_fails_at_once_and_is_never_shown(
     ("path", "reason"),
     [
         ("/nothing", "it has no such stream (Server returned 404 Not Found); check what follows"),
-        ("/page", "it answers with something that is no video, such as a web page; name the"),
+        ("/page", "it answers with something that is not a video, such as a web page; name the"),
         ("/picture", "it answers with one picture; name the address of its MJPEG stream"),
         ("/list", "it sends a list of other files, or leads to one here: name the address of a"),
         ("/leads-here", "it sends a list of other files, or leads to one here"),
