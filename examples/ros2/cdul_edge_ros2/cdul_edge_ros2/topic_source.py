@@ -136,14 +136,5 @@ class TopicSource(PushSource):
 
 
 def _decode(message: ImageMessage) -> Pixels:
-    pixels, _ = decode_image(
-        RosImage(
-            message.encoding,
-            message.width,
-            message.height,
-            message.step,
-            bool(message.is_bigendian),
-            message.data,
-        )
-    )
+    pixels, _ = decode_image(RosImage.of(message))
     return pixels

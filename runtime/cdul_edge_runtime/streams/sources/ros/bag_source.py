@@ -162,7 +162,7 @@ class BagSource:
             if kind == _COMPRESSED:
                 pixels, color = decode_compressed(message.format, message.data), "rgb"
             else:
-                pixels, color = decode_image(_from_message(message))
+                pixels, color = decode_image(RosImage.of(message))
         except ImageError:
             raise
         except CdulEdgeError as error:
@@ -217,17 +217,6 @@ def _split(address: Address) -> tuple[Path, str | None]:
 
 
 _RECORD = "record a topic of sensor_msgs/Image or sensor_msgs/CompressedImage"
-
-
-def _from_message(message: Any) -> RosImage:
-    return RosImage(
-        message.encoding,
-        message.width,
-        message.height,
-        message.step,
-        bool(message.is_bigendian),
-        message.data,
-    )
 
 
 def _reason(error: Exception) -> str:

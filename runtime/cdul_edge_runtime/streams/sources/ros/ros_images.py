@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,18 @@ class RosImage:
     step: int
     big_endian: bool
     data: Bytes
+
+    @classmethod
+    def of(cls, message: Any) -> RosImage:
+        """Of a sensor_msgs/Image, as rosbags, rclpy or DDS has it."""
+        return cls(
+            message.encoding,
+            message.width,
+            message.height,
+            message.step,
+            bool(message.is_bigendian),
+            message.data,
+        )
 
 
 def decode_image(image: RosImage) -> tuple[Pixels, Color]:
