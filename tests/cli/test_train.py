@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.config import METHODS, TrainConfig
 from cdul_edge.training.request import DataOptions, EvaluationOptions
 from cdul_edge_runtime.bundle.classes import ClassList
+from tests.fakes.full_disk import largest_file
 
 TINY = (
     "--network clip:demo --weights none --image-size 32 --batch-size 4 --precision fp32 "
@@ -199,12 +199,8 @@ def test_a_disk_that_fills_up_ends_in_one_line_and_the_same_command_goes_on(
     labels: Path, tmp_path: Path
 ) -> None:
     options = [*TINY, "--epochs", "2"]
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))  # a checkpoint is larger
-    try:
+    with largest_file(1 << 20):  # a checkpoint is larger
         full = invoke(labels, "--out", tmp_path / "run", *options)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert full.exit_code == 2, full.output
     assert "the disk is full" in full.stderr
     names = {path.name for path in (tmp_path / "run").iterdir()}

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import resource
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import PictureList
 from cdul_edge_runtime.pictures.preprocess import Preprocess
+from tests.fakes.full_disk import largest_file
 from tests.fakes.openvino_agreement import check_openvino
 from tests.fakes.warm_network import warm
 
@@ -160,13 +160,8 @@ def test_nothing_is_written_where_the_graph_is_too_far_from_torch(tmp_path: Path
 
 def test_a_full_disk_leaves_nothing_behind_and_the_old_bundle_whole(tmp_path: Path) -> None:
     export(small_network(), tmp_path / "b")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
-        with pytest.raises(OSError, match="too large"):
-            export(small_network(seed=1), tmp_path / "b", force=True)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with largest_file(4096), pytest.raises(OSError, match="too large"):
+        export(small_network(seed=1), tmp_path / "b", force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
     assert len(Bundle.load(tmp_path / "b").manifest.files) == 2
 

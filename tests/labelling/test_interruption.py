@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from cdul_edge.cli import app
 from cdul_edge.labelling.fill_store import ErrorLimit
 from cdul_edge.labelling.store.parts import part_name
 from cdul_edge.labelling.store.pictures import StoredPicture
+from tests.fakes.full_disk import largest_file
 
 PICTURES = 400
 PART = 20
@@ -123,17 +121,6 @@ def test_a_full_disk_is_one_line_and_keeps_what_is_finished(
     assert len(whole_parts(tmp_path / "labels")) == 2
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert [part.read_bytes() for part in whole_parts(tmp_path / "labels")] == complete
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """What a full disk does, without one: the system refuses to write beyond `size` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def whole_parts(out: Path) -> list[Path]:

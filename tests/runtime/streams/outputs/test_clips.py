@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +11,10 @@ import pytest
 from PIL import Image
 
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.host.child_python import child_command, child_environment
+from cdul_edge_runtime.streams.frame import Frame
 from cdul_edge_runtime.streams.outputs.clips import ClipFolder
 from cdul_edge_runtime.streams.row_json import to_json
+from tests.fakes.full_disk import largest_file
 from tests.fakes.stream_rows import appeared, frame, gone, prediction
 
 
@@ -89,30 +89,14 @@ def test_a_frame_that_cannot_be_written_is_told_once_and_counted(tmp_path: Path)
 
 
 def test_a_picture_that_the_disk_takes_a_part_of_is_lost_and_leaves_nothing(tmp_path: Path) -> None:
-    # `ulimit -f` counts in blocks of 1,024 bytes in bash: the picture is larger
-    program = (
-        "import signal, sys\n"
-        "from pathlib import Path\n"
-        "import numpy as np\n"
-        "from cdul_edge_runtime.streams.frame import Frame\n"
-        "from cdul_edge_runtime.streams.outputs.clips import ClipFolder\n"
-        "from cdul_edge_runtime.streams.rows import Appeared\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "clips = ClipFolder(Path(sys.argv[1]), str, print)\n"
-        "noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)\n"
-        "clips.write(Appeared('door', 'red', 'door-1', 0.0, 0.0, 0.75, Frame(noise, 0.0)))\n"
-        "print(clips.lost)\n"
-    )
-    run = subprocess.run(
-        ["bash", "-c", 'ulimit -f 2; exec "$@"', "bash", *child_command(program, str(tmp_path))],
-        capture_output=True,
-        text=True,
-        env=child_environment(),
-    )
-    assert run.returncode == 0, run.stderr
-    told, lost = run.stdout.splitlines()
+    said: list[str] = []
+    clips = ClipFolder(tmp_path, to_json, said.append)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    with largest_file(2048):
+        clips.write(appeared(picture=Frame(noise, 0.0)))
+    (told,) = said
     assert "cannot be written (File too large)" in told
-    assert lost == "1"
+    assert clips.lost == 1
     assert names(tmp_path) == []
 
 

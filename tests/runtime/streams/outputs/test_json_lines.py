@@ -5,19 +5,18 @@ from __future__ import annotations
 import errno
 import json
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.host.child_python import child_command, child_environment
 from cdul_edge_runtime.streams.outputs.json_lines import JsonLinesFile
 from cdul_edge_runtime.streams.outputs.output import LastingWrites
 from cdul_edge_runtime.streams.row_json import to_json
 from cdul_edge_runtime.streams.rows import Row
-from tests.fakes.stream_rows import MIDNIGHT_S, appeared, gone
+from tests.fakes.full_disk import largest_file
+from tests.fakes.stream_rows import appeared, gone
 
 SIZE = len(to_json(appeared())) + 1
 
@@ -175,31 +174,17 @@ def never_called() -> None:
 
 def test_no_half_line_stays_where_the_disk_takes_only_a_part(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    # `ulimit -f` counts in blocks of 1,024 bytes in bash: the fourth row or so crosses it
-    program = (
-        "import signal, sys\n"
-        "from pathlib import Path\n"
-        "from cdul_edge_runtime.streams.outputs.json_lines import JsonLinesFile\n"
-        "from cdul_edge_runtime.streams.rows import Appeared\n"
-        "from cdul_edge_runtime.streams.row_json import to_json\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "file = JsonLinesFile(Path(sys.argv[1]), to_json, print)\n"
-        f"row = Appeared('door', 'red', 'door-1', {MIDNIGHT_S}, {MIDNIGHT_S + 0.125}, 0.75)\n"
-        "for _ in range(40): file.write(row)\n"
-        "print(file.lost)\n"
-    )
-    run = subprocess.run(
-        ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *child_command(program, str(path))],
-        capture_output=True,
-        text=True,
-        env=child_environment(),
-    )
-    assert run.returncode == 0, run.stderr
-    told, lost = run.stdout.splitlines()
+    said: list[str] = []
+    file = open_file(path, said.append)
+    with largest_file(1024):
+        for _ in range(40):
+            file.write(appeared())
+        file.close()
+    (told,) = said
     assert "rows.jsonl cannot be written (" in told
     fitting = 1024 // SIZE
     assert ids(path) == ["door-1"] * fitting
-    assert int(lost) == 40 - fitting
+    assert file.lost == 40 - fitting
 
 
 def test_names_that_are_no_utf8_become_escapes(tmp_path: Path) -> None:
