@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.fakes.stream_source import PATIENCE_S
+
 STAND_IN = Path(__file__).parents[1] / "fakes/ros2"
 PACKAGE = Path(__file__).parents[2] / "examples/ros2/cdul_edge_ros2"
 ROS = ("rclpy", "rcl_interfaces", "sensor_msgs", "std_msgs", "vision_msgs", "builtin_interfaces")
@@ -76,7 +78,7 @@ def test_an_image_becomes_named_labels_with_the_cameras_header(
     assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
     out = node.publishers
 
-    info = out["/classifier/label_info"].published.get(timeout=10)
+    info = out["/classifier/label_info"].published.get(timeout=PATIENCE_S)
     assert [(one.class_id, one.class_name) for one in info.class_map] == [
         (0, "red"),
         (1, "green"),
@@ -92,16 +94,16 @@ def test_an_image_becomes_named_labels_with_the_cameras_header(
 
     image = red_image(1_700_000_000)
     subscription.callback(image)
-    seen = out["/classifier/classification"].published.get(timeout=10)
+    seen = out["/classifier/classification"].published.get(timeout=PATIENCE_S)
     assert seen.header is image.header
     assert [(one.class_id, round(one.score, 3)) for one in seen.results] == [("red", 0.982)]
-    appeared = json.loads(out["/classifier/events"].published.get(timeout=10).data)
+    appeared = json.loads(out["/classifier/events"].published.get(timeout=PATIENCE_S).data)
     assert (appeared["type"], appeared["label"]) == ("appeared", "red")
     assert appeared["time"] == "2023-11-14T22:13:20.500Z"
 
     events = out["/classifier/events"].published
     assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
-    gone = json.loads(events.get(timeout=10).data)
+    gone = json.loads(events.get(timeout=PATIENCE_S).data)
     assert (gone["type"], gone["id"], gone["reason"]) == ("gone", appeared["id"], "stopped")
     assert node.subscriptions == []
     assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS  # and once more
@@ -120,13 +122,13 @@ def test_a_damaged_image_is_a_warning_and_the_next_one_is_answered(
     (subscription,) = node.subscriptions
     classifications = node.publishers["/classifier/classification"].published
     subscription.callback(red_image(1))
-    classifications.get(timeout=10)
+    classifications.get(timeout=PATIENCE_S)
     subscription.callback(red_image(2, size=5))  # five rows are claimed, two are there
-    while (said := node.get_logger().said.get(timeout=10))[0] != "warning":
+    while (said := node.get_logger().said.get(timeout=PATIENCE_S))[0] != "warning":
         pass
     assert said[1] == "an image was left out: a bgr8 image: holds 12 bytes, and 75 are expected"
     subscription.callback(red_image(3))
-    seen = classifications.get(timeout=10)
+    seen = classifications.get(timeout=PATIENCE_S)
     assert seen.header.stamp.sec == 3
     assert [one.class_id for one in seen.results] == ["red", "green", "blue"]
 

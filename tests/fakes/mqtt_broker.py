@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.free_port import free_port
+from tests.fakes.stream_source import PATIENCE_S
+
 _PATHS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
-_START_S = 20
 
 
 def find_mosquitto() -> str:
@@ -36,9 +38,7 @@ class Broker:
     def __init__(self, folder: Path, lines: Sequence[str] = ()) -> None:
         """Choose a port; `lines` are more of its configuration, `allow_anonymous` for one."""
         self._program = find_mosquitto()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self._settings = folder / "mosquitto.conf"
         wanted = lines or ("allow_anonymous true",)
         user = ["user root"] * (os.geteuid() == 0)  # else it could not read the test's files
@@ -57,7 +57,7 @@ class Broker:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        end_s = time.monotonic() + _START_S
+        end_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < end_s:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
                 return
@@ -87,7 +87,7 @@ class Subscriber:
         self.seen: dict[str, str] = {}
         self.retained: set[str] = set()
 
-    def wait_for(self, topic: str, payload: str, seconds: float = 20) -> None:
+    def wait_for(self, topic: str, payload: str, seconds: float = PATIENCE_S) -> None:
         """Wait until `topic` has said `payload` last."""
         end_s = time.monotonic() + seconds
         while self.seen.get(topic) != payload:

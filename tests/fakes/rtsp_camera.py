@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.fakes.free_port import free_port
 from tests.fakes.rtsp_camera_spec import (
     CLOCK_BITS,
     NUMBER_BITS,
@@ -233,7 +234,9 @@ def rtsp_camera(
             for number, (path, shown) in enumerate(paths.items())
         }
         udp_port = _free_udp_port()
-        camera = Camera(CameraSpec(scenes, 0, udp_port, fps, clock, login, keyframe_s, kbit_s))
+        camera = Camera(
+            CameraSpec(scenes, free_port(), udp_port, fps, clock, login, keyframe_s, kbit_s)
+        )
         try:
             camera.start()
             yield camera

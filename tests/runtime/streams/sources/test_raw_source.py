@@ -22,6 +22,7 @@ from cdul_edge_runtime.streams.source import StreamEnded
 from cdul_edge_runtime.streams.sources.open_source import SourceOptions, open_source
 from cdul_edge_runtime.streams.sources.raw_source import RawSource
 from cdul_edge_runtime.streams.watch import watch
+from tests.fakes.stream_source import PATIENCE_S
 
 FIRST = bytes(range(6))  # a frame of 2x1 pixels, three channels
 SECOND = bytes(range(10, 16))
@@ -149,7 +150,7 @@ def test_a_camera_that_stalled_is_opened_again_by_its_next_byte_or_an_interrupt(
         thread.join(0.05)
         assert thread.is_alive()
         wake()
-        thread.join(10)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
         source.close()
 
@@ -170,10 +171,10 @@ def test_an_interrupt_ends_a_read_that_waits(pipe: tuple[int, FileIO], address: 
         source.open()
         thread = threading.Thread(target=read)
         thread.start()
-        assert first.wait(10)
+        assert first.wait(PATIENCE_S)
         source.interrupt()
         source.interrupt()
-        thread.join(10)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
     assert len(seen) == 1
 

@@ -16,6 +16,8 @@ from cdul_edge_runtime.streams.frame import Frame
 from cdul_edge_runtime.streams.source import Source, StreamEnded, StreamLost
 from cdul_edge_runtime.streams.sources.open_source import SourceOptions, open_source
 from tests.fakes.rtsp_camera import Camera, read_stamp, rtsp_camera, why_no_camera
+from tests.fakes.stream_source import PATIENCE_S
+from tests.fakes.watched import begin
 
 try:
     from cdul_edge_runtime.streams.sources.gstreamer.gst_library import Gst, system_gi
@@ -25,7 +27,7 @@ if why_no_camera() is not None:
     pytest.skip(str(why_no_camera()), allow_module_level=True)
 
 
-def open_pipeline(text: str, timeout_s: float = 10.0) -> Source:
+def open_pipeline(text: str, timeout_s: float = 30.0) -> Source:
     return open_source(f"gst:{text}", SourceOptions(timeout_s=timeout_s))
 
 
@@ -191,10 +193,10 @@ def test_a_refused_connection_is_a_loss() -> None:
 def test_a_camera_is_read_with_its_time_and_what_it_refuses_is_said() -> None:
     with rtsp_camera(size=(322, 242), login=("anna", "secret")) as camera:
         url = camera.url(login=("anna", "secret"))
-        frames = read(f"rtspsrc location={url} latency=0 protocols=tcp ! decodebin", 3)
-        pixels = frames[-1].pixels()
-        assert pixels.shape == (242, 322, 3)
-        assert abs(frames[-1].time_s - read_stamp(pixels).time_s) < 1
+        frames = read(f"rtspsrc location={url} latency=0 protocols=tcp ! decodebin", 10)
+        assert {frame.pixels().shape for frame in frames} == {(242, 322, 3)}
+        late_s = [frame.time_s - read_stamp(frame.pixels()).time_s for frame in frames]
+        assert min(map(abs, late_s)) < 1  # a busy machine may stand still in between
         for refused, said in ((url.replace("secret", "wrong"), "401"), (url + "x", "404")):
             with pytest.raises(CdulEdgeError, match=said) as caught:
                 read(f"rtspsrc location={refused} latency=0 ! decodebin")
@@ -206,9 +208,7 @@ def test_a_camera_is_read_with_its_time_and_what_it_refuses_is_said() -> None:
 def test_a_camera_that_goes_away_is_a_loss_and_comes_back(befalls: str) -> None:
     with rtsp_camera() as camera:
         source = open_pipeline(camera_pipeline(camera), timeout_s=1.0 if befalls != "kill" else 60)
-        source.open()
-        frames = source.frames()
-        next(frames)
+        frames = begin(source)
         getattr(camera, befalls)()
         with pytest.raises(StreamLost):
             list(frames)
@@ -259,7 +259,10 @@ def test_a_pipeline_that_was_closed_leaves_no_threads_and_files() -> None:
     for _ in range(6):
         read(pipeline, 2)
         counts.append(held())
-    assert counts[5] <= counts[1]
+    end_s = time.monotonic() + PATIENCE_S
+    while held() > counts[1]:  # threads that are ending are still there
+        assert time.monotonic() < end_s, counts
+        time.sleep(0.01)
 
 
 def test_an_environment_without_gi_is_told_how_to_get_it(tmp_path: Path) -> None:

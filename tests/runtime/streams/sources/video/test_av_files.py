@@ -14,7 +14,6 @@ from PIL import Image
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 from cdul_edge_runtime.streams.frame import Frame
 from cdul_edge_runtime.streams.sources.open_source import open_source
-from cdul_edge_runtime.streams.sources.video.av_picture import Converter
 from tests.fakes.video_files import (
     Pixels,
     av,
@@ -26,6 +25,10 @@ from tests.fakes.video_files import (
     write_sound,
     write_video,
 )
+
+pytest.importorskip("av", reason="needs cdul-edge[video]")
+
+from cdul_edge_runtime.streams.sources.video.av_picture import Converter
 
 
 def read(path: Path) -> list[Frame]:
