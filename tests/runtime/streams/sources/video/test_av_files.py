@@ -274,6 +274,8 @@ def test_an_interrupted_file_ends_at_the_next_frame(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pixel_format", ["rgb4", "yaf32le"])
 def test_a_pixel_format_that_ffmpeg_cannot_convert_is_said(pixel_format: str) -> None:
+    if pixel_format not in av.video.format.names:
+        pytest.skip("this FFmpeg does not know that pixel format")
     picture = av.VideoFrame(64, 48, pixel_format)  # FFmpeg 8 aborts at the second one
     with pytest.raises(CdulEdgeError, match=f"cannot convert its pixel format {pixel_format} to"):
         Converter().to_rgb(picture)
