@@ -24,7 +24,9 @@ from cdul_edge_runtime.host.child_python import (
 )
 
 RED = bytes((255, 0, 0)) * 64
-CAMERA = "door=raw:8x8:rgb"  # a pipe that stays open is a camera
+# A pipe that stays open is a camera. A test that stands still for a while does not lose it, nor
+# what it showed: at this rate labels stay for five minutes without a frame.
+CAMERA = ("door=raw:8x8:rgb", "--timeout", "300", "--rate", "0.01", "--no-smooth")
 F_SETPIPE_SZ = 1031  # of Linux
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -64,7 +66,7 @@ def show_red(process: subprocess.Popen[bytes]) -> None:
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_signal_ends_it_well(bundle: Path, number: signal.Signals) -> None:
-    with watching(bundle, CAMERA, "--no-smooth") as process:
+    with watching(bundle, *CAMERA) as process:
         show_red(process)
         process.send_signal(number)
         gone, status = next_row(process), next_row(process)
@@ -88,7 +90,7 @@ def test_a_signal_ends_the_wait_for_a_camera_that_refuses(bundle: Path) -> None:
 
 def test_a_reader_that_goes_ends_it_though_nothing_happens(bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "rows.jsonl"
-    with watching(bundle, CAMERA, "--no-smooth", "--out", out) as process:
+    with watching(bundle, *CAMERA, "--out", out) as process:
         show_red(process)
         assert process.stdout
         process.stdout.close()  # `| head -2`; no frame comes any more
@@ -119,7 +121,7 @@ def test_a_reader_that_does_not_read_cannot_keep_it_from_ending(
 
 
 def test_a_pipe_that_ends_ends_its_stream(bundle: Path) -> None:
-    with watching(bundle, CAMERA, "--no-smooth") as process:
+    with watching(bundle, *CAMERA) as process:
         show_red(process)
         assert process.stdin
         process.stdin.close()

@@ -75,7 +75,7 @@ def test_what_the_unit_starts_runs_and_ends_with_exit_code_0(bundle: Path, tmp_p
         "%S/cdul-edge/clips": str(tmp_path / "state" / "clips"),
     }
     words = [places.get(word, word) for word in exec_start()[1:] if word != "yard=env:CAMERA_2"]
-    command = module_command("cdul_edge.cli", *words)
+    command = module_command("cdul_edge.cli", *words, "--timeout", "300")
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

@@ -7,10 +7,14 @@ import pytest
 
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import MissingExtraError
+from cdul_edge_runtime.streams.labels.settings import Smoothing
 from cdul_edge_runtime.streams.rows import Appeared, Gone, Status
 from cdul_edge_runtime.streams.sources.open_source import open_source
 from cdul_edge_runtime.streams.watch import watch
 from tests.fakes.rtsp_camera import Camera, rtsp_camera
+
+# a machine that stands still for a while does not end what is there
+PATIENT = Smoothing(reset_s=60)
 
 
 def plain(*color: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -37,7 +41,7 @@ def test_labels_of_cameras_go_with_a_loss_and_come_back(
         sources = {path: address(camera, path, library) for path in shown}
         told: list[str] = []
         ids: dict[str, str] = {}
-        with watch(classifier, sources, timeout_s=20) as rows:
+        with watch(classifier, sources, timeout_s=60, smoothing=PATIENT) as rows:
             for row in rows:
                 if isinstance(row, Appeared):
                     ids[row.id] = row.label
