@@ -64,7 +64,7 @@ def pixels_of(file: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 
 def test_every_frame_of_files_comes_in_order_with_its_pixels_and_time(noise: Path) -> None:
-    files = f"multifilesrc location={noise}/%d.png caps=image/png,framerate=10/1 ! pngdec"
+    files = f'multifilesrc location="{noise}/%d.png" caps=image/png,framerate=10/1 ! pngdec'
     assert open_pipeline(files).finite
     frames = read(files)
     assert [frame.pts_s for frame in frames] == pytest.approx([0, 0.1, 0.2])
@@ -78,7 +78,7 @@ def test_every_frame_of_files_comes_in_order_with_its_pixels_and_time(noise: Pat
 @pytest.mark.parametrize("form", ["RGB", "BGR", "RGBx", "BGRx", "RGBA", "BGRA"])
 def test_the_formats_of_an_own_appsink_have_the_same_pixels(noise: Path, form: str) -> None:
     (frame,) = read(
-        f"filesrc location={noise}/0.png ! pngdec ! videoconvert ! video/x-raw,format={form} "
+        f'filesrc location="{noise}/0.png" ! pngdec ! videoconvert ! video/x-raw,format={form} '
         "! appsink name=mine"
     )
     expected = pixels_of(noise / "0.png")
@@ -92,9 +92,9 @@ def test_the_formats_of_an_own_appsink_have_the_same_pixels(noise: Path, form: s
 def test_gray_and_cropped_pictures(noise: Path) -> None:
     expected = pixels_of(noise / "0.png")
     Image.fromarray(expected[:, :, 0]).save(noise / "gray.png")
-    (gray,) = read(f"filesrc location={noise}/gray.png ! pngdec ! appsink")
+    (gray,) = read(f'filesrc location="{noise}/gray.png" ! pngdec ! appsink')
     np.testing.assert_array_equal(gray.pixels(), np.repeat(expected[:, :, :1], 3, axis=2))
-    (cropped,) = read(f"filesrc location={noise}/0.png ! pngdec ! videocrop left=3 top=2 right=1")
+    (cropped,) = read(f'filesrc location="{noise}/0.png" ! pngdec ! videocrop left=3 top=2 right=1')
     np.testing.assert_array_equal(cropped.pixels(), expected[2:, 3:-1])
 
 
@@ -155,7 +155,7 @@ def test_a_pipeline_that_does_not_parse_fails_before_it_is_opened(pipeline: str,
     ("pipeline", "said"),
     [
         ("filesrc location=/nowhere.mp4 ! decodebin", 'No such file "/nowhere.mp4"'),
-        (f"filesrc location={__file__} ! decodebin", "text file"),
+        (f'filesrc location="{__file__}" ! decodebin', "text file"),
         ("v4l2src device=/dev/video250", "/dev/video250"),
         ("videotestsrc ! video/x-raw,format=I420 ! appsink", "put videoconvert in front"),
         (
@@ -179,7 +179,7 @@ def test_a_decoder_that_is_missing_is_named(noise: Path) -> None:
         feature.set_rank(Gst.Rank.NONE)  # decodebin then takes it for missing
     try:
         with pytest.raises(CdulEdgeError, match=r"PNG.*decoder; most decoders are in"):
-            read(f"filesrc location={noise}/0.png ! decodebin")
+            read(f'filesrc location="{noise}/0.png" ! decodebin')
     finally:
         for feature, rank in ranks:
             feature.set_rank(rank)
