@@ -47,7 +47,7 @@ def main() -> None:
     if not capture.isOpened():
         sys.exit(f"{camera} cannot be opened: give a camera's number or a video")
     stop, source = threading.Event(), PushSource()
-    thread = threading.Thread(target=read_all, args=(capture, source, stop))
+    thread = threading.Thread(target=read_all, args=(capture, source, stop), daemon=True)
     with (
         Classifier.load(bundle, threads=1) as classifier,
         watch(classifier, {"camera": source}) as rows,

@@ -83,7 +83,7 @@ class DriftReport:
         return self.classes[name].psi
 
 
-def measure_drift(scores: Floats, reference: ScoreReference) -> DriftReport:
+def measure_drift(scores: Floats, reference: ScoreReference | None) -> DriftReport:
     """Compare scores with those of the training pictures, class by class.
 
     The index is sum((p - q) * ln(p / q)) over groups of scores that each hold about a tenth of the
@@ -106,8 +106,14 @@ def measure_drift(scores: Floats, reference: ScoreReference) -> DriftReport:
             .score_reference()`, or that `.at(thresholds)`.
 
     Raises:
-        CdulEdgeError: scores that are NaN, outside [0, 1], or of another number of classes.
+        CdulEdgeError: no reference, as of an older run or bundle; scores that are NaN, outside
+            [0, 1], or of another number of classes.
     """
+    if reference is None:
+        raise CdulEdgeError(
+            "drift has no reference, as the bundle or its run is of an older version: train and "
+            "export again, or compare with ScoreReference.of(scores, thresholds, classes)"
+        )
     check_scores(scores, len(reference.classes))
     scores = np.asarray(scores, np.float32)  # as thresholds are: a score may be its threshold
     counts = count_bins(find_bins(scores))

@@ -149,3 +149,8 @@ def test_scores_of_other_classes_are_refused() -> None:
         with pytest.raises(CdulEdgeError):
             measure_drift(wrong, reference)
     assert measure_drift(np.zeros((1, 2)), reference).classes["one"].prevalence == 0
+
+
+def test_an_older_bundle_without_a_reference_is_told_what_to_do() -> None:
+    with pytest.raises(CdulEdgeError, match=r"no reference.*export again"):
+        measure_drift(np.zeros((5, 2)), None)
