@@ -21,6 +21,7 @@ from cdul_edge_runtime.bundle.score_reference import (
     count_bins,
     find_bins,
 )
+from cdul_edge_runtime.errors import CdulEdgeError
 
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]

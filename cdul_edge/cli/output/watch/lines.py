@@ -79,6 +79,7 @@ class LiveTable:
     def draw(self) -> Table:
         """The table as it stands now."""
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, padding=(0, 2, 0, 0))
         for title, side in (("stream", "left"), ("state", "left"), ("fps", "right")):
@@ -87,9 +88,10 @@ class LiveTable:
         table.add_column("labels now", ratio=1)
         now = time.monotonic()
         for name, state in list(self._streams.items()):
-            table.add_row(
-                *map(printable, (name, *state.cells(now))), style=_STYLES.get(state.state)
-            )
+            *cells, labels = map(printable, (name, *state.cells(now)))
+            # a line each: a taller table would hide streams of a small terminal
+            short = Text(labels, no_wrap=True, overflow="ellipsis")
+            table.add_row(*cells, short, style=_STYLES.get(state.state))
         return table
 
 

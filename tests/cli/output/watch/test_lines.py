@@ -24,9 +24,9 @@ from cdul_edge_runtime.streams.source import SourceInfo
 from tests.fakes.stream_rows import MIDNIGHT_S, appeared, gone, prediction, status
 
 
-def drawn(table: LiveTable) -> list[list[str]]:
+def drawn(table: LiveTable, width: int = 120) -> list[list[str]]:
     """Cells of the rows below the titles."""
-    console = Console(file=io.StringIO(), width=120, color_system=None)
+    console = Console(file=io.StringIO(), width=width, color_system=None)
     console.print(table.draw())
     assert isinstance(console.file, io.StringIO)
     _, *lines = console.file.getvalue().splitlines()
@@ -46,6 +46,18 @@ def test_the_table_shows_each_stream_as_it_is_now() -> None:
     said = console.file.getvalue()
     assert "door: red appeared (75 %)" in said
     assert re.search(r"^\d\d:\d\d:\d\d door: lost$", said, re.MULTILINE)
+
+
+def test_a_stream_takes_one_line_however_many_labels_it_shows() -> None:
+    table = LiveTable(["door", "yard"], Console(file=io.StringIO()))
+    state = table._streams["door"]
+    state.change(status())
+    state.labels = tuple((f"label{number}", 0.5) for number in range(20))
+    door, yard = drawn(table, width=60)
+    assert door[:2] == ["door", "connected"]
+    assert door[-1].startswith("label0 50 %, label1")
+    assert door[-1].endswith("…")
+    assert yard == ["yard", "opening"]
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:
