@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Row, Status
+    from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Row, Stats, Status
     from cdul_edge_runtime.streams.source import SourceInfo
 
 _REFRESHES = 4  # a second
@@ -58,10 +58,11 @@ class LiveTable:
         self._console = console
 
     def show(self, row: Row) -> None:
-        """Take a row in; events and states become a line above the table."""
+        """Take a row in; all but what a frame shows becomes a line above the table."""
         from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Stats, Status
 
         if isinstance(row, Stats):
+            self.say(describe_stats(row))
             return
         state = self._streams[row.stream]
         if isinstance(row, FramePrediction):
@@ -209,6 +210,20 @@ def describe_event(row: Appeared | Gone) -> str:
         return f"{_clock(row.time_s)} {row.stream}: {row.label} appeared ({100 * row.score:.0f} %)"
     why = "" if row.reason is None else f", {row.reason}"
     return f"{_clock(row.until_s)} {row.stream}: {row.label} gone after {row.duration_s:.1f} s{why}"
+
+
+def describe_stats(row: Stats) -> str:
+    """`14:03:12 door: 25.0 fps in, 12.5 out, 750 dropped, age p95 81 ms, 0 losses, 166 MiB`."""
+    parts = [f"{row.fps_in:.1f} fps in, {row.fps_out:.1f} out, {row.dropped} dropped"]
+    if row.age_p95_ms is not None:
+        parts.append(f"age p95 {row.age_p95_ms:.0f} ms")
+    parts.append(f"{row.losses} losses, {row.rss_mib:.0f} MiB")
+    drift = row.drift_note
+    if row.drift is not None:
+        drift = f"{len(row.drift.shifted)} of {len(row.drift.classes)} classes shifted"
+    if drift is not None:
+        parts.append(f"drift: {drift}")
+    return f"{_clock(row.time_s)} {row.stream}: {', '.join(parts)}"
 
 
 def printable(text: str) -> str:

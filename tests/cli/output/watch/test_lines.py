@@ -6,6 +6,7 @@ import io
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -16,10 +17,13 @@ from cdul_edge.cli.output.watch.lines import (
     StreamState,
     choose_display,
     describe_event,
+    describe_stats,
     describe_status,
     printable,
 )
-from cdul_edge_runtime.streams.rows import Status
+from cdul_edge_runtime.bundle.score_reference import ScoreReference
+from cdul_edge_runtime.metrics.drift import measure_drift
+from cdul_edge_runtime.streams.rows import Stats, Status
 from cdul_edge_runtime.streams.source import SourceInfo
 from tests.fakes.stream_rows import MIDNIGHT_S, appeared, gone, prediction, status
 
@@ -90,6 +94,24 @@ def test_lines_say_what_is_open_and_when_the_next_try_is() -> None:
     assert describe_status(lost) == "door: lost (refused); next try in 0.5 s"
     assert describe_event(gone(reason="lost")).endswith("door: red gone after 2.0 s, lost")
     assert describe_event(replace(gone(), until_s=1e300)).startswith("--:--:--")
+
+
+def test_figures_are_a_line_above_the_table() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    table = LiveTable(["door"], console)
+    figures = Stats("door", MIDNIGHT_S, 25.0, 12.5, 750, 41.0, 81.4, 0, 165.7)
+    table.show(replace(figures, drift_note="no reference"))
+    table.show(replace(figures, age_p95_ms=None, losses=2))
+    assert isinstance(console.file, io.StringIO)
+    assert [line[9:] for line in console.file.getvalue().splitlines()] == [
+        "door: 25.0 fps in, 12.5 out, 750 dropped, age p95 81 ms, 0 losses, 166 MiB, "
+        "drift: no reference",
+        "door: 25.0 fps in, 12.5 out, 750 dropped, 2 losses, 166 MiB",
+    ]
+    then = np.tile(np.linspace(0.01, 0.99, 100)[:, None], (1, 2))
+    reference = ScoreReference.of(then, np.full(2, 0.5), ("one", "two"))
+    report = measure_drift(then, reference)
+    assert describe_stats(replace(figures, drift=report)).endswith("drift: 0 of 2 classes shifted")
 
 
 def test_what_a_camera_says_cannot_move_the_cursor() -> None:
