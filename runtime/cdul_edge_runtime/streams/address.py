@@ -7,6 +7,7 @@ is read once, into an `Address` whose every text but `location` is safe to show.
 from __future__ import annotations
 
 import os
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,8 @@ def parse_address(text: str) -> Address:
         text = text.removeprefix("file:")
     if not text:
         raise CdulEdgeError(f"the address of a file is empty: {EXPECTED}")
-    path = Path(text).expanduser().absolute()
+    # not Path's own, which fails where "~" names nobody
+    path = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111
     return Address("file", str(path), text if path.exists() else _redact_mistyped(text))
 
 

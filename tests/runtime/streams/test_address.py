@@ -68,6 +68,12 @@ def test_what_is_shown_holds_no_credentials(text: str, shown: str) -> None:
     assert redact(shown) == shown
 
 
+def test_a_home_that_nobody_has_is_a_name_like_any_other() -> None:
+    address = parse_address("~nobody-of-this-name/a.mp4")
+    assert address.kind == "file"
+    assert address.location.endswith("/~nobody-of-this-name/a.mp4")
+
+
 @pytest.mark.parametrize("typo", ["RTSP//", "rtsp;//", "rtsp/", "//", "rtsp:", "./", "rtsp:/", ""])
 def test_a_mistyped_protocol_shows_no_credentials(typo: str) -> None:
     shown = parse_address(f"{typo}bob:sesame@192.0.2.1:554/x").shown

@@ -60,6 +60,8 @@ def _lasting_reason(address: Address, error: av.FFmpegError) -> str | None:
         return "this FFmpeg cannot read its protocol; install av from PyPI, whose wheels can"
     if isinstance(error, (av.error.DecoderNotFoundError, av.error.DemuxerNotFoundError)):
         return f"this FFmpeg cannot read it ({error.strerror})"
+    if address.kind == "rtsp" and error.errno == errno.EPROTONOSUPPORT:
+        return "it sends nothing over this transport: choose the other one, tcp or udp"
     if address.kind == "device":
         return _device_reason(error)
     if address.kind == "http" and isinstance(error, av.error.ArgumentError):

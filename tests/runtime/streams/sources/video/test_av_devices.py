@@ -83,3 +83,14 @@ def test_a_lookup_that_hangs_can_be_interrupted_and_times_out(
 def test_an_address_in_numbers_is_not_looked_up(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.delattr("socket.getaddrinfo")
     HostLookup(Address("rtsp", f"rtsp://{host}:554/x", "")).wait(30)
+
+
+def test_a_camera_that_sends_nothing_over_tcp_is_given_up_with_the_other_way() -> None:
+    camera = Address("rtsp", "rtsp://camera/", "rtsp://camera/")
+    with pytest.raises(av.FFmpegError) as raised:
+        av.error.err_check(-errno.EPROTONOSUPPORT)
+    failure = av_failure.live_failure(camera, raised.value, opened_before=False)
+    assert type(failure) is CdulEdgeError
+    assert str(failure) == (
+        "rtsp://camera/: it sends nothing over this transport: choose the other one, tcp or udp"
+    )
