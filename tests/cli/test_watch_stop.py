@@ -120,6 +120,24 @@ def test_a_reader_that_does_not_read_cannot_keep_it_from_ending(
     assert json.loads(out.read_text().splitlines()[-1])["type"] in ("gone", "status")
 
 
+def test_messages_that_nobody_reads_cannot_keep_it_from_ending(bundle: Path) -> None:
+    away = [f"n{number}=http://127.0.0.1:1/" for number in range(60)]
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)  # fewer lines than there are sources
+    command = module_command(cli.__name__, "watch", str(bundle), *away)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=writer, env=child_environment()
+    ) as process:
+        assert process.stdout
+        for _ in away:
+            process.stdout.readline()
+        process.terminate()
+        process.stdout.read()
+        assert process.wait(30) == 0
+    os.close(writer)
+    os.close(reader)
+
+
 def test_a_pipe_that_ends_ends_its_stream(bundle: Path) -> None:
     with watching(bundle, *CAMERA) as process:
         show_red(process)

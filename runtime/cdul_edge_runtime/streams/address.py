@@ -7,7 +7,6 @@ is read once, into an `Address` whose every text but `location` is safe to show.
 from __future__ import annotations
 
 import os
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path

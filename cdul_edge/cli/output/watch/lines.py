@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from cdul_edge.cli.output.result_console import message_console
+from cdul_edge.cli.output.watch.rows import descriptor_of, is_writable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +39,9 @@ class View(Protocol):
 class StatusLines:
     """A line for each state of a stream, for logs."""
 
+    def __init__(self) -> None:
+        self._is_read = True
+
     def show(self, row: Row) -> None:
         """Say a change of state."""
         from cdul_edge_runtime.streams.rows import Status
@@ -46,8 +50,12 @@ class StatusLines:
             self.say(describe_status(row))
 
     def say(self, line: str) -> None:
-        """Print it."""
-        message_console().print(printable(line))
+        """Print it, unless nobody reads what was printed before: no watch waits for that."""
+        descriptor = descriptor_of(sys.stderr)
+        if descriptor is not None:
+            self._is_read = is_writable(descriptor) if self._is_read else is_writable(descriptor, 0)
+        if self._is_read:
+            message_console().print(printable(line))
 
 
 class LiveTable:

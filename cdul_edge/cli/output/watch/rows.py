@@ -66,7 +66,7 @@ class StdoutRows:
         self._writes = LastingWrites("stdout", "rows", say)
         self._unread = False
         self._rest = b""  # of a line that the disk took a part of
-        self._descriptor = _descriptor_of(self._file)
+        self._descriptor = descriptor_of(self._file)
         if self._descriptor is not None:
             _call_when_unread(self._descriptor, stopping.request)
 
@@ -119,26 +119,27 @@ class StdoutRows:
 
     def _push_some(self, content: bytes) -> int:
         assert self._descriptor is not None
-        while not _is_writable(self._descriptor):
+        while not is_writable(self._descriptor):
             if self._stopping.stopped:
                 raise BrokenPipeError(errno.EPIPE, "its reader does not read")
         return os.write(self._descriptor, content)
 
 
-def _descriptor_of(file: TextIO) -> int | None:
+def descriptor_of(file: TextIO) -> int | None:
+    """Its number; None of one in memory."""
     try:
         return file.fileno()
     except OSError:
         return None
 
 
-def _is_writable(descriptor: int) -> bool:
+def is_writable(descriptor: int, moment_ms: int = _MOMENT_MS) -> bool:
     """Whether a write would not wait; waits a moment for it."""
     if not hasattr(select, "poll"):
         return True
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
-    return bool(poll.poll(_MOMENT_MS))
+    return bool(poll.poll(moment_ms))
 
 
 def _call_when_unread(descriptor: int, call: Callable[[], None]) -> None:

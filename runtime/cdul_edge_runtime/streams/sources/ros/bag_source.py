@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import warnings
 from collections.abc import Iterator
@@ -213,7 +214,8 @@ def _split(address: Address) -> tuple[Path, str | None]:
             f"{address.shown}: not an address of a bag; expected bag:PATH or bag:PATH#TOPIC, such "
             "as bag:drive#/camera/image_raw"
         )
-    return Path(path).expanduser(), topic or None
+    # not Path's own, which fails where "~" names nobody
+    return Path(os.path.expanduser(path)), topic or None  # noqa: PTH111
 
 
 _RECORD = "record a topic of sensor_msgs/Image or sensor_msgs/CompressedImage"
