@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from cdul_edge_runtime.streams.frame import Frame
 from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Row, Status
 from cdul_edge_runtime.streams.source import Source, StreamLost
 from cdul_edge_runtime.streams.watch import Watch
-
-_TRIES = 4
+from tests.fakes.stream_source import PATIENCE_S
 
 
 def brief(row: Row) -> str:
@@ -33,15 +33,15 @@ def begin(source: Source) -> Iterator[Frame]:
     It is opened again where it is lost at first, as by a watch: the machine may have stood still
     for longer than its time-out.
     """
-    for left in reversed(range(_TRIES)):
+    end_s = time.monotonic() + PATIENCE_S
+    while True:
         try:
             source.open()
             frames = source.frames()
             next(frames)
         except StreamLost:
             source.close()
-            if not left:
+            if time.monotonic() > end_s:
                 raise
         else:
             return frames
-    raise AssertionError
