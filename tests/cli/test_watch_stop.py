@@ -123,7 +123,7 @@ def test_a_reader_that_does_not_read_cannot_keep_it_from_ending(
 def test_messages_that_nobody_reads_cannot_keep_it_from_ending(bundle: Path) -> None:
     away = [f"n{number}=http://127.0.0.1:1/" for number in range(60)]
     reader, writer = os.pipe()
-    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)  # fewer lines than there are sources
+    fcntl.fcntl(writer, F_SETPIPE_SZ, 4096)  # fewer lines than there are sources
     command = module_command(cli.__name__, "watch", str(bundle), *away)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=writer, env=child_environment()
