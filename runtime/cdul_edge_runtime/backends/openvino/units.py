@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from types import ModuleType
 
@@ -21,6 +22,8 @@ _NEEDS = {
 # What the system's loader says, among C++ names and paths of OpenVINO's own.
 _LOADER = re.compile(r"[\w.+-]+: cannot open shared object file")
 INT8 = (Precision.INT8, Precision.INT8_CPU)
+# Parts of the names of oneDNN's instruction sets that have bf16, and of those that limit nothing.
+_ISA_WITH_BF16 = ("BF16", "FP16", "AMX", "AVX10", "AVX2_VNNI_2", "ALL", "DEFAULT")
 _CAPABILITIES = "OPTIMIZATION_CAPABILITIES"
 Properties = dict[str, str]
 
@@ -72,7 +75,17 @@ def describe_unit(core: Machine, unit: str) -> tuple[str, list[str]]:
     """Its full name, and what it can do, such as "BF16" and "EXPORT_IMPORT"."""
     name = str(core.get_property(unit, "FULL_DEVICE_NAME"))
     found = core.get_property(unit, _CAPABILITIES)
-    return name, list(map(str, found)) if isinstance(found, list) else []
+    able = list(map(str, found)) if isinstance(found, list) else []
+    return name, [one for one in able if one != "BF16"] if _without_bf16(unit) else able
+
+
+def _without_bf16(unit: str) -> bool:
+    """Whether oneDNN, with which OpenVINO computes, is told not to use what bf16 needs.
+
+    OpenVINO 2026.4.1 offers bf16 all the same, and gives wrong scores or crashes.
+    """
+    told = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "ALL"
+    return unit == CPU and not any(name in told.upper() for name in _ISA_WITH_BF16)
 
 
 def cpu_computes_bf16() -> bool:

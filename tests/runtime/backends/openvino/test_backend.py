@@ -16,7 +16,7 @@ import pytest
 from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
 from cdul_edge_runtime.backends.openvino.graph import read_graph
 from cdul_edge_runtime.backends.openvino.library import import_openvino
-from cdul_edge_runtime.backends.openvino.units import cpu_computes_bf16
+from cdul_edge_runtime.backends.openvino.units import cpu_computes_bf16, describe_unit
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
@@ -236,6 +236,27 @@ def test_a_smaller_batch_runs_after_one_that_memory_was_too_little_for(
     for level, score in ((255, 0.983), (0, 0.018)):  # sigmoid(4), sigmoid(-4)
         scores = backend.infer(np.full((1, 8, 8, 3), level, np.uint8))
         assert scores == pytest.approx(np.full((1, 3), score), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("told", "computes"),
+    [("AVX2", False), ("avx512_core_vnni", False), ("AVX512_CORE_BF16", True), ("ALL", True)],
+)
+def test_bf16_is_not_offered_where_onednn_is_told_to_do_without(
+    told: str, computes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Able:
+        @property
+        def available_devices(self) -> list[str]:
+            return ["CPU", "GPU"]
+
+        def get_property(self, device_name: str, property: str) -> object:
+            return "a CPU" if property == "FULL_DEVICE_NAME" else ["FP32", "BF16", "INT8"]
+
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", told)
+    able = ["FP32", "BF16", "INT8"] if computes else ["FP32", "INT8"]
+    assert describe_unit(Able(), "CPU") == ("a CPU", able)
+    assert "BF16" in describe_unit(Able(), "GPU")[1]
 
 
 def test_a_build_that_cannot_read_onnx_says_so(tmp_path: Path, bundle: Path) -> None:
