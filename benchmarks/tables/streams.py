@@ -16,6 +16,7 @@ SHOWN = (
     ("overload", "fair", "four streams, 40 ms a picture: most / least results"),
     ("cpu", "1", "of a core for a stream at 25 fps, one thread"),
     ("cpu", "all", "the same, every core"),
+    ("cpu", "2/1", "two threads / one"),
     ("soak", "growth", "memory gained while a camera is killed every minute"),
     ("loss", "killed, pyav", "killed camera noticed"),
     ("loss", "frozen, pyav", "frozen camera noticed, time-out 2 s"),
