@@ -52,6 +52,11 @@ def interleave(sides: dict[str, Callable[[], object]], repeats: int) -> dict[str
     return seconds
 
 
+def shorten(value: float) -> float:
+    """Four digits: more is noise."""
+    return float(f"{value:.4g}")
+
+
 def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
     """Median over turns of above / below: robust to a machine that others use too."""
     return median(a / b for a, b in zip(above, below, strict=True))

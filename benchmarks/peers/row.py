@@ -11,7 +11,7 @@ from typing import Literal
 from benchmarks.measured_rows import row as measured_rows
 from benchmarks.measured_rows.result_file import MeasuredRow
 from benchmarks.measured_rows.words import count
-from benchmarks.record import median_ratio
+from benchmarks.record import median_ratio, shorten
 
 Unit = Literal["ms", "s", "pictures/s", "MiB"]
 # No side may ask the network while it is timed: its own switches, where it has them.
@@ -99,11 +99,11 @@ class Comparison:
         """Plain values, with what follows from them."""
         return {
             **asdict(self),
-            "ours": [_shorten(value) for value in self.ours],
-            "theirs": [_shorten(value) for value in self.theirs],
-            "median_ours": _shorten(median(self.ours)),
-            "median_theirs": _shorten(median(self.theirs)),
-            "ratio": _shorten(self.ratio),
+            "ours": [shorten(value) for value in self.ours],
+            "theirs": [shorten(value) for value in self.theirs],
+            "median_ours": shorten(median(self.ours)),
+            "median_theirs": shorten(median(self.theirs)),
+            "ratio": shorten(self.ratio),
             "met": self.met,
         }
 
@@ -137,8 +137,3 @@ class PeersRow(MeasuredRow[Comparison]):
     def to_dict(self) -> dict[str, object]:
         """Plain values."""
         return {**super().to_dict(), "comparisons": [one.to_dict() for one in self.comparisons]}
-
-
-def _shorten(value: float) -> float:
-    """Four digits: more is noise."""
-    return float(f"{value:.4g}")

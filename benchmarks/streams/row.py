@@ -10,6 +10,7 @@ from benchmarks.measured_rows import row as measured_rows
 from benchmarks.measured_rows.result_file import MeasuredRow
 from benchmarks.measured_rows.row import Bar
 from benchmarks.measured_rows.words import seconds
+from benchmarks.record import shorten
 
 FPS, SIZE_PX = 25, (640, 480)  # of every camera here
 
@@ -84,10 +85,13 @@ class Figure:
         return f"{self.what}: {self.median:.4g} {self.unit} ({verdict}{wanted})"
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values, with what follows from them; four digits, as more is noise."""
-        values = [float(f"{value:.4g}") for value in self.values]
-        middle = float(f"{self.median:.4g}")
-        return {**asdict(self), "values": values, "median": middle, "met": self.met}
+        """Plain values, with what follows from them."""
+        return {
+            **asdict(self),
+            "values": [shorten(value) for value in self.values],
+            "median": shorten(self.median),
+            "met": self.met,
+        }
 
 
 def at_most(limit: float, key: str, what: str, unit: str, *values: float) -> Figure:
