@@ -22,6 +22,7 @@ from cdul_edge.training.summary import RunSummary, read_metrics
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.host.files import write_json
+from cdul_edge_runtime.host.json_record import finite_or_none
 
 
 @dataclass(frozen=True)
@@ -109,31 +110,26 @@ def _describe(run: CellRun, summary: RunSummary) -> Finished:
     return Finished(
         cell=run.cell,
         measures={
-            "labels_first_map": _finite(first),
-            "labels_last_map": _finite(last),
-            "train_map": _finite(math.nan if train is None else train.map),
-            "heldout_map": _finite(val.map),
-            "heldout_cf1": _finite(val.cf1),
-            "heldout_of1": _finite(val.of1),
-            "heldout_macro_f1": _finite(val.macro_f1),
-            "heldout_ece": _finite(val.ece),
+            "labels_first_map": finite_or_none(first),
+            "labels_last_map": finite_or_none(last),
+            "train_map": finite_or_none(math.nan if train is None else train.map),
+            "heldout_map": finite_or_none(val.map),
+            "heldout_cf1": finite_or_none(val.cf1),
+            "heldout_of1": finite_or_none(val.of1),
+            "heldout_macro_f1": finite_or_none(val.macro_f1),
+            "heldout_ece": finite_or_none(val.ece),
             "seconds": round(summary.seconds, 2),
         },
         ap={
-            name: _finite(value)
+            name: finite_or_none(value)
             for name, value in val.ap.items()
             if run.judged is None or name in run.judged
         },
-        curve=tuple(_finite(line.val.map) for line in lines if line.val),
+        curve=tuple(finite_or_none(line.val.map) for line in lines if line.val),
         labels_curve=tuple(
-            _finite(line.labels_map) for line in lines if line.labels_map is not None
+            finite_or_none(line.labels_map) for line in lines if line.labels_map is not None
         ),
         settings=run.config,
         labels_digest=run.labels_digest,
         label_guard=summary.label_guard,
     )
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if math.isfinite(value) else None

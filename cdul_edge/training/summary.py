@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -13,7 +12,13 @@ from cdul_edge.training.config import LabelsFrom
 from cdul_edge.version import __version__
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write, read_json
-from cdul_edge_runtime.host.json_record import RecordError, check_header, null_to_nan, parse_record
+from cdul_edge_runtime.host.json_record import (
+    RecordError,
+    check_header,
+    finite_or_none,
+    null_to_nan,
+    parse_record,
+)
 from cdul_edge_runtime.metrics.metrics import MetricsReport
 
 FORMAT = 2
@@ -85,9 +90,9 @@ class EpochLine:
         plain: dict[str, object] = {name: getattr(self, name) for name in _STEPS}
         plain.update(self.revision)
         if self.labels_map is not None:
-            plain["pseudo_labels"] = {"map": _finite(self.labels_map)}
+            plain["pseudo_labels"] = {"map": finite_or_none(self.labels_map)}
         if self.val is not None:
-            plain["val"] = {name: _finite(value) for name, value in asdict(self.val).items()}
+            plain["val"] = {name: finite_or_none(value) for name, value in asdict(self.val).items()}
         return plain
 
     @classmethod
@@ -180,7 +185,7 @@ class RunSummary:
             "labels_from": self.labels_from,
         }
         if self.labels_map is not None:
-            first, last = map(_finite, self.labels_map)
+            first, last = map(finite_or_none, self.labels_map)
             plain["pseudo_labels"] = {"map_first": first, "map_last": last}
         if self.train is not None:
             plain["train"] = self.train.to_dict()
@@ -293,8 +298,3 @@ def read_summary(folder: Path) -> RunSummary:
         raise CdulEdgeError(
             f"{folder / SUMMARY} is not that of a run ({error}): train again with --force"
         ) from error
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if math.isfinite(value) else None

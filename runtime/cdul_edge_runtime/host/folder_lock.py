@@ -12,7 +12,7 @@ from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning, extra_impor
 
 LOCK = ".lock"
 # What file systems without locks answer: some FUSE and SMB mounts, NFS without its lock daemon.
-_NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
+NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.ENOSYS)
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def lock_folder(folder: Path, doing: str) -> Iterator[None]:
             f"another process is {doing} {folder}: wait until it ends, or give another folder"
         ) from error
     except (OSError, NotImplementedError) as error:  # the latter is filelock's word for ENOSYS
-        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
             raise
         warnings.warn(
             f"{folder} lies on a file system without locks: let no other process write into it",

@@ -9,7 +9,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
-from math import isinf, nan
+from math import isfinite, isinf, nan
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -19,6 +19,11 @@ Record = TypeVar("Record")
 
 class RecordError(CdulEdgeError):
     """A JSON value that is not what a record needs; the text names the field."""
+
+
+def finite_or_none(value: float) -> float | None:
+    """The value; None where it is NaN or infinite, which JSON does not have."""
+    return value if isfinite(value) else None
 
 
 def parse_record(record: type[Record], value: object, name: str = "") -> Record:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.choices import ApConvention
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.host.json_record import null_to_nan, parse_record
+from cdul_edge_runtime.host.json_record import finite_or_none, null_to_nan, parse_record
 from cdul_edge_runtime.metrics.reliability import (
     brier_score,
     classwise_calibration_error,
@@ -129,8 +129,8 @@ class MetricsReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain values; NaN becomes None, which JSON can hold."""
         plain = asdict(self)
-        plain["ap"] = {name: _finite(value) for name, value in self.ap.items()}
-        return {k: _finite(v) if isinstance(v, float) else v for k, v in plain.items()}
+        plain["ap"] = {name: finite_or_none(value) for name, value in self.ap.items()}
+        return {k: finite_or_none(v) if isinstance(v, float) else v for k, v in plain.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> MetricsReport:
@@ -239,7 +239,3 @@ def _probability_metrics(scores: Floats, positive: Mask, known: Mask) -> dict[st
 
 def _harmonic(a: float, b: float) -> float:
     return 2 * a * b / (a + b) if a + b > 0 else 0.0
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

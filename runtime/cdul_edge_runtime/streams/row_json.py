@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.host.json_record import finite_or_none
 from cdul_edge_runtime.metrics.drift import DriftReport
 from cdul_edge_runtime.streams.rows import (
     Appeared,
@@ -59,11 +59,18 @@ def to_dict(row: Row) -> dict[str, Json]:
 
 def format_time(time_s: float) -> str | None:
     """Seconds since 1970 as UTC with milliseconds; None where no calendar has them."""
+    date = date_of(time_s)
+    if date is None:
+        return None
+    return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def date_of(time_s: float) -> datetime | None:
+    """Seconds since 1970 in UTC, to the millisecond; None where no calendar has them."""
     try:
-        moment = datetime.fromtimestamp(round(time_s, 3), timezone.utc)
+        return datetime.fromtimestamp(round(time_s, 3), timezone.utc)
     except (OverflowError, ValueError, OSError):  # a camera may claim any time
         return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _prediction(row: FramePrediction) -> dict[str, Json]:
@@ -138,12 +145,8 @@ def _by_class(classes: ClassList, scores: npt.NDArray[np.floating]) -> dict[str,
     if len(scores) != len(classes):
         raise ValueError(f"{len(scores)} scores of {len(classes)} classes")
     rounded = np.round(scores.astype(np.float64), 6).tolist()
-    return {name: _finite(score) for name, score in zip(classes, rounded, strict=True)}
+    return {name: finite_or_none(score) for name, score in zip(classes, rounded, strict=True)}
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else _finite(round(float(value), digits))
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return None if value is None else finite_or_none(round(float(value), digits))

@@ -8,7 +8,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.precision_record import Limits
 from cdul_edge_runtime.bundle.verdict import Estimate, Interval, Verdict
-from cdul_edge_runtime.verify.pictures import finite
+from cdul_edge_runtime.host.json_record import finite_or_none
 
 # What BF16 is held to before `calibrate` measured it: the default budget of that command, and a
 # score error that a network of eight bits' mantissa stays below.
@@ -59,7 +59,7 @@ class Check:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values; NaN becomes None, which JSON can hold."""
-        plain: dict[str, object] = {"name": self.name, "value": finite(self.value)}
+        plain: dict[str, object] = {"name": self.name, "value": finite_or_none(self.value)}
         plain |= {"limit": self.limit, "passed": self.passed, "verdict": self.verdict}
         if self.interval is not None:
             plain |= {"interval": list(self.interval), "pictures": self.pictures}

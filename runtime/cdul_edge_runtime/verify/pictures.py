@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +14,7 @@ from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.verdict import Estimate
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
+from cdul_edge_runtime.host.json_record import finite_or_none
 from cdul_edge_runtime.metrics.bootstrap import estimate_flip_rate, estimate_map_drop
 from cdul_edge_runtime.metrics.metrics import (
     MetricsReport,
@@ -178,8 +178,8 @@ def compare_pictures(classifier: Classifier, test: PictureTest, near: float) -> 
     return PictureComparison(
         count=len(scores),
         labels_per_picture=float((scores >= classifier.thresholds).sum(axis=1).mean()),
-        max_error=finite(float(error.max())),
-        mean_error=finite(float(error.mean())),
+        max_error=finite_or_none(float(error.max())),
+        mean_error=finite_or_none(float(error.mean())),
         flips=estimate_flip_rate(clear),
         strange_scores=count_strange(scores),
         truth=test.truth_kind,
@@ -215,9 +215,4 @@ def _mean_ap(scores: Scores, truth: Scores | Truth) -> float | None:
     """In percent; None where a score is not finite, or nothing is positive."""
     if not np.isfinite(scores).all():
         return None
-    return finite(mean_average_precision(scores, truth))
-
-
-def finite(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if math.isfinite(value) else None
+    return finite_or_none(mean_average_precision(scores, truth))

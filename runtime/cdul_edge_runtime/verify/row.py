@@ -16,6 +16,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle, Reference
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.verdict import Interval, Verdict, worst
 from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.host.json_record import finite_or_none
 from cdul_edge_runtime.host.machine import peak_memory_mib
 from cdul_edge_runtime.metrics.bootstrap import estimate_flip_rate
 from cdul_edge_runtime.metrics.metrics import mean_average_precision
@@ -29,7 +30,6 @@ from cdul_edge_runtime.verify.pictures import (
     count_strange,
     differences,
     find_flips,
-    finite,
 )
 
 
@@ -113,7 +113,9 @@ class VerifyRow:
         plain["pictures"] = self.pictures.to_dict() if self.pictures else {}
         speed = plain.pop("speed") or {"latency": {}, "throughput": {}}
         checks = [check.to_dict() for check in self.checks]
-        errors = {name: finite(plain[name]) for name in ("max_error", "mean_error", "flip_rate")}
+        errors = {
+            name: finite_or_none(plain[name]) for name in ("max_error", "mean_error", "flip_rate")
+        }
         return {**plain, **errors, **speed, "checks": checks}
 
 
@@ -233,4 +235,4 @@ def _map_against(scores: Scores, reference: Reference, thresholds: Scores) -> fl
     if not np.isfinite(scores).all():
         return None
     decisions = (reference.scores >= thresholds).astype(np.int8)
-    return finite(mean_average_precision(scores, decisions))
+    return finite_or_none(mean_average_precision(scores, decisions))

@@ -13,10 +13,11 @@ from cdul_edge_runtime.backends.openvino.api import Compiled
 from cdul_edge_runtime.backends.openvino.graph import read_graph
 from cdul_edge_runtime.backends.openvino.library import import_openvino, new_core
 from cdul_edge_runtime.backends.openvino.requests import Requests
-from cdul_edge_runtime.backends.openvino.units import cpu_computes_bf16
+from cdul_edge_runtime.backends.openvino.units import describe_unit
 from cdul_edge_runtime.backends.openvino.words import reason_of
 from cdul_edge_runtime.backends.ort.failures import run_errors, session_errors
 from cdul_edge_runtime.backends.ort.library import import_onnxruntime
+from cdul_edge_runtime.device_choice import CPU
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.forks import never_free_in_a_fork
 
@@ -40,7 +41,7 @@ class OpenVinoTower:
     def __init__(self, file: Path, precision: str, threads: int, streams: int) -> None:
         openvino = import_openvino()
         core = new_core()
-        if precision == "bf16" and not cpu_computes_bf16():
+        if precision == "bf16" and "BF16" not in describe_unit(core, CPU)[1]:
             raise CdulEdgeError(
                 "this processor computes no bfloat16, and OpenVINO would only imitate it: use "
                 "--precision fp32, with --force if the folder was begun in bf16"
@@ -54,7 +55,7 @@ class OpenVinoTower:
         }
 
         def load() -> Compiled:
-            return core.compile_model(read_graph(openvino, file), "CPU", properties)
+            return core.compile_model(read_graph(openvino, file), CPU, properties)
 
         try:
             self._requests = Requests(openvino, load, streams)

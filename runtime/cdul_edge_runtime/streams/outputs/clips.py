@@ -7,12 +7,13 @@ import re
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.outputs.output import LastingWrites, Say
+from cdul_edge_runtime.streams.row_json import date_of
 from cdul_edge_runtime.streams.rows import Appeared, Row
 
 _SOFTWARE = "cdul-edge watch"
@@ -78,7 +79,7 @@ class ClipFolder:
         assert row.picture is not None
         pixels = row.picture.pixels()
         image = Image.fromarray(pixels[..., ::-1] if row.picture.color == "bgr" else pixels)
-        taken = _date(row.time_s)
+        taken = date_of(row.time_s)
         tags = image.getexif()
         tags[_SOFTWARE_TAG] = _SOFTWARE
         if taken is not None:
@@ -117,13 +118,6 @@ def clip_name(row: Appeared, taken: datetime | None) -> str:
     if taken is not None:
         stamp = f"{taken:%Y%m%dT%H%M%S}.{taken.microsecond // 1000:03d}Z"
     return "_".join((stamp, *map(_plain, (row.stream, row.label, row.id)))) + ".jpg"
-
-
-def _date(time_s: float) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(round(time_s, 3), timezone.utc)  # as in its row
-    except (OverflowError, ValueError, OSError):  # a camera may claim any time
-        return None
 
 
 def _plain(name: str) -> str:

@@ -13,14 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
+from cdul_edge_runtime.host.folder_lock import NO_LOCKS
 from cdul_edge_runtime.streams.outputs.output import LastingWrites, Say
 from cdul_edge_runtime.streams.rows import Row
 
 _TYPES = ("prediction", "appeared", "gone", "status", "stats")
 _BLOCK = 64 << 10
 _MOST_FILES = 1000  # all are renamed when one is full
-# What file systems without locks answer: some FUSE and SMB mounts, NFS without its lock daemon.
-_NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.ENOSYS)
 
 
 class JsonLinesFile:
@@ -228,7 +227,7 @@ def _lock(file: int, path: Path) -> None:
             f"another `cdul-edge watch` writes to {path}: stop it, or name another file"
         ) from error
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             raise
         warnings.warn(
             f"{path} lies on a file system without locks: let no other watch write into it",
