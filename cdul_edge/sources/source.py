@@ -1,0 +1,67 @@
+"""Pictures in a fixed order, cut into parts, from wherever they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from cdul_edge.storage.location import Location
+
+
+@dataclass(frozen=True)
+class SourcePicture:
+    """A picture as its source hands it out.
+
+    Attributes:
+        path: what the picture is called, unique in its source: relative to a folder's or a list's
+            root, the member's name in a tar shard, the value of the column `path` in Parquet.
+        content: the bytes of the file; None where whoever decodes it reads them, by
+            `PictureSource.read`.
+        mtime_ns: when it was last written; 0 where nothing tells.
+    """
+
+    path: str
+    content: bytes | None = None
+    mtime_ns: int = 0
+
+
+class PictureSource(Protocol):
+    """Pictures of a folder, a list, or shards. Small, and picklable: it travels to processes."""
+
+    @property
+    def root(self) -> Location:
+        """What the pictures' paths are relative to, or the folder of the shards."""
+        ...
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are."""
+        ...
+
+    @property
+    def pictures(self) -> int | None:
+        """How many pictures there are; None for shards that were not read yet."""
+        ...
+
+    def paths(self, part: int) -> tuple[str, ...]:
+        """Paths of a part, in order; of shards that is a pass over their headers."""
+        ...
+
+    def part(self, part: int) -> Iterator[SourcePicture]:
+        """The pictures of a part, in order; a shard is read once, from its beginning.
+
+        Raises:
+            CdulEdgeError: a shard that is gone, cut or damaged, by name.
+        """
+        ...
+
+    def read(self, path: str) -> SourcePicture:
+        """One picture with its content.
+
+        Decoding processes call this; for local files it imports no pyarrow.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        ...
