@@ -54,14 +54,21 @@ class Supervision:
 class Step:
     """One mini-batch as a method's loss sees it.
 
+    Where several ranks train together, it is the whole batch on every one of them, so that each
+    finds the same loss and writes down the same: of B rows of logits, those of other ranks are
+    numbers that no gradient flows through. The ranks' gradients then add up to those of one
+    process, whatever the loss is: a mean, a sum, or a choice among all entries of the batch.
+
     Attributes:
-        logits: (B, C) float32, on the training device, with their graph.
+        logits: (B, C) float32, on the training device, with the graph of this rank's rows.
         indices: (B,) int64 picture numbers on the CPU.
         epoch: the epoch that runs, from 1.
-        images: (B, 3, H, W) what the network was shown: augmented and normalized.
-        network: another pass in training mode, (B', 3, H, W) to (B', C) float32 with gradients.
-        another_view: the same pictures, augmented again; (B, 3, H, W).
-        draws: generator for the method's own random choices.
+        images: (B, 3, H, W) what the network was shown: augmented and normalized. With several
+            ranks only for a method that `reads_pictures`.
+        network: another pass in training mode, (B', 3, H, W) to (B', C) float32 with gradients;
+            each rank computes its share of the B' rows.
+        another_view: the same pictures, augmented again; (B, 3, H, W), as `images`.
+        draws: generator for the method's own random choices; the same on every rank.
     """
 
     logits: Tensor
@@ -122,7 +129,8 @@ class Method(Generic[SettingsT]):
     """Owns the labels that the network learns from.
 
     A method is told of every batch, and may write down what it saw, but its labels change between
-    epochs only: an epoch then does not depend on the order of its batches.
+    epochs only: an epoch then does not depend on the order of its batches. Nor does it know of
+    ranks: each keeps all of a method's state, and is told of whole batches (see `Step`).
 
     Attributes:
         targets: (N, C) float32 in [0, 1] on the CPU; the labels as the method now believes them.
@@ -145,6 +153,14 @@ class Method(Generic[SettingsT]):
     def __init__(self, supervision: Supervision, settings: SettingsT) -> None:
         self.supervision, self.settings = supervision, settings
         self.targets = supervision.targets
+
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether its loss reads `Step.images`, or shows the network others.
+
+        Every one of several ranks then prepares the pictures of the whole batch, not only its own.
+        """
+        return False
 
     def loss(self, step: Step) -> Tensor:
         """A scalar to minimize."""

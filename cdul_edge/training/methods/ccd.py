@@ -169,6 +169,10 @@ class ClassifierGuided(Method[CcdSettings]):
                     "--epochs, an earlier --set label_warmup, or --set relabel=off"
                 )
 
+    @property
+    def reads_pictures(self) -> bool:
+        return self.settings.consistency > 0
+
     def loss(self, step: Step) -> Tensor:
         targets = step.rows(self.targets)
         if step.epoch <= self.warmup:

@@ -141,6 +141,10 @@ class PositiveUnlabeled(Method[PuMlcSettings]):
             self.positives |= force_positives(supervision.scores, supervision.observed, count)
         self.targets = self.targets.masked_fill(self.positives, 1.0)
 
+    @property
+    def reads_pictures(self) -> bool:
+        return self.settings.consistency > 0
+
     def loss(self, step: Step) -> Tensor:
         chosen, positives = self.settings, step.rows(self.positives)
         temperature = adapt_temperature(step.logits, chosen.alpha, chosen.tau_min)
