@@ -31,7 +31,7 @@ from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labelling.fill_store import StoreFiller
 from cdul_edge.labelling.plan import LabelPlan, make_settings
 from cdul_edge.labelling.score.aggregation import Aggregation
-from cdul_edge.labelling.score.patches.patch_scores import PatchScoring, score_patches
+from cdul_edge.labelling.score.patches.patch_scores import PatchScoring
 from cdul_edge.labelling.store.parts import (
     EMBEDDINGS_FOLDER,
     Part,
@@ -41,6 +41,7 @@ from cdul_edge.labelling.store.parts import (
     write_part,
 )
 from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge.labelling.write_labels import Effort
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.host.console import SilentConsole
@@ -80,13 +81,19 @@ def run_labelling(
         shutil.rmtree(folder, ignore_errors=True)
         filler.fill("")
         if patches:
-            score_patches(folder, len(plan.parts), PatchScoring(TEMPERATURE), CLASS_NAMES)
+            _score_patches(StoreReader(folder, len(plan.parts)), tuple(CLASS_NAMES))
         else:
             for index in range(len(plan.parts)):
                 cosines = read_part(folder / part_name(index), "cosines").values
                 Aggregation(TEMPERATURE).scores(cosines)
 
     return run
+
+
+def _score_patches(store: StoreReader, classes: tuple[str, ...]) -> None:
+    fitted = PatchScoring(TEMPERATURE).fit(store, classes)
+    for index in range(store.parts):
+        fitted.apply(store, index)
 
 
 def time_scoring(pictures: int, classes: int, folder: Path) -> dict[str, Any]:
@@ -106,7 +113,7 @@ def time_scoring(pictures: int, classes: int, folder: Path) -> dict[str, Any]:
             write_part(folder / name, part, column, "")
     size = sum(file.stat().st_size for file in folder.rglob("*.parquet"))
     start = perf_counter()
-    score_patches(folder, len(parts), PatchScoring(TEMPERATURE), [str(i) for i in range(classes)])
+    _score_patches(StoreReader(folder, len(parts)), tuple(str(i) for i in range(classes)))
     seconds = perf_counter() - start
     return {
         "pictures": pictures,

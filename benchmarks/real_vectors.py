@@ -24,9 +24,10 @@ from benchmarks.drawn_stores import DrawnStore, judge, judge_scores, mean_of, pa
 from benchmarks.record import record
 from cdul_edge.labelling import ImportRequest, Scoring, label
 from cdul_edge.labelling.score.evidence import EvidenceScoring, score_evidence
-from cdul_edge.labelling.score.set_statistics import SetViews, gather_views, read_store
+from cdul_edge.labelling.score.set_statistics import SetViews, gather_views
 from cdul_edge.labelling.store.parts import Part
 from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge.labels.manifest import read_manifest
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge_runtime.bundle.thresholds import (
@@ -162,7 +163,8 @@ class _Side:
         self.snippets = store.snippets
         temperatures = store.model_temperature, store.cached_temperature
         self.aggregation = Scoring().resolve(*temperatures)
-        parts = [part.values for part in read_store(folder, store.parts)]
+        reader = StoreReader(folder, store.parts)
+        parts = [reader.cosines(index).values for index in range(reader.parts)]
         self.values = np.concatenate(parts)
 
     def gather(self, rows: Any, scoring: EvidenceScoring) -> SetViews:

@@ -14,9 +14,9 @@ from cdul_edge.labelling.arrays import Singles
 from cdul_edge.labelling.request import ClassSummary, LabelResult
 from cdul_edge.labelling.score.score_store import choose_scorer
 from cdul_edge.labelling.score.scoring import Scoring
-from cdul_edge.labelling.score.set_scores import SetScores
 from cdul_edge.labelling.store.folder import list_files, remove_labels
-from cdul_edge.labels.manifest import Counts, LabelsManifest
+from cdul_edge.labelling.store.reader import StoreReader
+from cdul_edge.labels.manifest import Counts, LabelsManifest, SkippedPicture
 from cdul_edge.labels.pseudo_labels import FILE_NAME, PseudoLabels
 from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.classes import ClassList
@@ -70,7 +70,7 @@ def write_labels(
     Raises:
         CdulEdgeError: no picture could be read; the folder is removed.
     """
-    found = choose_scorer(scoring, manifest.similarities).score(out, manifest)
+    found = _score_set(out, manifest, scoring)
     _refuse_nothing(out, found)
     for note in found.notes:
         console.warn(note)
@@ -111,7 +111,33 @@ def write_labels(
     )
 
 
-def _refuse_nothing(out: Path, found: SetScores) -> None:
+@dataclass(frozen=True)
+class _SetScores:
+    """Scores (N, C) and cosines (N, C) of the N readable pictures; and the others."""
+
+    paths: tuple[str, ...]
+    scores: Singles
+    cosines: Singles
+    skipped: tuple[SkippedPicture, ...]
+    settings: Mapping[str, object]
+    notes: tuple[str, ...]
+
+
+def _score_set(out: Path, manifest: LabelsManifest, scoring: Scoring) -> _SetScores:
+    store = StoreReader(out, manifest.similarities.parts)
+    fitted = choose_scorer(scoring, manifest.similarities).fit(store, manifest.classes)
+    found = [fitted.apply(store, index) for index in range(store.parts)]
+    return _SetScores(
+        tuple(path for part in found for path in part.paths),
+        np.concatenate([part.scores for part in found]),
+        np.concatenate([part.cosines for part in found]),
+        tuple(picture for part in found for picture in part.skipped),
+        fitted.settings,
+        fitted.notes,
+    )
+
+
+def _refuse_nothing(out: Path, found: _SetScores) -> None:
     if not found.paths:
         remove_labels(out)
         first = found.skipped[0]
@@ -140,7 +166,7 @@ def summarize_classes(labels: PseudoLabels) -> tuple[ClassSummary, ...]:
     return tuple(rows)
 
 
-def _choose_thresholds(found: SetScores, classes: tuple[str, ...], scoring: Scoring) -> Singles:
+def _choose_thresholds(found: _SetScores, classes: tuple[str, ...], scoring: Scoring) -> Singles:
     """By the rule asked for, or of the shares given."""
     shares = scoring.shares()
     if shares is None:

@@ -20,8 +20,9 @@ from cdul_edge.labelling.decode.views import WholePicture, cut_views
 from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
 from cdul_edge.labelling.encode.prompts import read_prompts
 from cdul_edge.labelling.fill_store import ErrorLimit
-from cdul_edge.labelling.score.patches.patch_scores import PatchScoring, score_patches
+from cdul_edge.labelling.score.patches.patch_scores import PatchScoring
 from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, part_name, read_part
+from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.pictures.images import open_image
@@ -73,13 +74,14 @@ def test_the_store_holds_the_whole_picture_and_every_patch(
 def test_pseudo_labels_are_the_scores_of_all_patches(patches: Any, tiny_vit: Path) -> None:
     summary = patches(scoring=Scoring("patches", temperature="0.05"))
     assert (summary.labelled, summary.scored) == (7, 7)
-    found = score_patches(patches.out, 3, PatchScoring(0.05), ["cat", "dog", "cow"])
+    store = StoreReader(patches.out, 3)
+    fitted = PatchScoring(0.05).fit(store, ("cat", "dog", "cow"))
+    found = [fitted.apply(store, index) for index in range(3)]
     labels = PseudoLabels.read(patches.out)
-    assert labels.paths == found.paths
-    assert (labels.scores == found.scores).all()
-    whole = [read_part(patches.out / part_name(i), "cosines").values[:, 0] for i in range(3)]
-    assert found.cosines is not None
-    assert (found.cosines == np.concatenate(whole)).all()
+    assert labels.paths == tuple(path for part in found for path in part.paths)
+    assert (labels.scores == np.concatenate([part.scores for part in found])).all()
+    whole = [store.cosines(index).values[:, 0] for index in range(3)]
+    assert (np.concatenate([part.cosines for part in found]) == np.concatenate(whole)).all()
 
 
 def test_a_picture_has_its_score_in_whatever_order_and_parts(

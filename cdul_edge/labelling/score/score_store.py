@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -22,11 +21,12 @@ from cdul_edge.labelling.score.debias import (
 )
 from cdul_edge.labelling.score.evidence import EvidenceScoring, refuse_reason, score_evidence
 from cdul_edge.labelling.score.patches.patch_scores import PatchScoring
+from cdul_edge.labelling.score.scorer import FittedScorer, KnownScores, PartScores, Scorer
 from cdul_edge.labelling.score.scoring import SPREAD, Scoring
-from cdul_edge.labelling.score.set_scores import Scorer, SetScores
-from cdul_edge.labelling.score.set_statistics import ReadParts, gather_views, read_store
+from cdul_edge.labelling.score.set_statistics import ReadParts, gather_views
 from cdul_edge.labelling.store.parts import Part
-from cdul_edge.labels.manifest import LabelsManifest, SkippedPicture, StoreFacts
+from cdul_edge.labelling.store.reader import StoreReader
+from cdul_edge.labels.manifest import StoreFacts
 from cdul_edge.labels.settings import Snippets
 
 
@@ -35,7 +35,7 @@ def choose_scorer(scoring: Scoring, store: StoreFacts) -> Scorer:
     aggregation = scoring.resolve(store.model_temperature, store.cached_temperature)
     if store.kind == "patches":
         return PatchScoring(aggregation.temperature)
-    return SnippetScoring(scoring, aggregation)
+    return SnippetScoring(scoring, aggregation, store.snippets)
 
 
 @dataclass(frozen=True)
@@ -44,27 +44,33 @@ class SnippetScoring:
 
     scoring: Scoring
     aggregation: Aggregation
+    snippets: Snippets
 
-    def score(self, folder: Path, manifest: LabelsManifest) -> SetScores:
+    def fit(self, store: StoreReader, classes: tuple[str, ...]) -> FittedScorer:
         """Read a store of snippets, one to four times."""
-        parts, snippets = manifest.similarities.parts, manifest.similarities.snippets
 
         def read() -> Iterator[Part]:
-            return read_store(folder, parts)
+            return (store.cosines(index) for index in range(store.parts))
 
-        paths, skipped, whole = _list_pictures(read)
-        if not paths:
-            empty = np.zeros((0, len(manifest.classes)), np.float32)
-            return SetScores((), empty, None, skipped)
+        known = [_list_part(part) for part in read()]
+        if not any(part.paths for part in known):
+            return KnownScores(tuple(known), {})
+        whole = np.concatenate([part.scores for part in known])
         aggregation = self.aggregation
         if self.scoring.temperature == SPREAD:
-            measured = measure_columns(read, snippets).temperature
+            measured = measure_columns(read, self.snippets).temperature
             aggregation = replace(aggregation, temperature=measured)
         if self.scoring.strategy == "evidence":
-            found = _weigh_evidence(read, whole, aggregation, snippets, manifest.classes)
+            found = _weigh_evidence(read, whole, aggregation, self.snippets, classes)
         else:
-            found = _score_pictures(read, whole, aggregation, snippets, self.scoring.debias)
-        return SetScores(paths, found.scores, found.cosines, skipped, found.settings, found.notes)
+            found = _score_pictures(read, whole, aggregation, self.snippets, self.scoring.debias)
+        starts = np.cumsum([len(part.paths) for part in known])[:-1]
+        scores, cosines = np.split(found.scores, starts), np.split(found.cosines, starts)
+        parts = (
+            replace(part, scores=rows, cosines=values)
+            for part, rows, values in zip(known, scores, cosines, strict=True)
+        )
+        return KnownScores(tuple(parts), found.settings, found.notes)
 
 
 @dataclass(frozen=True)
@@ -120,15 +126,7 @@ def _weigh_evidence(
     return _Scored(found.scores, views.whole, used, found.notes)
 
 
-def _list_pictures(
-    read: ReadParts,
-) -> tuple[tuple[str, ...], tuple[SkippedPicture, ...], Singles]:
-    """Paths of the readable pictures, the others with their reasons, and whole cosines (N, C)."""
-    paths: list[str] = []
-    skipped: list[SkippedPicture] = []
-    whole = []
-    for part in read():
-        paths += part.labelled
-        skipped += part.skipped
-        whole.append(np.asarray(part.values[:, 0], np.float32).copy())
-    return tuple(paths), tuple(skipped), np.concatenate(whole)
+def _list_part(part: Part) -> PartScores:
+    """Its pictures; the cosines stand in for the scores."""
+    whole = np.asarray(part.values[:, 0], np.float32).copy()
+    return PartScores(part.labelled, whole, whole, part.skipped)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from cdul_edge.labelling.arrays import Floats, Singles, softmax
 from cdul_edge.labelling.score.aggregation import Aggregation
-from cdul_edge.labelling.store.parts import Part, part_name, read_part
+from cdul_edge.labelling.store.parts import Part
 from cdul_edge.labels.settings import Snippets
 
 ReadParts = Callable[[], Iterator[Part]]
@@ -37,11 +36,6 @@ class SetViews:
     shares: Singles
     temperature: float
     plain: Singles
-
-
-def read_store(folder: Path, parts: int) -> Iterator[Part]:
-    """The parts of a finished store, in order."""
-    return (read_part(folder / part_name(index), "cosines") for index in range(parts))
 
 
 def gather_views(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -16,9 +15,8 @@ from cdul_edge.labelling.score.patches.classifier import (
     refit_gaussians,
 )
 from cdul_edge.labelling.score.patches.selection import Patches, merge_patches, select_patches
-from cdul_edge.labelling.score.set_scores import SetScores
-from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, Part, part_name, read_part
-from cdul_edge.labels.manifest import LabelsManifest, SkippedPicture
+from cdul_edge.labelling.score.scorer import PartScores
+from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge_runtime.errors import CdulEdgeError
 
 NAMED = 5
@@ -66,54 +64,59 @@ class PatchScoring:
         """Plain values for a manifest."""
         return {"strategy": "patches", **asdict(self)}
 
-    def score(self, folder: Path, manifest: LabelsManifest) -> SetScores:
-        """Read a store of patches, twice."""
-        return score_patches(folder, manifest.similarities.parts, self, manifest.classes)
+    def fit(self, store: StoreReader, classes: tuple[str, ...]) -> FittedPatches:
+        """Learn the classifier from a finished store of patches.
+
+        Memory holds a part, and the kept patches.
+        """
+        kept: list[Patches] = []
+        place = 0
+        for index in range(store.parts):
+            cosines = store.cosines(index)
+            embeddings = store.embeddings(index, cosines.paths)
+            found = select_patches(
+                embeddings.values[:, 1:],
+                cosines.values[:, 1:],
+                temperature=self.selection * self.temperature,
+                per_class=self.patches_per_class,
+                first=place,
+            )
+            kept = [merge_patches([*kept, found], self.patches_per_class)]
+            place += embeddings.values.shape[0] * (embeddings.values.shape[1] - 1)
+        if not len(kept[0]):
+            return FittedPatches(self, None, ())
+        return FittedPatches(self, *learn_classifier(kept[0], self, classes))
 
 
-def score_patches(
-    folder: Path, parts: int, scoring: PatchScoring, classes: Sequence[str]
-) -> SetScores:
-    """Learn the classifier from a finished store, and score every picture of it.
+@dataclass(frozen=True)
+class FittedPatches:
+    """A classifier that the store's surest patches made.
 
-    The store is read twice, part by part: memory holds a part, the kept patches, and the scores.
-
-    Args:
-        folder: the labels folder.
-        parts: how many parts its store has.
+    Attributes:
         scoring: the settings.
-        classes: the C names, for the notes.
+        classifier: None where no picture could be read.
+        notes: what went otherwise.
     """
-    paths: list[str] = []
-    skipped: list[SkippedPicture] = []
-    wholes = [np.empty((0, len(classes)), np.float32)]
-    kept: list[Patches] = []
-    place = 0
-    for cosines, embeddings in _read_parts(folder, parts):
-        paths += cosines.labelled
-        skipped += cosines.skipped
-        wholes.append(np.asarray(cosines.values[:, 0], np.float32))
-        found = select_patches(
-            embeddings.values[:, 1:],
-            cosines.values[:, 1:],
-            temperature=scoring.selection * scoring.temperature,
-            per_class=scoring.patches_per_class,
-            first=place,
-        )
-        kept = [merge_patches([*kept, found], scoring.patches_per_class)]
-        place += embeddings.values.shape[0] * (embeddings.values.shape[1] - 1)
-    whole = np.concatenate(wholes)
-    if not paths:
-        return SetScores((), whole, None, tuple(skipped))
-    classifier, notes = learn_classifier(kept[0], scoring, classes)
-    best = np.concatenate(
-        [
-            best_shares(classifier, embeddings.values[:, 1:], scoring)
-            for _, embeddings in _read_parts(folder, parts)
-        ]
-    )
-    scores = combine_scores(whole, best, classifier.present, scoring)
-    return SetScores(tuple(paths), scores, whole, tuple(skipped), scoring.to_dict(), notes)
+
+    scoring: PatchScoring
+    classifier: PatchClassifier | None
+    notes: tuple[str, ...]
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """Plain values."""
+        return self.scoring.to_dict()
+
+    def apply(self, store: StoreReader, index: int) -> PartScores:
+        """Score one part."""
+        cosines = store.cosines(index)
+        whole = np.asarray(cosines.values[:, 0], np.float32)
+        if self.classifier is None or not cosines.labelled:
+            return PartScores(cosines.labelled, whole, whole, cosines.skipped)
+        embeddings = store.embeddings(index, cosines.paths)
+        best = best_shares(self.classifier, embeddings.values[:, 1:], self.scoring)
+        scores = combine_scores(whole, best, self.classifier.present, self.scoring)
+        return PartScores(cosines.labelled, scores, whole, cosines.skipped)
 
 
 def learn_classifier(
@@ -163,14 +166,6 @@ def combine_scores(whole: Floats, best: Floats, present: Ints, scoring: PatchSco
     weight = scoring.whole_weight
     scores[:, present] = weight * scores[:, present] + (1 - weight) * patches
     return np.clip(scores, 0.0, 1.0).astype(np.float32)  # rounding may reach 1 + 1e-16
-
-
-def _read_parts(folder: Path, parts: int) -> Iterator[tuple[Part, Part]]:
-    """Cosines and embeddings, part by part."""
-    for index in range(parts):
-        cosines = read_part(folder / part_name(index), "cosines")
-        file = folder / part_name(index, EMBEDDINGS_FOLDER)
-        yield cosines, read_part(file, "embeddings", cosines.paths)
 
 
 def _names(classes: Sequence[str], columns: Sequence[int]) -> str:

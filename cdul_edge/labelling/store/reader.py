@@ -1,0 +1,30 @@
+"""A finished similarity store, read part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, Part, part_name, read_part
+
+
+@dataclass(frozen=True)
+class StoreReader:
+    """Where the parts lie, and how many there are.
+
+    Attributes:
+        folder: the labels folder.
+        parts: how many; their indices are range(parts).
+    """
+
+    folder: Path
+    parts: int
+
+    def cosines(self, index: int) -> Part:
+        """Cosines of one part, (M, V, C); raises `LabelsError` as `read_part` does."""
+        return read_part(self.folder / part_name(index), "cosines")
+
+    def embeddings(self, index: int, paths: Sequence[str]) -> Part:
+        """Kept embeddings of one part, (M, V, D), which must be about these pictures."""
+        return read_part(self.folder / part_name(index, EMBEDDINGS_FOLDER), "embeddings", paths)
