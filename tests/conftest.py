@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +19,7 @@ from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Graph, Manifest, Par
 from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits, PrecisionRecord
 from cdul_edge_runtime.host.files import write_json
 from cdul_edge_runtime.pictures.preprocess import Preprocess
+from tests.fakes.s3_server import S3Server, started_server
 
 # What rich, click and typer look at, some of it while they are imported: the output is the same in
 # every terminal and on every build service.
@@ -148,3 +149,20 @@ def write_precision(
 def add_precision() -> Callable[..., None]:
     """Give a bundle folder an FP16 or INT8 file: the tiny graph, with another bias if wished."""
     return write_precision
+
+
+@pytest.fixture(scope="session")
+def s3_process() -> Iterator[S3Server]:
+    """One imitation of S3 for all tests of a process."""
+    pytest.importorskip("moto", reason="moto imitates S3")
+    with started_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_process: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """The imitation of S3, to which s3:// leads here and in child processes; it has no buckets."""
+    for name, value in s3_process.environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    s3_process.ask("POST", "/moto-api/reset")
+    return s3_process

@@ -7,17 +7,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from cdul_edge_runtime.errors import CdulEdgeError
+
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")  # two letters at least: C:\ is a drive
+_SECRET = re.compile(r"[^/]*:[^/]*@")  # key:secret@bucket
+_PLAIN_HOSTS = ("s3", "s3a", "s3n", "gs", "gcs")  # whose first part is a bucket, and never has an @
 
 
 @dataclass(frozen=True)
 class Url:
-    """An address such as s3://bucket/folder; its text never ends with a slash."""
+    """An address such as s3://bucket/folder; its text never ends with a slash.
+
+    Raises:
+        CdulEdgeError: it has no place behind "://", or it holds credentials, which messages and
+            manifests would show.
+    """
 
     text: str
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", self.text.rstrip("/"))
+        scheme, _, place = self.text.partition("://")
+        if not place:
+            raise CdulEdgeError(f"{scheme.rstrip(':')}:// names no place: write bucket and folder")
+        first = place.partition("/")[0]
+        if _SECRET.match(place) or ("@" in first and self.scheme in _PLAIN_HOSTS):
+            raise CdulEdgeError(
+                f"a {scheme}:// address holds credentials: leave them out, and set them in the "
+                "environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
 
     def __truediv__(self, name: str) -> Url:
         return Url(f"{self.text}/{name}")
@@ -30,10 +48,28 @@ class Url:
         """What stands before "://", in lower case."""
         return self.text.partition("://")[0].lower()
 
+    @property
+    def place(self) -> str:
+        """What stands behind "://": bucket/folder/name."""
+        return self.text.partition("://")[2]
+
+    @property
+    def name(self) -> str:
+        """What stands behind the last slash."""
+        return self.place.rpartition("/")[2]
+
+    @property
+    def parent(self) -> Url:
+        """The folder that this lies in; a bucket's is the bucket itself."""
+        above = self.place.rpartition("/")[0]
+        return Url(f"{self.text.partition('://')[0]}://{above}") if above else self
+
 
 Location: TypeAlias = Path | Url
 
 
 def parse_location(text: str) -> Location:
-    """A URL where the text looks like one, else a path."""
+    """A URL where the text looks like one, else a path; file:// is a path too."""
+    if text.lower().startswith("file://"):
+        return Path("/" + text[len("file://") :].partition("/")[2])
     return Url(text) if _URL.match(text) else Path(text)

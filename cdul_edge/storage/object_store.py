@@ -1,0 +1,182 @@
+"""A folder of an object store: no rename, no lock, and a network between."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from cdul_edge.storage.faults import name_faults
+from cdul_edge.storage.file_systems import open_file_system
+from cdul_edge.storage.local_folder import is_temporary
+from cdul_edge.storage.location import Url
+from cdul_edge_runtime.errors import CdulEdgeError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import fs
+
+_BLOCK = 4 << 20
+
+
+class ObjectStore:
+    """As `Storage`. It opens its connection when it is first used, and again after a pickle.
+
+    Raises:
+        CdulEdgeError: every method but for a name that is not there: with place, cause and fix.
+    """
+
+    def __init__(self, where: Url) -> None:
+        self.where = where
+
+    def __reduce__(self) -> tuple[type[ObjectStore], tuple[Url]]:
+        return type(self), (self.where,)
+
+    @cached_property
+    def _opened(self) -> tuple[fs.FileSystem, str]:
+        return open_file_system(self.where)
+
+    def sizes(self, below: str = "") -> Mapping[str, int]:
+        """Bytes of every object below a name, by name; temporary ones are left out."""
+        from pyarrow import fs
+
+        system, root = self._opened
+        folder = f"{root}/{below}" if below else root
+        selector = fs.FileSelector(folder, recursive=True, allow_not_found=True)
+        with name_faults(self.where, "listed"):
+            found = [one for one in system.get_file_info(selector) if one.is_file]
+        if not found:
+            self._require_bucket("listed")
+        named = ((one.path[len(root) + 1 :], one.size) for one in found)
+        return dict(sorted(one for one in named if not is_temporary(one[0].rpartition("/")[2])))
+
+    def open(self, name: str) -> pa.NativeFile:
+        """An object to read from, which can seek; its errors are this store's, too."""
+        import pyarrow as pa
+
+        return pa.PythonFile(io.BufferedReader(self._open(name), 1 << 16), mode="r")
+
+    def read(self, name: str) -> bytes:
+        """The whole content of an object."""
+        with self._open(name) as file:
+            return file.readall()
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[Path]:
+        """Give a temporary local path, whose content is put under the name on success."""
+        with tempfile.TemporaryDirectory(prefix="cdul-edge-") as folder:
+            temporary = Path(folder, "content")
+            temporary.touch()
+            yield temporary
+            self._put(temporary, name)
+
+    @contextmanager
+    def write_stream(self, name: str) -> Iterator[IO[bytes]]:
+        """As `write`, for content that is made piece by piece."""
+        with self.write(name) as temporary, temporary.open("wb") as file:
+            yield file
+
+    def remove(self, name: str) -> None:
+        """Remove an object, if it is there."""
+        system, root = self._opened
+        with name_faults(self.where, "written"), suppress(FileNotFoundError):
+            system.delete_file(f"{root}/{name}")
+
+    def move(self, name: str, to: str) -> None:
+        """Copy an object inside the store, then remove the first."""
+        system, root = self._opened
+        with self._missing(name), name_faults(self.where, "written"):
+            system.copy_file(f"{root}/{name}", f"{root}/{to}")
+            system.delete_file(f"{root}/{name}")
+
+    def sha256(self, name: str) -> str:
+        """Hexadecimal SHA-256 of an object, which is fetched for it."""
+        found = hashlib.sha256()
+        with self._open(name) as file:
+            while block := file.read(_BLOCK):
+                found.update(block)
+        return found.hexdigest()
+
+    def _put(self, file: Path, name: str) -> None:
+        """One put of content that is complete: a stream might end truncated, and look whole."""
+        import pyarrow as pa
+        from pyarrow import fs
+
+        system, root = self._opened
+        with name_faults(self.where, "written"):
+            if isinstance(system, fs.PyFileSystem):
+                system.handler.fs.put_file(str(file), f"{root}/{name}")
+                return
+            if file.stat().st_size == 0:
+                content = pa.py_buffer(b"")
+            else:
+                content = pa.memory_map(str(file)).read_buffer()
+            with system.open_output_stream(f"{root}/{name}") as stream:
+                stream.write(content)
+
+    def _open(self, name: str) -> _ObjectFile:
+        system, root = self._opened
+        with self._missing(name), name_faults(self.where, "read"):
+            return _ObjectFile(system.open_input_file(f"{root}/{name}"), self.where / name)
+
+    @contextmanager
+    def _missing(self, name: str) -> Iterator[None]:
+        """Tell an object that is not there from a bucket that is gone."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            self._require_bucket("read")
+            raise FileNotFoundError(2, "No such file", str(self.where / name)) from error
+
+    def _require_bucket(self, done: str) -> None:
+        from pyarrow import fs
+
+        system, root = self._opened
+        bucket = root.partition("/")[0]
+        if not isinstance(system, fs.S3FileSystem | fs.GcsFileSystem):
+            return
+        with name_faults(self.where, done):
+            if system.get_file_info(bucket).type == fs.FileType.NotFound:
+                raise CdulEdgeError(
+                    f"{self.where} cannot be {done}: there is no such bucket, {bucket!r}: check "
+                    "its name, or make it first"
+                )
+
+
+class _ObjectFile(io.RawIOBase):
+    """An object whose reads fail as the store's: a lost network is no damaged Parquet."""
+
+    def __init__(self, file: pa.NativeFile, url: Url) -> None:
+        self._file, self._url = file, url
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        with name_faults(self._url, "read"):
+            found = self._file.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+    def readall(self) -> bytes:
+        with name_faults(self._url, "read"):
+            return bytes(self._file.read())
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
