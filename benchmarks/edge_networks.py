@@ -44,6 +44,7 @@ from cdul_edge_export.reference import ReferencePictures, choose_reference
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.device_choice import CpuThreads
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 
@@ -117,7 +118,7 @@ def fp16_error(
 def measure_speed(folder: Path, *, threads: int, turns: int) -> dict[str, Any]:
     """FP32 and int8-cpu in turns."""
     fp32, int8 = folder / "bundle" / Precision.FP32.file_name, folder / "int8-cpu.onnx"
-    sides = [OrtBackend(path, threads=threads) for path in (fp32, int8)]
+    sides = [OrtBackend(path, threads=CpuThreads(threads)) for path in (fp32, int8)]
     one = Bundle.load(folder / "bundle").reference().inputs[:1]
     found = take_turns(
         {"fp32": lambda: sides[0].infer(one), "int8": lambda: sides[1].infer(one)}, turns=turns

@@ -28,6 +28,7 @@ from cdul_edge_calibration.graphs.quantize import quantize_for_cpu
 from cdul_edge_export.deploy import Deploy
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.device_choice import CpuThreads
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 # (network, side in px, least speed-up of int8-cpu over ONNX Runtime's FP32)
@@ -55,7 +56,7 @@ def measure_case(name: str, size_px: int, *, threads: int, repeats: int) -> dict
         size_mib = {path.name: round(path.stat().st_size / 2**20, 1) for path in (fp32, int8)}
         deployed = Deploy(network, Preprocess(size_px, size_px)).eval()
         one, tensor = inputs[:1], torch.from_numpy(inputs[:1])
-        backends = [OrtBackend(path, threads=threads) for path in (fp32, int8)]
+        backends = [OrtBackend(path, threads=CpuThreads(threads)) for path in (fp32, int8)]
     with torch.inference_mode():
         calls: dict[str, Callable[[], object]] = {
             "torch_fp32": lambda: deployed(tensor),

@@ -45,6 +45,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.verdict import Estimate
+from cdul_edge_runtime.device_choice import CpuThreads
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.metrics.bootstrap import (
     estimate_flip_rate,
@@ -260,7 +261,7 @@ def measure_speed(network: Deploy, bundle: Bundle, held: HeldOut, threads: int) 
     one = next(held.inputs.batches())[:1]
     tensor = torch.from_numpy(one)
     sides = {
-        p.value: OrtBackend(bundle.model_path(p), precision=p, threads=threads)
+        p.value: OrtBackend(bundle.model_path(p), precision=p, threads=CpuThreads(threads))
         for p in ON_CPU
         if p in bundle.precisions()
     }

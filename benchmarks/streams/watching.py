@@ -56,8 +56,8 @@ class Turn:
 
 @contextmanager
 def classifying(bundle: Path, threads: int | None = 1, cost_s: float = 0.0) -> Iterator[Classifier]:
-    """The bundle; each picture takes `cost_s` longer, as if another processor worked on it."""
-    with Classifier.load(bundle, device="cpu", threads=threads) as classifier:
+    """The bundle as `watch` loads it; a picture takes `cost_s` longer, as if others worked, too."""
+    with Classifier.load(bundle, device="cpu", threads=threads, spin=False) as classifier:
         if cost_s:
             answer = classifier.predict_inputs
 

@@ -79,7 +79,9 @@ def watch(
     request = _Request(name_sources(sources), how, every == "frames", threshold, display, outputs)
     with (
         Stopping() as stopping,
-        Classifier.load(bundle, device=device, precision=precision, threads=threads) as classifier,
+        Classifier.load(
+            bundle, device=device, precision=precision, threads=threads, spin=False
+        ) as classifier,
     ):
         say_selection(classifier)
         _watch(classifier, request, stopping)

@@ -17,7 +17,7 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import Manifest
 from cdul_edge_runtime.choices import Color as Color
-from cdul_edge_runtime.device_choice import parse_device
+from cdul_edge_runtime.device_choice import CpuThreads, parse_device
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.meanwhile import Meanwhile
 from cdul_edge_runtime.pictures.first_picture import import_for_pictures
@@ -71,6 +71,7 @@ class Classifier:
         precision: str = "auto",
         threads: int | None = None,
         inter_threads: int = 1,
+        spin: bool = True,
         warm_up: bool | None = None,
     ) -> Classifier:
         """Load a bundle folder, one of its engines, or a bare ONNX file of `cdul-edge export`.
@@ -91,6 +92,8 @@ class Classifier:
             threads: CPU threads within one operator; None uses every core. All sleep between calls.
             inter_threads: operators that run side by side; with "openvino", callers, with `threads`
                 each.
+            spin: whether ONNX Runtime's threads wait for one another by spinning within a call; off
+                takes less of the processor's time where there are several, and answers later.
             warm_up: run once on an empty picture, so that the first answer is not the slowest. None
                 does so where that makes a difference: not on the CPU with ONNX Runtime, unless
                 `auto` has something else to take where the run fails.
@@ -101,6 +104,7 @@ class Classifier:
             MissingExtraError: ONNX Runtime is not installed.
         """
         asked = parse_device(device), parse_precision(precision)
+        cpu = CpuThreads(threads, inter_threads, spin)
         if not isinstance(path, Bundle):
             if not str(path):
                 raise CdulEdgeError("the path of the bundle is empty: give its folder")
@@ -108,17 +112,12 @@ class Classifier:
             if path.is_file():
                 imports = Meanwhile(import_for_pictures)
                 try:
-                    return cls(*open_file(path, *asked, threads, inter_threads, warm_up, imports))
+                    return cls(*open_file(path, *asked, cpu, warm_up, imports))
                 finally:
                     imports.result()
         with _checked(path) as (bundle, check):
             backend, selection = open_best(
-                bundle,
-                *asked,
-                threads=threads,
-                inter_threads=inter_threads,
-                warm_up=warm_up,
-                check=check,
+                bundle, *asked, threads=cpu, warm_up=warm_up, check=check
             )
             with closed_on_error(backend):
                 check_fit(bundle.manifest, backend, bundle.folder / selection.precision.file_name)

@@ -18,6 +18,34 @@ _NUMBERED = re.compile(r"([^:]+):(0|[1-9][0-9]{0,2})", re.ASCII)
 _UNITED = re.compile(r"(openvino):(CPU|(?:GPU|NPU)(?:\.(?:0|[1-9][0-9]{0,2}))?)", re.ASCII)
 
 
+# ONNX Runtime starts as many as it is told to, and hangs where the system gives no more.
+_MOST_THREADS = 1024
+
+
+@dataclass(frozen=True)
+class CpuThreads:
+    """How a network uses the CPU's cores.
+
+    Attributes:
+        within: threads within one operator; None lets the library take every core.
+        between: operators (ONNX Runtime) or callers (OpenVINO) that are answered side by side.
+        spin: whether ONNX Runtime's threads wait for one another by spinning within a run: a little
+            faster, at up to twice the processor's time. Between runs they always sleep.
+
+    Raises:
+        CdulEdgeError: a number that is not in 1 to 1024.
+    """
+
+    within: int | None = None
+    between: int = 1
+    spin: bool = True
+
+    def __post_init__(self) -> None:
+        for count in (1 if self.within is None else self.within, self.between):
+            if not 1 <= count <= _MOST_THREADS:
+                raise CdulEdgeError(f"{count} threads: expected 1 to {_MOST_THREADS}")
+
+
 @dataclass(frozen=True)
 class DeviceChoice:
     """A kind of device, and which of several; `str` writes it as it is asked for.

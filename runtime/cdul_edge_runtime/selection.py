@@ -13,7 +13,7 @@ from cdul_edge_runtime.backends.ort.providers import PROVIDERS
 from cdul_edge_runtime.bundle.bundle import ENGINES, MEASURED, Bundle, list_stamps
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import ENGINE_FLAVORS, Device
-from cdul_edge_runtime.device_choice import CPU, Auto, DeviceChoice
+from cdul_edge_runtime.device_choice import CPU, Auto, CpuThreads, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, MissingExtraError
 from cdul_edge_runtime.host.machine import describe_machine, nvidia_driver_there, usable_cores
 from cdul_edge_runtime.host.meanwhile import Meanwhile
@@ -83,8 +83,7 @@ def open_best(
     device: DeviceChoice | Auto,
     precision: Precision | Auto,
     *,
-    threads: int | None = None,
-    inter_threads: int = 1,
+    threads: CpuThreads = CpuThreads(),
     warm_up: bool | None = None,
     check: Meanwhile[None],
 ) -> tuple[Backend, Selection]:
@@ -93,9 +92,7 @@ def open_best(
     Args:
         bundle: what to run.
         device, precision: one that is named is used, or raises.
-        threads: of the CPU, within one operator.
-        inter_threads: of ONNX Runtime on the CPU, between operators; of OpenVINO, callers that are
-            answered side by side.
+        threads: of the CPU.
         warm_up: run once on an empty picture, as `worth_warming_up` takes it.
         check: of `Bundle.checked_meanwhile`; its result is asked for before a network runs.
 
@@ -107,15 +104,15 @@ def open_best(
     free_choice = "auto" in (device, precision)
     pairs, passed = stand_in(pairs, precision) if device == "auto" else (pairs, [])
     measured = MeasuredOrder()
-    if free_choice and inter_threads == 1 and str(device) in ("auto", "openvino"):
-        measured = _order_measured(bundle, pairs, precision, threads or usable_cores())
+    if free_choice and threads.between == 1 and str(device) in ("auto", "openvino"):
+        measured = _order_measured(bundle, pairs, precision, threads.within or usable_cores())
     opened = partial(open_backend, bundle, gpu=gpu, unit=unit, threads=threads)
     for pair in measured.put_into(pairs):
         if free_choice and (why := _objection(bundle, pair, measured, precision)):
             passed.append((*pair, why))
             continue
         try:
-            backend = opened(*pair, inter_threads=inter_threads, meanwhile=check)
+            backend = opened(*pair, meanwhile=check)
             where, fallback = DeviceChoice(pair[0], gpu, unit), free_choice and pair != FLOOR
             with closed_on_error(backend):
                 check.result()
@@ -145,8 +142,7 @@ def open_backend(
     *,
     gpu: int = 0,
     unit: str = CPU,
-    threads: int | None = None,
-    inter_threads: int = 1,
+    threads: CpuThreads = CpuThreads(),
     meanwhile: Meanwhile[None] | None = None,
 ) -> Backend:
     """Open one file on one device, without any choice; `gpu` or `unit` says which of several.
@@ -174,7 +170,6 @@ def open_backend(
             unit=unit,
             precision=precision,
             threads=threads,
-            inter_threads=inter_threads,
             cache=Cache(bundle.folder / ENGINES, bundle.model_sha256(precision)),
         )
     # ONNX Runtime's engine cache takes a graph with new weights for the old one: a folder each.
@@ -186,7 +181,6 @@ def open_backend(
         gpu=gpu,
         precision=precision,
         threads=threads,
-        inter_threads=inter_threads,
         cache_dir=cache_dir,
     )
 

@@ -12,7 +12,7 @@ from cdul_edge_runtime.backends.ort.library import import_onnxruntime
 from cdul_edge_runtime.bundle.bundle import ENGINES, MANIFEST, Bundle
 from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Manifest, Precision
 from cdul_edge_runtime.choices import ENGINE_DEVICES, ENGINE_FLAVORS
-from cdul_edge_runtime.device_choice import Auto, DeviceChoice
+from cdul_edge_runtime.device_choice import Auto, CpuThreads, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.meanwhile import Meanwhile
 from cdul_edge_runtime.run_order import candidates, only_openvino, worth_warming_up
@@ -26,8 +26,7 @@ def open_file(
     model: Path,
     device: DeviceChoice | Auto,
     precision: Precision | Auto,
-    threads: int | None,
-    inter_threads: int,
+    threads: CpuThreads,
     warm_up: bool | None,
     meanwhile: Meanwhile[None],
 ) -> tuple[Manifest, Backend, Selection]:
@@ -62,7 +61,7 @@ def open_file(
     if where.kind != "openvino":
         import_onnxruntime()  # before: it holds Python's lock, and making a session does not
     meanwhile.begin()
-    backend = _open_onnx(model, where, held, threads, inter_threads)
+    backend = _open_onnx(model, where, held, threads)
     with closed_on_error(backend):
         manifest = _embedded_manifest(backend.metadata, model)
         check_fit(manifest, backend, model)
@@ -74,22 +73,13 @@ def open_file(
 
 
 def _open_onnx(
-    model: Path, where: DeviceChoice, held: Precision, threads: int | None, inter_threads: int
+    model: Path, where: DeviceChoice, held: Precision, threads: CpuThreads
 ) -> OpenVinoBackend | OrtBackend:
     if where.kind != "openvino":
-        return OrtBackend(
-            model,
-            device=where.kind,
-            gpu=where.gpu,
-            precision=held,
-            threads=threads,
-            inter_threads=inter_threads,
-        )
+        return OrtBackend(model, device=where.kind, gpu=where.gpu, precision=held, threads=threads)
     from cdul_edge_runtime.backends.openvino.backend import OpenVinoBackend
 
-    return OpenVinoBackend(
-        model, unit=where.unit, precision=held, threads=threads, inter_threads=inter_threads
-    )
+    return OpenVinoBackend(model, unit=where.unit, precision=held, threads=threads)
 
 
 def _open_engine(

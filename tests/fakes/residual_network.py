@@ -17,6 +17,7 @@ from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.bundle.bundle import MANIFEST, REFERENCE, Reference, record_file
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Graph, Manifest, Parity, Precision
+from cdul_edge_runtime.device_choice import CpuThreads
 from cdul_edge_runtime.host.files import write_json
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
@@ -161,7 +162,7 @@ def run(
     """(N, C) scores of a graph by ONNX Runtime on the CPU."""
     path = folder / "run.onnx"
     onnx.save(model, path)
-    return OrtBackend(path, precision=precision, threads=1).infer(inputs)
+    return OrtBackend(path, precision=precision, threads=CpuThreads(1)).infer(inputs)
 
 
 def pictures(count: int, seed: int = 0) -> Inputs:
@@ -200,7 +201,7 @@ def write_residual_bundle(
     helper.set_model_props(model, {METADATA_KEY: manifest.to_json()})
     onnx.save(model, folder / Precision.FP32.file_name)
     inputs = pictures(3, seed=9)
-    scores = OrtBackend(folder / Precision.FP32.file_name, threads=1).infer(inputs)
+    scores = OrtBackend(folder / Precision.FP32.file_name, threads=CpuThreads(1)).infer(inputs)
     Reference(inputs, scores, ("a", "b", "c")).write(folder / REFERENCE)
     files = {name: record_file(folder / name) for name in (Precision.FP32.file_name, REFERENCE)}
     write_json(folder / MANIFEST, replace(manifest, files=files).to_dict())

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from cdul_edge.cli import app
 from cdul_edge_runtime.choices import DEVICES
 from cdul_edge_runtime.classifier import Classifier
-from cdul_edge_runtime.device_choice import DeviceChoice, parse_device
+from cdul_edge_runtime.device_choice import CpuThreads, DeviceChoice, parse_device
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
@@ -120,3 +120,10 @@ def test_the_cpu_says_that_it_is_the_cpu(bundle: Path) -> None:
         assert (
             str(classifier.selection) == "fp32 on cpu (passed over cpu int8-cpu: not in the bundle)"
         )
+
+
+@pytest.mark.parametrize("count", [0, -1, 1025])
+def test_threads_are_counted_from_one(count: int) -> None:
+    for within, between in ((count, 1), (1, count)):
+        with pytest.raises(CdulEdgeError, match=f"{count} threads: expected 1 to 1024"):
+            CpuThreads(within, between)

@@ -20,6 +20,7 @@ from cdul_edge_runtime.bundle.bundle import MEASURED, Bundle
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.bundle.measured import Measured
 from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.device_choice import CpuThreads
 from cdul_edge_runtime.errors import CdulEdgeWarning
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.host.machine import usable_cores
@@ -62,13 +63,13 @@ def test_without_a_number_of_threads_each_library_chooses_as_when_it_is_loaded(
     asked: list[object] = []
     real = selection.open_backend
 
-    def open_one(*which: Any, threads: int | None, **how: Any) -> Backend:
+    def open_one(*which: Any, threads: CpuThreads, **how: Any) -> Backend:
         asked.append(threads)
         return real(*which, threads=threads, **how)
 
     monkeypatch.setattr(selection, "open_backend", open_one)
     report = bench(replace(brief(bundle), threads=()))
-    assert set(asked) == {None}
+    assert set(asked) == {CpuThreads()}
     assert [row.threads for row in report.rows] == [usable_cores()] * 2
     assert [run.threads for run in report.compared] == [usable_cores()]
 

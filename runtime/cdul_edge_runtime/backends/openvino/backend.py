@@ -26,11 +26,9 @@ from cdul_edge_runtime.backends.openvino.units import (
 from cdul_edge_runtime.backends.openvino.words import explain_no_start, reason_of
 from cdul_edge_runtime.backends.run_failure import explain_failure
 from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.device_choice import CPU
+from cdul_edge_runtime.device_choice import CPU, CpuThreads
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.machine import describe_machine
-
-_MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,7 @@ class OpenVinoBackend:
         *,
         unit: str = CPU,
         precision: Precision = Precision.FP32,
-        threads: int | None = None,
-        inter_threads: int = 1,
+        threads: CpuThreads = CpuThreads(),
         cache: Cache | None = None,
     ) -> None:
         """Load a model.
@@ -68,21 +65,17 @@ class OpenVinoBackend:
             model: an ONNX file.
             unit: which of OpenVINO's devices, such as "CPU", "GPU", "GPU.1" or "NPU".
             precision: what the file holds, or BF16, in which an FP32 file is computed.
-            threads: of the CPU, for each batch that runs at once; None lets OpenVINO choose.
-            inter_threads: batches of several callers that run side by side on the CPU.
+            threads: of the CPU; `within` for each of the batches that run side by side.
             cache: where compiled models are kept; None compiles at each start.
 
         Raises:
             MissingExtraError: OpenVINO is not installed.
             CdulEdgeError: a device that is not there, does not compute in that precision, or does
-                not start; or a bad thread count.
+                not start.
             BundleError: no such file, or one that OpenVINO cannot load or that breaks the contract
                 of the graph.
         """
         openvino = import_openvino()
-        for count in (1 if threads is None else threads, inter_threads):
-            if not 1 <= count <= _MOST_THREADS:
-                raise CdulEdgeError(f"{count} threads: expected 1 to {_MOST_THREADS}")
         if not model.is_file():
             raise BundleError(f"{model} does not exist: check the path")
         self._openvino, self._unit, self._version = openvino, unit, version_of(openvino)
@@ -91,7 +84,7 @@ class OpenVinoBackend:
         self.metadata: dict[str, str] = {}
         core = new_core()
         check_unit(core, unit, self._version)
-        properties = properties_for(unit, precision, threads, inter_threads)
+        properties = properties_for(unit, precision, threads)
         try:
             device, capabilities = describe_unit(core, unit)
             check_precision(unit, precision, capabilities, device)

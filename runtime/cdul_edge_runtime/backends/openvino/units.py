@@ -9,7 +9,7 @@ from types import ModuleType
 from cdul_edge_runtime.backends.openvino.api import Machine
 from cdul_edge_runtime.backends.openvino.library import new_core
 from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.device_choice import CPU, DeviceChoice
+from cdul_edge_runtime.device_choice import CPU, CpuThreads, DeviceChoice
 from cdul_edge_runtime.errors import CdulEdgeError
 
 _NEEDS = {
@@ -97,9 +97,7 @@ def cpu_computes_bf16() -> bool:
     return "BF16" in describe_unit(new_core(), CPU)[1]
 
 
-def properties_for(
-    unit: str, precision: Precision, threads: int | None, inter_threads: int
-) -> Properties:
+def properties_for(unit: str, precision: Precision, threads: CpuThreads) -> Properties:
     """What a device is asked for.
 
     FP32 means FP32: left alone, a CPU with bf16 and every GPU would compute in fewer bits.
@@ -112,10 +110,10 @@ def properties_for(
     if unit == CPU:
         # Two processes that each pin one thread pin it to the same core, and take twice as long.
         properties["ENABLE_CPU_PINNING"] = "NO"
-        if inter_threads > 1:
-            properties["NUM_STREAMS"] = str(inter_threads)
-        if threads is not None:
-            properties["INFERENCE_NUM_THREADS"] = str(threads * inter_threads)
+        if threads.between > 1:
+            properties["NUM_STREAMS"] = str(threads.between)
+        if threads.within is not None:
+            properties["INFERENCE_NUM_THREADS"] = str(threads.within * threads.between)
     return properties
 
 

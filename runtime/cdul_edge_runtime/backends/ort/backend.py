@@ -30,6 +30,7 @@ from cdul_edge_runtime.backends.run_failure import explain_failure
 from cdul_edge_runtime.bundle.classes import name_some
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.choices import Device
+from cdul_edge_runtime.device_choice import CpuThreads
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 from cdul_edge_runtime.host.forks import never_free_in_a_fork
 from cdul_edge_runtime.host.machine import give_free_memory_back
@@ -65,8 +66,7 @@ class OrtBackend:
         device: Device = "cpu",
         gpu: int = 0,
         precision: Precision = Precision.FP32,
-        threads: int | None = None,
-        inter_threads: int = 1,
+        threads: CpuThreads = CpuThreads(),
         cache_dir: Path | None = None,
         profile: Profile = DEFAULT_PROFILE,
     ) -> None:
@@ -77,23 +77,22 @@ class OrtBackend:
             device: "cpu", "cuda" or "ort-tensorrt".
             gpu: the GPU's number among those that CUDA_VISIBLE_DEVICES shows; not for "cpu".
             precision: what the file holds.
-            threads: threads within one operator; None lets ONNX Runtime take every core.
-            inter_threads: operators run side by side; 1 suits graphs without branches.
+            threads: of the CPU; one operator at a time suits graphs without branches.
             cache_dir: where "ort-tensorrt" keeps its engines; None is beside the model.
             profile: batch sizes of "ort-tensorrt".
 
         Raises:
             MissingExtraError: ONNX Runtime is not installed.
-            CdulEdgeError: an unknown device, one that does not start, or a bad thread count.
+            CdulEdgeError: an unknown device, or one that does not start.
             BundleError: no such file, or one that ONNX Runtime cannot load or that breaks the
                 contract of the graph.
         """
         self._version: str = import_onnxruntime().__version__
-        _check_arguments(model, device, threads, inter_threads)
+        _check_arguments(model, device)
         check_listed(device)
         self._device, self._gpu, self._at_gpu = device, gpu, gpu_of_threads(device, gpu)
         self._precision = precision
-        self._threads = (threads or 0, inter_threads)  # 0: ONNX Runtime counts the cores itself
+        self._threads = threads
         self.max_batch: int | None = None
         self._free_before_mib = free_memory_mib(device, gpu)
         with keep_freed_memory():  # each step frees a copy of the weights, and the next wants one
@@ -161,11 +160,16 @@ class OrtBackend:
     def _start(self, model: Path, providers: Providers) -> Session:
         onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = self._threads
+        # 0: ONNX Runtime counts the cores itself
+        options.intra_op_num_threads = self._threads.within or 0
+        options.inter_op_num_threads = self._threads.between
         options.log_severity_level = 3
         # Its threads spin for work between the pictures, too, which answers no sooner and takes
         # two to five times the processor's time of a camera's frame. Now they do within a run.
         options.add_session_config_entry("session.force_spinning_stop", "1")
+        if not self._threads.spin:
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+            options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         harmful = _HARMFUL_OPTIMISERS.get(self._precision)
         on_cpu = providers[0][0] == PROVIDERS["cpu"]
         try:
@@ -194,16 +198,9 @@ def _bind(session: Session, class_count: int, gpu: int) -> BoundRuns:
     return BoundRuns(session, class_count, gpu=gpu)
 
 
-# ONNX Runtime starts as many as it is told to, and hangs where the system gives no more.
-_MOST_THREADS = 1024
-
-
-def _check_arguments(model: Path, device: str, threads: int | None, inter_threads: int) -> None:
+def _check_arguments(model: Path, device: str) -> None:
     if device not in PROVIDERS:
         raise CdulEdgeError(f"unknown device {device!r}: expected {', '.join(PROVIDERS)}")
-    for count in (1 if threads is None else threads, inter_threads):
-        if not 1 <= count <= _MOST_THREADS:
-            raise CdulEdgeError(f"{count} threads: expected 1 to {_MOST_THREADS}")
     if not model.is_file():
         raise BundleError(f"{model} does not exist: check the path")
 

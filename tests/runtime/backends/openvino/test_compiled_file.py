@@ -18,6 +18,7 @@ from cdul_edge_runtime.backends.openvino.backend import Cache, OpenVinoBackend
 from cdul_edge_runtime.bundle.bundle import Bundle, record_file
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.device_choice import CpuThreads
 from cdul_edge_runtime.errors import CdulEdgeWarning
 from cdul_edge_runtime.host.machine import describe_machine
 from tests.fakes.conv_bundle import write_conv_bundle
@@ -46,7 +47,10 @@ def start(made: Bundle, threads: int | None = None) -> bool:
     """Whether the compiled model came from the file; its scores are those of a fresh one."""
     cache = Cache(made.folder / "engines", made.model_sha256(Precision.INT8))
     backend = OpenVinoBackend(
-        made.model_path(Precision.INT8), precision=Precision.INT8, threads=threads, cache=cache
+        made.model_path(Precision.INT8),
+        precision=Precision.INT8,
+        threads=CpuThreads(threads),
+        cache=cache,
     )
     compiled = OpenVinoBackend(made.model_path(Precision.INT8), precision=Precision.INT8)
     assert np.abs(backend.infer(pictures(3)) - compiled.infer(pictures(3))).max() < 1e-6

@@ -15,6 +15,7 @@ from cdul_edge_runtime.backends.openvino.units import (
 )
 from cdul_edge_runtime.backends.openvino.words import explain_no_start, reason_of
 from cdul_edge_runtime.bundle.manifest import Precision
+from cdul_edge_runtime.device_choice import CpuThreads
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError
 
 _NO_OPENCL = """Exception from src/inference/src/cpp/core.cpp:268:
@@ -52,7 +53,7 @@ class FakeCore:
     ],
 )
 def test_a_file_is_computed_in_what_it_says(unit: str, precision: Precision, computed: str) -> None:
-    properties = properties_for(unit, precision, None, 1)
+    properties = properties_for(unit, precision, CpuThreads())
     assert properties["INFERENCE_PRECISION_HINT"] == computed
     assert properties["PERFORMANCE_HINT"] == "LATENCY"
     assert properties.get("EXECUTION_MODE_HINT") == ("ACCURACY" if computed == "f32" else None)
@@ -60,12 +61,12 @@ def test_a_file_is_computed_in_what_it_says(unit: str, precision: Precision, com
 
 
 def test_threads_are_those_of_each_batch_that_runs_at_once() -> None:
-    alone = properties_for("CPU", Precision.FP32, 3, 1)
+    alone = properties_for("CPU", Precision.FP32, CpuThreads(3, 1))
     assert (alone["INFERENCE_NUM_THREADS"], alone.get("NUM_STREAMS")) == ("3", None)
-    two = properties_for("CPU", Precision.FP32, 3, 2)
+    two = properties_for("CPU", Precision.FP32, CpuThreads(3, 2))
     assert (two["INFERENCE_NUM_THREADS"], two["NUM_STREAMS"]) == ("6", "2")
-    assert "INFERENCE_NUM_THREADS" not in properties_for("CPU", Precision.FP32, None, 2)
-    assert "INFERENCE_NUM_THREADS" not in properties_for("GPU", Precision.FP32, 3, 1)
+    assert "INFERENCE_NUM_THREADS" not in properties_for("CPU", Precision.FP32, CpuThreads(None, 2))
+    assert "INFERENCE_NUM_THREADS" not in properties_for("GPU", Precision.FP32, CpuThreads(3, 1))
 
 
 def test_an_npu_takes_one_picture_at_once() -> None:

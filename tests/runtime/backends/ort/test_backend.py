@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cdul_edge_runtime.backends.ort.backend import OrtBackend
 from cdul_edge_runtime.classifier import Classifier
+from cdul_edge_runtime.device_choice import CpuThreads
 from cdul_edge_runtime.errors import DeviceError
 from tests.fakes.openvino_agreement import needs_openvino
 
 
-def test_threads_of_a_session_do_not_spin_between_pictures(bundle: Path) -> None:
+def _options_of(session: object) -> Any:
     onnxruntime = pytest.importorskip("onnxruntime")
-    backend = OrtBackend(bundle / "model.fp32.onnx", threads=2)
-    assert isinstance(backend._session, onnxruntime.InferenceSession)
-    options = backend._session.get_session_options()
+    assert isinstance(session, onnxruntime.InferenceSession)
+    return session.get_session_options()
+
+
+def test_threads_of_a_session_do_not_spin_between_pictures(bundle: Path) -> None:
+    options = _options_of(OrtBackend(bundle / "model.fp32.onnx", threads=CpuThreads(2))._session)
     assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+    assert options.intra_op_num_threads == 2
+
+
+def test_threads_do_not_spin_within_a_run_where_that_is_asked(bundle: Path) -> None:
+    with Classifier.load(bundle, device="cpu", threads=2, spin=False) as classifier:
+        backend = classifier._backend
+        assert isinstance(backend, OrtBackend)
+        options = _options_of(backend._session)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     assert options.intra_op_num_threads == 2
 
 
