@@ -38,7 +38,9 @@ from cdul_edge.training.probabilities import (
     fit_scale,
     scale_head,
 )
+from cdul_edge.training.ranks import ALONE, Ranks
 from cdul_edge.training.summary import EpochLine
+from cdul_edge.training.whole_batch import answer_whole, share_gradients
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Advance
 from cdul_edge_runtime.pictures.preprocess import Preprocess
@@ -59,7 +61,9 @@ class Trainer:
         preprocess: Preprocess,
         config: TrainConfig,
         device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.method, self.pictures = method, pictures
         self.preprocess, self.config, self.device = preprocess, config, device
@@ -74,6 +78,7 @@ class Trainer:
         self.draws = torch.Generator().manual_seed(config.seed)
         self.epoch = 0
         self.step = 0
+        self._learner: nn.Module = self.network  # of an epoch: the network, its gradients shared
 
     @property
     def steps_per_epoch(self) -> int:
@@ -95,6 +100,7 @@ class Trainer:
         """
         started, config = perf_counter(), self.config
         begin_epoch(self.network, self.optimizer, config, epoch=self.epoch + 1)
+        self._learner = share_gradients(self.network, self.ranks)
         order = self.shown[torch.randperm(len(self.shown), generator=self.draws)]
         batches = order.tensor_split(self.steps_per_epoch)
         sums = torch.zeros(2, dtype=torch.float64)
@@ -207,17 +213,18 @@ class Trainer:
         if mixing is not None:
             prepared = mixing.blend(prepared)
         step = Step(
-            logits=self._forward(prepared),
+            logits=answer_whole(self._forward, prepared, self.ranks),
             indices=indices,
             epoch=self.epoch + 1,
             images=prepared,
-            network=self._forward,
+            network=lambda shown: answer_whole(self._forward, shown, self.ranks),
             another_view=lambda: self._augment(images),
             draws=self.draws,
         )
         loss = self.method.loss(step) if mixing is None else mixing.loss(self.method, step)
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        # Ranks average their gradients, and these are parts of a sum.
+        self.scaler.scale(loss * self.ranks.count).backward()  # type: ignore[no-untyped-call]
         if config.gradient_clip > 0:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
@@ -250,7 +257,7 @@ class Trainer:
 
     def _forward(self, prepared: Tensor) -> Tensor:
         with autocast(self.device, self.config.precision):
-            answer: Tensor = self.network(prepared)
+            answer: Tensor = self._learner(prepared)
         return answer.float()  # losses are float32 whatever the forward pass was
 
     def _look(self, unseen: list[Tensor], number: int) -> Tensor:
