@@ -13,6 +13,7 @@ from cdul_edge.cli.options.aliases import RENAMED_OPTIONS, RENAMED_VALUES, use_c
 from cdul_edge.cli.output.complaints import complain, explain, warnings_in_one_line
 from cdul_edge.cli.output.streams import discard_stdout
 from cdul_edge.cli.output.summary import refuse_foreign_json
+from cdul_edge.launcher import refuse_copies
 from cdul_edge_runtime.errors import CdulEdgeError
 
 _RESUMABLE = ("label", "train", "study")
@@ -37,6 +38,11 @@ class Command(TyperCommand):
         if not ctx.resilient_parsing:
             self._check_values(ctx, args)
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it, unless copies of it were started that would write over one another."""
+        refuse_copies(self.name or "", on_ray=ctx.params.get("engine") == "ray")
+        return super().invoke(ctx)
 
     def _check_values(self, ctx: Any, args: list[str]) -> None:
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))

@@ -1,0 +1,126 @@
+"""Whether this process is one of several copies of a command, and what started them.
+
+Copies that do not know of one another write the same files. `train` shares its work under torchrun;
+every other command is to be started once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cdul_edge_runtime.errors import CdulEdgeError
+
+# How many copies there are, by those who start them without a way for the copies to meet.
+_COPIES = {
+    "SLURM_STEP_NUM_TASKS": "srun",
+    "OMPI_COMM_WORLD_SIZE": "mpirun",
+    "PMI_SIZE": "mpiexec",
+    "MV2_COMM_WORLD_SIZE": "mpirun",
+}
+# Commands whose copies find each other and share the work, where torchrun started them.
+_SHARED: tuple[str, ...] = ()
+# Commands that write nothing.
+_READERS = ("info", "doctor")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """This process among those that torchrun, or what speaks its language, started together.
+
+    Attributes:
+        rank: Of all, from 0.
+        count: Of all machines.
+        local_rank: On this machine, from 0.
+        local_count: On this machine.
+        restarts: How often all of them were started again after one was lost.
+    """
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    local_count: int = 1
+    restarts: int = 0
+
+
+def find_launch(environment: Mapping[str, str] = os.environ) -> Launch:
+    """This process among its copies; alone where torchrun started one, or did not start it.
+
+    A WORLD_SIZE without a RANK is what an earlier job left in a shell, and no launcher's.
+
+    Raises:
+        CdulEdgeError: the variables do not fit together.
+    """
+    if "RANK" not in environment or "WORLD_SIZE" not in environment:
+        return Launch()
+    rank, count = _number(environment, "RANK"), _number(environment, "WORLD_SIZE")
+    if count < 1 or not 0 <= rank < count:
+        raise CdulEdgeError(
+            f"RANK={rank} and WORLD_SIZE={count} do not fit together: start the command with "
+            "torchrun, or unset both"
+        )
+    if count == 1:
+        return Launch()
+    absent = [name for name in ("MASTER_ADDR", "MASTER_PORT") if not environment.get(name)]
+    if absent:
+        raise CdulEdgeError(
+            f"RANK={rank} and WORLD_SIZE={count} say that this is one of {count} processes, but "
+            f"{' and '.join(absent)} is not set: start the command with torchrun, or unset RANK "
+            "and WORLD_SIZE"
+        )
+    # A launcher that does not number the processes of a machine starts one on each.
+    local_rank = _number(environment, "LOCAL_RANK", 0)
+    return Launch(
+        rank,
+        count,
+        local_rank,
+        _number(environment, "LOCAL_WORLD_SIZE", local_rank + 1),
+        _number(environment, "TORCHELASTIC_RESTART_COUNT", 0),
+    )
+
+
+def refuse_copies(
+    command: str, *, on_ray: bool = False, environment: Mapping[str, str] = os.environ
+) -> None:
+    """Refuse a command of which several copies were started.
+
+    Args:
+        command: its name.
+        on_ray: Ray shares the work: `ray symmetric-run` is copied, and starts the command once.
+        environment: of this process.
+
+    Raises:
+        CdulEdgeError: they would write over one another.
+    """
+    if command in _READERS:
+        return
+    launch = find_launch(environment)
+    if launch.count > 1:
+        if command in _SHARED:
+            return
+        raise CdulEdgeError(
+            f"torchrun started {launch.count} copies of `cdul-edge {command}`, which would write "
+            "over one another: start it once, without torchrun, or unset RANK and WORLD_SIZE"
+        )
+    for name, starter in () if on_ray else _COPIES.items():
+        copies = environment.get(name, "")
+        if copies.isdecimal() and int(copies) > 1:
+            raise CdulEdgeError(
+                f"{starter} started {copies} copies of `cdul-edge {command}`, which would write "
+                f"over one another: start it once (train on several GPUs with torchrun), or unset "
+                f"{name} where every copy has an --out of its own"
+            )
+
+
+def _number(environment: Mapping[str, str], name: str, default: int | None = None) -> int:
+    text = environment.get(name)
+    if text is None and default is not None:
+        return default
+    try:
+        return int(text or "")
+    except ValueError as error:
+        raise CdulEdgeError(
+            f"{name}={text!r} is no whole number: start the command with torchrun, or unset RANK "
+            "and WORLD_SIZE"
+        ) from error

@@ -1,0 +1,119 @@
+"""What a process is told of its copies, and which commands refuse to have any."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from cdul_edge.cli import app
+from cdul_edge.launcher import Launch, find_launch, refuse_copies
+from cdul_edge_runtime.errors import CdulEdgeError
+
+TORCHRUN = {
+    "RANK": "3",
+    "WORLD_SIZE": "4",
+    "LOCAL_RANK": "1",
+    "LOCAL_WORLD_SIZE": "2",
+    "MASTER_ADDR": "127.0.0.1",
+    "MASTER_PORT": "29500",
+    "TORCHELASTIC_RESTART_COUNT": "1",
+}
+
+
+def test_torchrun_says_which_process_this_is() -> None:
+    assert find_launch(TORCHRUN) == Launch(3, 4, 1, 2, restarts=1)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"WORLD_SIZE": "2"},  # left in the shell by another job
+        {"RANK": "0"},
+        {**TORCHRUN, "RANK": "0", "WORLD_SIZE": "1"},
+    ],
+)
+def test_one_process_is_alone(environment: dict[str, str]) -> None:
+    assert find_launch(environment) == Launch()
+
+
+def test_a_launcher_that_numbers_no_machine_has_one_process_on_each() -> None:
+    kubernetes = {name: TORCHRUN[name] for name in ("RANK", "WORLD_SIZE")}
+    address = {"MASTER_ADDR": "worker-0", "MASTER_PORT": "23456"}
+    assert find_launch({**kubernetes, **address}) == Launch(3, 4, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"RANK": "4"}, "RANK=4 and WORLD_SIZE=4 do not fit together"),
+        ({"RANK": "-1"}, "RANK=-1 and WORLD_SIZE=4 do not fit together"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE='two' is no whole number"),
+        ({"WORLD_SIZE": ""}, "WORLD_SIZE='' is no whole number"),
+        ({"MASTER_ADDR": ""}, "MASTER_ADDR is not set"),
+    ],
+)
+def test_what_does_not_fit_together_is_said(change: dict[str, str], said: str) -> None:
+    with pytest.raises(CdulEdgeError, match=said):
+        find_launch({**TORCHRUN, **change})
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        (TORCHRUN, "torchrun started 4 copies of `cdul-edge export`"),
+        ({"SLURM_STEP_NUM_TASKS": "8"}, "srun started 8 copies"),
+        ({"OMPI_COMM_WORLD_SIZE": "2"}, "mpirun started 2 copies"),
+        ({"PMI_SIZE": "2"}, "mpiexec started 2 copies"),
+        (
+            {**TORCHRUN, "RANK": "0", "WORLD_SIZE": "1", "SLURM_STEP_NUM_TASKS": "8"},
+            "srun started 8 copies",
+        ),
+    ],
+)
+def test_copies_that_would_write_over_one_another_are_refused(
+    environment: dict[str, str], said: str
+) -> None:
+    with pytest.raises(CdulEdgeError, match=said):
+        refuse_copies("export", environment=environment)
+    refuse_copies("info", environment=environment)  # it writes nothing
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"SLURM_NTASKS": "8", "SLURM_PROCID": "0"},  # the script of a job of eight tasks, once
+        {"SLURM_STEP_NUM_TASKS": "1"},
+        {"OMPI_COMM_WORLD_SIZE": "1"},
+        {"PMI_SIZE": ""},
+        {"WORLD_SIZE": "2"},
+    ],
+)
+def test_a_command_that_was_started_once_runs(environment: dict[str, str]) -> None:
+    refuse_copies("export", environment=environment)
+
+
+def test_ray_starts_a_command_once_on_the_tasks_of_a_step() -> None:
+    refuse_copies("label", on_ray=True, environment={"SLURM_STEP_NUM_TASKS": "8"})
+
+
+WRITERS = {
+    "label": ["photos", "--classes", "c.txt"],
+    "export": ["run"],
+    "calibrate": ["bundle", "--images", "x"],
+    "build": ["bundle"],
+    "study": [],
+    "demo": [],
+}
+
+
+@pytest.mark.parametrize("command", sorted(WRITERS))
+def test_every_command_that_writes_refuses_in_one_line(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in TORCHRUN.items():
+        monkeypatch.setenv(name, value)
+    out = [] if command in ("calibrate", "build") else ["--out", "nowhere"]
+    result = CliRunner().invoke(app, [command, *WRITERS[command], *out])
+    assert result.exit_code == 2
+    assert f"torchrun started 4 copies of `cdul-edge {command}`" in result.stderr.replace("\n", " ")
