@@ -7,10 +7,11 @@ from time import perf_counter
 import numpy as np
 import onnxruntime
 
+from benchmarks.measured_rows.figures import Figure, Measured, at_most
 from benchmarks.peers.turns import Stopwatch, take_turns
 from benchmarks.streams.bundles import large_bundle, small_bundle
 from benchmarks.streams.cameras import cameras
-from benchmarks.streams.row import Figure, Measured, Setting, at_most
+from benchmarks.streams.row import Setting
 from benchmarks.streams.watching import classifying, watch_for
 from cdul_edge_runtime.classifier import Classifier
 

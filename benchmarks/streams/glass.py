@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from benchmarks.measured_rows.figures import Figure, Measured, at_most
 from benchmarks.streams.bundles import small_bundle
 from benchmarks.streams.cameras import cameras, gst_address
-from benchmarks.streams.row import FPS, Figure, Measured, Setting, at_most
+from benchmarks.streams.row import FPS, Setting
 from benchmarks.streams.watching import classifying, watch_for
 from cdul_edge_runtime.errors import MissingExtraError
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from benchmarks.measured_rows.figures import Figure, Measured, at_most
 from benchmarks.streams.bundles import small_bundle
 from benchmarks.streams.cameras import cameras, gst_address
-from benchmarks.streams.row import Figure, Measured, Setting, at_most
+from benchmarks.streams.row import Setting
 from benchmarks.streams.watching import classifying
 from cdul_edge_runtime.classifier import Classifier
 from cdul_edge_runtime.streams.rows import FramePrediction, Status

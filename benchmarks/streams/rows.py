@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from benchmarks.measured_rows.benchmark import Benchmark
+from benchmarks.measured_rows.figures import Figure, FiguresRow
 from benchmarks.measured_rows.row import Row
-from benchmarks.streams.row import Figure, Setting, StreamsRow
+from benchmarks.streams.row import Setting
 
 
 def _with_cameras(name: str, title: str, measuring: str) -> Row:
@@ -31,7 +32,7 @@ BENCHMARK: Benchmark[Figure] = Benchmark(
     package="benchmarks.streams",
     rows=(*WITH_CAMERAS, Row("frame", "A frame", "cost:measure_frame", "bundles:large_bundle")),
     setting=Setting,
-    kept=StreamsRow,
+    kept=FiguresRow,
     packages=tuple("cdul-edge numpy pillow cykooz-resizer onnxruntime av".split()),
     rounds=3,
     limit_s=300.0,

@@ -9,9 +9,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.measured_rows.figures import Measured, at_most
 from benchmarks.streams.bundles import small_bundle
 from benchmarks.streams.cameras import cameras
-from benchmarks.streams.row import Measured, Setting, at_most
+from benchmarks.streams.row import Setting
 from benchmarks.streams.watching import classifying
 from cdul_edge_runtime.host.machine import resident_memory_mib
 from cdul_edge_runtime.streams.rows import Appeared, FramePrediction, Gone, Row, Status

@@ -9,9 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.measured_rows.figures import Measured, at_most
 from benchmarks.streams.bundles import small_bundle
 from benchmarks.streams.cameras import cameras
-from benchmarks.streams.row import Measured, Setting, at_most
+from benchmarks.streams.row import Setting
 from cdul_edge_runtime.errors import CdulEdgeError
 from tests.fakes.rtsp_camera import Camera
 

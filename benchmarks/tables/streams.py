@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from benchmarks.measured_rows.figures import Figure
 from benchmarks.measured_rows.result_file import MeasuredRow, RowsFile
-from benchmarks.streams.row import Figure
 from benchmarks.streams.rows import BENCHMARK
 from benchmarks.tables import markdown
 from benchmarks.tables.markdown import section, table

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.measured_rows.figures import Figure, FiguresRow, at_most
 from benchmarks.measured_rows.result_file import RowsFile
 from benchmarks.measured_rows.row import Bar
-from benchmarks.streams.row import Figure, StreamsRow, at_most
 from benchmarks.streams.rows import BENCHMARK
 from benchmarks.tables import markdown, streams
 
-GLASS = StreamsRow(
+GLASS = FiguresRow(
     name="glass", title="Glass to result", command="python -m benchmarks.streams --only glass",
     measured="2026-01-02T03:04:05+00:00", commit="abc", machine={"cpu": "x"}, versions={},
     figures=(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.measured_rows.figures import Measured
 from benchmarks.measured_rows.row import Row
-from benchmarks.streams.row import Measured, Setting
+from benchmarks.streams.row import Setting
 from benchmarks.streams.rows import BENCHMARK, WITH_CAMERAS
 
 

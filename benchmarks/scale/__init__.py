@@ -1,0 +1,1 @@
+"""Figures of labeling and training beyond one machine."""

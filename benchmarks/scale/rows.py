@@ -1,0 +1,17 @@
+"""Every row, in the order in which they run. What a row needs is imported in its own process."""
+
+from __future__ import annotations
+
+from benchmarks.measured_rows.benchmark import Benchmark
+from benchmarks.measured_rows.figures import Figure, FiguresRow
+from benchmarks.measured_rows.row import Row, Setting
+
+BENCHMARK: Benchmark[Figure] = Benchmark(
+    package="benchmarks.scale",
+    rows=(Row("costs", "What a picture costs", "costs:measure_costs"),),
+    setting=Setting,
+    kept=FiguresRow,
+    packages=tuple("cdul-edge numpy pyarrow torch open_clip_torch pillow ray".split()),
+    rounds=3,
+    limit_s=600.0,
+)
