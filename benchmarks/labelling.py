@@ -26,6 +26,7 @@ import open_clip
 import torch
 from PIL import Image
 
+from benchmarks.filled_store import open_filler
 from benchmarks.record import interleave, median_ratio, record
 from cdul_edge.clip.models import load_clip
 from cdul_edge.demo.world import CLASS_NAMES, paint_world
@@ -33,11 +34,7 @@ from cdul_edge.labelling import LabelRequest, Views
 from cdul_edge.labelling.decode.picture_reader import PictureReader
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.prompts import Prompts
-from cdul_edge.labelling.fill_store import StoreFiller
-from cdul_edge.labelling.plan import LabelPlan, make_settings
-from cdul_edge.labelling.write_labels import Effort
 from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
@@ -90,10 +87,10 @@ def measure(case: Case, threads: int, repeats: int) -> dict[str, Any]:
 
 
 def _labelling(case: Case, threads: int, folder: Path) -> Callable[[], None]:
-    encoder = ClipEncoder(load_clip(case.clip, case.pretrained), "cpu", threads=threads)
+    clip = load_clip(case.clip, case.pretrained)
+    encoder = ClipEncoder(clip, "cpu", threads=threads)
     classes = ClassList(CLASS_NAMES)
     prompts = Prompts(classes, tuple((name,) for name in classes))
-    texts = encoder.embed_texts(prompts)
     request = LabelRequest(
         images=case.pictures.root,
         classes=Path(),
@@ -103,12 +100,11 @@ def _labelling(case: Case, threads: int, folder: Path) -> Callable[[], None]:
         workers=threads,
         threads=threads,
     )
-    plan = LabelPlan(request, prompts, case.pictures, make_settings(request))
-    filler = StoreFiller(plan, encoder, texts, "", Effort(), SilentConsole())
+    fill, _ = open_filler(request, case.pictures, prompts, encoder, clip.description)
 
     def run() -> None:
         shutil.rmtree(folder / "similarities", ignore_errors=True)
-        filler.fill("")
+        fill()
 
     return run
 

@@ -21,15 +21,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.filled_store import open_filler
 from benchmarks.record import interleave, median_ratio, record
+from cdul_edge.clip.files import ClipDescription
 from cdul_edge.clip.models import load_clip
 from cdul_edge.demo.world import CLASS_NAMES
 from cdul_edge.labelling import LabelRequest, Scoring, WholePicture
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
 from cdul_edge.labelling.encode.prompts import Prompts
-from cdul_edge.labelling.fill_store import StoreFiller
-from cdul_edge.labelling.plan import LabelPlan, make_settings
 from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labelling.score.patches.patch_scores import PatchScoring
 from cdul_edge.labelling.store.parts import (
@@ -42,9 +42,7 @@ from cdul_edge.labelling.store.parts import (
 )
 from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge.labelling.store.reader import StoreReader
-from cdul_edge.labelling.write_labels import Effort
 from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "data" / "photos"
@@ -57,12 +55,11 @@ PAPER_VIEWS = 10  # CDUL: the picture and nine snippets, through RN50x64
 
 
 def run_labelling(
-    encoder: ClipEncoder, pictures: PictureList, threads: int, folder: Path
+    encoder: ClipEncoder, clip: ClipDescription, pictures: PictureList, threads: int, folder: Path
 ) -> Callable[[], None]:
     """From files to scores."""
     names = ClassList(CLASS_NAMES)
     prompts = Prompts(names, tuple((name,) for name in names))
-    texts = encoder.embed_texts(prompts)
     patches = isinstance(encoder, PatchEncoder)
     request = LabelRequest(
         images=pictures.root,
@@ -74,16 +71,15 @@ def run_labelling(
         workers=threads,
         threads=threads,
     )
-    plan = LabelPlan(request, prompts, pictures, make_settings(request))
-    filler = StoreFiller(plan, encoder, texts, "", Effort(), SilentConsole())
+    fill, parts = open_filler(request, pictures, prompts, encoder, clip)
 
     def run() -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        filler.fill("")
+        fill()
         if patches:
-            _score_patches(StoreReader(folder, len(plan.parts)), tuple(CLASS_NAMES))
+            _score_patches(StoreReader(folder, parts), tuple(CLASS_NAMES))
         else:
-            for index in range(len(plan.parts)):
+            for index in range(parts):
                 cosines = read_part(folder / part_name(index), "cosines").values
                 Aggregation(TEMPERATURE).scores(cosines)
 
@@ -174,8 +170,9 @@ def measure(threads: int, repeats: int, copies: int) -> dict[str, Any]:
             raise SystemExit(f"no photos in {PHOTOS}")
         sides: dict[str, Callable[[], object]] = {}
         for side, kind in (("patches", PatchEncoder), ("ten_views", ClipEncoder)):
-            encoder = kind(load_clip(CLIP, "none"), "cpu", threads=threads)
-            sides[side] = run_labelling(encoder, pictures, threads, folder / side)
+            clip = load_clip(CLIP, "none")
+            encoder = kind(clip, "cpu", threads=threads)
+            sides[side] = run_labelling(encoder, clip.description, pictures, threads, folder / side)
         for call in sides.values():  # warm up
             call()
         worked: dict[str, list[float]] = {side: [] for side in sides}

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from benchmarks.filled_store import open_filler
 from benchmarks.peers.row import Bar, Comparison, Measured, Setting
 from benchmarks.peers.turns import alternate_calls
 from benchmarks.training import PHOTOS, write_pictures
@@ -30,11 +31,8 @@ from cdul_edge.labelling.encode.image_encoder import ImageEncoder
 from cdul_edge.labelling.encode.open_encoder import Wish
 from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labelling.encode.sample import read_sample
-from cdul_edge.labelling.fill_store import StoreFiller
-from cdul_edge.labelling.plan import LabelPlan, make_settings
-from cdul_edge.labelling.write_labels import Effort
 from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.host.console import SilentConsole, StderrConsole
+from cdul_edge_runtime.host.console import StderrConsole
 from cdul_edge_runtime.pictures.images import PictureList
 
 BATCH = 32  # views that the loop encodes at once
@@ -138,8 +136,8 @@ def open_labelling(
         reader = PictureReader(pictures.root, VIEWS, encoder.preprocess(VIEWS.fit))
         return read_sample(reader, pictures.paths, views)
 
+    description = loaded.description
     encoder = choose_encoder(loaded, wish, prompts, read, StderrConsole())
-    texts = encoder.embed_texts(prompts)
     request = LabelRequest(
         images=pictures.root,
         classes=Path(),
@@ -148,12 +146,11 @@ def open_labelling(
         workers=setting.threads,
         threads=setting.threads,
     )
-    plan = LabelPlan(request, prompts, pictures, make_settings(request))
-    filler = StoreFiller(plan, encoder, texts, "", Effort(), SilentConsole())
+    fill, _ = open_filler(request, pictures, prompts, encoder, description)
 
     def run() -> None:
         shutil.rmtree(out / "similarities", ignore_errors=True)
-        filler.fill("")
+        fill()
 
     return run, f"{encoder.precision} by {encoder.library}"
 

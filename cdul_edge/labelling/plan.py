@@ -55,6 +55,10 @@ class LabelPlan:
         """Of the settings behind the embeddings."""
         return digest_settings(self._behind(model))
 
+    def cosine_digest(self, model: ClipRun) -> str:
+        """Of the settings behind the cosines: those, and the texts."""
+        return digest_settings({**self._behind(model), **self._texts()})
+
     def manifest(self, model: ClipRun, views: int, temperature: float) -> LabelsManifest:
         """The manifest of the unfinished folder.
 
@@ -63,7 +67,6 @@ class LabelPlan:
             views: rows per picture.
             temperature: of the model, 1 / logit_scale.
         """
-        texts = self._texts()
         return LabelsManifest(
             complete=False,
             settings=self.settings,
@@ -78,7 +81,7 @@ class LabelPlan:
                 parts=len(self.parts),
                 model_temperature=temperature,
                 cached_temperature=None,
-                digest=digest_settings({**self._behind(model), **texts}),
+                digest=self.cosine_digest(model),
             ),
             inputs=self.inputs,
         )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -41,13 +40,6 @@ class Effort:
     started: float = field(default_factory=perf_counter)
     encoded: int = 0
     encoding_seconds: float = 0.0
-
-    @contextmanager
-    def encoding(self) -> Iterator[None]:
-        """The block in which pictures go through CLIP; add their number to `encoded` there."""
-        before = perf_counter()
-        yield
-        self.encoding_seconds += perf_counter() - before
 
     @property
     def pictures_per_s(self) -> float | None:

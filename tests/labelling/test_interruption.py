@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
-from cdul_edge.labelling.fill_store import ErrorLimit
+from cdul_edge.labelling.error_limit import ErrorLimit
 from cdul_edge.labelling.store.parts import part_name
 from cdul_edge.labelling.store.pictures import StoredPicture
 from tests.fakes.full_disk import largest_file

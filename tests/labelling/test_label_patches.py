@@ -19,7 +19,7 @@ from cdul_edge.labelling import Scoring
 from cdul_edge.labelling.decode.views import WholePicture, cut_views
 from cdul_edge.labelling.encode.patch_encoder import PatchEncoder
 from cdul_edge.labelling.encode.prompts import read_prompts
-from cdul_edge.labelling.fill_store import ErrorLimit
+from cdul_edge.labelling.error_limit import ErrorLimit
 from cdul_edge.labelling.score.patches.patch_scores import PatchScoring
 from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, part_name, read_part
 from cdul_edge.labelling.store.reader import StoreReader

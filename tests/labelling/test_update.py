@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from cdul_edge.labelling import Scoring
-from cdul_edge.labelling.fill_store import StoreFiller
+from cdul_edge.labelling.part_report import PartReport
+from cdul_edge.labelling.score_part import PartScorer
 from cdul_edge.labelling.store.parts import part_name, read_part
 from cdul_edge.labels.manifest import MANIFEST
 from cdul_edge.labels.pseudo_labels import PseudoLabels
@@ -136,17 +137,17 @@ def test_an_interrupted_update_goes_on_and_loses_no_row(
     label()
     for index in range(3):
         paint(pictures / f"00{index}0.jpg", index + 200)
-    write, written = StoreFiller._write, 0
+    write, written = PartScorer._write, 0
 
-    def interrupt(self: StoreFiller, *arguments: Any) -> None:
+    def interrupt(self: PartScorer, *arguments: Any) -> PartReport:
         nonlocal written
         written += 1
         if written == 4:  # two parts of known rows, one with a new picture, then this one
             raise KeyboardInterrupt
-        write(self, *arguments)
+        return write(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(StoreFiller, "_write", interrupt)
+        patch.setattr(PartScorer, "_write", interrupt)
         with pytest.raises(KeyboardInterrupt):
             label(update=True)
     with pytest.raises(LabelsError, match="not finished"):

@@ -20,7 +20,7 @@ from cdul_edge.labelling.store.pictures import Content, StoredPicture
 from cdul_edge.labels.manifest import SkippedPicture
 from cdul_edge.labels.parquet_files import read_column, read_facts, read_schema, read_table
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
-from cdul_edge_runtime.host.files import atomic_write
+from cdul_edge_runtime.host.files import atomic_write, sha256_file
 from cdul_edge_runtime.host.json_record import RecordError, parse_record
 
 FOLDER = "similarities"
@@ -72,6 +72,14 @@ class _PartFacts:
     settings: str
 
 
+@dataclass(frozen=True)
+class WrittenFile:
+    """A file as it was written: its size in bytes, and the hexadecimal SHA-256 of them."""
+
+    bytes: int
+    sha256: str
+
+
 def part_name(index: int, folder: str = FOLDER) -> str:
     """Where part `index` lies inside a labels folder."""
     return f"{folder}/part-{index:05d}.parquet"
@@ -83,7 +91,7 @@ def slice_parts(count: int, part_pictures: int) -> list[range]:
     return [range(start, min(start + part_pictures, count)) for start in starts]
 
 
-def write_part(path: Path, part: Part, column: str, digest: str) -> None:
+def write_part(path: Path, part: Part, column: str, digest: str) -> WrittenFile:
     """Write atomically; `digest` identifies the settings that made the values."""
     shape = list(part.values.shape[1:])
     about = {"shape": shape, "settings": digest}
@@ -104,6 +112,7 @@ def write_part(path: Path, part: Part, column: str, digest: str) -> None:
         pq.write_table(
             table, temporary, compression={"path": "zstd", "reason": "zstd"}, use_dictionary=False
         )
+        return WrittenFile(temporary.stat().st_size, sha256_file(temporary))
 
 
 def read_part(path: Path, column: str, paths: Sequence[str] | None = None) -> Part:

@@ -1,0 +1,1 @@
+"""What runs the making of parts: this process, or a cluster."""

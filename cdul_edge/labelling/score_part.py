@@ -1,0 +1,219 @@
+"""One part of the store, from a plan and a number: what every engine calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from itertools import groupby
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from cdul_edge.labelling.arrays import Floats
+from cdul_edge.labelling.choose_clip import ChosenClip
+from cdul_edge.labelling.decode.decoding import Decoded, Decoder, Work
+from cdul_edge.labelling.decode.picture_reader import PictureReader
+from cdul_edge.labelling.encode.encoder import choose_batch_pictures
+from cdul_edge.labelling.encode.image_encoder import ImageEncoder
+from cdul_edge.labelling.part_report import PartReport
+from cdul_edge.labelling.plan import LabelPlan
+from cdul_edge.labelling.store.earlier import EarlierRows, find_earlier
+from cdul_edge.labelling.store.parts import (
+    EMBEDDINGS_FOLDER,
+    Part,
+    part_digest,
+    part_name,
+    read_part,
+    write_part,
+)
+from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge_runtime.host.console import Console
+from cdul_edge_runtime.host.machine import usable_cores
+
+# Is told of pictures as they come from CLIP, or from a decoder that could not read them.
+Seen = Callable[[Sequence[StoredPicture]], None]
+
+
+class PartScorer:
+    """Makes parts: each is what (plan, number) says, whoever makes it and whatever was made before.
+
+    What is expensive is opened once, when it is needed, and kept over parts: the decoding
+    processes, and the list of rows that an earlier run made. Close it, or use `open_scorer`.
+
+    Args:
+        plan: what to label.
+        encoder: the CLIP.
+        clip: what the plan's cosines depend on besides.
+        console: for notes.
+    """
+
+    def __init__(
+        self, plan: LabelPlan, encoder: ImageEncoder, clip: ChosenClip, console: Console
+    ) -> None:
+        self._plan = plan
+        self._encoder = encoder
+        self._texts = clip.texts
+        self._digest = plan.cosine_digest(clip.model)
+        self._embedding_digest = plan.embedding_digest(clip.model)
+        self._console = console
+        self._decoder: Decoder | None = None
+
+    @cached_property
+    def earlier(self) -> EarlierRows:
+        """Rows of pictures that are the same as in an earlier run."""
+        plan = self._plan
+        column = "embeddings" if plan.settings.keep_embeddings else "cosines"
+        return find_earlier(plan.request.out, plan.pictures.root, column)
+
+    def needs_clip(self, index: int) -> bool:
+        """Whether a part has pictures that are to be decoded and encoded."""
+        known = self.earlier.places
+        is_known = bool(known) and all(path in known for path in self._plan.paths(index))
+        return not (is_known or self._is_kept(index))
+
+    def score_part(self, index: int, seen: Seen | None = None) -> PartReport:
+        """Make and write one part.
+
+        Raises:
+            CdulEdgeError: CLIP or decoding cannot go on; nothing of the part was written.
+        """
+        (report,) = self.score_parts([index], seen)
+        return report
+
+    def score_parts(self, indices: Iterable[int], seen: Seen | None = None) -> Iterator[PartReport]:
+        """Make and write parts in order; the next one's pictures are decoded meanwhile.
+
+        Args:
+            indices: which.
+            seen: is told of each batch as it comes from CLIP.
+        """
+        started = perf_counter()
+        for needs_clip, some in groupby(indices, self.needs_clip):
+            for report in self._encode(some, seen) if needs_clip else map(self._recall, some):
+                now = perf_counter()
+                yield replace(report, seconds=now - started)
+                started = now
+
+    def close(self) -> None:
+        """End the decoding processes; another part would start them again."""
+        if self._decoder is not None:
+            self._decoder.close()
+            self._decoder = None
+
+    def _is_kept(self, index: int) -> bool:
+        """Whether the embeddings of a part are there."""
+        plan = self._plan
+        file = plan.request.out / part_name(index, EMBEDDINGS_FOLDER)
+        return plan.settings.keep_embeddings and part_digest(file) == self._embedding_digest
+
+    def _recall(self, index: int) -> PartReport:
+        """Make a part of which every picture is known."""
+        plan, out = self._plan, self._plan.request.out
+        if not self._is_kept(index):
+            return self._write(index, Part((), np.empty((0, 0, 0), self._dtype)))
+        kept = read_part(out / part_name(index, EMBEDDINGS_FOLDER), "embeddings", plan.paths(index))
+        cosines = self._cosines(kept)
+        written = write_part(out / part_name(index), cosines, "cosines", self._digest)
+        return replace(PartReport.of(index, cosines, written), from_embeddings=True)
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return torch.empty(0, dtype=self._encoder.dtype).numpy().dtype
+
+    def _write(self, index: int, fresh: Part) -> PartReport:
+        """Write a part of fresh pictures and earlier rows, embeddings first."""
+        paths, out = self._plan.paths(index), self._plan.request.out
+        embeddings = None
+        if self._plan.settings.keep_embeddings:
+            part = self.earlier.fill(paths, fresh)
+            file = out / part_name(index, EMBEDDINGS_FOLDER)
+            embeddings = write_part(file, part, "embeddings", self._embedding_digest)
+            cosines = self._cosines(part)
+        else:
+            cosines = self.earlier.fill(paths, self._cosines(fresh) if fresh.pictures else fresh)
+        written = write_part(out / part_name(index), cosines, "cosines", self._digest)
+        return PartReport.of(index, cosines, written, embeddings, encoded=len(fresh.values))
+
+    def _encode(self, indices: Iterable[int], seen: Seen | None) -> Iterator[PartReport]:
+        """Decode and encode what is not known; each part is written when it is full."""
+        encoded = self._stream(self._cut_batches(indices))
+        try:
+            for index, batches in groupby(encoded, key=lambda found: found[0].part):
+                yield self._write(index, self._gather(batches, seen))
+        except BaseException:
+            self.close()  # its processes are still at work on what nobody waits for
+            raise
+
+    def _stream(self, works: Iterable[Work]) -> Iterator[tuple[Decoded, Floats]]:
+        decoder = self._open_decoder()
+        for batch, vectors in self._encoder.stream(decoder.batches(works)):
+            yield batch, vectors
+            decoder.release(batch)
+
+    def _open_decoder(self) -> Decoder:
+        if self._decoder is None:
+            plan, encoder, piece = self._plan, self._encoder, self._piece_pictures
+            views, workers = plan.request.chosen_views, plan.request.workers
+            self._decoder = Decoder(
+                PictureReader(plan.pictures.root, views, encoder.preprocess(views.fit)),
+                piece,
+                usable_cores() if workers is None else workers,
+                encoder.held_batches * -(-self._batch_pictures // piece),
+                self._console,
+            )
+        return self._decoder
+
+    @property
+    def _batch_pictures(self) -> int:
+        request, encoder = self._plan.request, self._encoder
+        return request.batch_pictures or choose_batch_pictures(
+            encoder.image_size_px, request.chosen_views.count, encoder.device
+        )
+
+    @property
+    def _piece_pictures(self) -> int:
+        return self._encoder.piece_pictures(self._batch_pictures)
+
+    def _cut_batches(self, indices: Iterable[int]) -> Iterator[Work]:
+        """Batches never cross parts, so a resumed part is made of the same batches as any other."""
+        size, piece = self._batch_pictures, self._piece_pictures
+        for index in indices:
+            paths = tuple(p for p in self._plan.paths(index) if p not in self.earlier.places)
+            for start in range(0, len(paths), size):
+                batch = paths[start : start + size]
+                for place in range(0, len(batch), piece):
+                    ends = place + piece >= len(batch)
+                    yield Work(index, batch[place : place + piece], ends)
+
+    def _gather(self, batches: Iterator[tuple[Decoded, Floats]], seen: Seen | None) -> Part:
+        pictures: list[StoredPicture] = []
+        vectors: list[Floats] = []
+        for batch, found in batches:
+            pictures += batch.pictures
+            vectors.append(found.reshape(*found.shape[:2], self._texts.shape[1]))
+            if seen is not None:
+                seen(batch.pictures)
+        return Part(tuple(pictures), np.concatenate(vectors, axis=0))
+
+    def _cosines(self, embeddings: Part) -> Part:
+        # of float16, the cosines of what is stored: kept embeddings give the same ones again
+        pictures, views, width = embeddings.values.shape
+        flat = embeddings.values.reshape(-1, width).astype(np.float32, copy=False)
+        cosines = (flat @ self._texts.T).reshape(pictures, views, len(self._texts))
+        return Part(embeddings.pictures, cosines)
+
+
+@contextmanager
+def open_scorer(
+    plan: LabelPlan, encoder: ImageEncoder, clip: ChosenClip, console: Console
+) -> Iterator[PartScorer]:
+    """A scorer whose decoding processes end with the block."""
+    scorer = PartScorer(plan, encoder, clip, console)
+    try:
+        yield scorer
+    finally:
+        scorer.close()
