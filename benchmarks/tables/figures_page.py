@@ -14,6 +14,7 @@ from benchmarks.tables.peers import draw_peers
 from benchmarks.tables.photographs import draw_all
 from benchmarks.tables.published import draw_observed_gain, draw_published
 from benchmarks.tables.sampling import draw_sampling
+from benchmarks.tables.scale import draw_scale
 from benchmarks.tables.streams import draw_streams
 from benchmarks.tables.study import draw_study
 
@@ -31,8 +32,9 @@ def draw_page() -> str:
     """The whole of benchmarks/README.md."""
     labels = (draw_real(), draw_expected(), draw_sampling(), draw_grids(), draw_demo())
     learned = (*draw_study(), draw_observed_gain(), *draw_published())
-    costs = (*draw_peers(), *draw_streams(), *draw_costs(), draw_all_builds(), draw_gpu())
-    return "\n".join((INTRO, draw_files(), *draw_all(), *labels, *learned, *costs))
+    costs = (*draw_peers(), *draw_streams(), *draw_scale(), *draw_costs())
+    builds = (draw_all_builds(), draw_gpu())
+    return "\n".join((INTRO, draw_files(), *draw_all(), *labels, *learned, *costs, *builds))
 
 
 def draw_files() -> str:

@@ -13,6 +13,7 @@ from benchmarks.tables.gpu import draw_gpu
 from benchmarks.tables.markdown import ROOT
 from benchmarks.tables.photographs import draw_main
 from benchmarks.tables.readme_page import draw_summary
+from benchmarks.tables.scale import draw_paper, draw_scale_summary
 from benchmarks.tables.smoothing import draw_smoothing
 from benchmarks.tables.streams import draw_streams_summary
 from benchmarks.tables.tensorrt import draw_tensorrt
@@ -48,6 +49,8 @@ PAGES = (
     Page(ROOT / "docs" / "networks.md", lambda: f"{draw_edge()}\n{draw_builds()}"),
     Page(ROOT / "docs" / "streams.md", draw_smoothing, mark="smoothing"),
     Page(ROOT / "docs" / "streams.md", draw_streams_summary),
+    Page(ROOT / "docs" / "scale.md", draw_paper, mark="paper"),
+    Page(ROOT / "docs" / "scale.md", draw_scale_summary),
 )
 
 
