@@ -61,7 +61,7 @@ def draw_paper(prices: Prices = Prices()) -> str:
         rows += [
             (f"{title}: encoding", f"{gpu_h:,.0f} GPU hours", _dollars(gpu_h * prices.gpu_hour)),
             (
-                f"{title}: decoding, {decode_h / gpu_h:.0f} cores a GPU",
+                f"{title}: decoding, {decode_h / gpu_h:.1f} cores a GPU",
                 f"{decode_h:,.0f} core hours",
                 _dollars(decode_h * prices.core_hour),
             ),
