@@ -29,7 +29,7 @@ import torch
 from cdul_edge.front.description import describe_path
 from cdul_edge.labelling.imported.similarity_files import read_similarities
 from cdul_edge.labelling.store.folder import read_list
-from cdul_edge.labelling.store.parts import part_digest, read_part
+from cdul_edge.labelling.store.parts import read_head, read_part
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.labels.scored_pictures import read_scored_pictures
 from cdul_edge.study.cells import Cell
@@ -107,7 +107,7 @@ def use_calibration(folder: Path) -> None:
 
 def use_part(folder: Path) -> None:
     path = folder / "labels/similarities/part-00000.parquet"
-    part_digest(path)
+    read_head(path)
     read_part(path, "cosines")
 
 

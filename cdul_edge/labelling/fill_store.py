@@ -13,16 +13,20 @@ from cdul_edge.labelling.part_report import PartReport
 from cdul_edge.labelling.plan import LabelPlan, describe_differences, refuse_differences
 from cdul_edge.labelling.store.changes import Changes
 from cdul_edge.labelling.store.folder import (
-    count_skipped,
+    WantedParts,
     finish_parts,
     remove_labels,
     set_aside,
     sort_parts,
     start_folder,
 )
+from cdul_edge.labelling.store.index import PartsIndex
 from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.labelling.store.verification import drop_damage
 from cdul_edge.labelling.write_labels import Effort
 from cdul_edge.labels.manifest import LabelsManifest
+from cdul_edge.storage.location import Location
+from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.host.console import Advance, Console
 from cdul_edge_runtime.pictures.resizer import PILLOW, extend_record
 
@@ -56,42 +60,51 @@ def fill_store(
     resizers = _record_resizer(existing, changes, plan, console)
     manifest = replace(plan.manifest(clip.model, views, clip.temperature), resizers=resizers)
     if existing is not None and request.repair and not changes.everything:
-        existing.drop_damage(out)
+        drop_damage(out, existing)
     if changes.everything:
         console.say(f"starting over in {out}")
         remove_labels(out)
     start_folder(out, manifest, plan.pictures.paths)
-    for index in () if changes.list_differs else changes.stale_parts:
-        set_aside(out, index)
-    make_parts(plan, engine, manifest, effort, console)
+    index = _read_index(out, console)
+    if not changes.list_differs:
+        index.drop_parts(changes.stale_parts)
+        set_aside(out, changes.stale_parts)
+    wanted = plan.wanted_parts(clip.model, None if changes.everything else existing)
+    make_parts(plan, engine, index, wanted, effort, console)
     finish_parts(out)
     return manifest
 
 
+def _read_index(out: Location, console: Console) -> PartsIndex:
+    try:
+        return PartsIndex.read(out)
+    except LabelsError as error:
+        console.warn(f"{error}: every part is opened, for another one")
+        return PartsIndex(out)
+
+
 def make_parts(
-    plan: LabelPlan, engine: Engine, manifest: LabelsManifest, effort: Effort, console: Console
+    plan: LabelPlan,
+    engine: Engine,
+    index: PartsIndex,
+    wanted: WantedParts,
+    effort: Effort,
+    console: Console,
 ) -> None:
     """Have the parts made that are missing, from kept embeddings where there are some.
 
     Args:
         plan: what to label.
         engine: makes them; its CLIP is chosen.
-        manifest: of the unfinished folder.
+        index: of the parts that are there; it takes up those that are made, and is written.
+        wanted: what the parts shall be.
         effort: counts the pictures and seconds.
         console: for lines and progress.
 
     Raises:
         CdulEdgeError: more pictures than --max-errors cannot be read; finished parts are kept.
     """
-    out, model = plan.request.out, manifest.model
-    assert model is not None
-    from_embeddings, from_pictures = sort_parts(
-        out,
-        len(plan.parts),
-        digest=manifest.similarities.digest,
-        embedding_digest=plan.embedding_digest(model) if plan.settings.keep_embeddings else None,
-        repair=plan.request.repair,
-    )
+    from_embeddings, from_pictures = sort_parts(index, wanted, repair=plan.request.repair)
     missing = [*from_embeddings, *from_pictures]
     done = sorted(set(range(len(plan.parts))).difference(missing))
     if done:
@@ -103,12 +116,14 @@ def make_parts(
         )
     if not missing:
         return
-    errors = ErrorLimit(plan.request.max_errors, count_skipped(out, done))
+    errors = ErrorLimit(plan.request.max_errors, index.count_skipped(done))
     total, behind = len(plan.pictures), plan.count(done)
     with console.progress("labeling", total, done=behind) as advance:
         tally = _Tally(errors, effort, advance)
         for report in engine.score_parts(missing, tally.see):
             tally.add(report)
+            index.add(report.part, report.files)
+    index.write()
 
 
 class _Tally:

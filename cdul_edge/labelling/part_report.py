@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdul_edge.labelling.store.parts import Part, WrittenFile
+from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, FOLDER, Part, PartFacts
 from cdul_edge.labels.manifest import SkippedPicture
 
 # A report travels between machines: of more skipped pictures the part has the list.
@@ -33,8 +33,8 @@ class PartReport:
     skipped: tuple[SkippedPicture, ...]
     encoded: int
     from_embeddings: bool
-    cosines: WrittenFile
-    embeddings: WrittenFile | None
+    cosines: PartFacts
+    embeddings: PartFacts | None
     seconds: float
 
     @classmethod
@@ -42,8 +42,8 @@ class PartReport:
         cls,
         index: int,
         part: Part,
-        cosines: WrittenFile,
-        embeddings: WrittenFile | None = None,
+        cosines: PartFacts,
+        embeddings: PartFacts | None = None,
         encoded: int = 0,
     ) -> PartReport:
         """Of a part that stands now."""
@@ -58,6 +58,14 @@ class PartReport:
             embeddings=embeddings,
             seconds=0.0,
         )
+
+    @property
+    def files(self) -> dict[str, PartFacts]:
+        """What was written, by kind, for the index of the parts."""
+        written = {FOLDER: self.cosines}
+        if self.embeddings is not None:
+            written[EMBEDDINGS_FOLDER] = self.embeddings
+        return written
 
     @property
     def unreadable(self) -> int:

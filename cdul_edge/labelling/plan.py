@@ -13,7 +13,9 @@ from cdul_edge.clip.files import local_weights_sha256
 from cdul_edge.labelling.encode.prompts import Prompts, read_prompts
 from cdul_edge.labelling.request import LabelRequest
 from cdul_edge.labelling.store.changes import Changes, find_changes
-from cdul_edge.labelling.store.parts import slice_parts
+from cdul_edge.labelling.store.folder import WantedParts
+from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, FOLDER, slice_parts
+from cdul_edge.labelling.store.pictures import digest_paths
 from cdul_edge.labels.manifest import Inputs, LabelsManifest, StoreFacts
 from cdul_edge.labels.settings import ClipRun, ClipSettings
 from cdul_edge_runtime.errors import LabelsError
@@ -58,6 +60,28 @@ class LabelPlan:
     def cosine_digest(self, model: ClipRun) -> str:
         """Of the settings behind the cosines: those, and the texts."""
         return digest_settings({**self._behind(model), **self._texts()})
+
+    def wanted_parts(self, model: ClipRun, existing: LabelsManifest | None) -> WantedParts:
+        """What the parts are known by.
+
+        Args:
+            model: the CLIP that was loaded.
+            existing: the manifest in the folder.
+        """
+        keep = self.settings.keep_embeddings
+        older = {}
+        if existing is not None:  # cdul-edge 0.1 took the list of all pictures for a setting
+            behind = {**self._behind(model), "pictures": existing.inputs.paths_sha256}
+            older = {
+                EMBEDDINGS_FOLDER: digest_settings(behind),
+                FOLDER: digest_settings({**behind, **self._texts()}),
+            }
+        return WantedParts(
+            paths=[digest_paths(self.paths(part)) for part in range(len(self.parts))],
+            settings=self.cosine_digest(model),
+            embeddings=self.embedding_digest(model) if keep else None,
+            older=older,
+        )
 
     def manifest(self, model: ClipRun, views: int, temperature: float) -> LabelsManifest:
         """The manifest of the unfinished folder.
@@ -107,8 +131,14 @@ class LabelPlan:
         request, texts = self.request, self._texts()
         before = {key: _text_setting(existing, key) for key in texts}
         refuse_differences(request.out, self._differences(existing, before, texts))
-        parts, update = existing.similarities.parts, request.update
-        changes = find_changes(request.out, parts, self.pictures, update=update)
+        update = request.update
+        changes = find_changes(
+            request.out,
+            existing.similarities.parts,
+            self.pictures,
+            same_list=existing.inputs.paths_sha256 == self.paths_sha256,
+            update=update,
+        )
         refused = changes.list_differs or (changes.replaced and not request.repair)
         if refused and not update:
             raise LabelsError(
@@ -138,7 +168,7 @@ class LabelPlan:
 
     def _behind(self, model: ClipRun) -> dict[str, object]:
         settings = self.settings.to_dict()
-        return {**settings, "model": model.to_dict(), "pictures": self.paths_sha256}
+        return {**settings, "model": model.to_dict()}
 
     def _texts(self) -> dict[str, object]:
         """What kept embeddings make cheap to change: only the text side of CLIP runs again."""
@@ -186,14 +216,6 @@ def digest_settings(settings: Mapping[str, object]) -> str:
     """SHA-256 of settings, whatever the order of their keys."""
     text = json.dumps(settings, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def digest_paths(paths: Sequence[str]) -> str:
-    """SHA-256 of paths in order; a newline inside a name counts."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.encode() + b"\0")
-    return digest.hexdigest()
 
 
 def describe_differences(stored: Mapping[str, object], asked: Mapping[str, object]) -> str:

@@ -42,6 +42,8 @@ class LabelRequest:
         update: label pictures that are new, were replaced or could not be read, and drop those that
             are gone.
         repair: make missing or damaged parts again, and the rows of pictures that were replaced.
+        verify: read everything that is in the folder, and compare it with what was written; else
+            names and sizes are compared.
 
     Raises:
         CdulEdgeError: options that exclude each other, or an empty path.
@@ -68,6 +70,7 @@ class LabelRequest:
     force: bool = False
     update: bool = False
     repair: bool = False
+    verify: bool = False
 
     def __post_init__(self) -> None:
         if self.scoring.temperature == "cached":
@@ -101,6 +104,7 @@ class ImportRequest:
         made_with: temperature of its softmax values; None takes the file's, or detects it.
         force: as in `LabelRequest`.
         repair: as in `LabelRequest`.
+        verify: as in `LabelRequest`.
 
     Raises:
         CdulEdgeError: a strategy that needs embeddings.
@@ -114,6 +118,7 @@ class ImportRequest:
     scoring: Scoring = field(default_factory=Scoring)
     force: bool = False
     repair: bool = False
+    verify: bool = False
 
     def __post_init__(self) -> None:
         if self.scoring.kind == "patches":

@@ -6,6 +6,7 @@ from cdul_edge.labelling.plan import make_plan
 from cdul_edge.labelling.request import ImportRequest, LabelRequest, LabelResult
 from cdul_edge.labelling.store.changes import Changes
 from cdul_edge.labelling.store.folder import find_existing
+from cdul_edge.labelling.store.verification import refuse_damage
 from cdul_edge.labelling.write_labels import Effort, write_labels
 from cdul_edge.labels.manifest import LabelsManifest
 from cdul_edge.labels.pseudo_labels import FILE_NAME
@@ -53,7 +54,7 @@ def label_pictures(request: LabelRequest, console: Console, effort: Effort) -> L
                 raise
             changes = Changes(everything=True)
     if existing is not None and changes.none and existing.complete and not request.repair:
-        existing.refuse_damage(request.out, digests=True, besides=FILE_NAME)
+        refuse_damage(request.out, existing, digests=request.verify, besides=FILE_NAME)
         console.say("the similarities are complete: CLIP is not run")
         return existing
     with extra_imports("train", "running CLIP"):

@@ -25,12 +25,13 @@ from cdul_edge.labelling.store.earlier import EarlierRows, find_earlier
 from cdul_edge.labelling.store.parts import (
     EMBEDDINGS_FOLDER,
     Part,
-    part_digest,
     part_name,
+    read_head,
     read_part,
     write_part,
 )
-from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.labelling.store.pictures import StoredPicture, digest_paths
+from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.machine import usable_cores
 
@@ -107,8 +108,16 @@ class PartScorer:
     def _is_kept(self, index: int) -> bool:
         """Whether the embeddings of a part are there."""
         plan = self._plan
-        file = plan.request.out / part_name(index, EMBEDDINGS_FOLDER)
-        return plan.settings.keep_embeddings and part_digest(file) == self._embedding_digest
+        if not plan.settings.keep_embeddings:
+            return False
+        try:
+            head = read_head(plan.request.out / part_name(index, EMBEDDINGS_FOLDER))
+        except LabelsError:
+            return False
+        if head.pictures is None:  # an earlier version's: what it is of was looked at
+            return True
+        wanted = (self._embedding_digest, digest_paths(plan.paths(index)))
+        return (head.settings, head.pictures) == wanted
 
     def _recall(self, index: int) -> PartReport:
         """Make a part of which every picture is known."""

@@ -89,7 +89,7 @@ def write_labels(
         pseudo_labels=used,
         thresholds=tuple(thresholds_to_json(labels.thresholds)),
     )
-    finished.write(out, list_files(out, manifest.similarities.parts))
+    finished.write(out, list_files(out))
     return LabelResult(
         out=out,
         pictures=counts.pictures,

@@ -7,20 +7,26 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from cdul_edge.labels.settings import ClipRun, ClipSettings, ImportSettings, Kind, Snippets
+from cdul_edge.storage.location import Location
+from cdul_edge.storage.open_storage import open_storage
+from cdul_edge.storage.storage import Storage
 from cdul_edge.version import __version__
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
-from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
+from cdul_edge_runtime.host.files import encode_json, parse_json
 from cdul_edge_runtime.host.json_record import RecordError, parse_record
 from cdul_edge_runtime.host.ownership import FolderKind
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+# What the parts of the store are: the manifest of 10^8 pictures names none of them.
+PARTS = "parts.parquet"
 _KIND = "labels"
 LABELS_FOLDER = FolderKind(
     "labels folder",
     MANIFEST,
     (
         MANIFEST,
+        PARTS,
         "pictures.parquet",
         "pseudo_labels.parquet",
         "similarities/part-*.parquet",
@@ -105,7 +111,8 @@ class LabelsManifest:
         skipped: the first pictures that could not be read; the store has them all.
         pseudo_labels: how similarities became scores, for people.
         thresholds: of each class; None for one that no picture shows.
-        files: name, relative to the folder, to what it was.
+        files: name, relative to the folder, to what it was; of the parts, only cdul-edge 0.1 named
+            each: `parts.parquet` does now.
         version: of the program that wrote it.
         resizers: what resized the pictures, in order where another one went on; none is named
             where Pillow alone could do it, or where the similarities were imported.
@@ -134,60 +141,77 @@ class LabelsManifest:
         if self.thresholds is not None and len(self.thresholds) != len(self.classes):
             raise RecordError("it has no threshold for each class")
 
-    def write(self, folder: Path, files: Sequence[str]) -> None:
+    def write(self, folder: Location, files: Sequence[str]) -> None:
         """Write it into `folder`; the files named are recorded with digest and size."""
-        recorded = {
-            name: FileFacts(sha256_file(folder / name), (folder / name).stat().st_size)
-            for name in files
-        }
+        storage = open_storage(folder)
+        sizes = storage.sizes_of(files)
+        recorded = {name: FileFacts(storage.sha256(name), sizes[name]) for name in files}
         content = asdict(replace(self, files=recorded, version=__version__))
         content["settings"] = self.settings.to_dict()
         head = {"format": FORMAT, "kind": _KIND, "program": "cdul-edge"}
-        write_json(folder / MANIFEST, {**head, **content})
+        with storage.write_stream(MANIFEST) as file:
+            file.write(encode_json({**head, **content}))
 
     def refuse_damage(
-        self, folder: Path, *, digests: bool = False, besides: str | None = None
+        self, folder: Location, *, digests: bool = False, besides: str | None = None
     ) -> None:
         """Raise `LabelsError` when a file but `besides` is missing, truncated or changed."""
         faults = self.find_faults(folder, digests=digests)
-        named = [f"{name} {fault}" for name, fault in faults.items() if name != besides]
-        if named:
-            more = f"; and {len(named) - 5} more" if len(named) > 5 else ""
-            raise LabelsError(
-                f"{folder} is damaged: {'; '.join(named[:5])}{more}: run the same `cdul-edge "
-                "label` command with --repair"
-            )
+        refuse_faults(folder, {n: fault for n, fault in faults.items() if n != besides})
 
-    def drop_damage(self, folder: Path) -> None:
-        """Remove what is not the file that was written, so that it is made again."""
-        for name in self.find_faults(folder, digests=True):
-            (folder / name).unlink(missing_ok=True)
-
-    def find_faults(self, folder: Path, *, digests: bool = False) -> dict[str, str]:
+    def find_faults(self, folder: Location, *, digests: bool = False) -> dict[str, str]:
         """Files that are missing, truncated or, by digest, changed: name to what is wrong."""
-        faults = {}
-        for name, recorded in self.files.items():
-            file = folder / name
-            if not file.is_file():
-                faults[name] = "is missing"
-            elif (size := file.stat().st_size) != recorded.bytes:
-                faults[name] = f"has {size} bytes, expected {recorded.bytes}"
-            elif digests and sha256_file(file) != recorded.sha256:
-                faults[name] = "is not the file that was written"
-        return faults
+        storage = open_storage(folder)
+        return find_faults(storage, self.files, storage.sizes_of(self.files), digests=digests)
 
 
-def read_manifest(folder: Path) -> LabelsManifest | None:
+def find_faults(
+    storage: Storage, expected: Mapping[str, FileFacts], sizes: Mapping[str, int], *, digests: bool
+) -> dict[str, str]:
+    """What is wrong with files: missing, of another size or, by digest, changed.
+
+    Args:
+        storage: the folder.
+        expected: what each file was, by name.
+        sizes: of the files that are there.
+        digests: read the files, too.
+    """
+    faults = {}
+    for name, recorded in expected.items():
+        size = sizes.get(name)
+        if size is None:
+            faults[name] = "is missing"
+        elif size != recorded.bytes:
+            faults[name] = f"has {size} bytes, expected {recorded.bytes}"
+        elif digests and storage.sha256(name) != recorded.sha256:
+            faults[name] = "is not the file that was written"
+    return faults
+
+
+def refuse_faults(folder: Location, faults: Mapping[str, str]) -> None:
+    """Raise `LabelsError` naming the first faults, if there are any."""
+    named = [f"{name} {fault}" for name, fault in faults.items()]
+    if named:
+        more = f"; and {len(named) - 5} more" if len(named) > 5 else ""
+        raise LabelsError(
+            f"{folder} is damaged: {'; '.join(named[:5])}{more}: run the same `cdul-edge "
+            "label` command with --repair"
+        )
+
+
+def read_manifest(folder: Location) -> LabelsManifest | None:
     """The manifest of a labels folder; None where there is none.
 
     Raises:
         LabelsError: it is damaged, of another kind, or of another format.
     """
     file = folder / MANIFEST
-    if not file.is_file():
+    try:
+        text = open_storage(folder).read(MANIFEST)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        content = read_json(file)
+        content = parse_json(text, str(file))
     except CdulEdgeError as error:
         raise LabelsError(str(error)) from error
     if not isinstance(content, dict) or content.get("kind") != _KIND:
@@ -209,7 +233,7 @@ def read_manifest(folder: Path) -> LabelsManifest | None:
         ) from error
 
 
-def check_labels_folder(folder: Path) -> None:
+def check_labels_folder(folder: Location) -> None:
     """Refuse an unfinished folder, and one whose files are missing or truncated.
 
     A folder without a manifest passes: nothing is claimed of its files.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cdul_edge.storage.location import Location
+from cdul_edge.storage.open_storage import open_parent
 from cdul_edge_runtime.errors import LabelsError
 
 _KEY = b"cdul_edge"
@@ -18,33 +21,46 @@ _KEY = b"cdul_edge"
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, IndexError, MemoryError)
 
 
-def read_table(file: Path, columns: Sequence[str] | None = None) -> pa.Table:
+# The system's own troubles, which say nothing of the file.
+_SYSTEM = (errno.EACCES, errno.EPERM, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE)
+_ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+
+
+def read_table(file: Location, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a file, or those of `columns` that it has, and check every value.
 
     Raises:
         LabelsError: it is missing or damaged; the message has no advice at its end yet.
+        CdulEdgeError: the store that it lies in fails, which is no damage.
     """
-    if not file.is_file():
-        raise LabelsError(f"{file} is missing")
-    try:
-        with pq.ParquetFile(file) as opened:
-            there = opened.schema_arrow.names
-            wanted = None if columns is None else [name for name in columns if name in there]
-            table = opened.read(columns=wanted)
+    with _opened(file) as opened:
+        there = opened.schema_arrow.names
+        wanted = None if columns is None else [name for name in columns if name in there]
+        table = opened.read(columns=wanted)
         table.validate(full=True)  # text that is not UTF-8 would raise only when it is looked at
-    except _DAMAGE as error:
-        raise LabelsError(f"{file} is truncated or damaged ({str(error)[:200]})") from error
     return table
 
 
-def read_schema(file: Path) -> pa.Schema:
+def read_schema(file: Location) -> pa.Schema:
     """Names, types and metadata alone, from the last bytes of the file; errors as `read_table`."""
-    try:
-        schema = pq.read_schema(file)
+    with _opened(file) as opened:
+        schema = opened.schema_arrow
         schema.names  # noqa: B018 - raises where one is not UTF-8
-    except _DAMAGE as error:
-        raise LabelsError(f"{file} is truncated or damaged ({str(error)[:200]})") from error
     return schema
+
+
+@contextmanager
+def _opened(file: Location) -> Iterator[pq.ParquetFile]:
+    storage, name = open_parent(file)
+    try:
+        with storage.open(name) as raw, pq.ParquetFile(raw) as opened:
+            yield opened
+    except _ABSENT as error:
+        raise LabelsError(f"{file} is missing") from error
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno in _SYSTEM:
+            raise
+        raise LabelsError(f"{file} is truncated or damaged ({str(error)[:200]})") from error
 
 
 def read_column(table: pa.Table, name: str, kind: pa.DataType, *, gaps: bool = False) -> pa.Array:
@@ -65,7 +81,7 @@ def read_column(table: pa.Table, name: str, kind: pa.DataType, *, gaps: bool = F
     return found
 
 
-def read_facts(schema: pa.Schema, file: Path) -> dict[str, Any]:
+def read_facts(schema: pa.Schema, file: Location) -> dict[str, Any]:
     """What this program wrote beside the columns, empty for files of others.
 
     Raises:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from cdul_edge_runtime.host.files import atomic_write, sha256_file
+from cdul_edge_runtime.host.reading import refuse_special
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,15 +30,26 @@ class LocalFolder:
         """Bytes of every file, at any depth, by name; temporary files are left out."""
         return dict(sorted(_files(self.where / below, f"{below}/" if below else "")))
 
+    def sizes_of(self, names: Collection[str]) -> Mapping[str, int]:
+        """Bytes of those of some files that are there, by name."""
+        files = ((name, self.where / name) for name in names)
+        return {name: file.stat().st_size for name, file in files if file.is_file()}
+
+    def names(self) -> Collection[str]:
+        """What lies directly in it, files and folders, temporary ones too."""
+        return os.listdir(self.where) if self.where.is_dir() else ()
+
     def open(self, name: str) -> pa.NativeFile:
         """A file to read from, which can seek."""
         import pyarrow as pa
 
+        refuse_special(self.where / name)
         # PyArrow's own way takes no name that is not UTF-8
         return pa.PythonFile((self.where / name).open("rb"), mode="r")
 
     def read(self, name: str) -> bytes:
         """The whole content of a file."""
+        refuse_special(self.where / name)
         return (self.where / name).read_bytes()
 
     def write(self, name: str) -> AbstractContextManager[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +54,27 @@ class ObjectStore:
             self._require_bucket("listed")
         named = ((one.path[len(root) + 1 :], one.size) for one in found)
         return dict(sorted(one for one in named if not is_temporary(one[0].rpartition("/")[2])))
+
+    def sizes_of(self, names: Collection[str]) -> Mapping[str, int]:
+        """Bytes of those of some objects that are there, by name, each asked for."""
+        system, root = self._opened
+        with name_faults(self.where, "read"):
+            found = system.get_file_info([f"{root}/{name}" for name in names])
+        there = {name: one.size for name, one in zip(names, found, strict=True) if one.is_file}
+        if not there:
+            self._require_bucket("read")
+        return there
+
+    def names(self) -> Collection[str]:
+        """What lies directly in it: objects, and beginnings of names up to a slash."""
+        from pyarrow import fs
+
+        system, root = self._opened
+        with name_faults(self.where, "listed"):
+            found = system.get_file_info(fs.FileSelector(root, allow_not_found=True))
+        if not found:
+            self._require_bucket("listed")
+        return [one.base_name for one in found]
 
     def open(self, name: str) -> pa.NativeFile:
         """An object to read from, which can seek; its errors are this store's, too."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Storage(Protocol):
     """A folder; names are POSIX paths relative to it.
 
-    Everything that fails for the system's or the network's reasons raises `CdulEdgeError` with the
-    folder, the cause and what to do; a name that is not there raises `FileNotFoundError`.
+    A name that is not there raises `FileNotFoundError`. Whatever else fails on the way to an object
+    store raises `CdulEdgeError` with the place, the cause and what to do; a folder of this machine
+    raises the system's own `OSError`, which names the file.
     """
 
     @property
@@ -31,6 +32,14 @@ class Storage(Protocol):
         Args:
             below: a folder inside; "" is all. One that does not exist has no files.
         """
+        ...
+
+    def sizes_of(self, names: Collection[str]) -> Mapping[str, int]:
+        """Bytes of those of some files that are there, by name, each asked for."""
+        ...
+
+    def names(self) -> Collection[str]:
+        """What lies directly in it, files and folders, temporary ones too."""
         ...
 
     def open(self, name: str) -> pa.NativeFile:

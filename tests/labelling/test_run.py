@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -96,9 +97,7 @@ def test_a_missing_part_is_made_again_only_on_request_and_to_the_byte(label: Any
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed"])
-def test_a_damaged_part_is_refused_by_every_reader_and_made_again_on_request(
-    label: Any, damage: str
-) -> None:
+def test_a_damaged_part_is_refused_and_made_again_on_request(label: Any, damage: str) -> None:
     label()
     before = label.parts()
     part = label.out / part_name(2)
@@ -106,12 +105,13 @@ def test_a_damaged_part_is_refused_by_every_reader_and_made_again_on_request(
     if damage == "cut":
         part.write_bytes(content[:-50])
         with pytest.raises(LabelsError, match=r"part-00002.parquet has \d+ bytes, expected"):
-            PseudoLabels.read(label.out)
+            label()
     else:
-        content[40] ^= 1
+        content[content.index(read_part(part, "cosines").values.tobytes()[:16])] ^= 1
         part.write_bytes(content)
-    with pytest.raises(LabelsError, match=r"part-00002.parquet"):
-        label()
+        label()  # a listing cannot tell
+        with pytest.raises(LabelsError, match=r"part-00002.parquet is not the file that was"):
+            label(verify=True)
     label(repair=True)
     assert label.parts() == before
 
@@ -123,7 +123,9 @@ def test_an_unfinished_folder_is_gone_on_with_and_not_read(label: Any) -> None:
     (label.out / "manifest.json").write_text(json.dumps({**content, "complete": False}))
     (label.out / part_name(0)).unlink()
     (label.out / part_name(2)).unlink()
-    (label.out / "similarities" / ".part-00002.parquet.x.tmp").write_bytes(b"half")
+    half = label.out / "similarities" / ".part-00002.parquet.x.tmp"
+    half.write_bytes(b"half")
+    os.utime(half, (1, 1))  # nobody writes on it any more
     with pytest.raises(LabelsError, match="not finished"):
         PseudoLabels.read(label.out)
     assert label().scored == 4

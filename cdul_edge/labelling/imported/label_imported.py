@@ -12,7 +12,6 @@ from cdul_edge.labelling.encode.prompts import read_prompts
 from cdul_edge.labelling.imported.similarity_files import Similarities, read_similarities
 from cdul_edge.labelling.plan import (
     describe_differences,
-    digest_paths,
     digest_settings,
     refuse_differences,
 )
@@ -22,8 +21,10 @@ from cdul_edge.labelling.store.folder import (
     remove_labels,
     start_folder,
 )
-from cdul_edge.labelling.store.parts import Part, part_name, slice_parts, write_part
-from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.labelling.store.index import PartsIndex
+from cdul_edge.labelling.store.parts import FOLDER, Part, part_name, slice_parts, write_part
+from cdul_edge.labelling.store.pictures import StoredPicture, digest_paths
+from cdul_edge.labelling.store.verification import refuse_damage
 from cdul_edge.labels.manifest import Inputs, LabelsManifest, StoreFacts
 from cdul_edge.labels.pseudo_labels import FILE_NAME
 from cdul_edge.labels.settings import ImportSettings
@@ -60,7 +61,7 @@ def import_similarities(request: ImportRequest, console: Console) -> LabelsManif
         before = existing.settings.to_dict()
         refuse_differences(request.out, describe_differences(before, settings.to_dict()))
     if existing and existing.complete and not (request.repair or request.force):
-        existing.refuse_damage(request.out, digests=True, besides=FILE_NAME)
+        refuse_damage(request.out, existing, digests=request.verify, besides=FILE_NAME)
         console.say("the similarities are in the store already")
         return existing
     _announce(found, console)
@@ -76,12 +77,15 @@ def import_similarities(request: ImportRequest, console: Console) -> LabelsManif
     )
     manifest = _describe(found, settings, inputs, len(parts))
     start_folder(request.out, manifest, [picture.path for picture in pictures])
+    known_parts = PartsIndex(request.out)
     for index, places in enumerate(parts):
         rows = slice(places.start, places.stop)
         known = np.array([picture.reason is None for picture in pictures[rows]])
         part = Part(pictures[rows], found.cosines[rows][known])
         digest = manifest.similarities.digest
-        write_part(request.out / part_name(index), part, "cosines", digest)
+        written = write_part(request.out / part_name(index), part, "cosines", digest)
+        known_parts.add(index, {FOLDER: written})
+    known_parts.write()
     return manifest
 
 

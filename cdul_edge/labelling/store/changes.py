@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from cdul_edge.labelling.store.folder import read_list
-from cdul_edge.labelling.store.parts import part_name, read_pictures
+from cdul_edge.labelling.store.index import part_sizes
+from cdul_edge.labelling.store.parts import FOLDER, part_name, read_pictures
 from cdul_edge.labelling.store.pictures import is_same
+from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.pictures.images import PictureList
 
@@ -54,42 +55,48 @@ class Changes:
         return ", ".join(named)
 
 
-def find_changes(folder: Path, parts: int, pictures: PictureList, *, update: bool) -> Changes:
+def find_changes(
+    folder: Location, parts: int, pictures: PictureList, *, same_list: bool, update: bool
+) -> Changes:
     """Compare a list of pictures with a store; damaged parts are passed over.
 
     Args:
         folder: the labels folder.
         parts: how many parts it has.
         pictures: the list.
-        update: what could not be read shall be tried again. And where cdul-edge 0.1 wrote a part,
-            which knows its pictures by name only, a picture that is newer was replaced.
+        same_list: whether the manifest's digest says that it is the store's own.
+        update: what could not be read shall be tried again. So shall what cdul-edge 0.1 labeled: it
+            recorded names only, so that nothing tells which pictures were replaced.
     """
-    stored = read_list(folder)
-    before, now = set(stored), set(pictures.paths)
+    stored = pictures.paths if same_list else read_list(folder)
+    now = None if same_list else set(pictures.paths)
     replaced: dict[str, int] = {}
     skipped: dict[str, int] = {}
-    for index in range(parts):
-        file = folder / part_name(index)
+    for index in sorted(part for kind, part in part_sizes(folder) if kind == FOLDER):
+        if index >= parts:
+            break
         try:
-            known = read_pictures(file)
-        except LabelsError:  # missing where the run was interrupted, or damaged
+            known = read_pictures(folder / part_name(index))
+        except LabelsError:  # damaged
             continue
-        written_ns = file.stat().st_mtime_ns
         for picture in known:
-            if picture.path not in now:
+            if now is not None and picture.path not in now:
                 continue
             asked = update or picture.content is not None
-            if asked and not is_same(pictures.root / picture.path, picture, written_ns):
+            if asked and not is_same(pictures.root / picture.path, picture):
                 replaced[picture.path] = index
             elif picture.reason is not None:
                 skipped[picture.path] = index
-    return Changes(
+    stale = tuple(sorted({*replaced.values(), *(skipped.values() if update else ())}))
+    found = Changes(replaced=tuple(replaced), skipped=tuple(skipped), stale_parts=stale)
+    if now is None:
+        return found
+    before = set(stored)
+    return replace(
+        found,
         new=tuple(path for path in pictures.paths if path not in before),
         gone=tuple(path for path in stored if path not in now),
-        replaced=tuple(replaced),
-        skipped=tuple(skipped),
         reordered=before == now and tuple(stored) != pictures.paths,
-        stale_parts=tuple(sorted({*replaced.values(), *(skipped.values() if update else ())})),
     )
 
 

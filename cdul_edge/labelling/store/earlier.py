@@ -19,6 +19,8 @@ from cdul_edge.labelling.store.parts import (
     read_pictures,
 )
 from cdul_edge.labelling.store.pictures import StoredPicture, is_same
+from cdul_edge.storage.location import Location
+from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import LabelsError
 
 
@@ -27,7 +29,7 @@ class EarlierRows:
     """Where the rows of unchanged pictures lie, by path: a file and the row of its values."""
 
     column: str
-    places: dict[str, tuple[Path, int, StoredPicture]]
+    places: dict[str, tuple[Location, int, StoredPicture]]
 
     def fill(self, paths: Sequence[str], fresh: Part) -> Part:
         """The part of `paths`: `fresh` ones as they are, the others from earlier.
@@ -38,7 +40,7 @@ class EarlierRows:
         """
         pictures = {picture.path: picture for picture in fresh.pictures}
         values = dict(zip(fresh.labelled, fresh.values, strict=True))
-        read: Callable[[Path], Part] = lru_cache(2)(lambda file: read_part(file, self.column))
+        read: Callable[[Location], Part] = lru_cache(2)(lambda file: read_part(file, self.column))
         for path in paths:
             if path not in pictures:
                 file, row, pictures[path] = self.places[path]
@@ -51,7 +53,7 @@ class EarlierRows:
         return Part(ordered, rows)
 
 
-def find_earlier(folder: Path, root: Path, column: str) -> EarlierRows:
+def find_earlier(folder: Location, root: Path, column: str) -> EarlierRows:
     """Look through the parts that were set aside, and at the pictures' files.
 
     Args:
@@ -60,14 +62,16 @@ def find_earlier(folder: Path, root: Path, column: str) -> EarlierRows:
         column: "cosines" or "embeddings".
     """
     kind = FOLDER if column == "cosines" else EMBEDDINGS_FOLDER
-    places: dict[str, tuple[Path, int, StoredPicture]] = {}
-    for file in sorted((folder / EARLIER).glob(f"{kind}-*.parquet")):
+    places: dict[str, tuple[Location, int, StoredPicture]] = {}
+    for name in sorted(open_storage(folder).sizes(EARLIER)):
+        if not name.startswith(f"{EARLIER}/{kind}-"):
+            continue
+        file = folder / name
         try:
             readable = [picture for picture in read_pictures(file) if picture.reason is None]
         except LabelsError:  # damaged: its pictures are encoded again
             continue
-        written_ns = file.stat().st_mtime_ns
         for row, picture in enumerate(readable):
-            if is_same(root / picture.path, picture, written_ns):
+            if is_same(root / picture.path, picture):
                 places[picture.path] = (file, row, picture)
     return EarlierRows(column, places)

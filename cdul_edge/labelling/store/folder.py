@@ -1,72 +1,108 @@
-"""A labels folder on disk: what is in it, what goes, and what is kept for later."""
+"""A labels folder: what is in it, what goes, and what is kept for later."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cdul_edge.labelling.store.index import Kind, PartsIndex, part_sizes
 from cdul_edge.labelling.store.parts import (
     EMBEDDINGS_FOLDER,
     FOLDER,
-    part_digest,
+    PartFacts,
+    examine_part,
     part_name,
-    read_pictures,
 )
-from cdul_edge.labels.manifest import LABELS_FOLDER, LabelsManifest, read_manifest
+from cdul_edge.labels.manifest import LABELS_FOLDER, MANIFEST, PARTS, LabelsManifest, read_manifest
 from cdul_edge.labels.parquet_files import read_column, read_table
 from cdul_edge.labels.pseudo_labels import FILE_NAME
+from cdul_edge.storage.location import Location
+from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
-from cdul_edge_runtime.host.files import atomic_write
-from cdul_edge_runtime.host.ownership import remove_own, require_own
+from cdul_edge_runtime.host.ownership import is_own_file, remove_own, require_own
+from cdul_edge_runtime.host.unfinished.names import remove_left_behind
 
 PICTURES = "pictures.parquet"
 # Parts whose pictures changed: rows are taken from them, and the folder goes with the last part.
 EARLIER = "earlier"
 
+_PATHS_AT_ONCE = 1 << 20
+_REQUESTS_AT_ONCE = 16
 
-def find_existing(out: Path) -> LabelsManifest | None:
+
+def find_existing(out: Location) -> LabelsManifest | None:
     """The manifest in `out`, or None where nothing is.
 
     Raises:
         CdulEdgeError: something else is there, which is left alone.
     """
-    if out.is_dir():
+    if isinstance(out, Path) and not out.is_dir():
+        if not out.exists() and not out.is_symlink():
+            return None
+    else:
         manifest = read_manifest(out)
         # a run that was killed before its manifest stood leaves temporary files only
-        if manifest is not None or all(child.name.startswith(".") for child in out.iterdir()):
+        names = () if manifest is not None else open_storage(out).names()
+        if all(name.startswith(".") for name in names):
             return manifest
-    elif not out.exists() and not out.is_symlink():
-        return None
     raise CdulEdgeError(f"{out} exists and is not a labels folder: choose another --out")
 
 
-def start_folder(out: Path, manifest: LabelsManifest, paths: Sequence[str]) -> None:
-    """Write an unfinished manifest, and the list of pictures, over what a killed run left."""
-    for place in (out, out / FOLDER, out / EMBEDDINGS_FOLDER, out / EARLIER):
-        for file in place.glob(".*.tmp"):
-            file.unlink(missing_ok=True)
+def start_folder(out: Location, manifest: LabelsManifest, paths: Sequence[str]) -> None:
+    """Write an unfinished manifest, and the list of pictures, over what a killed run left.
+
+    Temporary files go whose writers are dead. An object store has none: what is not put is not
+    there.
+    """
     manifest.write(out, [])
-    with atomic_write(out / PICTURES) as temporary:
-        pq.write_table(pa.table({"path": pa.array(paths, pa.string())}), temporary)
+    if isinstance(out, Path):
+        now_ns = (out / MANIFEST).stat().st_mtime_ns
+        for place in (out, out / FOLDER, out / EMBEDDINGS_FOLDER, out / EARLIER):
+            remove_left_behind(place, now_ns)
+    schema = pa.schema({"path": pa.string()})
+    with (
+        open_storage(out).write(PICTURES) as temporary,
+        pq.ParquetWriter(temporary, schema) as writer,
+    ):
+        for start in range(0, len(paths), _PATHS_AT_ONCE):
+            rows = pa.array(paths[start : start + _PATHS_AT_ONCE], pa.string())
+            writer.write_table(pa.table([rows], schema))
 
 
-def remove_labels(folder: Path) -> None:
+def remove_labels(folder: Location) -> None:
     """Remove what labeling wrote, the manifest last, and the folder if it is empty then.
 
     Raises:
         CdulEdgeError: the folder also holds what this program did not make.
     """
-    require_own(folder, LABELS_FOLDER)
-    remove_own(folder, LABELS_FOLDER)
-    if not any(folder.iterdir()):
-        folder.rmdir()
+    if isinstance(folder, Path):
+        require_own(folder, LABELS_FOLDER)
+        remove_own(folder, LABELS_FOLDER)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+        return
+    storage = open_storage(folder)
+    names = storage.sizes()
+    foreign = [name for name in names if not is_own_file(name, LABELS_FOLDER)]
+    manifest = read_manifest(folder)
+    if foreign or manifest is None:
+        raise CdulEdgeError(
+            f"{folder} also holds {', '.join(foreign[:3]) or 'files without a manifest'}, which "
+            "cdul-edge did not make: move that away first; --force replaces only a labels folder "
+            "that cdul-edge made: choose another place"
+        )
+    with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+        list(pool.map(storage.remove, (name for name in names if name != MANIFEST)))
+    storage.remove(MANIFEST)
 
 
-def read_list(folder: Path) -> list[str]:
+def read_list(folder: Location) -> list[str]:
     """The list of pictures; raises `LabelsError` when it is missing or truncated."""
     try:
         table = read_table(folder / PICTURES)
@@ -78,81 +114,135 @@ def read_list(folder: Path) -> list[str]:
     return paths
 
 
+@dataclass(frozen=True)
+class WantedParts:
+    """What the parts of a plan are known by.
+
+    Attributes:
+        paths: of each part, `digest_paths` of its pictures; None where only the part tells which
+            they are, as in a tar shard.
+        settings: digest of the settings behind cosines.
+        embeddings: of those behind kept embeddings; None where none are kept.
+        older: by kind, the digest under which an earlier version wrote parts of the same settings
+            and of the list that the manifest in the folder has.
+    """
+
+    paths: Sequence[str | None]
+    settings: str
+    embeddings: str | None = None
+    older: Mapping[Kind, str] = field(default_factory=dict)
+
+    def is_met(self, kind: Kind, part: int, found: PartFacts | None) -> bool:
+        """Whether a part is what it shall be."""
+        wanted = self.settings if kind == FOLDER else self.embeddings
+        if found is None or wanted is None:
+            return False
+        if found.settings not in (wanted, self.older.get(kind)):
+            return False
+        return self.paths[part] in (None, found.paths)
+
+
 def sort_parts(
-    folder: Path, count: int, *, digest: str, embedding_digest: str | None, repair: bool
+    index: PartsIndex, wanted: WantedParts, *, repair: bool
 ) -> tuple[list[int], list[int]]:
     """Which parts embeddings can fill, and which need pictures; the others are done.
 
-    A part that was made of another list of pictures is set aside, for its rows.
+    A listing tells; only parts that the index does not know are opened, and it takes them up. It
+    is written without those that are to be made. A part that was made of other pictures, or of
+    other settings, is set aside, for its rows.
 
     Args:
-        folder: the labels folder.
-        count: how many parts there shall be.
-        digest: of the settings behind cosines.
-        embedding_digest: of those behind kept embeddings; None where none are kept.
+        index: of the labels folder.
+        wanted: what the parts shall be.
         repair: make truncated parts again.
 
     Raises:
         LabelsError: a part is truncated and `repair` is not set.
     """
+    sizes = part_sizes(index.where)
+    kinds = (FOLDER, EMBEDDINGS_FOLDER) if wanted.embeddings is not None else (FOLDER,)
     from_embeddings, from_pictures = [], []
-    for index in range(count):
-        done = _digest(folder / part_name(index), repair) == digest
-        wanted = embedding_digest is not None
-        kept = wanted and embedding_digest == _digest(
-            folder / part_name(index, EMBEDDINGS_FOLDER), repair
-        )
-        if not kept and (wanted or not done):
-            from_pictures.append(index)
-            set_aside(folder, index)
-        elif not done:
-            from_embeddings.append(index)
-    beyond = count
-    while any(
-        (folder / part_name(beyond, where)).exists() for where in (FOLDER, EMBEDDINGS_FOLDER)
-    ):
-        set_aside(folder, beyond)
-        beyond += 1
+    for part in range(len(wanted.paths)):
+        met = {
+            kind: wanted.is_met(kind, part, _look(index, kind, part, sizes, repair=repair))
+            for kind in kinds
+        }
+        if not met[kinds[-1]]:
+            from_pictures.append(part)
+        elif not met[FOLDER]:
+            from_embeddings.append(part)
+    beyond = {part for _, part in sizes if part >= len(wanted.paths)}
+    moved = sorted({*from_pictures, *beyond})
+    index.drop_parts(moved)
+    index.drop((FOLDER, part) for part in from_embeddings)
+    index.drop([key for key in index.facts if key not in sizes])
+    index.write()
+    set_aside(index.where, moved, sizes)
     return from_embeddings, from_pictures
 
 
-def set_aside(folder: Path, index: int) -> None:
-    """Move a part's files to where their rows are looked for when it is made again."""
-    for kind in (FOLDER, EMBEDDINGS_FOLDER):
-        file = folder / part_name(index, kind)
-        if file.is_file():
-            place = folder / EARLIER
-            place.mkdir(exist_ok=True)
-            number = len(list(place.glob(f"{kind}-*.parquet")))
-            file.replace(place / f"{kind}-{number:05d}.parquet")
-
-
-def finish_parts(folder: Path) -> None:
-    """Remove what was set aside, once every part stands."""
-    place = folder / EARLIER
-    for file in place.glob("*.parquet"):
-        file.unlink(missing_ok=True)
-    with suppress(OSError):  # nothing was set aside, or something else is in it
-        place.rmdir()
-
-
-def list_files(folder: Path, parts: int) -> list[str]:
-    """What a finished folder's manifest vouches for."""
-    names = [part_name(index) for index in range(parts)]
-    names += [part_name(index, EMBEDDINGS_FOLDER) for index in range(parts)]
-    return [name for name in (FILE_NAME, PICTURES, *names) if (folder / name).is_file()]
-
-
-def count_skipped(folder: Path, parts: Sequence[int]) -> int:
-    """Unreadable pictures of finished parts."""
-    listed = (read_pictures(folder / part_name(index)) for index in parts)
-    return sum(picture.reason is not None for pictures in listed for picture in pictures)
-
-
-def _digest(path: Path, repair: bool) -> str | None:
+def _look(
+    index: PartsIndex,
+    kind: Kind,
+    part: int,
+    sizes: Mapping[tuple[Kind, int], int],
+    *,
+    repair: bool,
+) -> PartFacts | None:
+    """What a part is, by the index or by what it says of itself; None where it is of no use."""
+    size, known = sizes.get((kind, part)), index.facts.get((kind, part))
+    if size is None:
+        return None
+    if known is not None and known.bytes == size:
+        return known
     try:
-        return part_digest(path)
+        found = examine_part(index.where / part_name(part, kind))
     except LabelsError:
         if repair:
             return None
         raise
+    index.facts[kind, part] = found
+    return found
+
+
+def set_aside(
+    folder: Location, parts: Sequence[int], sizes: Mapping[tuple[Kind, int], int] | None = None
+) -> None:
+    """Move parts' files to where their rows are looked for when they are made again.
+
+    Args:
+        folder: the labels folder.
+        parts: which.
+        sizes: of the parts that are there; None looks.
+    """
+    if not parts:
+        return
+    storage = open_storage(folder)
+    there = part_sizes(folder) if sizes is None else sizes
+    taken = set(storage.sizes(EARLIER))
+    for kind in (FOLDER, EMBEDDINGS_FOLDER):
+        number = sum(name.startswith(f"{EARLIER}/{kind}-") for name in taken)
+        for part in parts:
+            if (kind, part) in there:
+                while (name := f"{EARLIER}/{kind}-{number:05d}.parquet") in taken:
+                    number += 1
+                storage.move(part_name(part, kind), name)
+                taken.add(name)
+
+
+def finish_parts(folder: Location) -> None:
+    """Remove what was set aside, once every part stands."""
+    storage = open_storage(folder)
+    for name in storage.sizes(EARLIER):
+        if name.endswith(".parquet"):
+            storage.remove(name)
+    if isinstance(folder, Path):
+        with suppress(OSError):  # nothing was set aside, or something else is in it
+            (folder / EARLIER).rmdir()
+
+
+def list_files(folder: Location) -> list[str]:
+    """What a finished folder's manifest vouches for; the index vouches for the parts."""
+    wanted = (FILE_NAME, PICTURES, PARTS)
+    there = open_storage(folder).sizes_of(wanted)
+    return [name for name in wanted if name in there]

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cdul_edge.labelling.arrays import Floats
-from cdul_edge.labelling.store.pictures import Content, StoredPicture
+from cdul_edge.labelling.store.pictures import Content, StoredPicture, digest_paths
 from cdul_edge.labels.manifest import SkippedPicture
 from cdul_edge.labels.parquet_files import read_column, read_facts, read_schema, read_table
+from cdul_edge.storage.location import Location
+from cdul_edge.storage.open_storage import open_parent
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
-from cdul_edge_runtime.host.files import atomic_write, sha256_file
+from cdul_edge_runtime.host.files import sha256_file
 from cdul_edge_runtime.host.json_record import RecordError, parse_record
 
 FOLDER = "similarities"
@@ -65,19 +66,37 @@ class Part:
 
 
 @dataclass(frozen=True)
-class _PartFacts:
-    """What a part says of itself: the shape of a picture's values, and the settings behind them."""
+class PartHead:
+    """What a part says of itself, in its last bytes.
+
+    Attributes:
+        shape: of a picture's values.
+        settings: digest of what made them: settings, model and texts.
+        pictures: digest of the paths of its pictures, in order; None in parts of earlier versions,
+            whose `settings` speak of all pictures of the set.
+    """
 
     shape: tuple[int, ...]
     settings: str
+    pictures: str | None = None
 
 
 @dataclass(frozen=True)
-class WrittenFile:
-    """A file as it was written: its size in bytes, and the hexadecimal SHA-256 of them."""
+class PartFacts:
+    """What a part was when it was written.
 
+    Attributes:
+        pictures, labelled: how many it holds, and how many of them could be read.
+        bytes, sha256: of the file.
+        settings, paths: as `PartHead` has them; `paths` is its `pictures`.
+    """
+
+    pictures: int
+    labelled: int
     bytes: int
     sha256: str
+    settings: str
+    paths: str
 
 
 def part_name(index: int, folder: str = FOLDER) -> str:
@@ -91,10 +110,14 @@ def slice_parts(count: int, part_pictures: int) -> list[range]:
     return [range(start, min(start + part_pictures, count)) for start in starts]
 
 
-def write_part(path: Path, part: Part, column: str, digest: str) -> WrittenFile:
-    """Write atomically; `digest` identifies the settings that made the values."""
+def write_part(path: Location, part: Part, column: str, digest: str) -> PartFacts:
+    """Write atomically; `digest` identifies the settings that made the values.
+
+    The same part is the same bytes, wherever and by whomever it is written.
+    """
     shape = list(part.values.shape[1:])
-    about = {"shape": shape, "settings": digest}
+    paths = digest_paths(part.paths)
+    about = {"shape": shape, "settings": digest, "pictures": paths}
     pictures = part.pictures
     columns = {
         "path": pa.array([p.path for p in pictures], pa.string()),
@@ -107,15 +130,17 @@ def write_part(path: Path, part: Part, column: str, digest: str) -> WrittenFile:
     if any(p.content for p in pictures):
         columns |= _content_columns(pictures)
     table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(about).encode()})
-    with atomic_write(path) as temporary:
+    storage, name = open_parent(path)
+    with storage.write(name) as temporary:
         # floats do not compress; a dictionary of them would only cost
         pq.write_table(
             table, temporary, compression={"path": "zstd", "reason": "zstd"}, use_dictionary=False
         )
-        return WrittenFile(temporary.stat().st_size, sha256_file(temporary))
+        size, sha256 = temporary.stat().st_size, sha256_file(temporary)
+    return PartFacts(len(pictures), len(part.labelled), size, sha256, digest, paths)
 
 
-def read_part(path: Path, column: str, paths: Sequence[str] | None = None) -> Part:
+def read_part(path: Location, column: str, paths: Sequence[str] | None = None) -> Part:
     """Read what `write_part` wrote.
 
     Args:
@@ -135,22 +160,38 @@ def read_part(path: Path, column: str, paths: Sequence[str] | None = None) -> Pa
         return Part(pictures, _values(table, column, pictures, about.shape, path))
 
 
-def read_pictures(path: Path) -> tuple[StoredPicture, ...]:
+def read_pictures(path: Location) -> tuple[StoredPicture, ...]:
     """Which pictures a part holds; raises `LabelsError` as `read_part` does."""
     with _told_to_repair():
         return _pictures(read_table(path, [*_PICTURE, *_CONTENT]), path)
 
 
-def part_digest(path: Path) -> str | None:
-    """The settings that made a part, from its last bytes; None when there is no such part.
+def read_head(path: Location) -> PartHead:
+    """What a part says of itself, from its last bytes.
 
     Raises:
-        LabelsError: it is truncated or foreign.
+        LabelsError: it is missing, truncated or foreign.
     """
-    if not path.is_file():
-        return None
     with _told_to_repair():
-        return _read_facts(read_schema(path), path).settings
+        return _read_facts(read_schema(path), path)
+
+
+def examine_part(path: Location) -> PartFacts:
+    """What a part is, for an index that does not know it: it is read and hashed.
+
+    Raises:
+        LabelsError: it is missing, truncated or foreign.
+    """
+    head, pictures = read_head(path), read_pictures(path)
+    storage, name = open_parent(path)
+    return PartFacts(
+        pictures=len(pictures),
+        labelled=sum(picture.reason is None for picture in pictures),
+        bytes=storage.sizes_of([name])[name],
+        sha256=storage.sha256(name),
+        settings=head.settings,
+        paths=digest_paths([picture.path for picture in pictures]),
+    )
 
 
 def _content_columns(pictures: Sequence[StoredPicture]) -> dict[str, pa.Array]:
@@ -162,7 +203,7 @@ def _content_columns(pictures: Sequence[StoredPicture]) -> dict[str, pa.Array]:
     }
 
 
-def _pictures(table: pa.Table, file: Path) -> tuple[StoredPicture, ...]:
+def _pictures(table: pa.Table, file: Location) -> tuple[StoredPicture, ...]:
     def values(names: Mapping[str, pa.DataType]) -> Iterator[list[Any]]:
         for name, kind in names.items():
             gaps = name in ("reason", "digest")
@@ -184,7 +225,7 @@ def _values(
     column: str,
     pictures: Sequence[StoredPicture],
     shape: tuple[int, ...],
-    file: Path,
+    file: Location,
 ) -> Floats:
     """One row for each readable picture; each must have as many values as `shape` says."""
     readable = sum(picture.reason is None for picture in pictures)
@@ -220,8 +261,8 @@ def _lists(values: Floats, pictures: Sequence[StoredPicture]) -> pa.ListArray:
     )
 
 
-def _read_facts(schema: pa.Schema, path: Path) -> _PartFacts:
+def _read_facts(schema: pa.Schema, path: Location) -> PartHead:
     try:
-        return parse_record(_PartFacts, read_facts(schema, path))
+        return parse_record(PartHead, read_facts(schema, path))
     except RecordError as error:
         raise LabelsError(f"{path} is not a part of cdul-edge's labels") from error

@@ -73,12 +73,13 @@ def new_directory(
     import tempfile
 
     from cdul_edge_runtime.host.ownership import remove_own
+    from cdul_edge_runtime.host.unfinished.names import temporary_prefix
 
     refuse_existing(path, kind, force=force, inputs=inputs)
     inside = path.is_dir()
     place = path if inside else path.parent
     place.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=".tmp", dir=place))
+    temporary = Path(tempfile.mkdtemp(prefix=temporary_prefix(path), suffix=".tmp", dir=place))
     try:
         yield temporary
         if not inside:
@@ -126,14 +127,13 @@ def _copied_into(path: Path) -> Iterator[Path]:
 def _temporary_file(path: Path) -> Path:
     import tempfile
 
-    descriptor, name = tempfile.mkstemp(prefix=_prefix(path), suffix=".tmp", dir=path.parent)
+    from cdul_edge_runtime.host.unfinished.names import temporary_prefix
+
+    descriptor, name = tempfile.mkstemp(
+        prefix=temporary_prefix(path), suffix=".tmp", dir=path.parent
+    )
     os.close(descriptor)
     return Path(name)
-
-
-def _prefix(path: Path) -> str:
-    """The beginning of a temporary name; with what `tempfile` adds it stays below 255 bytes."""
-    return f".{os.fsencode(path.name)[:200].decode('utf-8', 'ignore')}."
 
 
 def _sync(file: Path) -> None:
@@ -154,10 +154,16 @@ def _open_to_others(path: Path, mode: int) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """Write `content` as indented UTF-8 JSON, atomically; NaN and infinity are refused."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = encode_json(content)
     with atomic_write(path) as temporary:
-        # bytes of a path that are no UTF-8 become JSON's own escape for them, \udcXX
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        temporary.write_bytes(text)
+
+
+def encode_json(content: object) -> bytes:
+    """What `write_json` writes."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # bytes of a path that are no UTF-8 become JSON's own escape for them, \udcXX
+    return text.encode("utf-8", errors="backslashreplace")
 
 
 def read_json(path: Path) -> Any:
@@ -167,13 +173,19 @@ def read_json(path: Path) -> Any:
     """
     refuse_special(path)
     try:
-        # some editors begin a file with a byte order mark
-        return json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
+        return parse_json(path.read_bytes(), str(path))
     except FileNotFoundError as error:
         raise CdulEdgeError(f"{path} does not exist: check the path") from error
+
+
+def parse_json(text: bytes, name: str) -> Any:
+    """As `read_json`, for content that was read; `name` is what messages call it."""
+    try:
+        # some editors begin a file with a byte order mark
+        return json.loads(text.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or too deep to be ours
         raise CdulEdgeError(
-            f"{path} is not valid JSON ({error}): it was truncated or edited; make it again"
+            f"{name} is not valid JSON ({error}): it was truncated or edited; make it again"
         ) from error
 
 

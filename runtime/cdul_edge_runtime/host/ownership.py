@@ -94,7 +94,7 @@ def require_own(path: Path, kind: Kind, inputs: Sequence[Path] = ()) -> None:
         raise CdulEdgeError(f"{path} is a file; {advice}")
     if not kind.made_by_us(_read_object(path / kind.marker)):
         raise CdulEdgeError(f"{path} is not a {kind.name} that cdul-edge made; {advice}")
-    foreign = [name for name in _files_in(path) if not _is_own(name, kind)]
+    foreign = [name for name in _files_in(path) if not is_own_file(name, kind)]
     if foreign:
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         raise CdulEdgeError(
@@ -117,7 +117,9 @@ def remove_own(folder: Path, kind: FolderKind, keep: Path | None = None) -> None
     own = [
         name
         for name in _files_in(folder)
-        if _is_own(name, kind) and not _is_ignored(name) and not (kept and name.startswith(kept))
+        if is_own_file(name, kind)
+        and not _is_ignored(name)
+        and not (kept and name.startswith(kept))
     ]
     for name in sorted(own, key=lambda name: name == kind.marker):
         (folder / name).unlink(missing_ok=True)
@@ -171,7 +173,8 @@ def _is_ignored(name: str) -> bool:
     return name == _LOCK or PurePosixPath(name).name in _DESKTOP
 
 
-def _is_own(name: str, kind: FolderKind) -> bool:
+def is_own_file(name: str, kind: FolderKind) -> bool:
+    """Whether a file of a folder, by its relative path, is one that the program writes there."""
     if _is_ignored(name):
         return True
     first = name.partition("/")[0]

@@ -10,14 +10,14 @@ import pytest
 
 from cdul_edge.labelling.store.parts import (
     Part,
-    part_digest,
     part_name,
+    read_head,
     read_part,
     read_pictures,
     slice_parts,
     write_part,
 )
-from cdul_edge.labelling.store.pictures import Content, StoredPicture
+from cdul_edge.labelling.store.pictures import Content, StoredPicture, digest_paths
 from cdul_edge.labels.manifest import SkippedPicture
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 
@@ -44,7 +44,8 @@ def test_read_undoes_write(file: Path) -> None:
     assert (found.values == PART.values).all()
     assert found.labelled == ("a.jpg", "ü.jpg")
     assert found.skipped == (SkippedPicture("b\n.jpg", "is empty (0 bytes)"),)
-    assert part_digest(file) == "abc"
+    head = read_head(file)
+    assert (head.settings, head.shape, head.pictures) == ("abc", (3, 2), digest_paths(PART.paths))
 
 
 def test_other_tools_see_plain_columns(file: Path) -> None:
@@ -76,7 +77,6 @@ def test_a_part_without_a_readable_picture_is_a_part(tmp_path: Path) -> None:
 
 
 def test_missing_cut_foreign_and_other_parts_are_told_apart(file: Path, tmp_path: Path) -> None:
-    assert part_digest(tmp_path / "none.parquet") is None
     with pytest.raises(LabelsError, match=r"is missing.*--repair"):
         read_part(tmp_path / "none.parquet", "cosines")
     with pytest.raises(LabelsError, match="about other pictures"):
@@ -84,7 +84,7 @@ def test_missing_cut_foreign_and_other_parts_are_told_apart(file: Path, tmp_path
     with pytest.raises(LabelsError, match="no column embeddings"):
         read_part(file, "embeddings")
     file.write_bytes(file.read_bytes()[:-100])
-    for read in (lambda: read_part(file, "cosines"), lambda: part_digest(file)):
+    for read in (lambda: read_part(file, "cosines"), lambda: read_head(file)):
         with pytest.raises(LabelsError, match=r"truncated or damaged.*--repair") as caught:
             read()
         assert "\n" not in str(caught.value)

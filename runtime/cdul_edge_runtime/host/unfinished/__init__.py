@@ -1,0 +1,1 @@
+"""Files that are being written, and those whose writer is gone."""
