@@ -34,6 +34,8 @@ from cdul_edge.labelling import LabelRequest, Views
 from cdul_edge.labelling.decode.picture_reader import PictureReader
 from cdul_edge.labelling.encode.encoder import ClipEncoder
 from cdul_edge.labelling.encode.prompts import Prompts
+from cdul_edge.sources.files import LocalFiles
+from cdul_edge.sources.source import SourcePicture
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 from cdul_edge_runtime.pictures.preprocess import Preprocess
@@ -116,10 +118,10 @@ def _bare_forward(case: Case) -> tuple[Callable[[], None], int]:
     model.visual.to(memory_format=torch.channels_last)
     side = clip.image_size_px
     preprocess = Preprocess(side, side, "squash", "bicubic", clip.mean, clip.std)
-    reader = PictureReader(case.pictures.root, VIEWS, preprocess)
+    reader = PictureReader(LocalFiles(case.pictures.root), VIEWS, preprocess)
     count = case.bare_views // VIEWS.count
     slot = np.empty(reader.shape(count), np.uint8)
-    reader.read_batch(case.pictures.paths[:count], slot)
+    reader.read_batch(tuple(map(SourcePicture, case.pictures.paths[:count])), slot)
     pixels = torch.from_numpy(slot.reshape(-1, side, side, 3)).permute(0, 3, 1, 2)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) * 255 for v in (clip.mean, clip.std))
     images = ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)

@@ -28,6 +28,8 @@ from cdul_edge.labelling.decode.views import Views
 from cdul_edge.labelling.encode.encoder import ClipEncoder, choose_batch_pictures
 from cdul_edge.labelling.encode.prompts import DEFAULT_TEMPLATE, Prompts
 from cdul_edge.labelling.encode.queued import bring_pixels
+from cdul_edge.sources.files import LocalFiles
+from cdul_edge.sources.source import SourcePicture
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.host.console import Advance, SilentConsole
 from cdul_edge_runtime.host.machine import usable_cores
@@ -63,7 +65,7 @@ class Case:
 
     def reader(self, encoder: ClipEncoder, root: Path) -> PictureReader:
         """How `label` decodes for it."""
-        return PictureReader(root, self.views, encoder.preprocess(self.views.fit))
+        return PictureReader(LocalFiles(root), self.views, encoder.preprocess(self.views.fit))
 
     def batch(self, encoder: ClipEncoder) -> int:
         """Pictures that `label` encodes at once."""
@@ -76,7 +78,7 @@ class Case:
         names = [self.pictures[i % len(self.pictures)].name for i in range(count)]
         reader = self.reader(encoder, root)
         pixels = np.empty(reader.shape(count), np.uint8)
-        reader.read_batch(names, pixels)
+        reader.read_batch(tuple(map(SourcePicture, names)), pixels)
         return pixels
 
 
@@ -138,9 +140,8 @@ def time_decoding(case: Case, encoder: ClipEncoder, folder: Path, seconds: float
     """Pictures a second of the decoding processes alone, from their first answer on."""
     found = find_images(folder)
     piece = encoder.piece_pictures(case.batch(encoder))
-    works = (
-        Work(0, found.paths[start : start + piece]) for start in range(0, len(found.paths), piece)
-    )
+    given = tuple(map(SourcePicture, found.paths))
+    works = (Work(0, given[start : start + piece]) for start in range(0, len(given), piece))
     reader = case.reader(encoder, found.root)
     with open_decoder(reader, piece, usable_cores(), 1, SilentConsole()) as decoder:
         decoded, start = 0, None

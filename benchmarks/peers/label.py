@@ -31,6 +31,8 @@ from cdul_edge.labelling.encode.image_encoder import ImageEncoder
 from cdul_edge.labelling.encode.open_encoder import Wish
 from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labelling.encode.sample import read_sample
+from cdul_edge.sources.files import LocalFiles
+from cdul_edge.sources.source import SourcePicture
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.host.console import StderrConsole
 from cdul_edge_runtime.pictures.images import PictureList
@@ -133,8 +135,8 @@ def open_labelling(
     )
 
     def read(encoder: ImageEncoder, views: int) -> Pixels:
-        reader = PictureReader(pictures.root, VIEWS, encoder.preprocess(VIEWS.fit))
-        return read_sample(reader, pictures.paths, views)
+        reader = PictureReader(LocalFiles(pictures.root), VIEWS, encoder.preprocess(VIEWS.fit))
+        return read_sample(reader, map(SourcePicture, pictures.paths), views)
 
     description = loaded.description
     encoder = choose_encoder(loaded, wish, prompts, read, StderrConsole())

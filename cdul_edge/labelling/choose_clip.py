@@ -16,6 +16,8 @@ from cdul_edge.labelling.encode.open_encoder import Wish, open_encoder
 from cdul_edge.labelling.encode.sample import read_sample
 from cdul_edge.labelling.plan import LabelPlan, describe_differences
 from cdul_edge.labels.settings import ClipRun
+from cdul_edge.sources.files import LocalFiles
+from cdul_edge.sources.source import SourcePicture
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 
@@ -99,5 +101,5 @@ def _wish(plan: LabelPlan, before: ClipRun | None) -> Wish:
 
 def _sample(plan: LabelPlan, encoder: ImageEncoder, views: int) -> Pixels:
     preprocess = encoder.preprocess(plan.settings.fit)
-    reader = PictureReader(plan.pictures.root, plan.request.chosen_views, preprocess)
-    return read_sample(reader, plan.pictures.paths, views)
+    reader = PictureReader(LocalFiles(plan.pictures.root), plan.request.chosen_views, preprocess)
+    return read_sample(reader, map(SourcePicture, plan.pictures.paths), views)

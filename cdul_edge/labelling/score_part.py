@@ -31,6 +31,8 @@ from cdul_edge.labelling.store.parts import (
     write_part,
 )
 from cdul_edge.labelling.store.pictures import StoredPicture, digest_paths
+from cdul_edge.sources.files import LocalFiles
+from cdul_edge.sources.source import SourcePicture
 from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.machine import usable_cores
@@ -168,7 +170,7 @@ class PartScorer:
             plan, encoder, piece = self._plan, self._encoder, self._piece_pictures
             views, workers = plan.request.chosen_views, plan.request.workers
             self._decoder = Decoder(
-                PictureReader(plan.pictures.root, views, encoder.preprocess(views.fit)),
+                PictureReader(LocalFiles(plan.pictures.root), views, encoder.preprocess(views.fit)),
                 piece,
                 usable_cores() if workers is None else workers,
                 encoder.held_batches * -(-self._batch_pictures // piece),
@@ -191,9 +193,10 @@ class PartScorer:
         """Batches never cross parts, so a resumed part is made of the same batches as any other."""
         size, piece = self._batch_pictures, self._piece_pictures
         for index in indices:
-            paths = tuple(p for p in self._plan.paths(index) if p not in self.earlier.places)
-            for start in range(0, len(paths), size):
-                batch = paths[start : start + size]
+            known = self.earlier.places
+            pictures = [SourcePicture(p) for p in self._plan.paths(index) if p not in known]
+            for start in range(0, len(pictures), size):
+                batch = tuple(pictures[start : start + size])
                 for place in range(0, len(batch), piece):
                     ends = place + piece >= len(batch)
                     yield Work(index, batch[place : place + piece], ends)

@@ -17,21 +17,52 @@ class SourcePicture:
         path: what the picture is called, unique in its source: relative to a folder's or a list's
             root, the member's name in a tar shard, the value of the column `path` in Parquet.
         content: the bytes of the file; None where whoever decodes it reads them, by
-            `PictureSource.read`.
+            `PictureFiles.read`.
         mtime_ns: when it was last written; 0 where nothing tells.
+        reason: why it has no content that could be decoded; None where nothing is wrong yet.
     """
 
     path: str
     content: bytes | None = None
     mtime_ns: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What a look at a picture's file tells: its bytes, -1 where there is none, and its time."""
+
+    bytes: int = -1
+    mtime_ns: int = 0
+
+
+class PictureFiles(Protocol):
+    """Pictures that are read by name; small, for it is sent to every decoding process."""
+
+    def read(self, path: str) -> SourcePicture:
+        """One picture with its content; for local files this imports no pyarrow.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        ...
+
+    def look(self, path: str) -> FileFacts:
+        """Size and time of a picture's file, without reading it."""
+        ...
 
 
 class PictureSource(Protocol):
-    """Pictures of a folder, a list, or shards. Small, and picklable: it travels to processes."""
+    """Pictures of a folder, a list, or shards; picklable, as it travels to processes."""
 
     @property
     def root(self) -> Location:
         """What the pictures' paths are relative to, or the folder of the shards."""
+        ...
+
+    @property
+    def files(self) -> PictureFiles:
+        """What reads the pictures that `part` gives without content."""
         ...
 
     @property
@@ -45,7 +76,7 @@ class PictureSource(Protocol):
         ...
 
     def paths(self, part: int) -> tuple[str, ...]:
-        """Paths of a part, in order; of shards that is a pass over their headers."""
+        """Paths of a part, in order; of shards that is a pass over them."""
         ...
 
     def part(self, part: int) -> Iterator[SourcePicture]:
@@ -57,9 +88,7 @@ class PictureSource(Protocol):
         ...
 
     def read(self, path: str) -> SourcePicture:
-        """One picture with its content.
-
-        Decoding processes call this; for local files it imports no pyarrow.
+        """One picture with its content, as `PictureFiles.read`.
 
         Raises:
             ImageError: it cannot be read.

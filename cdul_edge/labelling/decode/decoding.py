@@ -20,7 +20,8 @@ from cdul_edge.labelling.arrays import Pixels
 from cdul_edge.labelling.decode.decode_process import DecodeProcess, ProcessEnded
 from cdul_edge.labelling.decode.picture_reader import PictureReader
 from cdul_edge.labelling.decode.shared_memory import SharedSlots
-from cdul_edge.labelling.store.pictures import StoredPicture, read_content
+from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.sources.source import SourcePicture
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 
@@ -38,7 +39,7 @@ class Work:
     """
 
     part: int
-    paths: tuple[str, ...]
+    pictures: tuple[SourcePicture, ...]
     ends_batch: bool = True
 
 
@@ -127,48 +128,49 @@ class Decoder:
         if not self._workers[place].alive:
             self._workers[place].end()
             self._workers[place] = DecodeProcess(self._reader, self._slots)
-        self._workers[place].send(work.paths, slot)
+        self._workers[place].send(work.pictures, slot)
         return _Pending(work, slot, self._workers[place])
 
     def _receive(self, one: _Pending) -> tuple[StoredPicture, ...]:
         if one.process is None:
-            return self._reader.read_batch(one.work.paths, self._slots.array[one.slot])
+            return self._reader.read_batch(one.work.pictures, self._slots.array[one.slot])
         try:
             return one.process.receive()
         except ProcessEnded:
-            return self._rescue(one.work.paths, one.slot)
+            return self._rescue(one.work.pictures, one.slot)
 
-    def _rescue(self, paths: tuple[str, ...], slot: int) -> tuple[StoredPicture, ...]:
+    def _rescue(self, given: tuple[SourcePicture, ...], slot: int) -> tuple[StoredPicture, ...]:
         """Decode the batch of a worker that died picture by picture, to skip only the one at fault.
 
         A process of its own does it: those of the workers have other batches to answer.
         """
         pictures: list[StoredPicture] = []
         filled = 0
-        for path in paths:
+        for one in given:
             if self._rescuer is None or not self._rescuer.alive:
                 self._rescuer = DecodeProcess(self._reader, self._slots)
-            self._rescuer.send((path,), slot, first=filled)
+            self._rescuer.send((one,), slot, first=filled)
             try:
                 (picture,) = self._rescuer.receive()
                 self._deaths = 0
             except ProcessEnded as error:
-                picture = self._bury(path, error)
+                picture = self._bury(one, error)
             filled += picture.reason is None
             pictures.append(picture)
         return tuple(pictures)
 
-    def _bury(self, path: str, error: ProcessEnded) -> StoredPicture:
+    def _bury(self, picture: SourcePicture, error: ProcessEnded) -> StoredPicture:
         assert self._rescuer is not None
         self._rescuer.end()
         self._deaths += 1
         if self._deaths >= MOST_DEATHS:
             raise CdulEdgeError(
-                f"{MOST_DEATHS} decoding processes died one after the other ({error}), the last at "
-                f"{path!r}: if the system killed them for their memory, give fewer --workers"
+                f"{MOST_DEATHS} decoding processes died one after the other ({error}), the last "
+                f"at {picture.path!r}: if the system killed them for their memory, give fewer "
+                "--workers"
             ) from error
-        content = read_content(self._reader.root / path, digest=False)
-        return StoredPicture(path, content=content, reason=f"killed its decoder ({error})")
+        content = self._reader.look(picture)
+        return StoredPicture(picture.path, content=content, reason=f"killed its decoder ({error})")
 
 
 @contextmanager

@@ -1,14 +1,14 @@
-"""From a picture's file to the squares that CLIP is shown; numpy and Pillow only."""
+"""From a picture's bytes to the squares that CLIP is shown; numpy and Pillow only."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from cdul_edge.labelling.arrays import Pixels
 from cdul_edge.labelling.decode.views import Framing, cut_views
-from cdul_edge.labelling.store.pictures import StoredPicture, read_content
+from cdul_edge.labelling.store.pictures import Content, StoredPicture, digest_bytes
+from cdul_edge.sources.source import PictureFiles, SourcePicture
 from cdul_edge_runtime.errors import ImageError
 from cdul_edge_runtime.pictures.images import open_image
 from cdul_edge_runtime.pictures.preprocess import Preprocess
@@ -18,9 +18,9 @@ LONGEST_REASON = 200
 
 @dataclass(frozen=True)
 class PictureReader:
-    """Where pictures lie and what to make of them."""
+    """What reads pictures that come without their bytes, and what to make of them all."""
 
-    root: Path
+    files: PictureFiles
     views: Framing
     preprocess: Preprocess
 
@@ -29,26 +29,40 @@ class PictureReader:
         side = self.preprocess.height_px
         return pictures, self.views.count, side, side, 3
 
-    def read_batch(self, paths: Sequence[str], out: Pixels) -> tuple[StoredPicture, ...]:
-        """Decode each picture once and write its views into `out`, packed without gaps."""
+    def read_batch(self, given: Sequence[SourcePicture], out: Pixels) -> tuple[StoredPicture, ...]:
+        """Read each picture once and write its views into `out`, packed without gaps.
+
+        What is recorded of its bytes is of those that were decoded.
+        """
         pictures = []
         filled = 0
-        for path in paths:
-            picture = self._read(path, out[filled])
+        for one in given:
+            picture = self._read(one, out[filled])
             filled += picture.reason is None
             pictures.append(picture)
         return tuple(pictures)
 
-    def _read(self, path: str, out: Pixels) -> StoredPicture:
-        file = self.root / path
+    def look(self, picture: SourcePicture) -> Content:
+        """Size and time of a picture that is not decoded."""
+        if picture.content is not None:
+            return Content(len(picture.content), picture.mtime_ns, None)
+        found = self.files.look(picture.path)
+        return Content(found.bytes, found.mtime_ns, None)
+
+    def _read(self, given: SourcePicture, out: Pixels) -> StoredPicture:
+        reason, picture = given.reason, given
         try:
-            image = open_image(file, path)
-            cut_views(image, self.views, self.preprocess, out)
+            if reason is None:
+                if picture.content is None:
+                    picture = self.files.read(given.path)
+                content = picture.content
+                assert content is not None
+                image = open_image(content, given.path)
+                cut_views(image, self.views, self.preprocess, out)
+                known = Content(len(content), picture.mtime_ns, digest_bytes(content))
+                return StoredPicture(given.path, image.width, image.height, known)
         except ImageError as error:
             reason = error.reason[:LONGEST_REASON]
         except MemoryError:
             reason = "needs more memory than there is"
-        else:
-            content = read_content(file, digest=True)
-            return StoredPicture(path, image.width, image.height, content)
-        return StoredPicture(path, content=read_content(file, digest=False), reason=reason)
+        return StoredPicture(given.path, content=self.look(picture), reason=reason)

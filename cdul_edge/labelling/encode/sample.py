@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from cdul_edge.labelling.arrays import Pixels
 from cdul_edge.labelling.decode.picture_reader import PictureReader
+from cdul_edge.sources.source import SourcePicture
 
 # Pictures that are looked at for one that can be read.
 MOST_UNREADABLE = 20
 
 
-def read_sample(reader: PictureReader, paths: Sequence[str], views: int) -> Pixels:
+def read_sample(reader: PictureReader, given: Iterable[SourcePicture], views: int) -> Pixels:
     """Views (`views`, 1, S, S, 3) of the first pictures that can be read, or noise if none can.
 
     Fewer views than asked for are repeated.
@@ -21,11 +22,11 @@ def read_sample(reader: PictureReader, paths: Sequence[str], views: int) -> Pixe
     side = reader.preprocess.height_px
     found: list[Pixels] = []
     unreadable = 0
-    for path in paths:
+    for one in given:
         if len(found) * reader.views.count >= views or unreadable >= MOST_UNREADABLE:
             break
         out = np.empty(reader.shape(1), np.uint8)
-        (picture,) = reader.read_batch([path], out)
+        (picture,) = reader.read_batch([one], out)
         if picture.reason is None:
             found.append(out[0])
         else:

@@ -82,8 +82,12 @@ def _is_unchanged(file: Path, recorded: Content) -> bool:
         return False
 
 
+def digest_bytes(content: bytes) -> str:
+    """BLAKE2b of a picture's bytes: 0.4 ms for a photograph of 300 kB."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
 def _digest(file: Path) -> str:
-    """BLAKE2b of a file's bytes: 0.4 ms for a photograph of 300 kB."""
     found = hashlib.blake2b(digest_size=16)
     with file.open("rb") as opened:
         while block := opened.read(1 << 20):

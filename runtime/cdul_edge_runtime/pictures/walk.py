@@ -60,7 +60,7 @@ class Walk:
         self.found.sort()
 
     def _take(self, name: str, prefix: str) -> None:
-        suffix = _suffix(name)
+        suffix = suffix_of(name)
         if is_litter(name):
             if suffix in SUFFIXES:
                 self.in_litter.append(prefix + name)
@@ -75,7 +75,7 @@ class Walk:
         """Count what looks like a picture; what cannot be listed does not matter here."""
         for directory, _, files in os.walk(self.folder / folder):
             here = Path(directory).relative_to(self.folder)
-            self.in_litter += [str(here / name) for name in files if _suffix(name) in SUFFIXES]
+            self.in_litter += [str(here / name) for name in files if suffix_of(name) in SUFFIXES]
 
     @property
     def left_out(self) -> str:
@@ -94,7 +94,7 @@ class Walk:
         return f"left out {' and '.join(parts)}" if parts else ""
 
 
-def _suffix(name: str) -> str:
+def suffix_of(name: str) -> str:
     """Like `Path(name).suffix.lower()`, in a tenth of its time."""
     head, dot, ending = name.rpartition(".")
     return f".{ending.lower()}" if dot and head.strip(".") and ending else ""

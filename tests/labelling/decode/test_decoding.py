@@ -8,6 +8,7 @@ import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from cdul_edge.labelling.decode import shared_memory
 from cdul_edge.labelling.decode.decoding import Decoder, Work, open_decoder
 from cdul_edge.labelling.decode.picture_reader import PictureReader
 from cdul_edge.labelling.decode.views import Views
-from cdul_edge.labelling.store.pictures import is_same
+from cdul_edge.labelling.store.pictures import Content, is_same
+from cdul_edge.sources.files import LocalFiles
+from cdul_edge.sources.source import SourcePicture
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.pictures import resizer
@@ -36,7 +39,9 @@ def reader(tmp_path: Path) -> PictureReader:
         gray = 10 * (index + 1)
         Image.new("RGB", (20 + index, 30), (gray,) * 3).save(tmp_path / f"{index}.png")
     (tmp_path / "3.png").write_text("no picture")
-    return PictureReader(tmp_path, Views(2, 2), Preprocess(SIDE, SIDE, "squash", "bicubic"))
+    return PictureReader(
+        LocalFiles(tmp_path), Views(2, 2), Preprocess(SIDE, SIDE, "squash", "bicubic")
+    )
 
 
 @contextmanager
@@ -45,15 +50,19 @@ def decoder_of(reader: PictureReader, workers: int, held_slots: int = 1) -> Iter
         yield decoder
 
 
+def named(*paths: str) -> tuple[SourcePicture, ...]:
+    return tuple(map(SourcePicture, paths))
+
+
 def works() -> Iterator[Work]:
     names = [f"{index}.png" for index in range(10)]
     for part, start in ((0, 0), (0, 4), (1, 8)):
-        yield Work(part, tuple(names[start : start + 4]))
+        yield Work(part, named(*names[start : start + 4]))
 
 
 def test_what_cannot_be_read_leaves_no_gap_and_shifts_nothing(reader: PictureReader) -> None:
     slot = np.zeros(reader.shape(BATCH), np.uint8)
-    pictures = reader.read_batch(("2.png", "3.png", "4.png"), slot)
+    pictures = reader.read_batch(named("2.png", "3.png", "4.png"), slot)
     assert [(p.width_px, p.height_px) for p in pictures] == [(22, 30), (0, 0), (24, 30)]
     reasons = [picture.reason for picture in pictures]
     assert reasons == [None, "is not a picture that Pillow can identify", None]
@@ -61,10 +70,10 @@ def test_what_cannot_be_read_leaves_no_gap_and_shifts_nothing(reader: PictureRea
     assert (slot[1] == 50).all()
 
 
-def test_what_is_read_is_known_again_by_its_bytes(reader: PictureReader) -> None:
+def test_what_is_read_is_known_again_by_its_bytes(reader: PictureReader, tmp_path: Path) -> None:
     slot = np.zeros(reader.shape(BATCH), np.uint8)
-    file = reader.root / "2.png"
-    (picture,) = reader.read_batch(("2.png",), slot)
+    file = tmp_path / "2.png"
+    (picture,) = reader.read_batch(named("2.png"), slot)
     assert is_same(file, picture)
     os.utime(file, ns=(1, 1))  # copied again: the same bytes at another time
     assert is_same(file, picture)
@@ -76,11 +85,15 @@ def test_what_is_read_is_known_again_by_its_bytes(reader: PictureReader) -> None
     assert not is_same(file, picture)
 
 
+@pytest.mark.parametrize("given", [False, True], ids=["files", "bytes"])
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_batches_come_in_order_whoever_decodes_them(reader: PictureReader, workers: int) -> None:
+def test_batches_come_in_order_whoever_decodes_them(
+    reader: PictureReader, tmp_path: Path, workers: int, given: bool
+) -> None:
     grays, readable, batches = [], [], []
+    asked = (_with_bytes(work, tmp_path) for work in works()) if given else works()
     with decoder_of(reader, workers) as decoder:
-        for batch in decoder.batches(works()):
+        for batch in decoder.batches(asked):
             assert batch.pixels.shape[1:] == (5, SIDE, SIDE, 3)
             grays += batch.pixels[:, 0, 0, 0, 0].tolist()
             readable += [picture.reason is None for picture in batch.pictures]
@@ -91,17 +104,44 @@ def test_batches_come_in_order_whoever_decodes_them(reader: PictureReader, worke
     assert batches == [(0, 3), (0, 4), (1, 2)]
 
 
+def _with_bytes(work: Work, folder: Path) -> Work:
+    """Each padded to what no pipe holds; a PNG ends before."""
+    padded = (
+        (one.path, (folder / one.path).read_bytes() + bytes(1 << 18)) for one in work.pictures
+    )
+    return replace(work, pictures=tuple(SourcePicture(*one) for one in padded))
+
+
+def test_bytes_and_files_are_recorded_alike(reader: PictureReader, tmp_path: Path) -> None:
+    slots = [np.zeros(reader.shape(2), np.uint8) for _ in range(2)]
+    files = [tmp_path / "2.png", tmp_path / "3.png"]  # the second is no picture
+    given = [SourcePicture(f.name, f.read_bytes(), f.stat().st_mtime_ns) for f in files]
+    by_name = reader.read_batch(named("2.png", "3.png"), slots[1])
+    assert reader.read_batch(given, slots[0]) == by_name
+    assert (slots[0] == slots[1]).all()
+
+
+def test_a_picture_that_its_source_gives_up_is_skipped_with_that_reason(
+    reader: PictureReader,
+) -> None:
+    given = SourcePicture("a.png", b"", 5, "has a name that leads out of its shard")
+    (picture,) = reader.read_batch([given], np.zeros(reader.shape(1), np.uint8))
+    assert (picture.reason, picture.content) == (given.reason, Content(0, 5, None))
+
+
 def test_a_batch_keeps_its_pixels_until_it_is_released(reader: PictureReader) -> None:
     with decoder_of(reader, 1, held_slots=3) as decoder:
         held = list(decoder.batches(works()))
         assert [int(batch.pixels[0].max()) for batch in held] == [10, 50, 90]
 
 
-def test_names_with_newlines_and_other_alphabets_reach_the_workers(reader: PictureReader) -> None:
+def test_names_with_newlines_and_other_alphabets_reach_the_workers(
+    reader: PictureReader, tmp_path: Path
+) -> None:
     name = "zwei\nZeilen – 猫.png"
-    Image.new("RGB", (9, 9), (7, 7, 7)).save(reader.root / name)
+    Image.new("RGB", (9, 9), (7, 7, 7)).save(tmp_path / name)
     with decoder_of(reader, 1) as decoder:
-        (batch,) = decoder.batches([Work(0, (name,))])
+        (batch,) = decoder.batches([Work(0, named(name))])
         assert (batch.pixels == 7).all()
 
 
@@ -119,7 +159,7 @@ def test_a_picture_that_kills_its_decoder_is_skipped_and_the_others_are_not(
     reader: PictureReader,
 ) -> None:
     grays, reasons = [], []
-    deadly = [Work(one.part, tuple(map(_deadly_five, one.paths))) for one in works()]
+    deadly = [Work(one.part, tuple(map(_deadly_five, one.pictures))) for one in works()]
     with decoder_of(reader, 2) as decoder:
         for batch in decoder.batches(deadly):
             grays += batch.pixels[:, 0, 0, 0, 0].tolist()
@@ -133,7 +173,7 @@ def test_a_picture_that_kills_its_decoder_is_skipped_and_the_others_are_not(
 def test_when_every_picture_kills_its_decoder_the_run_stops_and_says_so(
     reader: PictureReader,
 ) -> None:
-    deadly = [Work(0, tuple(map(Deadly, one.paths))) for one in works()]
+    deadly = [Work(0, tuple(map(_deadly, one.pictures))) for one in works()]
     with (
         decoder_of(reader, 1) as decoder,
         pytest.raises(CdulEdgeError, match=r"3 decoding processes died.*exit code -9.*'2.png'"),
@@ -141,8 +181,12 @@ def test_when_every_picture_kills_its_decoder_the_run_stops_and_says_so(
         list(decoder.batches(deadly))
 
 
-def _deadly_five(path: str) -> str:
-    return Deadly(path) if path == "5.png" else path
+def _deadly_five(picture: SourcePicture) -> SourcePicture:
+    return _deadly(picture) if picture.path == "5.png" else picture
+
+
+def _deadly(picture: SourcePicture) -> SourcePicture:
+    return SourcePicture(Deadly(picture.path))
 
 
 def test_a_file_in_the_current_folder_is_never_imported(
@@ -153,7 +197,7 @@ def test_a_file_in_the_current_folder_is_never_imported(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with decoder_of(reader, 1) as decoder:
-        assert [len(batch.pixels) for batch in decoder.batches([Work(0, ("0.png",))])] == [1]
+        assert [len(batch.pixels) for batch in decoder.batches([Work(0, named("0.png"))])] == [1]
 
 
 def test_workers_end_when_the_block_ends(reader: PictureReader) -> None:
@@ -175,7 +219,7 @@ def test_the_shared_memory_has_no_name_that_could_be_left_behind(reader: Picture
     ("free", "reason"), [(0, "MiB left: "), (1 << 60, "cannot be written (")], ids=["full", "read"]
 )
 def test_without_room_in_memory_the_disk_serves_and_a_line_says_so(
-    reader: PictureReader, monkeypatch: pytest.MonkeyPatch, free: int, reason: str
+    reader: PictureReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, reason: str
 ) -> None:
     said: list[str] = []
 
@@ -183,11 +227,11 @@ def test_without_room_in_memory_the_disk_serves_and_a_line_says_so(
         def say(self, line: str) -> None:
             said.append(line)
 
-    usage = shutil.disk_usage(reader.root)._replace(free=free)
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
     monkeypatch.setattr(shared_memory, "_IN_MEMORY", Path("/proc/self"))  # nobody writes there
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
     with open_decoder(reader, BATCH, 1, 1, Recorder()) as decoder:
-        assert len(list(decoder.batches([Work(0, ("0.png",))]))) == 1
+        assert len(list(decoder.batches([Work(0, named("0.png"))]))) == 1
     assert len(said) == 1
     assert reason in said[0]
     assert ": decoded pictures go through" in said[0]

@@ -12,6 +12,8 @@ from PIL import Image
 from cdul_edge.labelling.decode.decoding import Work, open_decoder
 from cdul_edge.labelling.decode.picture_reader import PictureReader
 from cdul_edge.labelling.decode.views import Views
+from cdul_edge.sources.files import LocalFiles
+from cdul_edge.sources.source import SourcePicture
 from cdul_edge_runtime.host.child_python import (
     child_command,
     child_environment,
@@ -78,9 +80,9 @@ def test_decoding_processes_and_workers_import_nothing_from_here(
     trapped: Path, tmp_path: Path
 ) -> None:
     Image.new("RGB", (8, 8), (9, 9, 9)).save(tmp_path / "a.png")
-    reader = PictureReader(tmp_path, Views(1, 1), Preprocess(8, 8))
+    reader = PictureReader(LocalFiles(tmp_path), Views(1, 1), Preprocess(8, 8))
     with open_decoder(reader, 1, 1, 1, SilentConsole()) as decoder:
-        (batch,) = decoder.batches([Work(0, ("a.png",))])
+        (batch,) = decoder.batches([Work(0, (SourcePicture("a.png"),))])
         assert batch.pixels[0, 0, 0, 0].tolist() == [9, 9, 9]
     assert dict(run_in_workers(abs, [-1], workers=1)) == {-1: 1}
     assert not trapped.exists()

@@ -1,0 +1,61 @@
+"""Many paths in little memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import pyarrow as pa
+
+_CHUNK = 1 << 16  # paths that are Python strings at once
+
+
+class PathList(Protocol):
+    """Paths in a fixed order."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def __iter__(self) -> Iterator[str]:
+        """All, one after the other."""
+        ...
+
+    def slice(self, start: int, stop: int) -> tuple[str, ...]:
+        """Those of some places in a row."""
+        ...
+
+
+@dataclass(frozen=True)
+class HeldPaths:
+    """Paths in Arrow's memory: their UTF-8 bytes and four more each, where a string takes 49.
+
+    Attributes:
+        column: chunks of at most 65,536 strings.
+    """
+
+    column: pa.ChunkedArray
+
+    @classmethod
+    def gather(cls, paths: Iterable[str]) -> HeldPaths:
+        """Hold paths that come one after the other."""
+        following = iter(paths)
+        chunks = []
+        while chunk := list(islice(following, _CHUNK)):
+            chunks.append(pa.array(chunk, pa.string()))
+        return cls(pa.chunked_array(chunks, pa.string()))
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.column)
+
+    def __iter__(self) -> Iterator[str]:
+        """All, one after the other."""
+        for chunk in self.column.iterchunks():
+            yield from chunk.to_pylist()
+
+    def slice(self, start: int, stop: int) -> tuple[str, ...]:
+        """Those of some places in a row."""
+        return tuple(self.column.slice(start, max(0, stop - start)).to_pylist())
