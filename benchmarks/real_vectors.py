@@ -23,7 +23,8 @@ import numpy as np
 from benchmarks.drawn_stores import DrawnStore, judge, judge_scores, mean_of, paint_sets
 from benchmarks.record import record
 from cdul_edge.labelling import ImportRequest, Scoring, label
-from cdul_edge.labelling.score.evidence import EvidenceScoring, score_evidence
+from cdul_edge.labelling.score.evidence import fit_evidence
+from cdul_edge.labelling.score.evidence_model import EvidenceScoring
 from cdul_edge.labelling.score.set_statistics import SetViews, gather_views
 from cdul_edge.labelling.store.parts import Part
 from cdul_edge.labelling.store.pictures import StoredPicture
@@ -176,7 +177,9 @@ class _Side:
         """(N, C) scores of the default, and those of each picture on its own."""
         scoring = EvidenceScoring(**changes)  # type: ignore[arg-type]
         views = self.gather(rows, scoring)
-        return score_evidence(views, self.labels.classes.names, scoring).scores, views.plain
+        names = self.labels.classes.names
+        found = fit_evidence(views, names, scoring, self.aggregation, self.snippets)
+        return found.scores, views.plain
 
     def judge(self, scores: Any, rows: Any = slice(None)) -> dict[str, float]:
         thresholds = unlabeled_thresholds(scores, DEFAULT_RULE)

@@ -5,15 +5,18 @@ A class that CLIP favors scores high in every picture; the set shows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge.labelling.arrays import Floats, Singles, softmax
-from cdul_edge.labelling.score.set_statistics import ReadParts, SetViews, standardize
-from cdul_edge.labelling.store.parts import Part
+from cdul_edge.labelling.arrays import Doubles, Floats, Singles, softmax
+from cdul_edge.labelling.score.set_statistics import (
+    ReadParts,
+    SetViews,
+    Standard,
+    measure_standard,
+)
 from cdul_edge.labels.settings import Snippets
 
 # CCD leaves pictures out whose softmax is more even than this share of ln C. It has 2 nats, which
@@ -72,27 +75,23 @@ def _level(views: Floats, *, rows: bool) -> Floats:
     return np.asarray(levelled / np.where(spread > 1e-9, spread, np.inf))
 
 
-def center_classes(read: ReadParts, columns: Columns) -> Iterator[Part]:
-    """Take each class's mean off: no class is similar to everything."""
-    for part in read():
-        values = part.values - _stretch(columns.mean, part.values)
-        yield replace(part, values=values.astype(np.float32))
+def center_classes(values: Floats, columns: Columns) -> Singles:
+    """Take each class's mean off (M, V, C): no class is similar to everything."""
+    return np.asarray(values - _stretch(columns.mean, values), np.float32)
 
 
-def standardize_rows_and_columns(read: ReadParts, columns: Columns, unit: float) -> Iterator[Part]:
+def standardize_rows_and_columns(values: Floats, columns: Columns, unit: float) -> Singles:
     """Row and column standardization (SPARC): z-scores over the classes, then over the pictures.
 
     Args:
-        read: the parts.
+        values: (M, V, C).
         columns: measured with `rows`.
         unit: what a spread of 1 becomes, so that a temperature keeps its meaning.
     """
-    for part in read():
-        views = _level(part.values, rows=True)
-        spread = _stretch(columns.spread, views)
-        centered = views - _stretch(columns.mean, views)
-        values = unit * centered / np.where(spread > 1e-9, spread, np.inf)
-        yield replace(part, values=values.astype(np.float32))
+    views = _level(values, rows=True)
+    spread = _stretch(columns.spread, views)
+    centered = views - _stretch(columns.mean, views)
+    return np.asarray(unit * centered / np.where(spread > 1e-9, spread, np.inf), np.float32)
 
 
 def _stretch(columns: Floats, views: Floats) -> Floats:
@@ -100,16 +99,16 @@ def _stretch(columns: Floats, views: Floats) -> Floats:
     return columns[np.minimum(np.arange(views.shape[1]), len(columns) - 1)]
 
 
-def divide_by_top1_bias(scores: Floats, whole: Floats, temperature: float) -> Singles:
-    """Divide each class by how sure CLIP is where the class comes first (CCD, top-1 bias).
+def measure_top1_bias(whole: Floats, temperature: float) -> Doubles:
+    """How sure CLIP is of each class where the class comes first (CCD, top-1 bias).
 
     Args:
-        scores: (N, C) in [0, 1].
         whole: (N, C) cosines of the whole pictures.
         temperature: of their softmax.
 
     Returns:
-        (N, C), clipped to [0, 1]; a class that never comes first has the others' mean bias.
+        (C,) by which scores are to be divided; a class that never comes first has the others' mean
+        bias, and all have 1 where no picture is clear.
     """
     shares = softmax(whole, temperature)
     entropy = -(shares * np.log(np.maximum(shares, 1e-30))).sum(axis=1)
@@ -117,23 +116,51 @@ def divide_by_top1_bias(scores: Floats, whole: Floats, temperature: float) -> Si
     first = np.eye(shares.shape[1], dtype=bool)[clear.argmax(axis=1)]
     wins = first.sum(axis=0)
     if not wins.any():
-        return np.asarray(scores, np.float32)
+        return np.ones(shares.shape[1])
     bias = np.where(wins > 0, (clear * first).sum(axis=0) / np.maximum(wins, 1), np.nan)
-    bias = np.where(wins > 0, bias, np.nanmean(bias))
-    return np.asarray(np.clip(scores / bias, 0, 1), np.float32)
+    return np.where(wins > 0, bias, np.nanmean(bias))
 
 
-def smooth_by_ridge(views: SetViews, ridge: float = RIDGE) -> Singles:
-    """The mean of a set's plain scores and of their ridge regression on its cosines.
+@dataclass(frozen=True)
+class Ridge:
+    """A regression of a set's plain scores on its cosines.
 
     What many pictures say about how the classes go together corrects what one says alone.
 
-    Returns:
-        (N, C), clipped to [0, 1].
+    Attributes:
+        standards: of the 3 C regressors: whole picture, best and worst snippet of each class.
+        level: (C,) of the scores.
+        weights: (3 C, C).
     """
-    parts = [standardize(v) for v in (views.whole, views.best, views.worst)]
-    inputs = np.concatenate(parts, axis=1).astype(np.float64)
+
+    standards: tuple[Standard, ...]
+    level: Doubles
+    weights: Doubles
+
+    def smooth(self, plain: Singles, inputs: Doubles) -> Singles:
+        """The mean of plain scores (M, C) and of what the regression expects, in [0, 1].
+
+        Args:
+            plain: the pictures' scores on their own.
+            inputs: (M, 3 C), as `stack_standardized` makes them.
+        """
+        expected = self.level + inputs @ self.weights
+        return np.asarray(np.clip((plain + expected) / 2, 0, 1), np.float32)
+
+
+def stack_standardized(standards: tuple[Standard, ...], views: tuple[Floats, ...]) -> Doubles:
+    """The regressors (M, 3 C) of some pictures, of (M, C) each."""
+    parts = [standard.of(view) for standard, view in zip(standards, views, strict=True)]
+    return np.concatenate(parts, axis=1).astype(np.float64)
+
+
+def fit_ridge(views: SetViews, ridge: float = RIDGE) -> tuple[Ridge, Singles]:
+    """The regression, and the scores (N, C) of the pictures that it was fitted to."""
     level = views.plain.mean(axis=0, dtype=np.float64)
+    kinds = (views.whole, views.best, views.worst)
+    standards = tuple(measure_standard(kind) for kind in kinds)
+    inputs = stack_standardized(standards, kinds)
     gram = inputs.T @ inputs + ridge * len(inputs) * np.eye(inputs.shape[1])
-    expected = level + inputs @ np.linalg.solve(gram, inputs.T @ (views.plain - level))
-    return np.asarray(np.clip((views.plain + expected) / 2, 0, 1), np.float32)
+    weights = np.linalg.solve(gram, inputs.T @ (views.plain - level))
+    fitted = Ridge(standards, level, weights)
+    return fitted, fitted.smooth(views.plain, inputs)

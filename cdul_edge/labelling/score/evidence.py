@@ -9,49 +9,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from cdul_edge.labelling.arrays import Doubles, Floats, Singles
+from cdul_edge.labelling.arrays import Singles
+from cdul_edge.labelling.score.aggregation import Aggregation
+from cdul_edge.labelling.score.evidence_model import EvidenceModel, EvidenceScoring, Standards
 from cdul_edge.labelling.score.mixture import Split, fit_split, typical_split
-from cdul_edge.labelling.score.set_statistics import SetViews, standardize
+from cdul_edge.labelling.score.rank_table import RankTable, tabulate_ranks
+from cdul_edge.labelling.score.rivals import fit_rivals
+from cdul_edge.labelling.score.set_statistics import SetViews, measure_standard, standardize
+from cdul_edge.labels.settings import Snippets
 
 
 @dataclass(frozen=True)
-class EvidenceScoring:
-    """How a set's views become scores. No constant was chosen with labels of photographs.
+class EvidenceFit:
+    """What a set says.
 
     Attributes:
-        spreads: temperature of the softmax values, in spreads of the centered cosines.
-        absent: share of the pictures, a class's lowest, that certainly do not show it.
-        ridge: of the regression on the rivals, relative to a rival's variance.
-        rivals: at most so many other classes, the most correlated ones, explain a class.
-        samples: at most so many pictures a regressor are regressed on.
-        seen: a class whose plain score reaches 0.5 in a smaller share of the pictures is not to be
-            found in the set, and keeps its plain scores: evidence is relative, it finds a best
-            picture for a class that is nowhere.
-        pictures: fewer tell nothing about a set.
-    """
-
-    spreads: float = 1.0
-    absent: float = 0.25
-    ridge: float = 0.5
-    rivals: int = 64
-    samples: int = 20
-    seen: float = 0.002
-    pictures: int = 100
-
-
-@dataclass(frozen=True)
-class EvidenceScores:
-    """What the set says.
-
-    Attributes:
-        scores: (N, C) float32 in (0, 1), how likely each picture shows each class.
+        model: to score other pictures with.
+        scores: (N, C) float32 in (0, 1), how likely each of its pictures shows each class.
+        cosines: (N, C) of the whole pictures, less each picture's mean.
         splits: of each class, or None where it keeps its plain scores.
         notes: what went otherwise, for the user; one line each.
     """
 
+    model: EvidenceModel
     scores: Singles
+    cosines: Singles
     splits: tuple[Split | None, ...]
     notes: tuple[str, ...]
 
@@ -63,9 +46,13 @@ def refuse_reason(pictures: int, scoring: EvidenceScoring) -> str | None:
     return f"{pictures} pictures are too few for statistics (fewer than {scoring.pictures})"
 
 
-def score_evidence(
-    views: SetViews, classes: tuple[str, ...], scoring: EvidenceScoring
-) -> EvidenceScores:
+def fit_evidence(
+    views: SetViews,
+    classes: tuple[str, ...],
+    scoring: EvidenceScoring,
+    aggregation: Aggregation,
+    snippets: Snippets,
+) -> EvidenceFit:
     """Rank each class's pictures by what its rivals do not explain, and calibrate the ranks.
 
     1. A class's raw evidence is the standardized shares plus the standardized best snippet.
@@ -73,92 +60,66 @@ def score_evidence(
        classes' cosines (whole picture, best and worst snippet); what is left ranks the pictures.
     3. What is left of the cosines alone is near normal where the class is not and where it is:
        two normal distributions tell how likely each rank is (mixture.py).
-    """
-    whole, best, worst = (standardize(v) for v in (views.whole, views.best, views.worst))
-    raw = standardize(views.shares) + best
-    inputs = np.concatenate([whole, best, worst], axis=1)
-    targets = np.concatenate([raw, whole + best], axis=1)
-    weights, levels = _fit_rivals(inputs, targets, scoring)
-    left = (targets - levels - inputs @ weights).astype(np.float32)
-    ranks, cosines = np.split(left, 2, axis=1)
-    return _calibrate(ranks, standardize(cosines), views.plain, classes, scoring)
-
-
-def _fit_rivals(
-    inputs: Singles, targets: Singles, scoring: EvidenceScoring
-) -> tuple[Singles, Singles]:
-    """What the other classes say of each class where it certainly is not.
 
     Args:
-        inputs: (N, 3 C) cosines of the whole pictures, the best and the worst snippets.
-        targets: (N, 2 C) raw evidence, and the cosines' share of it.
-
-    Returns:
-        (3 C, 2 C) weights and (2 C,) levels of the ridge regressions; a class has no weight in its
-        own.
+        views: of the pictures to learn from.
+        classes: the C names, for the notes.
+        scoring: the settings.
+        aggregation, snippets: by which the views were gathered.
     """
-    count = targets.shape[1] // 2
-    weights = np.zeros((3 * count, 2 * count), np.float32)
-    levels = np.zeros(2 * count, np.float32)
-    for column in range(count):
-        rivals = _choose_rivals(inputs[:, :count], column, scoring.rivals)
-        regressors = np.concatenate([rivals, rivals + count, rivals + 2 * count])
-        both = [column, count + column]
-        rows = _choose_rows(targets[:, column], len(regressors), scoring)
-        x = inputs[np.ix_(rows, regressors)].astype(np.float64)
-        y = targets[np.ix_(rows, both)].astype(np.float64)
-        middle, level = x.mean(axis=0), y.mean(axis=0)
-        x -= middle
-        gram = x.T @ x + scoring.ridge * len(x) * np.eye(len(regressors))
-        found = np.linalg.solve(gram, x.T @ (y - level))
-        weights[np.ix_(regressors, both)] = found
-        levels[both] = level - middle @ found
-    return weights, levels
-
-
-def _choose_rows(raw: Singles, regressors: int, scoring: EvidenceScoring) -> npt.NDArray[np.intp]:
-    absent = np.argsort(raw, kind="stable")[: max(1, int(len(raw) * scoring.absent))]
-    return absent[:: -(-len(absent) // (scoring.samples * regressors))]
-
-
-def _choose_rivals(whole: Singles, column: int, most: int) -> npt.NDArray[np.intp]:
-    others = np.delete(np.arange(whole.shape[1]), column)
-    if len(others) <= most:
-        return others
-    likeness = np.abs(whole.T @ whole[:, column])[others]
-    return np.sort(others[np.argsort(-likeness, kind="stable")[:most]])
-
-
-def _calibrate(
-    ranks: Singles,
-    cosines: Singles,
-    plain: Singles,
-    classes: tuple[str, ...],
-    scoring: EvidenceScoring,
-) -> EvidenceScores:
+    whole, plain, how = views.whole, views.plain, views.how
+    standards, inputs, targets = _standardize(views)
+    del views  # the set's arrays are most of what labeling holds: each goes when it can
+    weights, levels = fit_rivals(inputs, targets, scoring)
+    # in place, for the same sums as targets - levels - inputs @ weights
+    explained = inputs @ weights
+    del inputs
+    targets -= levels
+    targets -= explained
+    del explained
+    count = len(classes)
+    ranks, cosines = targets[:, :count], standardize(targets[:, count:])
     splits = [fit_split(column) for column in cosines.T]
     typical = typical_split(splits)
     seen = (plain >= 0.5).mean(axis=0) >= scoring.seen
-    scores = np.empty_like(ranks)
     used: list[Split | None] = []
+    tables: list[RankTable | None] = []
+    scores = plain.copy()
     for column, split in enumerate(splits):
         chosen = (split if split.found else typical) if seen[column] else None
-        if chosen is None:
-            scores[:, column] = plain[:, column]
-        else:
-            likely = chosen.probabilities(cosines[:, column])
-            scores[:, column] = rank_like(ranks[:, column], likely)
         used.append(chosen)
-    return EvidenceScores(scores, tuple(used), _notes(splits, used, classes))
+        tables.append(None)
+        if chosen is not None:
+            table = tabulate_ranks(ranks[:, column], chosen.probabilities(cosines[:, column]))
+            scores[:, column], tables[-1] = table.of(ranks[:, column]), table
+    model = EvidenceModel(
+        aggregation,
+        snippets,
+        how,
+        standards,
+        np.ascontiguousarray(weights[:, :count]),
+        levels[:count],
+        tuple(tables),
+    )
+    return EvidenceFit(model, scores, whole, tuple(used), _notes(splits, used, classes))
 
 
-def rank_like(ranks: Floats, values: Floats) -> Doubles:
-    """The values in the order of the ranks; what ranks the same gets the mean."""
-    _, place, count = np.unique(ranks, return_inverse=True, return_counts=True)
-    ends = np.cumsum(count)
-    sums = np.concatenate([[0.0], np.cumsum(np.sort(values))])
-    means: Doubles = (sums[ends] - sums[ends - count]) / count
-    return means[place.reshape(-1)]
+def _standardize(views: SetViews) -> tuple[Standards, Singles, Singles]:
+    """Means and spreads, (N, 3 C) regressors and (N, 2 C) targets."""
+    standards = Standards(
+        *(measure_standard(v) for v in (views.whole, views.best, views.worst, views.shares))
+    )
+    inputs = np.concatenate(
+        [
+            standards.whole.of(views.whole),
+            standards.best.of(views.best),
+            standards.worst.of(views.worst),
+        ],
+        axis=1,
+    )
+    whole, best, _ = np.split(inputs, 3, axis=1)
+    targets = np.concatenate([standards.shares.of(views.shares) + best, whole + best], axis=1)
+    return standards, inputs, targets
 
 
 def _notes(

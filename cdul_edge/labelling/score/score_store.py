@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from cdul_edge.labelling.arrays import Singles
+from cdul_edge.labelling.arrays import Singles, split_rows
 from cdul_edge.labelling.score.aggregation import Aggregation
-from cdul_edge.labelling.score.choices import Debias
 from cdul_edge.labelling.score.debias import (
     RIDGE,
-    center_classes,
-    divide_by_top1_bias,
+    fit_ridge,
     measure_columns,
-    smooth_by_ridge,
-    standardize_rows_and_columns,
+    measure_top1_bias,
 )
-from cdul_edge.labelling.score.evidence import EvidenceScoring, refuse_reason, score_evidence
+from cdul_edge.labelling.score.evidence import fit_evidence, refuse_reason
+from cdul_edge.labelling.score.evidence_model import EvidenceScoring
 from cdul_edge.labelling.score.patches.patch_scores import PatchScoring
+from cdul_edge.labelling.score.sample import SAMPLE, Sample, choose_sample
 from cdul_edge.labelling.score.scorer import FittedScorer, KnownScores, PartScores, Scorer
 from cdul_edge.labelling.score.scoring import SPREAD, Scoring
-from cdul_edge.labelling.score.set_statistics import ReadParts, gather_views
-from cdul_edge.labelling.store.parts import Part
+from cdul_edge.labelling.score.set_models import (
+    CenteredModel,
+    PictureModel,
+    RidgeModel,
+    SetModel,
+    StandardizedModel,
+    TopOneModel,
+    take_whole,
+)
+from cdul_edge.labelling.score.set_statistics import gather_views
 from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge.labels.manifest import StoreFacts
 from cdul_edge.labels.settings import Snippets
+
+# Of a part's cosines, so many have their float32 copies at once.
+_HELD = 1 << 23
 
 
 def choose_scorer(scoring: Scoring, store: StoreFacts) -> Scorer:
@@ -40,93 +49,125 @@ def choose_scorer(scoring: Scoring, store: StoreFacts) -> Scorer:
 
 @dataclass(frozen=True)
 class SnippetScoring:
-    """Strategies that merge a picture's snippets, or read the whole set's."""
+    """Strategies that merge a picture's snippets, or read the whole set's.
+
+    Attributes:
+        scoring: what was asked for.
+        aggregation: the same, with the store's temperature.
+        snippets: what the rows after a picture's first are.
+        sample: how many pictures a set is learned from.
+        salt: chooses them; for trials.
+    """
 
     scoring: Scoring
     aggregation: Aggregation
     snippets: Snippets
+    sample: int = SAMPLE
+    salt: str = ""
 
     def fit(self, store: StoreReader, classes: tuple[str, ...]) -> FittedScorer:
-        """Read a store of snippets, one to four times."""
-
-        def read() -> Iterator[Part]:
-            return (store.cosines(index) for index in range(store.parts))
-
-        known = [_list_part(part) for part in read()]
-        if not any(part.paths for part in known):
-            return KnownScores(tuple(known), {})
-        whole = np.concatenate([part.scores for part in known])
-        aggregation = self.aggregation
-        if self.scoring.temperature == SPREAD:
-            measured = measure_columns(read, self.snippets).temperature
+        """Read the paths, and up to five times the parts that have a picture of the sample."""
+        asked, aggregation = self.scoring, self.aggregation
+        if asked.strategy != "evidence" and asked.debias == "none" and asked.temperature != SPREAD:
+            return self._fit_nothing(aggregation)
+        sample = choose_sample(store, self.sample, self.salt)
+        if not sample.pictures:
+            return self._fit_nothing(aggregation)
+        if asked.temperature == SPREAD:
+            measured = measure_columns(sample.read, self.snippets).temperature
             aggregation = replace(aggregation, temperature=measured)
-        if self.scoring.strategy == "evidence":
-            found = _weigh_evidence(read, whole, aggregation, self.snippets, classes)
-        else:
-            found = _score_pictures(read, whole, aggregation, self.snippets, self.scoring.debias)
-        starts = np.cumsum([len(part.paths) for part in known])[:-1]
-        scores, cosines = np.split(found.scores, starts), np.split(found.cosines, starts)
-        parts = (
-            replace(part, scores=rows, cosines=values)
-            for part, rows, values in zip(known, scores, cosines, strict=True)
+        if asked.strategy == "evidence":
+            return self._fit_evidence(sample, aggregation, classes)
+        return self._fit_debias(sample, aggregation)
+
+    def _fit_nothing(self, aggregation: Aggregation) -> FittedSnippets:
+        settings = {**aggregation.to_dict(), "debias": "none"}
+        return FittedSnippets(PictureModel(aggregation, self.snippets), settings)
+
+    def _fit_debias(self, sample: Sample, aggregation: Aggregation) -> FittedScorer:
+        snippets, debias = self.snippets, self.scoring.debias
+        settings = {**aggregation.to_dict(), "debias": debias, **_describe(sample)}
+        if debias == "ridge":
+            views = gather_views(sample.read, aggregation, snippets, EvidenceScoring.spreads)
+            ridge, scores = fit_ridge(views)
+            settings["ridge"] = RIDGE
+            if sample.whole:
+                return know_scores(sample, scores, _read_whole(sample), settings)
+            return FittedSnippets(RidgeModel(aggregation, snippets, ridge), settings)
+        model: SetModel = PictureModel(aggregation, snippets)
+        if debias == "center":
+            columns = measure_columns(sample.read, snippets)
+            model = CenteredModel(aggregation, snippets, columns)
+        elif debias == "sparc":
+            unit = measure_columns(sample.read, snippets).temperature
+            columns = measure_columns(sample.read, snippets, rows=True)
+            model = StandardizedModel(aggregation, snippets, columns, unit)
+        elif debias == "ccd":
+            bias = measure_top1_bias(_read_whole(sample), aggregation.temperature)
+            model = TopOneModel(aggregation, snippets, bias)
+        return FittedSnippets(model, settings)
+
+    def _fit_evidence(
+        self, sample: Sample, aggregation: Aggregation, classes: tuple[str, ...]
+    ) -> FittedScorer:
+        scoring, snippets = EvidenceScoring(), self.snippets
+        settings = {**aggregation.to_dict(), **asdict(scoring), "strategy": "evidence"}
+        reason = refuse_reason(sample.pictures, scoring)
+        if reason is not None:
+            note = f"{reason}: each picture was scored on its own, as --strategy cdul does"
+            settings["instead"] = "cdul"
+            return FittedSnippets(PictureModel(aggregation, snippets), settings, (note,))
+        found = fit_evidence(
+            gather_views(sample.read, aggregation, snippets, scoring.spreads),
+            classes,
+            scoring,
+            aggregation,
+            snippets,
         )
-        return KnownScores(tuple(parts), found.settings, found.notes)
+        settings |= _describe(sample)
+        settings["splits"] = {
+            name: asdict(split) if split else None
+            for name, split in zip(classes, found.splits, strict=True)
+        }
+        if sample.whole:
+            return know_scores(sample, found.scores, found.cosines, settings, found.notes)
+        return FittedSnippets(found.model, settings, found.notes)
 
 
 @dataclass(frozen=True)
-class _Scored:
-    scores: Singles
-    cosines: Singles
-    settings: Mapping[str, object]
+class FittedSnippets:
+    """A model of the set, for one part after another."""
+
+    model: SetModel
+    settings: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-
-def _score_pictures(
-    read: ReadParts, cosines: Singles, aggregation: Aggregation, snippets: Snippets, debias: Debias
-) -> _Scored:
-    used = {**aggregation.to_dict(), "debias": debias}
-    if debias == "ridge":
-        views = gather_views(read, aggregation, snippets, EvidenceScoring.spreads)
-        return _Scored(smooth_by_ridge(views), cosines, {**used, "ridge": RIDGE})
-    unbiased = read
-    if debias == "center":
-        columns = measure_columns(read, snippets)
-        unbiased = partial(center_classes, read, columns)
-    elif debias == "sparc":
-        unit = measure_columns(read, snippets).temperature
-        columns = measure_columns(read, snippets, rows=True)
-        unbiased = partial(standardize_rows_and_columns, read, columns, unit)
-    scores = [aggregation.scores(part.values, snippets) for part in unbiased()]
-    merged = np.concatenate(scores)
-    if debias == "ccd":
-        merged = divide_by_top1_bias(merged, cosines, aggregation.temperature)
-    return _Scored(merged, cosines, used)
+    def apply(self, store: StoreReader, index: int) -> PartScores:
+        """Read a part and score it, some pictures at a time."""
+        part = store.cosines(index)
+        values = part.values
+        scores = np.empty((len(values), values.shape[2]), np.float32)
+        cosines = np.empty_like(scores)
+        for rows in split_rows(len(values), values.shape[1] * values.shape[2], _HELD):
+            scores[rows], cosines[rows] = self.model.apply(values[rows])
+        return PartScores(part.labelled, scores, cosines, part.skipped)
 
 
-def _weigh_evidence(
-    read: ReadParts,
+def know_scores(
+    sample: Sample,
+    scores: Singles,
     cosines: Singles,
-    aggregation: Aggregation,
-    snippets: Snippets,
-    classes: tuple[str, ...],
-) -> _Scored:
-    settings = EvidenceScoring()
-    used = {**aggregation.to_dict(), **asdict(settings), "strategy": "evidence"}
-    reason = refuse_reason(len(cosines), settings)
-    if reason is not None:
-        scored = _score_pictures(read, cosines, aggregation, snippets, "none")
-        note = f"{reason}: each picture was scored on its own, as --strategy cdul does"
-        return replace(scored, settings={**used, "instead": "cdul"}, notes=(note,))
-    views = gather_views(read, aggregation, snippets, settings.spreads)
-    found = score_evidence(views, classes, settings)
-    used["splits"] = {
-        name: asdict(split) if split else None
-        for name, split in zip(classes, found.splits, strict=True)
-    }
-    return _Scored(found.scores, views.whole, used, found.notes)
+    settings: Mapping[str, object],
+    notes: Sequence[str] = (),
+) -> KnownScores:
+    """Scores (N, C) and cosines (N, C) of every readable picture, in the order of the store."""
+    return KnownScores(scores, cosines, sample.starts(), settings, tuple(notes))
 
 
-def _list_part(part: Part) -> PartScores:
-    """Its pictures; the cosines stand in for the scores."""
-    whole = np.asarray(part.values[:, 0], np.float32).copy()
-    return PartScores(part.labelled, whole, whole, part.skipped)
+def _read_whole(sample: Sample) -> Singles:
+    return np.concatenate([take_whole(part.values) for part in sample.read()])
+
+
+def _describe(sample: Sample) -> dict[str, object]:
+    """For the manifest: of how many pictures the statistics are, where that is not all."""
+    return {} if sample.whole else {"fitted_to": len(sample), "of": sample.pictures}

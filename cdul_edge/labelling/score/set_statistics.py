@@ -6,13 +6,52 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from cdul_edge.labelling.arrays import Floats, Singles, softmax
+from cdul_edge.labelling.arrays import Doubles, Floats, Singles, softmax, split_rows
 from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labelling.store.parts import Part
 from cdul_edge.labels.settings import Snippets
 
 ReadParts = Callable[[], Iterator[Part]]
+
+# Columns whose float64 copies are held at once.
+_COLUMNS = 64
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How softmax values are taken of views, with what a set says of its classes.
+
+    The classes are centered first, and the temperature is the spread of the whole pictures' cosines
+    then, so that no class wins by being named well and no model by its scale.
+
+    Attributes:
+        whole: (C,) the classes' means over the whole pictures.
+        local: (C,) those over the snippets; None where single snippets are not known: best values
+            of different snippets do not compete.
+        temperature: the spread, times a setting.
+    """
+
+    whole: Doubles
+    local: Doubles | None
+    temperature: float
+
+    def of(self, whole: Singles, rows: Singles, dtype: npt.DTypeLike = np.float64) -> Singles:
+        """Of the whole picture, plus those of the best snippet where single snippets are known.
+
+        Args:
+            whole: (M, C), as `center_views` makes them.
+            rows: (M, V - 1, C), as well.
+            dtype: to compute in.
+        """
+        found = np.empty_like(whole)
+        for some in split_rows(len(rows), rows[0].size if len(rows) else 1):
+            shares = softmax(whole[some] - self.whole, self.temperature, dtype)
+            if self.local is not None:
+                shares += softmax(rows[some] - self.local, self.temperature, dtype).max(axis=1)
+            found[some] = shares
+        return found
 
 
 @dataclass(frozen=True)
@@ -22,11 +61,8 @@ class SetViews:
     Attributes:
         whole: (N, C) of the whole picture.
         best, worst: (N, C), each class's best and worst snippet.
-        shares: (N, C), softmax values of the whole picture, plus those of the best snippet where
-            single snippets are known: best values of different snippets do not compete. The
-            classes are centered first, and the temperature is the spread of the whole pictures'
-            cosines then, so that no class wins by being named well and no model by its scale.
-        temperature: that spread.
+        shares: (N, C), softmax values as `how` takes them.
+        how: with the set's statistics.
         plain: (N, C), the scores that each picture gets on its own.
     """
 
@@ -34,44 +70,96 @@ class SetViews:
     best: Singles
     worst: Singles
     shares: Singles
-    temperature: float
+    how: Shares
     plain: Singles
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Each class to mean 0 and variance 1 over a set; a constant one to 0.
+
+    Attributes:
+        mean: (C,).
+        spread: (C,), infinite where the class is constant.
+    """
+
+    mean: Doubles
+    spread: Doubles
+
+    def of(self, values: Floats) -> Singles:
+        """(M, C) standardized."""
+        found = np.empty(values.shape, np.float32)
+        for rows in split_rows(*values.shape):
+            found[rows] = (values[rows] - self.mean) / self.spread
+        return found
+
+
+def measure_standard(values: Floats) -> Standard:
+    """Means and spreads of the classes over N pictures, (N, C)."""
+    count = values.shape[1]
+    # of even widths: the sums of a lone column would be taken in another order
+    blocks = np.array_split(np.arange(count), -(-count // _COLUMNS))
+    columns = [values[:, block[0] : block[-1] + 1] for block in blocks]
+    mean = np.concatenate([column.mean(axis=0, dtype=np.float64) for column in columns])
+    spread = np.concatenate([column.std(axis=0, dtype=np.float64) for column in columns])
+    return Standard(mean, np.where(spread > 1e-9, spread, np.inf))
+
+
+def standardize(values: Floats) -> Singles:
+    """Each class to mean 0 and variance 1 over the set; a constant one to 0."""
+    return measure_standard(values).of(values)
 
 
 def gather_views(
     read: ReadParts, aggregation: Aggregation, snippets: Snippets, spreads: float
 ) -> SetViews:
-    """Read a store twice: for the set's statistics, and for the shares that need them.
+    """Read some parts twice: for the set's statistics, and for the shares that need them.
 
     Args:
-        read: its parts, from the start at each call; at least one picture is readable.
+        read: the parts, from the start at each call; at least one picture is readable.
         aggregation: of the plain scores.
         snippets: what the rows after the first are.
         spreads: temperature of the shares, in spreads of the whole pictures' centered cosines.
     """
-    # softmax values that were stored are centered in every snippet already
-    raw = snippets == "extremes" and aggregation.cached is None
-    columns: list[tuple[Singles, ...]] = []
-    total, count = 0.0, 0
+    raw = is_raw(aggregation, snippets)
+    columns: tuple[list[Singles], ...] = ([], [], [], [])
+    total, count, snippet_count = np.zeros(()), 0, 0
     for part in read():
-        whole, rows = _center(part.values, snippets, raw=raw)
-        best, worst = _extremes(rows, snippets)
-        plain = aggregation.scores(part.values, snippets)
-        columns.append((whole, best, worst, plain))
+        whole, rows = center_views(part.values, snippets, raw=raw)
+        best, worst = take_extremes(rows, snippets)
+        found = whole, best, worst, score_pictures(aggregation, part.values, snippets)
+        for column, values in zip(columns, found, strict=True):
+            column.append(values)
         total, count = total + rows.sum(axis=(0, 1), dtype=np.float64), count + len(rows)
-    whole, best, worst, plain = (np.concatenate(column) for column in zip(*columns, strict=True))
+        snippet_count = rows.shape[1]
+    whole, best, worst, plain = (_join(column) for column in columns)
     mean = whole.mean(axis=0, dtype=np.float64)
-    temperature = max(spreads * float(np.sqrt(((whole - mean) ** 2).mean())), 1e-9)
-    shares = softmax(whole - mean, temperature)
-    if snippets == "all":
-        local = total / (count * rows.shape[1])
-        shares = shares + np.concatenate(
-            [_best_shares(part.values, local, temperature) for part in read()]
-        )
-    return SetViews(whole, best, worst, shares.astype(np.float32), temperature, plain)
+    local = total / (count * snippet_count) if snippets == "all" else None
+    how = Shares(mean, local, max(spreads * _spread(whole, mean), 1e-9))
+    shares, start = np.empty_like(whole), 0
+    for part in read():
+        _, rows = center_views(part.values, snippets, raw=raw)
+        place = slice(start, start + len(rows))
+        shares[place] = how.of(whole[place], rows)
+        start = place.stop
+    return SetViews(whole, best, worst, shares, how, plain)
 
 
-def _center(values: Floats, snippets: Snippets, *, raw: bool) -> tuple[Singles, Singles]:
+def score_pictures(aggregation: Aggregation, values: Floats, snippets: Snippets) -> Singles:
+    """Scores of each picture on its own, (M, V, C) to (M, C), with little memory."""
+    found = np.empty((len(values), values.shape[2]), np.float32)
+    for rows in split_rows(len(values), values[0].size if len(values) else 1):
+        found[rows] = aggregation.scores(values[rows], snippets)
+    return found
+
+
+def is_raw(aggregation: Aggregation, snippets: Snippets) -> bool:
+    """Whether snippets are extremes of cosines: stored softmax values are centered already."""
+    return snippets == "extremes" and aggregation.cached is None
+
+
+def center_views(values: Floats, snippets: Snippets, *, raw: bool) -> tuple[Singles, Singles]:
+    """Whole pictures (M, C) and snippets (M, V - 1, C), less each view's mean over the classes."""
     whole = values[:, 0] - values[:, 0].mean(axis=1, keepdims=True)
     rows = values[:, 1:]
     if snippets == "all":
@@ -79,23 +167,24 @@ def _center(values: Floats, snippets: Snippets, *, raw: bool) -> tuple[Singles, 
     elif raw:
         # extremes of raw cosines: a snippet's own mean is not known, its picture's is
         rows = rows - values[:, :1].mean(axis=2, keepdims=True)
-    return whole.astype(np.float32), rows.astype(np.float32)
+    return whole.astype(np.float32, copy=False), rows.astype(np.float32, copy=False)
 
 
-def _extremes(rows: Singles, snippets: Snippets) -> tuple[Singles, Singles]:
+def take_extremes(rows: Singles, snippets: Snippets) -> tuple[Singles, Singles]:
+    """Each class's best and worst snippet, (M, C)."""
     if snippets == "extremes":
         return rows[:, 0], rows[:, 1]
     return rows.max(axis=1), rows.min(axis=1)
 
 
-def _best_shares(values: Floats, mean: Floats, temperature: float) -> Floats:
-    rows = values[:, 1:] - values[:, 1:].mean(axis=2, keepdims=True)
-    best: Floats = softmax(rows - mean, temperature).max(axis=1)
-    return best
+def _join(parts: list[Singles]) -> Singles:
+    """All rows; the list is emptied, so that the rows are not there twice for long."""
+    joined = np.concatenate(parts)
+    parts.clear()
+    return joined
 
 
-def standardize(values: Floats) -> Singles:
-    """Each class to mean 0 and variance 1 over the set; a constant one to 0."""
-    spread = values.std(axis=0, dtype=np.float64)
-    centered = values - values.mean(axis=0, dtype=np.float64)
-    return np.asarray(centered / np.where(spread > 1e-9, spread, np.inf), np.float32)
+def _spread(whole: Singles, mean: Doubles) -> float:
+    centered = whole - mean
+    np.square(centered, out=centered)
+    return float(np.sqrt(centered.mean()))

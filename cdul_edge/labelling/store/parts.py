@@ -166,6 +166,19 @@ def read_pictures(path: Location) -> tuple[StoredPicture, ...]:
         return _pictures(read_table(path, [*_PICTURE, *_CONTENT]), path)
 
 
+def read_readable(path: Location) -> list[str]:
+    """Paths of a part's readable pictures; raises `LabelsError` as `read_part` does."""
+    with _told_to_repair():
+        table = read_table(path, ["path", "reason"])
+        try:
+            paths = read_column(table, "path", pa.string())
+            readable = read_column(table, "reason", pa.string(), gaps=True).is_null()
+        except LabelsError as error:
+            raise LabelsError(f"{path} is damaged ({error})") from error
+        found: list[str] = paths.filter(readable).to_pylist()
+        return found
+
+
 def read_head(path: Location) -> PartHead:
     """What a part says of itself, from its last bytes.
 

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, Part, part_name, read_part
+from cdul_edge.labelling.store.parts import (
+    EMBEDDINGS_FOLDER,
+    Part,
+    part_name,
+    read_part,
+    read_pictures,
+    read_readable,
+)
+from cdul_edge.labelling.store.pictures import StoredPicture
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,14 @@ class StoreReader:
 
     folder: Path
     parts: int
+
+    def readable(self, index: int) -> list[str]:
+        """Paths of one part's readable pictures; its values are not read."""
+        return read_readable(self.folder / part_name(index))
+
+    def pictures(self, index: int) -> tuple[StoredPicture, ...]:
+        """What is known of one part's pictures, readable or not."""
+        return read_pictures(self.folder / part_name(index))
 
     def cosines(self, index: int) -> Part:
         """Cosines of one part, (M, V, C); raises `LabelsError` as `read_part` does."""

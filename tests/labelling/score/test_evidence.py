@@ -9,13 +9,8 @@ import numpy as np
 import pytest
 
 from cdul_edge.labelling.score.aggregation import Aggregation
-from cdul_edge.labelling.score.evidence import (
-    EvidenceScores,
-    EvidenceScoring,
-    rank_like,
-    refuse_reason,
-    score_evidence,
-)
+from cdul_edge.labelling.score.evidence import EvidenceFit, fit_evidence, refuse_reason
+from cdul_edge.labelling.score.evidence_model import EvidenceScoring
 from cdul_edge.labelling.score.set_statistics import SetViews, gather_views
 from cdul_edge.labelling.store.parts import Part
 from cdul_edge.labelling.store.pictures import StoredPicture
@@ -41,10 +36,10 @@ def views(cosines: Any, snippets: Snippets = "all", **settings: Any) -> SetViews
     return gather_views(parts(cosines, **settings), aggregation, snippets, 1.0)
 
 
-def scored(cosines: Any, **settings: Any) -> EvidenceScores:
-    count = cosines.shape[2]
-    names = (*CLASSES, *(f"class {i}" for i in range(count)))[:count]
-    return score_evidence(views(cosines), names, EvidenceScoring(**settings))
+def scored(cosines: Any, names: tuple[str, ...] = CLASSES, **settings: Any) -> EvidenceFit:
+    names = names[: cosines.shape[2]]
+    scoring = EvidenceScoring(**settings)
+    return fit_evidence(views(cosines), names, scoring, Aggregation(T), "all")
 
 
 def paint(pictures: int = 600, seed: int = 0) -> tuple[Any, Any]:
@@ -75,7 +70,7 @@ def test_views_by_hand() -> None:
     assert found.best == pytest.approx(np.array([[0.2, 0.1], [0.0, 0.0]]), abs=1e-7)
     assert found.worst == pytest.approx(np.array([[-0.1, -0.2], [0.0, 0.0]]), abs=1e-7)
     # the classes' means are 0 for the whole pictures: their spread is 0.1, the temperature
-    assert found.temperature == pytest.approx(0.1)
+    assert found.how.temperature == pytest.approx(0.1)
     e = np.exp(2.0)
     whole = np.array([[e, 1], [1, e]]) / (1 + e)
     # snippets' means are 0.025 and -0.025: the first snippet of picture 0 is 0.175 ahead of 0
@@ -87,7 +82,7 @@ def test_views_by_hand() -> None:
 
 def test_parts_do_not_matter() -> None:
     one, many = views(COSINES, size=1000), views(COSINES, size=7)
-    assert many.temperature == pytest.approx(one.temperature, rel=1e-12)
+    assert many.how.temperature == pytest.approx(one.how.temperature, rel=1e-12)
     assert many.shares == pytest.approx(one.shares, abs=1e-6)
 
 
@@ -121,9 +116,7 @@ def test_pictures_and_classes_may_be_permuted() -> None:
     rows, columns = rng.permutation(len(COSINES)), rng.permutation(5)
     found = scored(COSINES).scores
     assert scored(COSINES[rows]).scores == pytest.approx(found[rows], abs=1e-4)
-    turned = score_evidence(
-        views(COSINES[:, :, columns]), tuple(np.array(CLASSES)[columns]), EvidenceScoring()
-    )
+    turned = scored(COSINES[:, :, columns], tuple(np.array(CLASSES)[columns]))
     assert turned.scores == pytest.approx(found[:, columns], abs=1e-4)
 
 
@@ -180,11 +173,6 @@ def test_only_the_most_alike_rivals_explain_a_class_of_many() -> None:
     # the cat's nearest rival is the dog: one rival is enough here
     found = scored(COSINES, rivals=1).scores
     assert mean_average_precision(found[:, :1], TRUTH[:, :1]) > 80
-
-
-def test_ranks_take_the_values_in_their_order_and_share_them_where_they_tie() -> None:
-    found = rank_like(np.array([3.0, 1.0, 2.0, 2.0]), np.array([0.1, 0.9, 0.4, 0.2]))
-    assert found == pytest.approx([0.9, 0.1, 0.3, 0.3])
 
 
 def test_small_sets_are_refused_with_a_reason() -> None:
