@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cdul_edge.labelling.plan import digest_paths, digest_settings
+from cdul_edge.labelling.plan import digest_settings
 from cdul_edge.labelling.store.folder import start_folder
 from cdul_edge.labelling.store.parts import Part, part_name, slice_parts, write_part
-from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.labelling.store.pictures import StoredPicture, digest_paths
 from cdul_edge.labels.manifest import Inputs, LabelsManifest, StoreFacts, read_manifest
 from cdul_edge.labels.settings import ImportSettings
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from cdul_edge.labelling.store.parts import (
     EMBEDDINGS_FOLDER,
@@ -15,6 +14,7 @@ from cdul_edge.labelling.store.parts import (
     read_readable,
 )
 from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.storage.location import Location
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class StoreReader:
         parts: how many; their indices are range(parts).
     """
 
-    folder: Path
+    folder: Location
     parts: int
 
     def readable(self, index: int) -> list[str]:
