@@ -76,7 +76,7 @@ class Commands(TyperGroup):
             discard_stdout()
             raise typer.Exit(0) from error
         except Exception as error:
-            message = explain(error)
+            message = explain(error, ctx.invoked_subcommand)
             if message is None:
                 raise
             _drop_unwritten()

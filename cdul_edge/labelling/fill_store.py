@@ -28,7 +28,13 @@ from cdul_edge.labels.manifest import LabelsManifest
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.host.console import Advance, Console
+from cdul_edge_runtime.host.memory_errors import KEPT, MORE, memory_for
 from cdul_edge_runtime.pictures.resizer import PILLOW, extend_record
+
+_SMALLER = (
+    f"{MORE}, or give a smaller --batch-pictures or --part-pictures, or fewer --workers or "
+    "--threads"
+)
 
 
 def fill_store(
@@ -53,7 +59,8 @@ def fill_store(
     request, out = plan.request, plan.request.out
     engine: Engine = LocalEngine(plan, console)
     before = None if existing is None or changes.everything else existing.model
-    clip = engine.choose_clip(before)
+    with memory_for(f"CLIP ({request.clip})", f"{MORE}, or give a smaller --clip"):
+        clip = engine.choose_clip(before)
     if before is not None:
         refuse_differences(out, describe_differences(asdict(before), asdict(clip.model)))
     views = request.chosen_views.count * clip.vectors_per_view
@@ -70,7 +77,8 @@ def fill_store(
         index.drop_parts(changes.stale_parts)
         set_aside(out, changes.stale_parts)
     wanted = plan.wanted_parts(clip.model, None if changes.everything else existing)
-    make_parts(plan, engine, index, wanted, effort, console)
+    with memory_for("CLIP's batches and the parts of the store", f"{_SMALLER}; {KEPT}"):
+        make_parts(plan, engine, index, wanted, effort, console)
     finish_parts(out)
     return manifest
 

@@ -13,6 +13,7 @@ from cdul_edge.labels.pseudo_labels import FILE_NAME
 from cdul_edge_runtime.errors import LabelsError, extra_imports
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.folder_lock import lock_folder
+from cdul_edge_runtime.host.memory_errors import KEPT, MORE, memory_for
 
 
 def label(request: LabelRequest | ImportRequest, console: Console | None = None) -> LabelResult:
@@ -34,7 +35,9 @@ def label(request: LabelRequest | ImportRequest, console: Console | None = None)
             manifest = import_similarities(request, console)
         else:
             manifest = label_pictures(request, console, effort)
-        return write_labels(request.out, manifest, request.scoring, effort, console)
+        known = f"{manifest.inputs.pictures} pictures and {len(manifest.classes)} classes"
+        with memory_for(f"the scores of {known}", f"{MORE}, or name fewer classes; {KEPT}"):
+            return write_labels(request.out, manifest, request.scoring, effort, console)
 
 
 def label_pictures(request: LabelRequest, console: Console, effort: Effort) -> LabelsManifest:
@@ -44,7 +47,8 @@ def label_pictures(request: LabelRequest, console: Console, effort: Effort) -> L
         The manifest of the store, whose parts are all there.
     """
     existing = find_existing(request.out)
-    plan = make_plan(request, existing)
+    with memory_for(f"the list of pictures in {request.images}", f"{MORE}, or list fewer"):
+        plan = make_plan(request, existing)
     changes = Changes()
     if existing is not None:
         try:

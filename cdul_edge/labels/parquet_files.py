@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from cdul_edge.storage.location import Location
 from cdul_edge.storage.open_storage import open_parent
 from cdul_edge_runtime.errors import LabelsError
+from cdul_edge_runtime.host.memory_errors import is_made_up
 
 _KEY = b"cdul_edge"
 
@@ -31,6 +32,7 @@ def read_table(file: Location, columns: Sequence[str] | None = None) -> pa.Table
 
     Raises:
         LabelsError: it is missing or damaged; the message has no advice at its end yet.
+        MemoryError: what it holds is more than fits.
         CdulEdgeError: the store that it lies in fails, which is no damage.
     """
     with _opened(file) as opened:
@@ -60,7 +62,15 @@ def _opened(file: Location) -> Iterator[pq.ParquetFile]:
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno in _SYSTEM:
             raise
+        if isinstance(error, MemoryError) and not _is_made_up(error, file):
+            raise
         raise LabelsError(f"{file} is truncated or damaged ({str(error)[:200]})") from error
+
+
+def _is_made_up(error: MemoryError, file: Location) -> bool:
+    storage, name = open_parent(file)
+    with storage.open(name) as raw:
+        return is_made_up(error, raw.size())
 
 
 def read_column(table: pa.Table, name: str, kind: pa.DataType, *, gaps: bool = False) -> pa.Array:

@@ -11,13 +11,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
 from cdul_edge.labelling.error_limit import ErrorLimit
+from cdul_edge.labelling.score_part import PartScorer
 from cdul_edge.labelling.store.parts import part_name
 from cdul_edge.labelling.store.pictures import StoredPicture
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.errors import CdulEdgeError
 from tests.fakes.full_disk import largest_file
 
 PICTURES = 400
@@ -92,6 +96,29 @@ def test_ctrl_c_in_the_middle_of_a_part_loses_that_part_only(
             label(workers=1)
     assert len(label.parts()) == 1
     assert label().scored == 4
+    label(out=tmp_path / "uninterrupted")
+    assert label.parts() == label.parts(tmp_path / "uninterrupted")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "what"),
+    [
+        (PartScorer, "_cosines", r"CLIP's batches and the parts of the store .*--batch-pictures"),
+        (PseudoLabels, "write", r"the scores of 7 pictures and 3 classes .*fewer classes"),
+    ],
+)
+def test_too_little_memory_is_one_line_and_the_same_command_goes_on(
+    label: Any, owner: type, name: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask_for_too_much(*arguments: Any) -> None:
+        np.empty(1 << 50, np.uint8)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, ask_for_too_much)
+        said = rf"not enough memory for {what}.*; finished work is kept"
+        with pytest.raises(CdulEdgeError, match=said):
+            label()
+    label()
     label(out=tmp_path / "uninterrupted")
     assert label.parts() == label.parts(tmp_path / "uninterrupted")
 

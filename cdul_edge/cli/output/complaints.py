@@ -10,6 +10,7 @@ from typing import TextIO
 
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
+from cdul_edge_runtime.host.memory_errors import MORE, describe_shortage, wants_memory
 
 _FULL = "the disk is full; finished work is kept: make room, and run the same command again"
 _FORBIDDEN = "reading or writing is not allowed: change the permissions, or name another path"
@@ -36,28 +37,34 @@ _ADVICE = {
     errno.EIO: "the disk or network share fails: check it, and run the same command again",
     errno.ESTALE: "the network share is gone: mount it, and run the same command again",
 }
-_NO_MEMORY = (
-    "not enough memory ({reason}): end other programs, raise `ulimit -v`, or give smaller batches "
-    "and fewer workers"
-)
-_MEMORY_SIGNS = (
-    "out of memory",
-    "cannot allocate memory",
-    "can't allocate memory",
-    "failed to map segment",
-    "can't start new thread",
-    "bad_alloc",
-)
+# The options with which each command needs less memory.
+_SMALLER = {
+    "label": "a smaller --batch-pictures or --part-pictures, or fewer --workers",
+    "train": "a smaller --batch-size, --image-size or --cache-budget, or fewer --workers",
+    "study": "fewer --jobs",
+    "calibrate": "fewer --images",
+    "build": "a smaller --batch-max or --workspace",
+    "predict": "a smaller --batch-size",
+    "bench": "a smaller --batches",
+    "verify": "a smaller --batches",
+}
 
 
-def explain(error: BaseException) -> str | None:
-    """One line for an error that the user can fix; None for a bug of ours."""
+def explain(error: BaseException, command: str | None = None) -> str | None:
+    """One line for an error that the user can fix; None for a bug of ours.
+
+    Args:
+        error: what ended the command.
+        command: its name.
+    """
     if isinstance(error, CdulEdgeError):
         return " ".join(str(error).splitlines())
     if isinstance(error, OSError) and error.errno is not None:
         return _explain_system(error)
-    if _wants_memory(error):
-        return _NO_MEMORY.format(reason=" ".join(str(error).split())[:200] or "no more is given")
+    if wants_memory(error):
+        smaller = _SMALLER.get(command or "")
+        less = f", or give {smaller}" if smaller else ""
+        return f"not enough memory ({describe_shortage(error)}): {MORE}{less}"
     if isinstance(error, UnicodeEncodeError):
         part = ascii(error.object[max(0, error.start - 20) : error.end + 20])
         return (
@@ -87,16 +94,6 @@ def _paths(error: OSError) -> list[object]:
 
 def _odd(path: object) -> bool:
     return not str(path).isprintable()
-
-
-def _wants_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError):
-        return True
-    # PyTorch and the system's loader have no type of their own for it on every version.
-    if isinstance(error, (RuntimeError, ImportError)):
-        said = str(error).lower()
-        return any(sign in said for sign in _MEMORY_SIGNS)
-    return False
 
 
 @contextmanager

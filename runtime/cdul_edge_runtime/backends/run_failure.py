@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cdul_edge_runtime.errors import DeviceError
+from cdul_edge_runtime.host.memory_errors import tells_of_memory
 
 
 def explain_failure(
@@ -19,15 +20,9 @@ def explain_failure(
     said = " ".join((said or str(error)).split())
     count = "1 picture" if shape[0] == 1 else f"{shape[0]} pictures"
     pictures = f"a batch of {count} of {shape[1]}x{shape[2]} px"
-    if isinstance(error, MemoryError) or wants_memory(said):
+    if isinstance(error, MemoryError) or tells_of_memory(said):
         return DeviceError(
             f"{name} has not enough memory for {pictures} ({said[:300]}): "
             "use a smaller batch, or end what else uses this device"
         )
     return DeviceError(f"{name} failed on {pictures} ({said[:300]})")
-
-
-def wants_memory(said: str) -> bool:
-    """Whether a library's words are those of too little memory."""
-    signs = ("out of memory", "failed to allocate", "bad_alloc")
-    return any(sign in said.lower() for sign in signs)

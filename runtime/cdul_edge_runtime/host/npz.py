@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.memory_errors import is_made_up
 from cdul_edge_runtime.host.reading import refuse_special
 
 # What zipfile, zlib and numpy raise on damaged bytes; MemoryError for a shape that never was.
@@ -55,6 +56,8 @@ def read_npz(
     except FileNotFoundError:
         raise CdulEdgeError(f"{file} does not exist: check the path") from None
     except _DAMAGE as error:
+        if isinstance(error, MemoryError) and not is_made_up(error, file.stat().st_size):
+            raise
         raise CdulEdgeError(
             f"{file} is not a readable NPZ file ({error}): copy it again"
         ) from error

@@ -1,12 +1,15 @@
 import errno
 import os
+import re
 import warnings
+from typing import Any, cast
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
-from cdul_edge.cli.output.complaints import explain, warnings_in_one_line
+from cdul_edge.cli.output.complaints import _SMALLER, explain, warnings_in_one_line
 from cdul_edge.front import machine_report
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 
@@ -38,6 +41,20 @@ def test_what_the_user_can_fix_is_explained(error: Exception, words: str) -> Non
     line = explain(error)
     assert line is not None
     assert words in line
+
+
+@pytest.mark.parametrize(("command", "options"), _SMALLER.items())
+def test_each_command_names_options_of_its_own_with_which_it_needs_less_memory(
+    command: str, options: str
+) -> None:
+    names = re.findall(r"--[a-z-]+", options)
+    known = cast(Any, typer.main.get_command(app)).commands[command]
+    assert set(names) <= {name for param in known.params for name in param.opts}
+    line = explain(MemoryError("malloc of size 123 failed"), command) or ""
+    assert line == (
+        "not enough memory (malloc of size 123 failed): end other programs, or raise "
+        f"`ulimit -v`, or give {options}"
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from cdul_edge_runtime.backends.run_failure import wants_memory
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.device_choice import CPU, DeviceChoice
 from cdul_edge_runtime.errors import BundleError, CdulEdgeError, DeviceError
+from cdul_edge_runtime.host.memory_errors import tells_of_memory
 
 _PLACES = re.compile(r"Exception from \S+:\d+:|Check '[^\n]*' failed at \S+:\d+:")
 
@@ -25,7 +25,7 @@ def explain_no_start(
 ) -> CdulEdgeError:
     """The error for a device that is there, and does not start with this model."""
     where, said = DeviceChoice("openvino", unit=unit), reason_of(error)
-    if wants_memory(said):
+    if tells_of_memory(said):
         return DeviceError(f"{where} has not enough memory for {model} ({said})")
     if precision is Precision.BF16:  # the file is sound: FP32 reads the same one
         return CdulEdgeError(

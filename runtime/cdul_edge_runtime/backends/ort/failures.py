@@ -8,10 +8,10 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from cdul_edge_runtime.backends.run_failure import wants_memory
 from cdul_edge_runtime.choices import Device
 from cdul_edge_runtime.errors import CdulEdgeError, DeviceError
 from cdul_edge_runtime.host.machine import nvidia_driver_there
+from cdul_edge_runtime.host.memory_errors import tells_of_memory
 
 _CUDA = 'CUDA and cuDNN that it was built for (pip install "onnxruntime-gpu[cuda,cudnn]")'
 _NEEDS = {
@@ -58,7 +58,7 @@ def explain_fallback(device: Device, running: str) -> CdulEdgeError:
 def explain_no_start(device: Device, model: Path, error: Exception) -> CdulEdgeError:
     """The error for a provider that said itself why it does not start with this model."""
     said = " ".join(str(error).split())
-    if wants_memory(said):
+    if tells_of_memory(said):
         return DeviceError(f"{device} has not enough memory for {model} ({said[:500]})")
     found, fix = _cause(device, said)
     if found:  # the machine's fault: the same for every model, so that lists name it once
