@@ -193,9 +193,9 @@ def run_all(names: list[str], ranks: Ranks, folder: Path) -> None:
         torch.save(asdict(outcome), folder / f"{name}-{ranks.count}-{ranks.number}.pt")
 
 
-def load(folder: Path, name: str, ranks: Ranks) -> Outcome:
-    """What one of the ranks had in the end."""
-    file = folder / f"{name}-{ranks.count}-{ranks.number}.pt"
+def load(folder: Path, name: str, count: int = 1, number: int = 0) -> Outcome:
+    """What rank `number` of `count` had in the end."""
+    file = folder / f"{name}-{count}-{number}.pt"
     return Outcome(**torch.load(file, weights_only=True))
 
 

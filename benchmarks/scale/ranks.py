@@ -28,7 +28,7 @@ from benchmarks.scale.rank_runs import (
     resume,
     run_all,
 )
-from cdul_edge.training.ranks import ALONE, Ranks
+from cdul_edge.training.ranks import ALONE
 
 COUNTS = (2, 3)
 _PATIENCE_S = 600
@@ -74,13 +74,13 @@ def run_ranks(count: int, names: list[str], folder: Path) -> None:
 def report(folder: Path, name: str) -> dict[str, Any]:
     """A case's rows."""
     rows = {f"ranks_{count}": compare(folder, name, count) for count in COUNTS}
-    return {"moved": shorten(load(folder, name, ALONE).moved), **rows}
+    return {"moved": shorten(load(folder, name).moved), **rows}
 
 
 def compare(folder: Path, name: str, count: int) -> dict[str, float]:
     """Largest differences of `count` ranks from one process."""
-    alone = load(folder, name, ALONE)
-    every = [load(folder, name, Ranks(number, count)) for number in range(count)]
+    alone = load(folder, name)
+    every = [load(folder, name, count, number) for number in range(count)]
     first = every[0]
     losses = zip(first.losses, alone.losses, strict=True)
     return {

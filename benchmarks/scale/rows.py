@@ -8,7 +8,10 @@ from benchmarks.measured_rows.row import Row, Setting
 
 BENCHMARK: Benchmark[Figure] = Benchmark(
     package="benchmarks.scale",
-    rows=(Row("costs", "What a picture costs", "costs:measure_costs"),),
+    rows=(
+        Row("costs", "What a picture costs", "costs:measure_costs"),
+        Row("label-state", "What a rank holds of labels", "label_state:measure_label_state"),
+    ),
     setting=Setting,
     kept=FiguresRow,
     packages=tuple("cdul-edge numpy pyarrow torch open_clip_torch pillow ray".split()),
