@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -20,9 +21,11 @@ _COPIES = {
     "MV2_COMM_WORLD_SIZE": "mpirun",
 }
 # Commands whose copies find each other and share the work, where torchrun started them.
-_SHARED: tuple[str, ...] = ()
+_SHARED = ("train",)
 # Commands that write nothing.
 _READERS = ("info", "doctor")
+# Whether the copies have met: before, all of them fail alike, and one of a machine says so.
+_met: ContextVar[bool] = ContextVar("met", default=False)
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,19 @@ def refuse_copies(
                 f"over one another: start it once (train on several GPUs with torchrun), or unset "
                 f"{name} where every copy has an --out of its own"
             )
+
+
+def speak_from_here() -> None:
+    """The copies have met: from here on, an error of this process is its own."""
+    _met.set(True)
+
+
+def keeps_silent(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether another copy on this machine fails alike, and says so for this one."""
+    try:
+        return find_launch(environment).local_rank > 0 and not _met.get()
+    except CdulEdgeError:
+        return False
 
 
 def _number(environment: Mapping[str, str], name: str, default: int | None = None) -> int:

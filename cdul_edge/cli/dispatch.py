@@ -13,8 +13,8 @@ from cdul_edge.cli.options.aliases import RENAMED_OPTIONS, RENAMED_VALUES, use_c
 from cdul_edge.cli.output.complaints import complain, explain, warnings_in_one_line
 from cdul_edge.cli.output.streams import discard_stdout
 from cdul_edge.cli.output.summary import refuse_foreign_json
-from cdul_edge.launcher import refuse_copies
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge.launcher import keeps_silent, refuse_copies
+from cdul_edge_runtime.errors import CdulEdgeError, ToldElsewhereError
 
 _RESUMABLE = ("label", "train", "study")
 
@@ -70,17 +70,21 @@ class Commands(TyperGroup):
             sys.stdout.flush()  # a full disk or a closed pipe shows here, and not after the end
         except KeyboardInterrupt as error:
             again = "; the same command continues it" * (ctx.invoked_subcommand in _RESUMABLE)
-            complain(f"interrupted: finished work is kept{again}")
+            if not keeps_silent():
+                complain(f"interrupted: finished work is kept{again}")
             raise typer.Exit(130) from error
         except BrokenPipeError as error:  # `cdul-edge predict … | head`
             discard_stdout()
             raise typer.Exit(0) from error
+        except ToldElsewhereError as error:
+            raise typer.Exit(2) from error
         except Exception as error:
             message = explain(error, ctx.invoked_subcommand)
             if message is None:
                 raise
             _drop_unwritten()
-            complain(message)
+            if not (isinstance(error, CdulEdgeError) and keeps_silent()):
+                complain(message)
             raise typer.Exit(2) from error
         return answer
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
 from cdul_edge.cli.output.tables.train import show_run
+from cdul_edge.launcher import find_launch
 from cdul_edge.training import augmentation_options as augmentation
 from cdul_edge.training import observed_options, options
 from cdul_edge.training.config import LabelKind, SettingValue
@@ -92,6 +93,8 @@ def _run(request: TrainRequest, json: Path | None) -> None:
         from cdul_edge.training import run
     console = StderrConsole(message_console())
     result = run.train(replace(request, clip=ClipOfLabels(request.labels)), console)
+    if find_launch().rank:
+        return
     show_run(result.summary, console)
     if json is not None:
         write_summary(json, result.summary.to_dict())

@@ -20,6 +20,7 @@ from cdul_edge.training.data.augmentation import to_network
 from cdul_edge.training.data.dataset import Pictures, open_pictures
 from cdul_edge.training.data.read_ahead import read_batches
 from cdul_edge.training.optimization import autocast
+from cdul_edge.training.ranks import ALONE, Ranks
 from cdul_edge.training.request import DataOptions, EvaluationOptions
 from cdul_edge.training.summary import HeldOut
 from cdul_edge_runtime.bundle.classes import ClassList
@@ -99,6 +100,7 @@ def open_yardstick(
     data: DataOptions,
     *,
     scratch: Path,
+    ranks: Ranks = ALONE,
 ) -> Yardstick:
     """Read the truth files, and decode the held-out pictures."""
     held_out = listed = held_out_truth = train_truth = None
@@ -111,7 +113,9 @@ def open_yardstick(
         table = read_truth(options.truth, difficult=options.difficult)
         held_out_truth = table.for_paths(listed.paths, classes, listed.root)
         remedy = "repair it, or take it out of --val"
-        held_out = open_pictures(listed, preprocess, data, scratch=scratch, remedy=remedy)
+        held_out = open_pictures(
+            listed, preprocess, data, scratch=scratch, remedy=remedy, ranks=ranks
+        )
     return Yardstick(classes, held_out, listed, held_out_truth, train_truth)
 
 
@@ -124,18 +128,23 @@ def predict_logits(
     batch_size: int,
     device: torch.device,
     precision: Precision,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
-    """(N, C) float32 logits on the CPU, evaluation mode; the network's mode is put back."""
+    """(N, C) float32 logits on the CPU, evaluation mode; the network's mode is put back.
+
+    Ranks share whole batches, so that each is computed as one process would.
+    """
     was_training = network.training
     network.eval()
     logits = []
     batches = torch.split(torch.arange(len(pictures)), batch_size)
-    for images in read_batches(pictures, batches, device):
+    for images in read_batches(pictures, batches[ranks.bounds(len(batches))], device):
         with autocast(device, precision):
             answer = network(to_network(images, preprocess))
         logits.append(answer.float())
     network.train(was_training)
-    return torch.cat(logits).cpu()  # all at once: a GPU would stop for each
+    own = torch.cat(logits).cpu() if logits else None  # at once: a GPU would stop for each
+    return ranks.gather_batches(own, [len(batch) for batch in batches])
 
 
 def score(logits: Tensor) -> Scores:

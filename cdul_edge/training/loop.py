@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from cdul_edge.clip.float32 import whole_float32
 from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.data.augmentation import move_pixels, recolor, zoom
+from cdul_edge.training.data.augmentation import RowDraws, move_pixels, recolor, zoom
 from cdul_edge.training.data.dataset import Pictures
 from cdul_edge.training.data.read_ahead import read_batches
+from cdul_edge.training.divergence import check_weights, sum_losses
 from cdul_edge.training.evaluation import predict_logits
 from cdul_edge.training.methods import AnyMethod
 from cdul_edge.training.methods.base import Step, binary_entropy
@@ -40,8 +41,7 @@ from cdul_edge.training.probabilities import (
 )
 from cdul_edge.training.ranks import ALONE, Ranks
 from cdul_edge.training.summary import EpochLine
-from cdul_edge.training.whole_batch import answer_whole, share_gradients
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge.training.whole_batch import SharedNetwork, answer_whole, join_shares
 from cdul_edge_runtime.host.console import Advance
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
@@ -50,7 +50,11 @@ _STEPS_BETWEEN_LOOKS = {"cpu": 1}
 
 
 class Trainer:
-    """A network, a method and pictures, and everything that changes while they train."""
+    """A network, a method and pictures, and everything that changes while they train.
+
+    Under torchrun each of several ranks has one, of the same network, method, and pictures; all
+    of them call its methods alike.
+    """
 
     def __init__(
         self,
@@ -70,6 +74,8 @@ class Trainer:
         self.set_aside = choose_set_aside(config, method.supervision, network)
         everything = torch.arange(len(pictures))
         self.shown = everything[~torch.isin(everything, self.set_aside)]
+        self.shared = SharedNetwork(self.network, ranks)
+        self.shared.check_batches(len(self.shown) // self.steps_per_epoch)
         self.optimizer = make_optimizer(self.network, config)
         self.schedule = make_schedule(self.optimizer, config, self._all_steps)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
@@ -78,7 +84,6 @@ class Trainer:
         self.draws = torch.Generator().manual_seed(config.seed)
         self.epoch = 0
         self.step = 0
-        self._learner: nn.Module = self.network  # of an epoch: the network, its gradients shared
 
     @property
     def steps_per_epoch(self) -> int:
@@ -100,12 +105,13 @@ class Trainer:
         """
         started, config = perf_counter(), self.config
         begin_epoch(self.network, self.optimizer, config, epoch=self.epoch + 1)
-        self._learner = share_gradients(self.network, self.ranks)
+        self._begin_shared_epoch()
         order = self.shown[torch.randperm(len(self.shown), generator=self.draws)]
         batches = order.tensor_split(self.steps_per_epoch)
         sums = torch.zeros(2, dtype=torch.float64)
         unseen: list[Tensor] = []
-        shown = read_batches(self.pictures, batches, self.device)
+        wanted = [batch[self._part(len(batch))] for batch in batches]
+        shown = read_batches(self.pictures, wanted, self.device)
         for number, images in enumerate(shown, start=1):
             indices = batches[number - 1]
             unseen.append(self._take_step(images, indices) * len(indices))
@@ -113,7 +119,8 @@ class Trainer:
                 sums += self._look(unseen, number)
             tick(len(indices))
         sums += self._look(unseen, number)
-        self._check_weights()
+        self.shared.end_epoch(None if self.ema is None else self.ema.module)
+        check_weights(self.network, config, done=self.epoch)
         seconds = perf_counter() - started
         loss, bce = (sums / len(order)).tolist()
         self.epoch += 1
@@ -137,6 +144,7 @@ class Trainer:
                 batch_size=self.config.batch_size,
                 device=self.device,
                 precision="fp32" if exact else self.config.precision,
+                ranks=self.ranks,
             )
 
     def find_scale(self, logits: Tensor) -> ScoreScale | None:
@@ -205,20 +213,43 @@ class Trainer:
     def _all_steps(self) -> int:
         return self.steps_per_epoch * self.config.epochs
 
+    @property
+    def _needs_whole_batches(self) -> bool:
+        """Whether every rank prepares the pictures of all: they are mixed, or a loss reads them."""
+        return self.config.mixup > 0 or self.method.reads_pictures
+
+    def _part(self, rows: int) -> slice:
+        """Which of a batch's rows this rank prepares."""
+        return slice(None) if self._needs_whole_batches else self.ranks.bounds(rows)
+
+    def _begin_shared_epoch(self) -> None:
+        self.shared.begin_epoch((3, self.preprocess.height_px, self.preprocess.width_px))
+        if self.ranks.count > 1:
+            # What the network draws by itself, such as dropout, differs from rank to rank, and is
+            # the same again where a rank was lost in the middle of the epoch.
+            torch.manual_seed(self.ranks.seed(self.config.seed, self.epoch))
+
     def _take_step(self, images: Tensor, indices: Tensor) -> Tensor:
-        """One optimizer step; returns (loss, binary cross-entropy), (2,) on the device."""
-        config = self.config
-        prepared = self._augment(images)
-        mixing = draw_mixing(len(indices), config.mixup, self.draws)
+        """One optimizer step; returns (loss, binary cross-entropy), (2,) on the device.
+
+        Args:
+            images: of the rows of `_part`.
+            indices: (B,) of the whole batch.
+        """
+        config, rows = self.config, len(indices)
+        draws = RowDraws(self.draws, rows, self._part(rows))
+        prepared = self._augment(images, draws)
+        mixing = draw_mixing(rows, config.mixup, self.draws)
         if mixing is not None:
             prepared = mixing.blend(prepared)
+        own = self.ranks.share(prepared) if self._needs_whole_batches else prepared
         step = Step(
-            logits=answer_whole(self._forward, prepared, self.ranks),
+            logits=join_shares(self._forward(own), rows, self.ranks),
             indices=indices,
             epoch=self.epoch + 1,
             images=prepared,
             network=lambda shown: answer_whole(self._forward, shown, self.ranks),
-            another_view=lambda: self._augment(images),
+            another_view=lambda: self._augment(images, draws),
             draws=self.draws,
         )
         loss = self.method.loss(step) if mixing is None else mixing.loss(self.method, step)
@@ -249,45 +280,20 @@ class Trainer:
             warnings.simplefilter("ignore", UserWarning)
             self.schedule.step()
 
-    def _augment(self, images: Tensor) -> Tensor:
+    def _augment(self, images: Tensor, draws: RowDraws) -> Tensor:
         """(B, H, W, 3) uint8 to what the network is shown, (B, 3, H, W)."""
-        moved = move_pixels(images, self.config, self.draws)
-        colored = recolor(moved, self.preprocess, self.config, self.draws)
-        return zoom(colored, self.config, self.draws)
+        moved = move_pixels(images, self.config, draws)
+        colored = recolor(moved, self.preprocess, self.config, draws)
+        return zoom(colored, self.config, draws)
 
     def _forward(self, prepared: Tensor) -> Tensor:
         with autocast(self.device, self.config.precision):
-            answer: Tensor = self._learner(prepared)
+            answer: Tensor = self.shared(prepared)
         return answer.float()  # losses are float32 whatever the forward pass was
 
     def _look(self, unseen: list[Tensor], number: int) -> Tensor:
         """Sum the losses since the last look; the first that is not finite ends the run."""
-        if not unseen:
-            return torch.zeros(2, dtype=torch.float64)
-        losses = torch.stack(unseen).double().cpu()
-        first = number - len(unseen) + 1
+        first, steps = number - len(unseen) + 1, self.steps_per_epoch
+        total = sum_losses(unseen, self.config, done=self.epoch, first=first, steps=steps)
         unseen.clear()
-        broken = (~losses[:, 0].isfinite()).nonzero()
-        if len(broken):
-            self._stop(
-                f"the loss is not finite since epoch {self.epoch + 1}, step "
-                f"{first + int(broken[0])} of {self.steps_per_epoch}"
-            )
-        return losses.sum(dim=0)
-
-    def _check_weights(self) -> None:
-        state = self.network.state_dict()
-        # One answer for all: to ask for each tensor's would stop a GPU as often.
-        sound = torch.stack([values.isfinite().all() for values in state.values()])
-        if not bool(sound.all()):
-            name = list(state)[int(sound.int().argmin())]
-            self._stop(f"the weights are not finite since epoch {self.epoch + 1} ({name})")
-
-    def _stop(self, what: str) -> None:
-        kept = (
-            f"the checkpoint of epoch {self.epoch} is kept" if self.epoch else "no epoch was done"
-        )
-        raise CdulEdgeError(
-            f"{what}; {kept}: train again into another --out with a lower --learning-rate (now "
-            f"{self.config.learning_rate:g}), with --gradient-clip 1, or with --precision fp32"
-        )
+        return total

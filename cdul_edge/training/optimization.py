@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from cdul_edge.launcher import Launch
 from cdul_edge.training.config import Precision, TrainConfig
 from cdul_edge.training.networks.depthwise import DepthwiseInBfloat16
 from cdul_edge.training.networks.heads import find_heads
@@ -172,6 +173,29 @@ def _trains_head_alone(config: TrainConfig, epoch: int) -> bool:
     if first is None:
         first = config.epochs // 4
     return epoch <= first and config.weights != "none"
+
+
+def choose_rank_device(name: str, launch: Launch) -> torch.device:
+    """The device of one of several processes: every one of a machine has a GPU of its own.
+
+    Raises:
+        CdulEdgeError: more processes than GPUs, all are to take the same, or as `choose_device`.
+    """
+    device = choose_device(name)
+    if launch.count == 1 or device.type != "cuda":
+        return device
+    if device.index is not None:
+        raise CdulEdgeError(
+            f"device {name!r} is one GPU for {launch.local_count} processes: each takes its own "
+            "with --device cuda; choose among them with CUDA_VISIBLE_DEVICES"
+        )
+    gpus = torch.cuda.device_count()
+    if launch.local_rank >= gpus or launch.local_count > gpus:
+        raise CdulEdgeError(
+            f"torchrun starts {max(launch.local_count, launch.local_rank + 1)} processes on a "
+            f"machine with {gpus} GPU(s): give torchrun --nproc-per-node {gpus}"
+        )
+    return torch.device("cuda", launch.local_rank)
 
 
 def choose_device(name: str) -> torch.device:

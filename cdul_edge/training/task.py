@@ -17,9 +17,11 @@ from cdul_edge.training.data.observed import ObservedLabels, open_observed
 from cdul_edge.training.methods import resolve_settings
 from cdul_edge.training.moved_defaults import as_begun, precision_of
 from cdul_edge.training.networks.network import settle_size
-from cdul_edge.training.optimization import choose_device, resolve_precision
+from cdul_edge.training.optimization import resolve_precision
 from cdul_edge.training.probabilities import settle_set_aside
+from cdul_edge.training.ranks import Ranks
 from cdul_edge.training.request import TrainRequest
+from cdul_edge.version import __version__
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.files import sha256_file
@@ -35,6 +37,7 @@ class Task:
     observed: ObservedLabels | None
     device: torch.device
     console: Console
+    ranks: Ranks
 
     @property
     def config(self) -> TrainConfig:
@@ -48,7 +51,8 @@ class Task:
 
     def as_begun(self) -> Task:
         """The same, with the precision of a run that was begun in its folder meanwhile."""
-        precision = _settle_precision(self.request, self.config.precision, self.device)
+        wanted = self.config.precision
+        precision = self.ranks.tell(_settle_precision(self.request, wanted, self.device))
         return self.with_precision(precision)
 
     def inspect(self) -> run_folder.RunState:
@@ -65,13 +69,12 @@ class Task:
         )
 
 
-def open_task(request: TrainRequest, console: Console) -> Task:
+def open_task(request: TrainRequest, console: Console, device: torch.device, ranks: Ranks) -> Task:
     """Read the labels, and settle what the settings leave to them and to the machine.
 
     Raises:
-        CdulEdgeError: labels, settings or a device that do not fit.
+        CdulEdgeError: labels or settings that do not fit, or that differ from rank to rank.
     """
-    device = choose_device(request.device)
     begun = request.out / run_folder.CONFIG
     wanted = request.config if request.force else as_begun(request.config, begun)
     config = replace(
@@ -102,7 +105,30 @@ def open_task(request: TrainRequest, console: Console) -> Task:
         classes=labels.classes,
         pictures_sha256=None if request.only is None else chosen.digest,
     )
-    return Task(request, about, labels, observed, device, console)
+    return Task(request, _agree(about, device, ranks), labels, observed, device, console, ranks)
+
+
+def _agree(about: run_folder.RunConfig, device: torch.device, ranks: Ranks) -> run_folder.RunConfig:
+    """What the first rank makes of the settings; what they are of must be the same everywhere."""
+    own = {
+        "labels": about.labels_sha256,
+        "pictures": about.pictures_sha256 or str(about.pictures),
+        "observed labels": about.observed_sha256 or "none",
+        "version of cdul-edge": __version__,
+        "version of PyTorch": torch.__version__,
+        "device": device.type,
+    }
+    every = ranks.compare(own)
+    for number, other in enumerate(every):
+        differing = [name for name, value in other.items() if value != every[0][name]]
+        if differing:
+            name = differing[0]
+            raise CdulEdgeError(
+                f"process {number} of {ranks.count} has another {name} than process 0 "
+                f"({other[name][:12]}, not {every[0][name][:12]}): give all the same files "
+                "and versions of both"
+            )
+    return ranks.tell(about)
 
 
 def _settle_precision(request: TrainRequest, wanted: Precision, device: torch.device) -> Precision:

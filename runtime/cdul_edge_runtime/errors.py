@@ -5,7 +5,8 @@ CdulEdgeError            one line: what, where, expected, and the fix; the comma
 ├── BundleError          a bundle, or a single ONNX file, is not what it claims to be
 ├── DeviceError          an available device failed: out of memory, or the GPU was lost
 ├── LabelsError          a labels folder is of another version, of other classes, or damaged
-└── MissingExtraError    an optional dependency is not installed
+├── MissingExtraError    an optional dependency is not installed
+└── ToldElsewhereError   another process of the same run failed, and said why
 
 Anything else is a bug and keeps its traceback. A `CdulEdgeWarning` does not stop the work.
 """
@@ -50,6 +51,13 @@ class LabelsError(CdulEdgeError):
 
 class MissingExtraError(CdulEdgeError):
     """A command needs an optional dependency that is not installed."""
+
+
+class ToldElsewhereError(CdulEdgeError):
+    """Another process of the same run failed and said why; this one ends without a word."""
+
+    def __init__(self) -> None:
+        super().__init__("another process of this run failed, and said why")
 
 
 class CdulEdgeWarning(UserWarning):

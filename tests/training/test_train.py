@@ -15,7 +15,7 @@ import torch
 
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.request import DataOptions, EvaluationOptions, ObservedOptions
-from cdul_edge.training.run import choose_score_reference
+from cdul_edge.training.run_end import choose_score_reference
 from cdul_edge.training.run_folder import load_run
 from cdul_edge.training.summary import RunSummary
 from cdul_edge_runtime.bundle.classes import ClassList

@@ -74,12 +74,14 @@ class SecondLook:
                 if len(crops):
                     np.maximum.at(best, owners, scorer.score(crops))
                 tick(done)
-        return torch.from_numpy(best)
+        # Each rank looked at its own pictures, and has zeros for the others'.
+        return trainer.ranks.add(torch.from_numpy(best))
 
     def _boxes(self, trainer: Trainer, regions: Regions) -> Iterator[tuple[int, Boxes]]:
-        """Number and (K, 4) boxes of each picture."""
+        """Number and (K, 4) boxes of each picture of this rank's share."""
         preprocess, wanted = trainer.preprocess, regions.wanted
-        batches = torch.split(torch.arange(len(wanted)), trainer.config.batch_size)
+        every = torch.split(torch.arange(len(wanted)), trainer.config.batch_size)
+        batches = every[trainer.ranks.bounds(len(every))]
         shown = read_batches(trainer.pictures, batches, trainer.device)
         for numbers, images in zip(batches, shown, strict=True):
             prepared = to_network(images, preprocess)

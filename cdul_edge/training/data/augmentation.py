@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -17,7 +18,27 @@ from cdul_edge_runtime.pictures.preprocess import Preprocess
 _LUMA = (0.299, 0.587, 0.114)
 
 
-def move_pixels(images: Tensor, config: TrainConfig, draws: Generator) -> Tensor:
+@dataclass(frozen=True)
+class RowDraws:
+    """Random numbers for the rows of a batch; those of a part are what the whole would give them.
+
+    Attributes:
+        generator: On the CPU; it gives numbers for the whole batch, whatever part is asked for.
+        batch: Rows of the whole batch; None where no row is left out.
+        part: Which of them are asked for; None is all.
+    """
+
+    generator: Generator
+    batch: int | None = None
+    part: slice | None = None
+
+    def uniform(self, rows: int, *shape: int) -> Tensor:
+        """(rows, *shape) in [0, 1)."""
+        drawn = torch.rand(self.batch or rows, *shape, generator=self.generator)
+        return drawn if self.part is None else drawn[self.part]
+
+
+def move_pixels(images: Tensor, config: TrainConfig, draws: RowDraws) -> Tensor:
     """Mirror and shift each picture on its own.
 
     A shift is at most `config.shift` of the side, and the gap shows the picture's own reflection:
@@ -25,13 +46,13 @@ def move_pixels(images: Tensor, config: TrainConfig, draws: Generator) -> Tensor
 
     Args:
         images: (B, H, W, 3) uint8, on any device.
-        draws: CPU generator.
+        draws: for the pictures of the batch.
     """
     if config.shift == 0 and not config.flip:
         return images
     count, height, width, _ = images.shape
-    mirrored = torch.rand(count, generator=draws) < 0.5
-    offsets = config.shift * (2 * torch.rand(count, 2, generator=draws) - 1)
+    mirrored = draws.uniform(count) < 0.5
+    offsets = config.shift * (2 * draws.uniform(count, 2) - 1)
     rows = _shifted(height, (offsets[:, 0] * height).round().long())
     columns = _shifted(width, (offsets[:, 1] * width).round().long())
     if config.flip:
@@ -46,24 +67,22 @@ def to_network(images: Tensor, preprocess: Preprocess) -> Tensor:
     return _normalize(images.to(torch.float32), preprocess)
 
 
-def recolor(
-    images: Tensor, preprocess: Preprocess, config: TrainConfig, draws: Generator
-) -> Tensor:
+def recolor(images: Tensor, preprocess: Preprocess, config: TrainConfig, draws: RowDraws) -> Tensor:
     """`to_network`, with brightness, contrast, saturation and channel order changed at random.
 
     All of it is one affine map of each picture's RGB values, which are then cut to their range.
 
     Args:
         images: (B, H, W, 3) uint8, on any device.
-        draws: CPU generator.
+        draws: for the pictures of the batch.
     """
     if config.color == 0 and config.shuffle_colors == 0:
         return to_network(images, preprocess)
     count = len(images)
-    strength = 0.5 * config.color * (2 * torch.rand(count, 3, generator=draws) - 1)
+    strength = 0.5 * config.color * (2 * draws.uniform(count, 3) - 1)
     brightness, contrast, saturation = strength.view(count, 3, 1, 1).unbind(1)
-    order = torch.rand(count, 3, generator=draws).argsort(dim=1)
-    shuffled = torch.rand(count, 1, generator=draws) < config.shuffle_colors
+    order = draws.uniform(count, 3).argsort(dim=1)
+    shuffled = draws.uniform(count, 1) < config.shuffle_colors
     swap = torch.eye(3)[torch.where(shuffled, order, torch.arange(3))]  # (B, 3, 3)
     # Saturation s moves a color away from its gray: (1 + s) x - s luma(x).
     saturate = torch.eye(3) * (1 + saturation) - saturation * torch.tensor(_LUMA).expand(3, 3)
@@ -74,7 +93,7 @@ def recolor(
     return _normalize(changed.clamp_(0, 255).view(images.shape), preprocess)
 
 
-def zoom(images: Tensor, config: TrainConfig, draws: Generator) -> Tensor:
+def zoom(images: Tensor, config: TrainConfig, draws: RowDraws) -> Tensor:
     """Show each picture through a window of its own, larger or smaller than the picture.
 
     Each side of the window, as a share of the picture's, is drawn evenly on a logarithmic scale
@@ -84,15 +103,15 @@ def zoom(images: Tensor, config: TrainConfig, draws: Generator) -> Tensor:
 
     Args:
         images: (B, 3, H, W) float32, on any device.
-        draws: CPU generator.
+        draws: for the pictures of the batch.
     """
     if config.zoom_in == 0 and config.zoom_out == 0:
         return images
     count = len(images)
     low, high = math.log(1 - config.zoom_in) / 2, -math.log(1 - config.zoom_out) / 2
-    sides = torch.exp(low + (high - low) * torch.rand(count, 2, generator=draws))
+    sides = torch.exp(low + (high - low) * draws.uniform(count, 2))
     # affine_grid's coordinates run from -1 to 1 across the picture, x first.
-    places = (1 - sides) * (2 * torch.rand(count, 2, generator=draws) - 1)
+    places = (1 - sides) * (2 * draws.uniform(count, 2) - 1)
     windows = torch.cat([torch.diag_embed(sides), places[..., None]], dim=2)
     grid = F.affine_grid(bring(windows, images.device), list(images.shape), align_corners=False)
     shown = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)

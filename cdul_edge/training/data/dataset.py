@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cdul_edge.training.data.shared_file import open_nameless
+from cdul_edge.training.ranks import ALONE, Ranks
 from cdul_edge.training.request import CacheKind, DataOptions
 from cdul_edge_runtime.errors import CdulEdgeError, ImageError
 from cdul_edge_runtime.host.console import Advance
@@ -130,41 +133,106 @@ def open_pictures(
     scratch: Path,
     remedy: str,
     tick: Advance = lambda count: None,
+    ranks: Ranks = ALONE,
 ) -> Pictures:
     """Decode the pictures into the cache that `options` choose, or get ready to decode them.
+
+    Ranks of one machine share a cache, which the one that leads there fills while they wait.
 
     Args:
         scratch: folder for the "disk" cache; a complete file there is used again.
         remedy: what to do about a picture that cannot be read, for the message.
         tick: called with 1 for each picture decoded now.
+        ranks: the processes that open the same pictures now.
 
     Raises:
         CdulEdgeError: a picture that cannot be read.
     """
     decoder = _Decoder(pictures, preprocess, options.workers or usable_cores(), remedy)
     shape = (len(pictures), preprocess.height_px, preprocess.width_px, 3)
-    kind = options.cache
-    if kind == "auto":
-        kind = _roomiest(int(np.prod(shape)), options.cache_budget_mib * _MIB, scratch)
+    cache = _Cache(decoder, options, shape, scratch, tick)
+    if ranks.count > 1:
+        place = ranks.ask_leader(lambda: cache.fill_shared(own=not ranks.on_first_machine))
+        ranks.meet()  # other machines may take longer
+        if place:
+            return cache.map(Path(place))
+        each = options.workers or max(1, usable_cores() // ranks.launch.local_count)
+        return DecodedPictures(replace(decoder, workers=each))
+    kind = cache.choose()
     if kind == "none":
         return DecodedPictures(decoder)
-    decoded = decoder.in_order(range(len(pictures)))
-    if kind == "memory":
-        pixels = torch.empty(shape, dtype=torch.uint8)
-        for row, picture in zip(pixels.numpy(), decoded, strict=True):
+    return cache.fill_memory() if kind == "memory" else cache.map(cache.fill_file())
+
+
+@dataclass(frozen=True)
+class _Cache:
+    """Where decoded pictures are to lie."""
+
+    decoder: _Decoder
+    options: DataOptions
+    shape: tuple[int, int, int, int]
+    scratch: Path
+    tick: Advance
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return int(np.prod(self.shape))
+
+    def choose(self) -> CacheKind:
+        """What "auto" means here."""
+        kind, budget = self.options.cache, self.options.cache_budget_mib * _MIB
+        return _roomiest(self.size, budget, self.scratch) if kind == "auto" else kind
+
+    def fill_memory(self) -> StoredPictures:
+        """Decode all into memory of this process."""
+        pixels = torch.empty(self.shape, dtype=torch.uint8)
+        for row, picture in zip(pixels.numpy(), self._decoded(), strict=True):
             row[:] = picture
-            tick(1)
         return StoredPictures(pixels)
-    file = scratch / CACHED_PICTURES.replace("*", _digest(pictures, preprocess))
-    if not file.is_file():
+
+    def fill_file(self) -> Path:
+        """Decode all into a file of the scratch folder, unless it is there."""
+        name = CACHED_PICTURES.replace("*", _digest(self.decoder.pictures, self.decoder.preprocess))
+        file = self.scratch / name
+        if not file.is_file():
+            with atomic_write(file) as temporary, temporary.open("wb") as sink:
+                self._write(sink)
+        return file
+
+    def fill_shared(self, *, own: bool) -> str:
+        """Decode all to where the processes of this machine find it; "" where each decodes.
+
+        Args:
+            own: this machine keeps a cache on disk among its temporary files, not in the run's.
+        """
+        folder = Path(tempfile.gettempdir()) if own else self.scratch
+        kind = replace(self, scratch=folder).choose()
+        if kind == "none":
+            return ""
+        if kind == "disk" and not own:
+            return str(self.fill_file())
+        if not own:
+            folder.mkdir(parents=True, exist_ok=True)
+        sink, place = open_nameless(in_memory=kind == "memory", folder=folder)
+        self._write(sink)
+        sink.flush()
+        return str(place)
+
+    def map(self, file: Path) -> StoredPictures:
+        """The pictures of a file."""
+        mapped = torch.from_file(str(file), shared=False, size=self.size, dtype=torch.uint8)
+        return StoredPictures(mapped.view(self.shape))
+
+    def _write(self, sink: IO[bytes]) -> None:
         # Plain writes, not a mapped file: a full disk is then an error and no crash.
-        with atomic_write(file) as temporary, temporary.open("wb") as sink:
-            for picture in decoded:
-                sink.write(picture.tobytes())
-                tick(1)
-    size = int(np.prod(shape))
-    mapped = torch.from_file(str(file), shared=False, size=size, dtype=torch.uint8)
-    return StoredPictures(mapped.view(shape))
+        for picture in self._decoded():
+            sink.write(picture.tobytes())
+
+    def _decoded(self) -> Iterator[npt.NDArray[np.uint8]]:
+        for picture in self.decoder.in_order(range(self.shape[0])):
+            yield picture
+            self.tick(1)
 
 
 def _roomiest(size: int, budget: int, scratch: Path) -> CacheKind:

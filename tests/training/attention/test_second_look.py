@@ -20,6 +20,7 @@ from cdul_edge.training.attention.second_look import SecondLook
 from cdul_edge.training.data.dataset import StoredPictures
 from cdul_edge.training.loop import Trainer
 from cdul_edge.training.methods.base import Regions
+from cdul_edge.training.ranks import ALONE
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import PictureList, open_image
 from cdul_edge_runtime.pictures.preprocess import Preprocess
@@ -100,6 +101,7 @@ def stand_in(pictures: PictureList) -> Trainer:
             preprocess=shown,
             device=torch.device("cpu"),
             config=SimpleNamespace(batch_size=2, precision="fp32"),
+            ranks=ALONE,
         ),
     )
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from cdul_edge.training.config import TrainConfig
-from cdul_edge.training.data.augmentation import move_pixels, recolor, to_network, zoom
+from cdul_edge.training.data.augmentation import RowDraws, move_pixels, recolor, to_network, zoom
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 PLAIN = Preprocess(8, 16, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.5))
 
 
-def draws(seed: int = 0) -> Generator:
-    return torch.Generator().manual_seed(seed)
+def draws(seed: int = 0) -> RowDraws:
+    return RowDraws(torch.Generator().manual_seed(seed))
 
 
 def numbered(count: int = 6) -> Tensor:
@@ -138,3 +138,15 @@ def test_a_zoom_depends_on_the_seed_only() -> None:
 def test_an_impossible_zoom_is_refused(name: str) -> None:
     with pytest.raises(CdulEdgeError, match=f"{name} 1.0, expected 0 to 0.75"):
         TrainConfig(**{name: 1.0})  # type: ignore[arg-type]
+
+
+def test_a_part_of_a_batch_is_changed_as_in_the_whole() -> None:
+    images = torch.arange(5 * 8 * 8 * 3).reshape(5, 8, 8, 3).to(torch.uint8)
+    config = TrainConfig(flip=True, shift=0.2, color=0.5, shuffle_colors=0.5, zoom_in=0.3)
+    whole, part = draws(), RowDraws(torch.Generator().manual_seed(0), 5, slice(1, 3))
+
+    def change(shown: Tensor, numbers: RowDraws) -> Tensor:
+        moved = move_pixels(shown, config, numbers)
+        return zoom(recolor(moved, PLAIN, config, numbers), config, numbers)
+
+    torch.testing.assert_close(change(images[1:3], part), change(images, whole)[1:3])

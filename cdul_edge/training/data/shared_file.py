@@ -1,0 +1,36 @@
+"""Files without a name, which the processes of a machine map: they are gone with the last of them.
+
+However a run ends, nothing is left to be removed: neither memory nor disk.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO
+
+# As long as this process lives, so do its files: others may still want to map them.
+_held: list[IO[bytes]] = []
+
+
+def open_nameless(*, in_memory: bool, folder: Path) -> tuple[IO[bytes], Path]:
+    """A new file to write into, and where processes of this user and machine find it.
+
+    Args:
+        in_memory: keep it there, where the system can, which is Linux.
+        folder: where it lies otherwise; where the system has no files without a name, under one
+            that goes with this process.
+    """
+    if sys.platform == "linux":
+        file: IO[bytes]
+        if in_memory:
+            file = os.fdopen(os.memfd_create("cdul-edge pictures"), "w+b")
+        else:
+            file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        _held.append(file)
+        return file, Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+    named = tempfile.NamedTemporaryFile(dir=folder, prefix="cdul-edge-")  # noqa: SIM115
+    _held.append(named)
+    return named, Path(named.name)
