@@ -8,6 +8,7 @@ from cdul_edge.cli.options import labelling as options
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
 from cdul_edge.cli.output.tables.label import show_result
+from cdul_edge.storage.location import parse_location
 from cdul_edge_runtime.choices import Resize
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.console import StderrConsole
@@ -62,12 +63,20 @@ def label(
         _refuse(clip, "--clip: with --from-similarities CLIP is not run")
         _refuse(update or None, "--update: with --from-similarities, --force replaces labels")
         request = ImportRequest(
-            from_similarities, out, images, classes, made_with_temperature, scoring, force, repair
+            from_similarities,
+            parse_location(out),
+            images,
+            classes,
+            made_with_temperature,
+            scoring,
+            force,
+            repair,
         )
     else:
         _refuse(made_with_temperature, "--made-with-temperature: it is for --from-similarities")
         request = LabelRequest(
-            images=_require(images, _IMAGES), classes=_require(classes, _CLASSES), out=out,
+            images=_require(images, _IMAGES), classes=_require(classes, _CLASSES),
+            out=parse_location(out),
             clip=_require(clip, _CLIP), pretrained=pretrained, seed=seed, scoring=scoring,
             templates=_templates(template), views=_views(scoring, grid, overlap, fit),
             device=device, precision=precision, encoder=encoder, keep_embeddings=keep_embeddings,

@@ -11,6 +11,7 @@ from cdul_edge.labelling.decode.views import Views, WholePicture
 from cdul_edge.labelling.encode.prompts import DEFAULT_TEMPLATE
 from cdul_edge.labelling.score.scoring import NOT_CACHED, Scoring
 from cdul_edge.labels.manifest import SkippedPicture
+from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
@@ -21,7 +22,7 @@ class LabelRequest:
     Attributes:
         images: a folder, a text file of paths, or a CSV with image_path.
         classes: a class file, as `read_prompts` takes it.
-        out: the labels folder.
+        out: the labels folder, here or in an object store.
         clip: Name, folder, or file of the CLIP model; see `load_clip`.
         pretrained: Tag or checkpoint file of its weights.
         seed: Of random weights (`pretrained="none"`).
@@ -51,7 +52,7 @@ class LabelRequest:
 
     images: Path
     classes: Path
-    out: Path
+    out: Location
     clip: str
     pretrained: str | None = None
     seed: int = 0
@@ -111,7 +112,7 @@ class ImportRequest:
     """
 
     similarities: Path
-    out: Path
+    out: Location
     images: Path | None = None
     classes: Path | None = None
     made_with: float | None = None
@@ -154,7 +155,7 @@ class LabelResult:
         scoring: how the scores were made; plain values.
     """
 
-    out: Path
+    out: Location
     pictures: int
     labelled: int
     skipped: tuple[SkippedPicture, ...]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
 from cdul_edge.labelling.plan import make_plan
 from cdul_edge.labelling.request import ImportRequest, LabelRequest, LabelResult
 from cdul_edge.labelling.store.changes import Changes
@@ -10,6 +13,7 @@ from cdul_edge.labelling.store.verification import refuse_damage
 from cdul_edge.labelling.write_labels import Effort, write_labels
 from cdul_edge.labels.manifest import LabelsManifest
 from cdul_edge.labels.pseudo_labels import FILE_NAME
+from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import LabelsError, extra_imports
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.folder_lock import lock_folder
@@ -28,7 +32,7 @@ def label(request: LabelRequest | ImportRequest, console: Console | None = None)
         LabelsError: `request.out` holds labels made otherwise, or damaged ones.
     """
     console, effort = console or LibraryConsole(), Effort()
-    with lock_folder(request.out, "labeling into"):
+    with _hold(request.out):
         if isinstance(request, ImportRequest):
             from cdul_edge.labelling.imported.label_imported import import_similarities
 
@@ -38,6 +42,15 @@ def label(request: LabelRequest | ImportRequest, console: Console | None = None)
         known = f"{manifest.inputs.pictures} pictures and {len(manifest.classes)} classes"
         with memory_for(f"the scores of {known}", f"{MORE}, or name fewer classes; {KEPT}"):
             return write_labels(request.out, manifest, request.scoring, effort, console)
+
+
+def _hold(out: Location) -> AbstractContextManager[None]:
+    """Keep other processes of this machine, and where a disk has locks of others, out of a folder.
+
+    An object store has no locks. Two that label the same there write the same bytes; other settings
+    are refused by the manifest, once it stands.
+    """
+    return lock_folder(out, "labeling into") if isinstance(out, Path) else nullcontext()
 
 
 def label_pictures(request: LabelRequest, console: Console, effort: Effort) -> LabelsManifest:

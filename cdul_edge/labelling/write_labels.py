@@ -17,6 +17,8 @@ from cdul_edge.labelling.store.folder import list_files, remove_labels
 from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge.labels.manifest import Counts, LabelsManifest, SkippedPicture
 from cdul_edge.labels.pseudo_labels import FILE_NAME, PseudoLabels
+from cdul_edge.storage.location import Location
+from cdul_edge.storage.open_storage import open_storage
 from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
@@ -48,7 +50,7 @@ class Effort:
 
 
 def write_labels(
-    out: Path, manifest: LabelsManifest, scoring: Scoring, effort: Effort, console: Console
+    out: Location, manifest: LabelsManifest, scoring: Scoring, effort: Effort, console: Console
 ) -> LabelResult:
     """Write pseudo-labels and the finished manifest over a store whose parts are all there.
 
@@ -79,7 +81,8 @@ def write_labels(
         provenance=_provenance(manifest, used),
         cosines=found.cosines,
     )
-    labels.write(out / FILE_NAME)
+    with open_storage(out).write(FILE_NAME) as temporary:
+        labels.write(temporary)
     counts = Counts(len(found.paths) + len(found.skipped), len(found.paths), len(found.skipped))
     finished = replace(
         manifest,
@@ -115,7 +118,7 @@ class _SetScores:
     notes: tuple[str, ...]
 
 
-def _score_set(out: Path, manifest: LabelsManifest, scoring: Scoring) -> _SetScores:
+def _score_set(out: Location, manifest: LabelsManifest, scoring: Scoring) -> _SetScores:
     store = StoreReader(out, manifest.similarities.parts)
     fitted = choose_scorer(scoring, manifest.similarities).fit(store, manifest.classes)
     found = [fitted.apply(store, index) for index in range(store.parts)]
@@ -129,7 +132,7 @@ def _score_set(out: Path, manifest: LabelsManifest, scoring: Scoring) -> _SetSco
     )
 
 
-def _refuse_nothing(out: Path, found: _SetScores) -> None:
+def _refuse_nothing(out: Location, found: _SetScores) -> None:
     if not found.paths:
         remove_labels(out)
         first = found.skipped[0]

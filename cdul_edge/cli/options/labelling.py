@@ -14,7 +14,12 @@ from cdul_edge_runtime.choices import Resize
 _CLIP, _VIEWS, _SCORES, _RUN = "CLIP", "Views", "Pseudo-labels", "Run"
 
 Out = Annotated[
-    Path, typer.Option(help="Labels folder. The same command continues an interrupted run.")
+    str,
+    typer.Option(
+        metavar="PATH",
+        help="Labels folder, or its address, such as s3://bucket/labels. The same command "
+        "continues an interrupted run.",
+    ),
 ]
 Images = Annotated[
     Path | None,

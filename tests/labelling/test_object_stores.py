@@ -1,0 +1,76 @@
+"""A labels folder in an object store is a labels folder, to the byte."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from cdul_edge.labelling.score.scoring import Scoring
+from cdul_edge.labelling.store.parts import part_name
+from cdul_edge.labels.manifest import MANIFEST
+from cdul_edge.storage.location import Url
+from cdul_edge.storage.open_storage import open_storage
+from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
+from tests.fakes.s3_server import S3Server
+
+
+def content(where: Path | Url) -> dict[str, bytes]:
+    storage = open_storage(where)
+    return {name: storage.read(name) for name in storage.sizes()}
+
+
+@pytest.mark.parametrize("scheme", ["s3", "memory"])
+def test_every_file_is_the_one_of_a_local_folder(label: Any, s3: S3Server, scheme: str) -> None:
+    s3.make_bucket("bucket")
+    out = Url(f"s3://bucket/{uuid4()}/labels" if scheme == "s3" else f"memory://{uuid4()}/labels")
+    label()
+    label(out=out)
+    assert content(out) == content(label.out)
+    assert sorted(content(out)) == sorted(
+        ["manifest.json", "parts.parquet", "pictures.parquet", "pseudo_labels.parquet"]
+        + [part_name(index) for index in range(3)]
+    )
+
+
+def test_a_run_that_was_stopped_goes_on_there_and_only_misses_are_encoded(
+    label: Any, s3: S3Server
+) -> None:
+    s3.make_bucket("bucket")
+    out = Url("s3://bucket/labels")
+    label(out=out)
+    before, storage = content(out), open_storage(out)
+    storage.remove(part_name(1))
+    with pytest.raises(LabelsError, match=r"part-00001.parquet is missing: .*--repair"):
+        label(out=out)
+    unfinished = {**json.loads(storage.read(MANIFEST)), "complete": False}
+    with storage.write_stream(MANIFEST) as file:
+        file.write(json.dumps(unfinished).encode())
+    assert label(out=out).scored == 3
+    assert content(out) == before
+    assert label(out=out, scoring=Scoring("max")).scored == 0
+    with pytest.raises(LabelsError, match="seed 0"):
+        label(out=out, seed=1)
+
+
+def test_another_folder_is_left_alone_and_labels_are_replaced_with_force(
+    label: Any, s3: S3Server
+) -> None:
+    s3.make_bucket("bucket")
+    storage = open_storage(Url("s3://bucket/labels"))
+    with storage.write_stream("mine.txt") as file:
+        file.write(b"mine")
+    with pytest.raises(CdulEdgeError, match="exists and is not a labels folder"):
+        label(out=storage.where)
+    assert list(storage.sizes()) == ["mine.txt"]
+    storage.remove("mine.txt")
+    label(out=storage.where)
+    with storage.write_stream("mine.txt") as file:
+        file.write(b"mine")
+    with pytest.raises(CdulEdgeError, match=r"also holds mine.txt"):
+        label(out=storage.where, seed=1, force=True)
+    storage.remove("mine.txt")
+    assert label(out=storage.where, seed=1, force=True).scored == 7
