@@ -59,25 +59,18 @@ def label(
         from cdul_edge.labelling import label as make_labels
     scoring = Scoring(strategy, zeta, fusion, balance, temperature, debias, thresholds)
     request: LabelRequest | ImportRequest
+    place = parse_location(out)
     if from_similarities is not None:
         _refuse(clip, "--clip: with --from-similarities CLIP is not run")
         _refuse(update or None, "--update: with --from-similarities, --force replaces labels")
         request = ImportRequest(
-            from_similarities,
-            parse_location(out),
-            images,
-            classes,
-            made_with_temperature,
-            scoring,
-            force,
-            repair,
+            from_similarities, place, images, classes, made_with_temperature, scoring, force, repair
         )
     else:
         _refuse(made_with_temperature, "--made-with-temperature: it is for --from-similarities")
         request = LabelRequest(
             images=_require(images, _IMAGES), classes=_require(classes, _CLASSES),
-            out=parse_location(out),
-            clip=_require(clip, _CLIP), pretrained=pretrained, seed=seed, scoring=scoring,
+            out=place, clip=_require(clip, _CLIP), pretrained=pretrained, seed=seed, scoring=scoring,
             templates=_templates(template), views=_views(scoring, grid, overlap, fit),
             device=device, precision=precision, encoder=encoder, keep_embeddings=keep_embeddings,
             part_pictures=part_pictures, batch_pictures=batch_pictures, workers=workers,
