@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cdul_edge.cli.options import labelling as options
@@ -14,7 +15,7 @@ from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.console import StderrConsole
 
 if TYPE_CHECKING:
-    from cdul_edge.labelling import Scoring, Views, WholePicture
+    from cdul_edge.labelling import LabelResult, Scoring, Views, WholePicture
 
 Value = TypeVar("Value")
 
@@ -57,9 +58,9 @@ def label(
     with extra_imports("train", "labeling"):
         from cdul_edge.labelling import ImportRequest, LabelRequest, Scoring
         from cdul_edge.labelling import label as make_labels
+    place = parse_location(out)
     scoring = Scoring(strategy, zeta, fusion, balance, temperature, debias, thresholds)
     request: LabelRequest | ImportRequest
-    place = parse_location(out)
     if from_similarities is not None:
         _refuse(clip, "--clip: with --from-similarities CLIP is not run")
         _refuse(update or None, "--update: with --from-similarities, --force replaces labels")
@@ -70,13 +71,17 @@ def label(
         _refuse(made_with_temperature, "--made-with-temperature: it is for --from-similarities")
         request = LabelRequest(
             images=_require(images, _IMAGES), classes=_require(classes, _CLASSES),
-            out=place, clip=_require(clip, _CLIP), pretrained=pretrained, seed=seed, scoring=scoring,
-            templates=_templates(template), views=_views(scoring, grid, overlap, fit),
-            device=device, precision=precision, encoder=encoder, keep_embeddings=keep_embeddings,
-            part_pictures=part_pictures, batch_pictures=batch_pictures, workers=workers,
-            threads=threads, max_errors=max_errors, force=force, update=update, repair=repair,
+            out=place, clip=_require(clip, _CLIP), pretrained=pretrained, seed=seed,
+            scoring=scoring, templates=_templates(template),
+            views=_views(scoring, grid, overlap, fit), device=device, precision=precision,
+            encoder=encoder, keep_embeddings=keep_embeddings, part_pictures=part_pictures,
+            batch_pictures=batch_pictures, workers=workers, threads=threads,
+            max_errors=max_errors, force=force, update=update, repair=repair,
         )  # fmt: skip
-    result = make_labels(request, StderrConsole(message_console()))
+    _show(make_labels(request, StderrConsole(message_console())), json)
+
+
+def _show(result: LabelResult, json: Path | None) -> None:
     show_result(result, message_console())
     if json is not None:
         write_summary(json, result.to_dict())
