@@ -54,6 +54,7 @@ class LabelKeywords(TypedDict, total=False):
     force: bool
     update: bool
     repair: bool
+    verify: bool
 
 
 class SampleKeywords(TypedDict, total=False):

@@ -8,11 +8,11 @@ has no PyTorch.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+from cdul_edge.storage.location import parse_location
 from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
@@ -272,10 +272,8 @@ def verify(
     return verification.verify(_ask(verification.VerifyRequest, request, keywords), console)
 
 
-def _ask(
-    kind: Callable[..., Request], request: Request | None, keywords: dict[str, object]
-) -> Request:
-    """The request itself, or one made of keywords; a string is a path where it takes one."""
+def _ask(kind: type[Request], request: Request | None, keywords: dict[str, object]) -> Request:
+    """The request itself, or one made of keywords; a string is a path or URL where it takes one."""
     if request is not None:
         if keywords:
             raise TypeError(f"give a request or keywords, and not both: {', '.join(keywords)}")
@@ -283,9 +281,10 @@ def _ask(
     empty = [name for name in _PATHS & keywords.keys() if keywords[name] == ""]
     if empty:  # as a path it would mean the current folder
         raise CdulEdgeError(f"{', '.join(sorted(empty))} is empty: give a path")
-    return kind(
-        **{
-            name: Path(value) if name in _PATHS and isinstance(value, (str, os.PathLike)) else value
-            for name, value in keywords.items()
-        }
-    )
+    addresses = {one.name for one in fields(cast(Any, kind)) if "Location" in str(one.type)}
+    for name, value in keywords.items():
+        if isinstance(value, str) and name in addresses:
+            keywords[name] = parse_location(value)
+        elif isinstance(value, (str, os.PathLike)) and name in _PATHS:
+            keywords[name] = Path(value)
+    return kind(**keywords)

@@ -149,6 +149,7 @@ class LabelResult:
 
     Attributes:
         out: the labels folder.
+        skipped: path and reason of the first 100 pictures that could not be read.
         scored: pictures that CLIP encoded in this run.
         pictures_per_s: of those, from the first decoded to the last stored; None without any.
         seconds: in all.
@@ -166,10 +167,16 @@ class LabelResult:
     classes: tuple[ClassSummary, ...]
 
     @property
+    def unreadable(self) -> int:
+        """How many pictures could not be read."""
+        return self.pictures - self.labelled
+
+    @property
     def unseen(self) -> tuple[str, ...]:
         """Classes that no picture shows: they have no threshold."""
         return tuple(row.name for row in self.classes if row.threshold is None)
 
     def to_dict(self) -> dict[str, object]:
         """Plain values."""
-        return {**asdict(self), "out": str(self.out), "unseen": list(self.unseen)}
+        derived = {"unreadable": self.unreadable, "unseen": list(self.unseen)}
+        return {**asdict(self), "out": str(self.out), **derived}

@@ -97,7 +97,7 @@ def write_labels(
         out=out,
         pictures=counts.pictures,
         labelled=counts.labelled,
-        skipped=found.skipped,
+        skipped=found.skipped[:LISTED],
         scored=effort.encoded,
         pictures_per_s=effort.pictures_per_s,
         seconds=perf_counter() - effort.started,

@@ -36,8 +36,8 @@ def show_result(result: LabelResult, console: Console) -> None:
         console.print(f"… and {more} more classes; --json writes all of them")
     for picture in result.skipped[:SHOWN_SKIPPED]:
         console.print(f"skipped {picture.path!r}: {picture.reason}")
-    if len(result.skipped) > SHOWN_SKIPPED:
-        more = len(result.skipped) - SHOWN_SKIPPED
+    more = result.unreadable - min(len(result.skipped), SHOWN_SKIPPED)
+    if more:
         console.print(f"… and {more} more; the store has all of them")
     if result.unseen:
         named = ", ".join(result.unseen[:SHOWN_CLASSES])
@@ -50,6 +50,6 @@ def show_result(result: LabelResult, console: Console) -> None:
     speed = result.pictures_per_s
     rate = f" ({result.scored} through CLIP, {speed:.1f} pictures/s)" if speed else ""
     console.print(
-        f"{result.labelled} pictures labeled, {len(result.skipped)} skipped, in "
+        f"{result.labelled} pictures labeled, {result.unreadable} skipped, in "
         f"{result.seconds:.1f} s{rate}: {result.out}"
     )
