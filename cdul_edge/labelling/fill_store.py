@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from time import perf_counter
 
 from cdul_edge.labelling.engines.engine import Engine
-from cdul_edge.labelling.engines.local import LocalEngine
+from cdul_edge.labelling.engines.open_engine import open_engine
 from cdul_edge.labelling.error_limit import ErrorLimit
 from cdul_edge.labelling.part_report import PartReport
 from cdul_edge.labelling.plan import LabelPlan, describe_differences, refuse_differences
@@ -56,8 +56,19 @@ def fill_store(
     Returns:
         The manifest as it was written, still marked unfinished.
     """
+    with open_engine(plan, console) as engine:
+        return _fill(plan, engine, existing, changes, effort, console)
+
+
+def _fill(
+    plan: LabelPlan,
+    engine: Engine,
+    existing: LabelsManifest | None,
+    changes: Changes,
+    effort: Effort,
+    console: Console,
+) -> LabelsManifest:
     request, out = plan.request, plan.request.out
-    engine: Engine = LocalEngine(plan, console)
     before = None if existing is None or changes.everything else existing.model
     with memory_for(f"CLIP ({request.clip})", f"{MORE}, or give a smaller --clip"):
         clip = engine.choose_clip(before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from cdul_edge.clip.choices import Device, Encoder, Precision
 from cdul_edge.labelling.decode.views import Views, WholePicture
@@ -13,6 +14,8 @@ from cdul_edge.labelling.score.scoring import NOT_CACHED, Scoring
 from cdul_edge.labels.manifest import SkippedPicture
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import CdulEdgeError
+
+EngineName = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class LabelRequest:
         repair: make missing or damaged parts again, and the rows of pictures that were replaced.
         verify: read everything that is in the folder, and compare it with what was written; else
             names and sizes are compared.
+        engine: what makes the parts: this process, or actors on a Ray cluster.
+        address: "auto" or host:port of the cluster; None is one of this machine alone.
+        actors: how many at most; None takes the whole cluster.
 
     Raises:
         CdulEdgeError: options that exclude each other, or an empty path.
@@ -72,10 +78,15 @@ class LabelRequest:
     update: bool = False
     repair: bool = False
     verify: bool = False
+    engine: EngineName = "local"
+    address: str | None = None
+    actors: int | None = None
 
     def __post_init__(self) -> None:
         if self.scoring.temperature == "cached":
             raise CdulEdgeError(NOT_CACHED)
+        if self.engine != "ray" and (self.address is not None or self.actors is not None):
+            raise CdulEdgeError("--address and --actors are about a cluster: add --engine ray")
         patches = self.scoring.kind == "patches"
         if isinstance(self.views, Views) and patches:
             raise CdulEdgeError(

@@ -1,0 +1,185 @@
+"""A connection to a Ray cluster: one of this machine's own, or one that runs already."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
+from cdul_edge_runtime.host.child_python import child_command, child_environment
+from cdul_edge_runtime.host.machine import usable_cores
+
+# An address that nothing answers is known after so long; Ray itself waits for minutes.
+REACH_S = 5.0
+HEALTH_S = 20.0
+OBJECT_STORE_BYTES = 100 * 2**20  # numbers and reports go through it; Ray's least is 75 MiB
+CLIENT = "ray://"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the cluster, as far as Ray knows it; `key` is Ray's name of it."""
+
+    key: str
+    name: str
+    cpus: int
+    gpus: int
+
+
+@contextmanager
+def open_cluster(address: str | None) -> Iterator[None]:
+    """Connect while the block runs; whatever was started for it ends with it.
+
+    Args:
+        address: "auto" or host:port of a cluster; None takes the environment's RAY_ADDRESS, and
+            without one starts Ray on this machine alone.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        CdulEdgeError: nothing answers at the address, or it is a cluster of another version.
+    """
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    _keep_quiet()
+    with extra_imports("ray", "--engine ray"):
+        import ray
+        import ray.data
+    _check_address(address)
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        _connect(address)
+        _restore(handler)  # Ray put its own in place
+        _quiet_data()
+        yield
+    finally:
+        with suppress(KeyboardInterrupt):  # a second Ctrl-C must not leave processes behind
+            ray.shutdown()
+
+
+def list_nodes() -> list[Node]:
+    """The machines that are alive now."""
+    import ray
+
+    nodes = cast(Callable[[], list[Mapping[str, Any]]], ray.nodes)()  # it has no types
+    found = []
+    for node in nodes:
+        if node["Alive"]:
+            has = node["Resources"]
+            cpus, gpus = int(has.get("CPU", 0)), int(has.get("GPU", 0))
+            found.append(Node(node["NodeID"], node["NodeManagerHostname"], cpus, gpus))
+    return found
+
+
+def _check_address(address: str) -> None:
+    """Refuse at once what Ray would wait for minutes for, or fail at with a traceback."""
+    if address == "local":
+        return
+    if address.startswith(CLIENT):
+        raise CdulEdgeError(
+            f"--address {address}: Ray Data does not run through Ray's client: run the command on "
+            "a machine of the cluster with --address auto, or submit it with `ray job submit`"
+        )
+    if address != "auto":
+        host, colon, port = address.rpartition(":")
+        if not (host and colon and port.isdecimal()):
+            raise CdulEdgeError(f"--address {address}: expected auto, or host:port of a cluster")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
+        except (OSError, OverflowError, UnicodeError) as error:
+            raise CdulEdgeError(_no_answer(address, str(error))) from error
+    _check_health(address)
+
+
+def _check_health(address: str) -> None:
+    """`ray health-check` in a process of its own: in ours, a stranger's answer ends in a hang."""
+    named = () if address == "auto" else ("--address", address)
+    code = "import sys; from ray.scripts.scripts import cli; sys.exit(cli(sys.argv[1:]))"
+    command = child_command(code, "health-check", *named)
+    try:
+        done = subprocess.run(
+            command, env=child_environment(), capture_output=True, timeout=HEALTH_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CdulEdgeError(_no_answer(address, f"nothing in {HEALTH_S:.0f} s")) from error
+    if done.returncode:
+        raise CdulEdgeError(_no_answer(address, "it is not healthy, or none was started"))
+
+
+def _connect(address: str) -> None:
+    import ray
+
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if address == "local":
+        options |= {
+            "num_cpus": usable_cores(),
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+        }
+    try:
+        with _stderr_aside():  # where it says which log level it was told
+            ray.init(address=address, **options)
+    except (RuntimeError, ConnectionError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        if "mismatch" in reason:
+            raise CdulEdgeError(
+                f"the cluster at {address} has another Ray or Python: {reason}: install the same "
+                "versions on every machine"
+            ) from error
+        raise CdulEdgeError(f"Ray does not start ({address}): {reason}") from error
+
+
+def _no_answer(address: str, reason: str) -> str:
+    if address == "auto":
+        return (
+            f"--address auto: no Ray cluster runs on this machine ({reason}): start one with `ray "
+            "start --head`, give host:port, or leave --address out to use this machine alone"
+        )
+    return (
+        f"--address {address}: no Ray cluster answers ({reason}): give the host and port that "
+        "`ray start --head` printed"
+    )
+
+
+def _keep_quiet() -> None:
+    """What Ray reads when it is imported or started; what users set themselves stays."""
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+
+
+def _quiet_data() -> None:
+    """Ray Data draws no bars, and what it says goes to its own log files."""
+    import ray
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    for handler in list(logging.getLogger("ray.data").handlers):
+        if isinstance(handler, logging.StreamHandler):
+            handler.setLevel(logging.CRITICAL + 1)
+
+
+@contextmanager
+def _stderr_aside() -> Iterator[None]:
+    """Drop what is written to stderr, native code's lines too."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _restore(handler: object) -> None:
+    with suppress(ValueError):  # not in the main thread, where Ray set none either
+        signal.signal(signal.SIGTERM, cast(Any, handler))
