@@ -103,8 +103,8 @@ def open_world(options: argparse.Namespace) -> World:
         every = PseudoLabels.read(out)
     chosen = choose_pictures(every, images=photographs.train, only=table).labels
     assert len(chosen.paths) == len(read_list(table))
-    truth = read_truth(table).for_paths(chosen.paths, chosen.classes, chosen.root)
-    features = see(chosen.root, chosen.paths, options.work / "features.npy")
+    truth = read_truth(table).for_paths(chosen.paths, chosen.classes, chosen.folder)
+    features = see(chosen.folder, chosen.paths, options.work / "features.npy")
     return World(chosen.paths, features, chosen.scores, truth, reported_columns(chosen.classes))
 
 

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from time import perf_counter
 
-import numpy as np
-
-from cdul_edge.labelling.arrays import Singles
-from cdul_edge.labelling.request import ClassSummary, LabelResult
+from cdul_edge.labelling.label_tally import LabelTally
+from cdul_edge.labelling.request import LabelResult
 from cdul_edge.labelling.score.score_store import choose_scorer
+from cdul_edge.labelling.score.scorer import PartScores
 from cdul_edge.labelling.score.scoring import Scoring
 from cdul_edge.labelling.store.folder import list_files, remove_labels
 from cdul_edge.labelling.store.reader import StoreReader
+from cdul_edge.labels.label_stream import FILE_NAME
+from cdul_edge.labels.labels_writer import LabelsWriter
 from cdul_edge.labels.manifest import Counts, LabelsManifest, SkippedPicture
-from cdul_edge.labels.pseudo_labels import FILE_NAME, PseudoLabels
-from cdul_edge.storage.location import Location
+from cdul_edge.storage.location import Location, parse_location
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
-from cdul_edge_runtime.bundle.thresholds import (
-    order_shares,
-    prevalence_thresholds,
-    unlabeled_thresholds,
-)
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 
 # A manifest is read by people: of more skipped pictures the store has the list.
 LISTED = 100
-EXAMPLES = 3
 
 
 @dataclass
@@ -64,110 +57,82 @@ def write_labels(
     Raises:
         CdulEdgeError: no picture could be read; the folder is removed.
     """
-    found = _score_set(out, manifest, scoring)
-    _refuse_nothing(out, found)
-    for note in found.notes:
-        console.warn(note)
-    shares = scoring.shares()
-    used = {**found.settings, "thresholds": dict(shares) if shares else scoring.thresholds}
-    if manifest.pseudo_labels not in (None, used):
-        console.say(f"{FILE_NAME} is replaced: its settings were {_show(manifest.pseudo_labels)}")
-    labels = PseudoLabels(
-        root=Path(manifest.inputs.root),
-        paths=found.paths,
-        classes=ClassList(manifest.classes),
-        scores=found.scores,
-        thresholds=_choose_thresholds(found, manifest.classes, scoring),
-        provenance=_provenance(manifest, used),
-        cosines=found.cosines,
-    )
-    with open_storage(out).write(FILE_NAME) as temporary:
-        labels.write(temporary)
-    counts = Counts(len(found.paths) + len(found.skipped), len(found.paths), len(found.skipped))
+    classes = ClassList(manifest.classes)
+    seen, tally = _Seen(), LabelTally(classes, scoring)
+    store = StoreReader(out, manifest.similarities.parts)
+    fitted = choose_scorer(scoring, manifest.similarities).fit(store, manifest.classes)
+    used = {**fitted.settings, "thresholds": tally.rule}
+    root = parse_location(manifest.inputs.root)
+    with LabelsWriter(open_storage(out), root, classes) as writer:
+        for index in range(store.parts):
+            part = fitted.apply(store, index)
+            writer.add(part.paths, part.scores, part.cosines)
+            tally.add(part.paths, part.scores)
+            seen.add(part)
+        _refuse_nothing(out, seen)
+        _say_what_differs(manifest, fitted.notes, used, console)
+        writer.seal()
+        tally.finish(writer)
+        writer.finish(tally.thresholds, _provenance(manifest, used))
     finished = replace(
         manifest,
         complete=True,
-        counts=counts,
-        skipped=found.skipped[:LISTED],
+        counts=seen.counts,
+        skipped=tuple(seen.first_skipped),
         pseudo_labels=used,
-        thresholds=tuple(thresholds_to_json(labels.thresholds)),
+        thresholds=tuple(thresholds_to_json(tally.thresholds)),
     )
     finished.write(out, list_files(out))
     return LabelResult(
         out=out,
-        pictures=counts.pictures,
-        labelled=counts.labelled,
-        skipped=found.skipped[:LISTED],
+        pictures=seen.counts.pictures,
+        labelled=seen.labelled,
+        skipped=tuple(seen.first_skipped),
         scored=effort.encoded,
         pictures_per_s=effort.pictures_per_s,
         seconds=perf_counter() - effort.started,
         scoring=used,
-        classes=summarize_classes(labels),
+        classes=tally.classes,
     )
 
 
-@dataclass(frozen=True)
-class _SetScores:
-    """Scores (N, C) and cosines (N, C) of the N readable pictures; and the others."""
-
-    paths: tuple[str, ...]
-    scores: Singles
-    cosines: Singles
-    skipped: tuple[SkippedPicture, ...]
-    settings: Mapping[str, object]
-    notes: tuple[str, ...]
+def _say_what_differs(
+    manifest: LabelsManifest, notes: Sequence[str], used: Mapping[str, object], console: Console
+) -> None:
+    for note in notes:
+        console.warn(note)
+    if manifest.pseudo_labels not in (None, used):
+        console.say(f"{FILE_NAME} is replaced: its settings were {_show(manifest.pseudo_labels)}")
 
 
-def _score_set(out: Location, manifest: LabelsManifest, scoring: Scoring) -> _SetScores:
-    store = StoreReader(out, manifest.similarities.parts)
-    fitted = choose_scorer(scoring, manifest.similarities).fit(store, manifest.classes)
-    found = [fitted.apply(store, index) for index in range(store.parts)]
-    return _SetScores(
-        tuple(path for part in found for path in part.paths),
-        np.concatenate([part.scores for part in found]),
-        np.concatenate([part.cosines for part in found]),
-        tuple(picture for part in found for picture in part.skipped),
-        fitted.settings,
-        fitted.notes,
+@dataclass
+class _Seen:
+    """How many pictures there were, and the first that could not be read."""
+
+    labelled: int = 0
+    skipped: int = 0
+    first_skipped: list[SkippedPicture] = field(default_factory=list)
+
+    @property
+    def counts(self) -> Counts:
+        """For the manifest."""
+        return Counts(self.labelled + self.skipped, self.labelled, self.skipped)
+
+    def add(self, part: PartScores) -> None:
+        self.labelled += len(part.paths)
+        self.skipped += len(part.skipped)
+        self.first_skipped += part.skipped[: LISTED - len(self.first_skipped)]
+
+
+def _refuse_nothing(out: Location, seen: _Seen) -> None:
+    if seen.labelled:
+        return
+    remove_labels(out)
+    first = seen.first_skipped[0]
+    raise CdulEdgeError(
+        f"none of the {seen.skipped} pictures can be read; the first, {first.path!r}, "
+        f"{first.reason}: nothing was written"
     )
-
-
-def _refuse_nothing(out: Location, found: _SetScores) -> None:
-    if not found.paths:
-        remove_labels(out)
-        first = found.skipped[0]
-        raise CdulEdgeError(
-            f"none of the {len(found.skipped)} pictures can be read; the first, {first.path!r}, "
-            f"{first.reason}: nothing was written"
-        )
-
-
-def summarize_classes(labels: PseudoLabels) -> tuple[ClassSummary, ...]:
-    """One row per class, in column order."""
-    rows = []
-    for column, name in enumerate(labels.classes):
-        scores, threshold = labels.scores[:, column], labels.thresholds[column]
-        above = scores >= threshold
-        best = np.argsort(-scores, kind="stable")[:EXAMPLES]
-        rows.append(
-            ClassSummary(
-                name=name,
-                mean_score=float(scores.mean(dtype=np.float64)),
-                threshold=float(threshold) if np.isfinite(threshold) else None,
-                above_threshold=int(above.sum()),
-                examples=tuple(labels.paths[i] for i in best if above[i]),
-            )
-        )
-    return tuple(rows)
-
-
-def _choose_thresholds(found: _SetScores, classes: tuple[str, ...], scoring: Scoring) -> Singles:
-    """By the rule asked for, or of the shares given."""
-    shares = scoring.shares()
-    if shares is None:
-        return unlabeled_thresholds(found.scores, scoring.thresholds)
-    expected = order_shares(shares, ClassList(classes), Path(scoring.thresholds))
-    return prevalence_thresholds(found.scores, expected)
 
 
 def _provenance(manifest: LabelsManifest, used: Mapping[str, object]) -> dict[str, object]:

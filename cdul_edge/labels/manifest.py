@@ -29,6 +29,9 @@ LABELS_FOLDER = FolderKind(
         PARTS,
         "pictures.parquet",
         "pseudo_labels.parquet",
+        "pseudo_labels.parquet/part-*.parquet",
+        "pseudo_labels.parquet/_common_metadata",
+        "unfinished_labels/part-*.parquet",
         "similarities/part-*.parquet",
         "embeddings/part-*.parquet",
         "earlier/*.parquet",
@@ -157,7 +160,9 @@ class LabelsManifest:
     ) -> None:
         """Raise `LabelsError` when a file but `besides` is missing, truncated or changed."""
         faults = self.find_faults(folder, digests=digests)
-        refuse_faults(folder, {n: fault for n, fault in faults.items() if n != besides})
+        refuse_faults(
+            folder, {n: fault for n, fault in faults.items() if n.partition("/")[0] != besides}
+        )
 
     def find_faults(self, folder: Location, *, digests: bool = False) -> dict[str, str]:
         """Files that are missing, truncated or, by digest, changed: name to what is wrong."""

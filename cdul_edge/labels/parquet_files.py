@@ -35,7 +35,7 @@ def read_table(file: Location, columns: Sequence[str] | None = None) -> pa.Table
         MemoryError: what it holds is more than fits.
         CdulEdgeError: the store that it lies in fails, which is no damage.
     """
-    with _opened(file) as opened:
+    with opened_parquet(file) as opened:
         there = opened.schema_arrow.names
         wanted = None if columns is None else [name for name in columns if name in there]
         table = opened.read(columns=wanted)
@@ -45,14 +45,15 @@ def read_table(file: Location, columns: Sequence[str] | None = None) -> pa.Table
 
 def read_schema(file: Location) -> pa.Schema:
     """Names, types and metadata alone, from the last bytes of the file; errors as `read_table`."""
-    with _opened(file) as opened:
+    with opened_parquet(file) as opened:
         schema = opened.schema_arrow
         schema.names  # noqa: B018 - raises where one is not UTF-8
     return schema
 
 
 @contextmanager
-def _opened(file: Location) -> Iterator[pq.ParquetFile]:
+def opened_parquet(file: Location) -> Iterator[pq.ParquetFile]:
+    """Open a file; what is damaged in it, or missing, is a `LabelsError` as of `read_table`."""
     storage, name = open_parent(file)
     try:
         with storage.open(name) as raw, pq.ParquetFile(raw) as opened:

@@ -96,7 +96,7 @@ def _read_pseudo_labels(path: Path) -> ScoredPictures:
         classes=labels.classes,
         scores=labels.scores,
         thresholds=labels.thresholds,
-        root=labels.root,
+        root=labels.local_root,
         labelled_by=None if predicted else strategy if isinstance(strategy, str) else UNKNOWN,
     )
 

@@ -54,7 +54,7 @@ def choose_pictures(
     if only is None:
         return ChosenLabels(found, np.arange(len(labels.paths)))
     if str(only) == PRESENT:
-        rows = np.flatnonzero([(found.root / path).is_file() for path in found.paths])
+        rows = np.flatnonzero([(found.folder / path).is_file() for path in found.paths])
         if not len(rows):
             raise CdulEdgeError(
                 f"none of the {len(found.paths)} labeled pictures is in {found.root}: the labels "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -64,7 +64,8 @@ class LocalFolder:
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
-        (self.where / name).unlink(missing_ok=True)
+        with suppress(NotADirectoryError):  # nor a file of a folder that is none
+            (self.where / name).unlink(missing_ok=True)
 
     def move(self, name: str, to: str) -> None:
         """Give a file another name."""

@@ -31,7 +31,7 @@ def decode_pictures(request: TrainRequest, preprocess: Preprocess, console: Cons
     labels = choose_pictures(
         PseudoLabels.read(request.labels), images=data.images, only=request.only
     ).labels
-    sets = [locate_pictures(labels.root, labels.paths)]
+    sets = [locate_pictures(labels.folder, labels.paths)]
     if val is not None:
         sets.append(find_images(val))
     for pictures in sets:

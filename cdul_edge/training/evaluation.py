@@ -107,7 +107,7 @@ def open_yardstick(
     classes = labels.classes
     if options.train_truth is not None:
         table = read_truth(options.train_truth, difficult=options.difficult)
-        train_truth = table.for_paths(labels.paths, classes, labels.root)
+        train_truth = table.for_paths(labels.paths, classes, labels.local_root)
     if options.val is not None and options.truth is not None:
         listed = find_images(options.val)
         table = read_truth(options.truth, difficult=options.difficult)

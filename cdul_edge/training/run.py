@@ -105,7 +105,7 @@ def _prepare(task: Task, *, resume: bool) -> Job:
     make = partial(_make_network, task, checkpoint, undecided=method.undecided)
     network, plan = ranks.in_turn(make)
     network = share_norms(network, ranks, task.device)
-    located = locate_pictures(labels.root, labels.paths)
+    located = locate_pictures(labels.folder, labels.paths)
     done = checkpoint.epoch if checkpoint else 0
     look = prepare_second_look(method, request.clip, network, config, located, done=done)
     scratch = request.data.cache_folder or request.out / run_folder.CACHE

@@ -155,7 +155,7 @@ def _refined(job: Job, expected: Expected) -> PseudoLabels:
     task, targets = job.task, job.trainer.method.targets.numpy()
     return replace(
         task.labels,
-        root=task.labels.root.resolve(),
+        root=task.labels.folder.resolve(),
         scores=targets,
         thresholds=prevalence_thresholds(targets, expected.prevalence),
         provenance={

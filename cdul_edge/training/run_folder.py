@@ -228,7 +228,7 @@ def read_run_pictures(folder: Path) -> PictureList:
         CdulEdgeError: the run's labels cannot be read.
     """
     refined = PseudoLabels.read(folder / REFINED)
-    return PictureList(refined.root, refined.paths)
+    return PictureList(refined.folder, refined.paths)
 
 
 def load_first_epoch(folder: Path, network: torch.nn.Module) -> bool:

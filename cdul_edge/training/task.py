@@ -59,7 +59,7 @@ class Task:
         """What the run's folder is for it; see `inspect_folder`."""
         request = self.request
         read = (
-            request.labels, self.labels.root, request.data.images, request.observed.file,
+            request.labels, self.labels.local_root, request.data.images, request.observed.file,
             request.evaluation.val, request.evaluation.truth, request.evaluation.train_truth,
             Path(request.config.weights),
         )  # fmt: skip

@@ -218,7 +218,7 @@ def test_the_order_of_the_classes_only_orders_the_columns(squares: Any, small: A
         torch.manual_seed(0)
         network, plan = create_network(config, 3)
         network.head.weight.data.zero_()  # type: ignore[union-attr, operator]
-        located = locate_pictures(labels.root, labels.paths)
+        located = locate_pictures(labels.folder, labels.paths)
         pictures = open_pictures(
             located, plan.preprocess, DataOptions(), scratch=squares.root, remedy=""
         )

@@ -80,7 +80,7 @@ def test_a_weight_that_is_not_finite_is_named_after_the_epoch(squares: Any, smal
     name = next(n for n, _ in network.named_buffers() if n.endswith("running_var"))
     labels = PseudoLabels.read(squares.labels)
     pictures = open_pictures(
-        locate_pictures(labels.root, labels.paths),
+        locate_pictures(labels.folder, labels.paths),
         plan.preprocess, DataOptions(), scratch=squares.root, remedy="",
     )  # fmt: skip
     trainer = Trainer(

@@ -19,9 +19,9 @@ from cdul_edge.labelling.store.parts import (
     examine_part,
     part_name,
 )
+from cdul_edge.labels.label_stream import COMMON, FILE_NAME
 from cdul_edge.labels.manifest import LABELS_FOLDER, MANIFEST, PARTS, LabelsManifest, read_manifest
 from cdul_edge.labels.parquet_files import read_column, read_table
-from cdul_edge.labels.pseudo_labels import FILE_NAME
 from cdul_edge.storage.location import Location
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
@@ -243,6 +243,6 @@ def finish_parts(folder: Location) -> None:
 
 def list_files(folder: Location) -> list[str]:
     """What a finished folder's manifest vouches for; the index vouches for the parts."""
-    wanted = (FILE_NAME, PICTURES, PARTS)
+    wanted = (FILE_NAME, f"{FILE_NAME}/{COMMON}", PICTURES, PARTS)
     there = open_storage(folder).sizes_of(wanted)
     return [name for name in wanted if name in there]

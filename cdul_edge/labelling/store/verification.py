@@ -25,10 +25,11 @@ def refuse_damage(
         folder: the labels folder.
         manifest: its manifest.
         digests: read and hash everything, in place of names and sizes of a listing.
-        besides: a file that will be written again.
+        besides: a file, or a folder with all in it, that will be written again.
     """
     faults = find_store_faults(folder, manifest, digests=digests)
-    refuse_faults(folder, {name: fault for name, fault in faults.items() if name != besides})
+    others = {n: fault for n, fault in faults.items() if n.partition("/")[0] != besides}
+    refuse_faults(folder, others)
 
 
 def find_store_faults(

@@ -79,7 +79,7 @@ def open_observed(
         origin = str(options.file)
     elif options.simulate is not None and options.truth is not None:
         table = read_truth(options.truth, difficult=options.difficult)
-        truth = table.for_paths(labels.paths, labels.classes, labels.root)
+        truth = table.for_paths(labels.paths, labels.classes, labels.local_root)
         observed = simulate(truth, options.simulate, seed=seed, paths=labels.paths)
         origin = f"{options.simulate} of {options.truth}, simulated with seed {seed}"
     else:

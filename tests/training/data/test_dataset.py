@@ -27,7 +27,7 @@ PATHS = tuple(f"{index:02}.png" for index in range(12))
 
 
 def read(squares: Any, scratch: Path, **options: Any) -> torch.Tensor:
-    pictures = locate_pictures(squares.root / "train", PATHS)
+    pictures = locate_pictures(squares.folder / "train", PATHS)
     opened = open_pictures(pictures, SMALL, DataOptions(**options), scratch=scratch, remedy=REMEDY)
     assert len(opened) == 12
     return torch.cat(list(opened.batches([torch.tensor([11, 0, 5]), torch.tensor([3])])))
@@ -46,7 +46,7 @@ def test_every_cache_gives_the_pixels_of_preprocess_in_the_order_asked(
 def test_auto_takes_memory_within_the_budget_and_the_disk_beyond(
     squares: Any, tmp_path: Path
 ) -> None:
-    pictures = locate_pictures(squares.root / "train", PATHS)
+    pictures = locate_pictures(squares.folder / "train", PATHS)
     for budget, on_disk in ((1, False), (0, True)):
         options = DataOptions(cache_budget_mib=budget)
         opened = open_pictures(
@@ -83,7 +83,7 @@ def test_pictures_that_moved_are_found_where_images_points(squares: Any, tmp_pat
     labels = choose_pictures(
         PseudoLabels.read(squares.labels), images=squares.root / "train"
     ).labels
-    found = locate_pictures(labels.root, labels.paths)
+    found = locate_pictures(labels.folder, labels.paths)
     assert found.absolute(3) == squares.root / "train" / "03.png"
 
 
