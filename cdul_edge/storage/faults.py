@@ -56,9 +56,9 @@ _UNREACHABLE = re.compile(
     r"|EndpointConnectionError|ConnectionError|ConnectError|resolve|UNAVAILABLE",
 )
 _BUSY = re.compile(r"SLOW_DOWN|THROTTLING|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|HTTP status 5\d\d")
-_NO_STORE = re.compile(
-    r"HTTP status (2\d\d|404|405|501)\b|Unable to (parse|connect to endpoint)|No response body"
-    r"|parse|NotImplemented|Method Not Allowed"
+_WRONG = re.compile(
+    r"HTTP status (2\d\d|404|405|501)\b|Unable to parse|No response body|NotImplemented"
+    r"|Method Not Allowed|Syntax error|XML"
 )
 
 
@@ -87,10 +87,10 @@ def name_faults(url: Url, done: str) -> Iterator[None]:
 def explain_fault(url: Url, error: Exception) -> str:
     """Cause and fix of what a store's library raised; no credential is in it."""
     words = f"{type(error).__name__} {error}"
-    own = hide_secrets(_REQUEST.sub("", " ".join(str(error).split()) or type(error).__name__))
+    own = _shorten(hide_secrets(" ".join(str(error).split()) or type(error).__name__))
     credentials = _CREDENTIALS.get(url.scheme, "set the store's credentials in the environment")
     if _NO_BUCKET.search(words):
-        return f"there is no such bucket, {_bucket(url)!r}: check its name, or make it first"
+        return missing_bucket(url)
     if _NO_CREDENTIALS.search(words) or (_DENIED.search(words) and _has_no_credentials(url)):
         return f"no credentials were found: {credentials}"
     if _DENIED.search(words) or isinstance(error, PermissionError):
@@ -100,15 +100,30 @@ def explain_fault(url: Url, error: Exception) -> str:
         )
     if _REGION.search(words):
         return "the bucket is in another region: set AWS_REGION to it"
+    if _WRONG.search(words):
+        place = f"check the address{_ENDPOINTS.get(url.scheme, '')}"
+        return f"what answers is no such store ({own}): {place}"
     if _BUSY.search(words):
-        return f"the store is overloaded, or fails ({own[-_LONGEST:]}): {_AGAIN}"
+        return f"the store is overloaded, or fails ({own}): {_AGAIN}"
     if _UNREACHABLE.search(words):
         place = f"check the network{_ENDPOINTS.get(url.scheme, '')}"
-        return f"the store cannot be reached ({own[-_LONGEST:]}): {place}, then {_AGAIN}"
-    if _NO_STORE.search(words):
-        place = f"check the address{_ENDPOINTS.get(url.scheme, '')}"
-        return f"what answers is no such store ({own[-_LONGEST:]}): {place}"
-    return f"{own[-_LONGEST:]}: check the address, or {_AGAIN}"
+        return f"the store cannot be reached ({own}): {place}, then {_AGAIN}"
+    return f"{own}: check the address, or {_AGAIN}"
+
+
+def missing_bucket(url: Url) -> str:
+    """Cause and fix where a bucket is not there."""
+    bucket = url.place.partition("/")[0]
+    also = _ENDPOINTS.get(url.scheme, "")
+    return f"there is no such bucket, {bucket!r}: check its name{also}, or make it first"
+
+
+def _shorten(text: str) -> str:
+    """What a library says, without what it says of itself."""
+    text = _REQUEST.sub("", text)
+    for before in ("AWS Error ", "Details: "):
+        text = text.rpartition(before)[2]
+    return text.strip(" :")[:_LONGEST]
 
 
 def hide_secrets(text: str) -> str:
@@ -124,7 +139,3 @@ def _has_no_credentials(url: Url) -> bool:
         return False
     file = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")).expanduser()
     return not file.exists() and not any(os.environ.get(name) for name in _SOURCES)
-
-
-def _bucket(url: Url) -> str:
-    return url.place.partition("/")[0]

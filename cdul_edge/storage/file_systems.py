@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pyarrow import fs
 
 # The shipped libraries wait for minutes, or try again for a quarter of an hour.
-CONNECT_S, SILENCE_S, ATTEMPTS = 10, 60, 4
+CONNECT_S, SILENCE_S, ATTEMPTS = 10, 20, 4
 
 S3, GCS = ("s3", "s3a", "s3n"), ("gs", "gcs")
 _ARROW = ("abfs", "abfss", "hdfs", "viewfs")
@@ -44,17 +45,31 @@ def open_file_system(url: Url) -> tuple[fs.FileSystem, str]:
 
 
 def _open_s3(url: Url) -> fs.FileSystem:
+    bucket = Url(f"s3://{url.place.partition('/')[0]}")
+    found = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    return _connect_s3(bucket, os.getpid(), tuple(sorted(found.items())))
+
+
+@lru_cache(16)
+def _connect_s3(bucket: Url, process: int, settings: tuple[tuple[str, str], ...]) -> fs.FileSystem:
+    """One connection for a bucket: a new one would ask for region and credentials again.
+
+    Args:
+        bucket: the bucket.
+        process: this one; a connection does not survive a fork.
+        settings: the environment.
+    """
     from pyarrow import fs
 
-    found = os.environ.get
+    found = dict(settings).get
     endpoint = found("AWS_ENDPOINT_URL_S3") or found("AWS_ENDPOINT_URL")
     region = found("AWS_REGION") or found("AWS_DEFAULT_REGION")
     if region is None and endpoint:
         region = "us-east-1"  # what imitations and other makes of S3 go by
-    if region is None and not Path(found("AWS_CONFIG_FILE", "~/.aws/config")).expanduser().exists():
-        with name_faults(url, "opened"):
-            region = fs.resolve_s3_region(url.place.partition("/")[0])
-    with name_faults(url, "opened"):
+    configuration = Path(found("AWS_CONFIG_FILE", "~/.aws/config")).expanduser()
+    with name_faults(bucket, "opened"):
+        if region is None and not configuration.exists():
+            region = fs.resolve_s3_region(bucket.place)
         return fs.S3FileSystem(
             endpoint_override=endpoint,
             region=region,

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from cdul_edge.storage.faults import name_faults
+from cdul_edge.storage.faults import missing_bucket, name_faults
 from cdul_edge.storage.file_systems import open_file_system
 from cdul_edge.storage.local_folder import is_temporary
 from cdul_edge.storage.location import Url
@@ -163,10 +163,7 @@ class ObjectStore:
             return
         with name_faults(self.where, done):
             if system.get_file_info(bucket).type == fs.FileType.NotFound:
-                raise CdulEdgeError(
-                    f"{self.where} cannot be {done}: there is no such bucket, {bucket!r}: check "
-                    "its name, or make it first"
-                )
+                raise CdulEdgeError(f"{self.where} cannot be {done}: {missing_bucket(self.where)}")
 
 
 class _ObjectFile(io.RawIOBase):
