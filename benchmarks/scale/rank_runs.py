@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
+from cdul_edge.launcher import find_launch
+from cdul_edge.training.agreement import agree
 from cdul_edge.training.checkpoint import Checkpoint
 from cdul_edge.training.config import METHODS, MethodName, SettingValue, TrainConfig
 from cdul_edge.training.data.dataset import StoredPictures
@@ -22,6 +23,7 @@ from cdul_edge.training.methods.base import Regions, Supervision
 from cdul_edge.training.networks.heads import start_undecided
 from cdul_edge.training.presets import PLAIN
 from cdul_edge.training.ranks import ALONE, Ranks
+from cdul_edge.training.ranks.meeting import open_ranks
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 SIDE_PX, CLASSES, EPOCHS = 16, 6, 4
@@ -63,7 +65,9 @@ CASES: dict[str, Case] = {
     "distill-clipped-averaged": Case(
         "distill", changes={"gradient_clip": 0.01, "ema_decay": 0.9, "set_aside": 16}
     ),
-    "distill-pairs": Case("distill", changes={"batch_size": 2}),
+    # The least that three ranks share: batches of 7 and 6 pictures, and halves of 3.
+    "distill-least": Case("distill", changes={"batch_size": 7}),
+    "pu-mlc-least": Case("pu-mlc", rate=RATE / 100, changes={"batch_size": 7}),
 }
 
 
@@ -149,6 +153,7 @@ def go_on(trainer: Trainer, epochs: int) -> list[float]:
     for _ in range(epochs):
         losses.append(trainer.train_epoch().loss)
         trainer.method.after_epoch(trainer.epoch, Ended(trainer))
+        agree(trainer.method, trainer.ranks)
     return losses
 
 
@@ -201,11 +206,8 @@ def load(folder: Path, name: str, count: int = 1, number: int = 0) -> Outcome:
 
 def main() -> None:
     folder, *names = sys.argv[1:]
-    dist.init_process_group("gloo")
-    ranks = Ranks(dist.get_rank(), dist.get_world_size())
-    run_all(names, ranks, Path(folder))
-    dist.barrier()  # a rank that leaves while others still listen may crash
-    dist.destroy_process_group()
+    with open_ranks(find_launch(), torch.device("cpu")) as ranks:
+        run_all(names, ranks, Path(folder))
 
 
 if __name__ == "__main__":

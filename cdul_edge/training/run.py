@@ -11,6 +11,7 @@ from torch import nn
 
 from cdul_edge.launcher import find_launch
 from cdul_edge.training import run_folder
+from cdul_edge.training.agreement import agree
 from cdul_edge.training.attention.second_look import EndedEpoch, prepare_second_look
 from cdul_edge.training.checkpoint import Checkpoint, write_tensors
 from cdul_edge.training.data.dataset import locate_pictures, open_pictures
@@ -166,6 +167,7 @@ def _train_epoch(job: Job) -> None:
         line = trainer.train_epoch(tick)
     ended = EndedEpoch(trainer, job.second_look, console)
     line = replace(line, revision=trainer.method.after_epoch(epoch, ended))
+    agree(trainer.method, task.ranks)
     if task.request.evaluation.every_epoch:
         line = replace(
             line,

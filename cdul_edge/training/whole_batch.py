@@ -26,8 +26,14 @@ from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 
 
 def answer_whole(network: Callable[[Tensor], Tensor], pictures: Tensor, ranks: Ranks) -> Tensor:
-    """(B, C) logits of all the pictures (B, 3, H, W), of which each rank computes its share."""
-    return join_shares(network(ranks.share(pictures)), len(pictures), ranks)
+    """(B, C) logits of all the pictures (B, 3, H, W), of which each rank computes its share.
+
+    Fewer than two a rank, which batch norms refuse, are computed by all.
+    """
+    rows = len(pictures)
+    if rows < 2 * ranks.count:
+        return join_shares(ranks.share(network(pictures)), rows, ranks)
+    return join_shares(network(ranks.share(pictures)), rows, ranks)
 
 
 def join_shares(own: Tensor, count: int, ranks: Ranks) -> Tensor:

@@ -6,8 +6,10 @@ import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Barrier
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from benchmarks.scale.rank_runs import CASES, load, run_all
 from benchmarks.scale.ranks import COUNTS, compare, run_ranks
+from cdul_edge.training.agreement import agree
 from cdul_edge.training.config import METHODS, MethodName
 from cdul_edge.training.methods import AnyMethod
 from cdul_edge.training.ranks import ALONE, Ranks
@@ -22,6 +25,8 @@ from cdul_edge.training.whole_batch import answer_whole
 from tests.fakes.method_inputs import Ended, take
 from tests.training.test_every_method import EAGER, draw, make
 
+Told = TypeVar("Told")
+Found = TypeVar("Found")
 PICTURES, CLASSES = 11, 4
 every_method = pytest.mark.parametrize("name", METHODS)
 
@@ -29,22 +34,37 @@ every_method = pytest.mark.parametrize("name", METHODS)
 class Threads(Ranks):
     """Ranks that are threads of this process, and meet at a barrier."""
 
-    parts: list[Tensor]
-    barrier: Barrier
-
-    @classmethod
-    def start(cls, number: int, parts: list[Tensor], barrier: Barrier) -> Threads:
-        ranks = cls(number, len(parts))
-        vars(ranks).update(parts=parts, barrier=barrier)
-        return ranks
+    def __init__(self, number: int, parts: list[Any], barrier: Barrier) -> None:
+        super().__init__(number, len(parts))
+        self.parts, self.barrier = parts, barrier
 
     def gather_rows(self, rows: Tensor, indices: Tensor) -> Tensor:
-        self.parts[self.number] = rows.detach()
-        self.barrier.wait()
-        joined = torch.cat(self.parts)
-        self.barrier.wait()
+        joined = torch.cat(self.exchange(rows.detach()))
         assert len(joined) == len(indices)
         return joined
+
+    def follow(self, values: Tensor) -> Tensor:
+        return values.copy_(self.exchange(values.clone())[0])
+
+    def tell(self, value: Told) -> Told:
+        told: Told = self.exchange(value)[0]
+        return told
+
+    def exchange(self, value: object) -> list[Any]:
+        """Every rank's value."""
+        self.parts[self.number] = value
+        self.barrier.wait()
+        every = list(self.parts)
+        self.barrier.wait()
+        return every
+
+
+def on_ranks(count: int, work: Callable[[Ranks], Found]) -> list[Found]:
+    """What each of so many ranks finds, in threads."""
+    parts: list[Any] = [None] * count
+    barrier = Barrier(count, timeout=60)
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(work, [Threads(n, parts, barrier) for n in range(count)]))
 
 
 class OneWeight:
@@ -85,16 +105,31 @@ def as_bytes(method: AnyMethod) -> bytes:
 def test_gradients_of_all_ranks_add_up_to_those_of_one_process(
     name: MethodName, count: int
 ) -> None:
-    barrier = Barrier(count, timeout=60)
-    parts = [torch.empty(0)] * count
-    with ThreadPoolExecutor(count) as threads:
-        work = [threads.submit(learn, name, Threads.start(n, parts, barrier)) for n in range(count)]
-        every = [one.result() for one in work]
+    every = on_ranks(count, partial(learn, name))
     expected, alone = learn(name, ALONE)
     for place, gradient in enumerate(expected):
         total = torch.stack([gradients[place] for gradients, _ in every]).sum(dim=0)
         torch.testing.assert_close(total, gradient, rtol=1e-4, atol=1e-6)
     assert {as_bytes(method) for _, method in every} == {as_bytes(alone)}
+
+
+@every_method
+def test_ranks_go_on_from_what_the_first_one_made_of_an_epoch(name: MethodName) -> None:
+    def end_alike(ranks: Ranks) -> tuple[bytes, bytes]:
+        """One rank's logits are 1 % larger than the other's, as no processor rounds."""
+        method = make(name, torch.sigmoid(draw(PICTURES, CLASSES)), **EAGER.get(name, {}))
+        seen = draw(PICTURES, CLASSES, seed=1) * (1 + 0.01 * ranks.number)
+        for epoch in (1, 2):
+            method.loss(take(seen, epoch=epoch))
+            method.after_epoch(epoch, Ended(seen))
+        before = as_bytes(method)
+        agree(method, ranks)
+        return before, as_bytes(method)
+
+    (first, kept), (other, agreed) = on_ranks(2, end_alike)
+    assert agreed == kept == first
+    if name in {"cdul", "plmcl", "g2netpl", "role", "em-apl"}:
+        assert other != first
 
 
 @every_method

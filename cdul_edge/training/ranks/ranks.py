@@ -142,6 +142,12 @@ class Ranks:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
+    def follow(self, values: Tensor) -> Tensor:
+        """The first rank's values, which take the place of these."""
+        if self.count > 1:
+            dist.broadcast(values, src=0)
+        return values
+
     def lead(self, make: Callable[[], Told]) -> Told:
         """What `make` gives to the first rank, on every rank, however long it takes."""
         made = [make()] if self.first else []
