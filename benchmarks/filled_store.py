@@ -13,6 +13,7 @@ from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labelling.plan import LabelPlan, make_settings
 from cdul_edge.labelling.score_part import open_scorer
 from cdul_edge.labels.settings import ClipRun
+from cdul_edge.sources.open_source import list_files
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.pictures.images import PictureList
 
@@ -25,7 +26,9 @@ def open_filler(
     clip: ClipDescription,
 ) -> tuple[Callable[[], None], int]:
     """A function that makes every part in the folder of the request, and how many there are."""
-    plan = LabelPlan(request, prompts, pictures, make_settings(request))
+    settings = make_settings(request)
+    source = list_files(pictures, settings.part_pictures)
+    plan = LabelPlan(request, prompts, source, settings)
     model = ClipRun(**asdict(clip), precision=encoder.precision, encoder=encoder.library)
     chosen = ChosenClip(model, encoder.embed_texts(prompts), 1.0, encoder.vectors_per_view)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cdul_edge.labelling.plan import digest_settings
-from cdul_edge.labelling.store.folder import start_folder
+from cdul_edge.labelling.store.folder import start_folder, write_list
 from cdul_edge.labelling.store.parts import Part, part_name, slice_parts, write_part
 from cdul_edge.labelling.store.pictures import StoredPicture, digest_paths
 from cdul_edge.labels.manifest import Inputs, LabelsManifest, StoreFacts, read_manifest
@@ -36,7 +36,8 @@ def make_store(folder: Path, pictures: int, classes: int) -> LabelsManifest:
     paths = [f"shard-{place // 10_000:05d}/{place:09d}.jpg" for place in range(pictures)]
     parts = slice_parts(pictures, PART_PICTURES)
     manifest = _describe(folder, paths, [f"class {i}" for i in range(classes)], len(parts))
-    start_folder(folder, manifest, paths)
+    start_folder(folder, manifest)
+    write_list(folder, paths)
     for index, places in enumerate(parts):
         shape = (len(places), VIEWS, classes)
         shown = rng.random((len(places), 1, classes), dtype=np.float32) < SHOWN / classes

@@ -51,6 +51,7 @@ def label(
     threads: options.Threads = None,
     batch_pictures: options.BatchPictures = None,
     part_pictures: options.PartPictures = None,
+    part_shards: options.PartShards = None,
     max_errors: options.MaxErrors = None,
     repair: options.Repair = False,
 ) -> None:
@@ -58,25 +59,25 @@ def label(
     with extra_imports("train", "labeling"):
         from cdul_edge.labelling import ImportRequest, LabelRequest, Scoring
         from cdul_edge.labelling import label as make_labels
-    place = parse_location(out)
     scoring = Scoring(strategy, zeta, fusion, balance, temperature, debias, thresholds)
     request: LabelRequest | ImportRequest
     if from_similarities is not None:
         _refuse(clip, "--clip: with --from-similarities CLIP is not run")
         _refuse(update or None, "--update: with --from-similarities, --force replaces labels")
         request = ImportRequest(
-            from_similarities, place, images, classes, made_with_temperature, scoring, force, repair
-        )
+            from_similarities, parse_location(out), None if images is None else Path(images),
+            classes, made_with_temperature, scoring, force, repair,
+        )  # fmt: skip
     else:
         _refuse(made_with_temperature, "--made-with-temperature: it is for --from-similarities")
         request = LabelRequest(
-            images=_require(images, _IMAGES), classes=_require(classes, _CLASSES),
-            out=place, clip=_require(clip, _CLIP), pretrained=pretrained, seed=seed,
+            images=parse_location(_require(images, _IMAGES)), classes=_require(classes, _CLASSES),
+            out=parse_location(out), clip=_require(clip, _CLIP), pretrained=pretrained, seed=seed,
             scoring=scoring, templates=_templates(template),
             views=_views(scoring, grid, overlap, fit), device=device, precision=precision,
             encoder=encoder, keep_embeddings=keep_embeddings, part_pictures=part_pictures,
-            batch_pictures=batch_pictures, workers=workers, threads=threads,
-            max_errors=max_errors, force=force, update=update, repair=repair,
+            part_shards=part_shards, batch_pictures=batch_pictures, workers=workers,
+            threads=threads, max_errors=max_errors, force=force, update=update, repair=repair,
         )  # fmt: skip
     _show(make_labels(request, StderrConsole(message_console())), json)
 
@@ -87,7 +88,7 @@ def _show(result: LabelResult, json: Path | None) -> None:
         write_summary(json, result.to_dict())
 
 
-_IMAGES = "images is missing: name a folder, a text file of paths, or a CSV with image_path"
+_IMAGES = "images is missing: name a folder, a text file of paths, a CSV with image_path, or shards"
 _CLASSES = "classes is missing: give --classes a file with one class name per line"
 _CLIP = (
     "clip is missing: give --clip an architecture with --pretrained, or demo for the drawn world"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import get_args
 
 from cdul_edge.clip.choices import Precision
@@ -16,8 +17,6 @@ from cdul_edge.labelling.encode.open_encoder import Wish, open_encoder
 from cdul_edge.labelling.encode.sample import read_sample
 from cdul_edge.labelling.plan import LabelPlan, describe_differences
 from cdul_edge.labels.settings import ClipRun
-from cdul_edge.sources.files import LocalFiles
-from cdul_edge.sources.source import SourcePicture
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 
@@ -93,7 +92,7 @@ def _wish(plan: LabelPlan, before: ClipRun | None) -> Wish:
         device=request.device,
         precision=request.precision,
         threads=request.threads,
-        views=len(plan.pictures) * request.chosen_views.count,
+        views=plan.about_pictures * request.chosen_views.count,
         kept=before.encoder if before is not None else None,
         kept_precision=before.precision if before is not None else None,
     )
@@ -101,5 +100,6 @@ def _wish(plan: LabelPlan, before: ClipRun | None) -> Wish:
 
 def _sample(plan: LabelPlan, encoder: ImageEncoder, views: int) -> Pixels:
     preprocess = encoder.preprocess(plan.settings.fit)
-    reader = PictureReader(LocalFiles(plan.pictures.root), plan.request.chosen_views, preprocess)
-    return read_sample(reader, map(SourcePicture, plan.pictures.paths), views)
+    reader = PictureReader(plan.source.files, plan.request.chosen_views, preprocess)
+    given = chain.from_iterable(map(plan.source.part, plan.parts))
+    return read_sample(reader, given, views)

@@ -12,6 +12,7 @@ from cdul_edge.labelling.error_limit import ErrorLimit
 from cdul_edge.labelling.part_report import PartReport
 from cdul_edge.labelling.plan import LabelPlan, describe_differences, refuse_differences
 from cdul_edge.labelling.store.changes import Changes
+from cdul_edge.labelling.store.doubled import refuse_doubled
 from cdul_edge.labelling.store.folder import (
     WantedParts,
     finish_parts,
@@ -19,12 +20,14 @@ from cdul_edge.labelling.store.folder import (
     set_aside,
     sort_parts,
     start_folder,
+    write_list,
 )
 from cdul_edge.labelling.store.index import PartsIndex
 from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge.labelling.store.verification import drop_damage
 from cdul_edge.labelling.write_labels import Effort
 from cdul_edge.labels.manifest import LabelsManifest
+from cdul_edge.sources.shards import ShardPictures
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.host.console import Advance, Console
@@ -82,14 +85,19 @@ def _fill(
     if changes.everything:
         console.say(f"starting over in {out}")
         remove_labels(out)
-    start_folder(out, manifest, plan.pictures.paths)
+    start_folder(out, manifest)
     index = _read_index(out, console)
-    if not changes.list_differs:
+    shards = plan.source if isinstance(plan.source, ShardPictures) else None
+    if shards or not changes.list_differs:  # a part does not tell of which shard it is
         index.drop_parts(changes.stale_parts)
+        index.write()
         set_aside(out, changes.stale_parts)
+    write_list(out, shards or plan.listed)
     wanted = plan.wanted_parts(clip.model, None if changes.everything else existing)
     with memory_for("CLIP's batches and the parts of the store", f"{_SMALLER}; {KEPT}"):
         make_parts(plan, engine, index, wanted, effort, console)
+    if shards is not None:
+        refuse_doubled(out, shards)
     finish_parts(out)
     return manifest
 
@@ -127,18 +135,18 @@ def make_parts(
     missing = [*from_embeddings, *from_pictures]
     done = sorted(set(range(len(plan.parts))).difference(missing))
     if done:
-        console.say(f"{plan.count(done)} of {len(plan.pictures)} pictures are labeled already")
+        console.say(f"{plan.count(done)} of {plan.total} {plan.unit} are labeled already")
     if from_embeddings:
         console.say(
-            f"{plan.count(from_embeddings)} pictures have kept embeddings: only CLIP's text side "
-            "is run for them"
+            f"{plan.count(from_embeddings)} {plan.unit} have kept embeddings: only CLIP's text "
+            "side is run for them"
         )
     if not missing:
         return
     errors = ErrorLimit(plan.request.max_errors, index.count_skipped(done))
-    total, behind = len(plan.pictures), plan.count(done)
-    with console.progress("labeling", total, done=behind) as advance:
-        tally = _Tally(errors, effort, advance)
+    total, behind = plan.total, plan.count(done)
+    with console.progress("labeling", total, done=behind, unit=plan.unit) as advance:
+        tally = _Tally(errors, effort, advance, by_part=plan.unit == "parts")
         for report in engine.score_parts(missing, tally.see):
             tally.add(report)
             index.add(report.part, report.files)
@@ -148,7 +156,10 @@ def make_parts(
 class _Tally:
     """Counts what an engine says it did."""
 
-    def __init__(self, errors: ErrorLimit, effort: Effort, advance: Advance) -> None:
+    def __init__(
+        self, errors: ErrorLimit, effort: Effort, advance: Advance, *, by_part: bool
+    ) -> None:
+        self._by_part = by_part
         self._errors = errors
         self._effort = effort
         self._advance = advance
@@ -159,7 +170,8 @@ class _Tally:
         """Pictures of a part that will be reported next."""
         self._seen += len(pictures)
         self._errors.add(pictures)
-        self._advance(len(pictures))
+        if not self._by_part:
+            self._advance(len(pictures))
 
     def add(self, report: PartReport) -> None:
         """A part that stands; of one whose pictures were seen, the others had been known."""
@@ -167,7 +179,7 @@ class _Tally:
             self._errors.count += report.unreadable  # an earlier run was told of them
         elif not self._seen:
             self._errors.add_report(report)
-        self._advance(report.pictures - self._seen)
+        self._advance(1 if self._by_part else report.pictures - self._seen)
         now = perf_counter()
         if self._seen or report.encoded:
             self._effort.encoded += report.encoded

@@ -12,14 +12,19 @@ from pathlib import Path
 from cdul_edge.clip.files import local_weights_sha256
 from cdul_edge.labelling.encode.prompts import Prompts, read_prompts
 from cdul_edge.labelling.request import LabelRequest
-from cdul_edge.labelling.store.changes import Changes, find_changes
+from cdul_edge.labelling.store.changes import Changes, find_changes, find_shard_changes
 from cdul_edge.labelling.store.folder import WantedParts
-from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, FOLDER, slice_parts
+from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, FOLDER
 from cdul_edge.labelling.store.pictures import digest_paths
+from cdul_edge.labelling.store.shard_list import stored_part_shards
 from cdul_edge.labels.manifest import Inputs, LabelsManifest, StoreFacts
 from cdul_edge.labels.settings import ClipRun, ClipSettings
+from cdul_edge.sources.listed import ListedPictures
+from cdul_edge.sources.open_source import open_source
+from cdul_edge.sources.paths import PathList
+from cdul_edge.sources.shards import ShardPictures
+from cdul_edge.sources.source import PictureSource
 from cdul_edge_runtime.errors import LabelsError
-from cdul_edge_runtime.pictures.images import PictureList, find_images
 
 # How patch tokens are made (dense_tokens.py), for a store that was made otherwise to be refused.
 TOKENS = "q-q + k-k attention, no residual, no MLP"
@@ -31,27 +36,53 @@ class LabelPlan:
 
     request: LabelRequest
     prompts: Prompts
-    pictures: PictureList
+    source: PictureSource
     settings: ClipSettings
 
-    @cached_property
-    def parts(self) -> list[range]:
-        """Places of each part's pictures in the list."""
-        return slice_parts(len(self.pictures), self.settings.part_pictures)
+    @property
+    def parts(self) -> range:
+        """Numbers of the parts."""
+        return range(self.source.parts)
 
     @cached_property
     def paths_sha256(self) -> str:
-        """Of the list of pictures, in order."""
-        return digest_paths(self.pictures.paths)
+        """Of the list of pictures, or of shards, in order."""
+        return self.source.fingerprint()
 
-    def paths(self, part: int) -> tuple[str, ...]:
-        """Paths of one part."""
-        places = self.parts[part]
-        return self.pictures.paths[places.start : places.stop]
+    def paths(self, part: int) -> tuple[str, ...] | None:
+        """Paths of one part; None where only reading its shards tells them."""
+        return None if self.source.pictures is None else self.source.paths(part)
+
+    @property
+    def listed(self) -> PathList:
+        """All paths, of a folder or a list."""
+        assert isinstance(self.source, ListedPictures)
+        return self.source.names
+
+    @property
+    def unit(self) -> str:
+        """What can be counted before all is read, in the plural."""
+        return "parts" if self.source.pictures is None else "pictures"
+
+    @property
+    def total(self) -> int:
+        """How many of the unit there are."""
+        return self.source.parts if self.source.pictures is None else self.source.pictures
+
+    @property
+    def about_pictures(self) -> int:
+        """How many pictures there are, or, in shards, would be of 100 kB each."""
+        if isinstance(self.source, ShardPictures):
+            return max(1, sum(shard.bytes for shard in self.source.shards) // 100_000)
+        return self.total
 
     def count(self, parts: Sequence[int]) -> int:
-        """Pictures of some parts."""
-        return sum(len(self.parts[index]) for index in parts)
+        """How many of the unit are in some parts."""
+        if self.source.pictures is None or not parts:
+            return len(parts)
+        size, last = self.settings.part_pictures, self.source.parts - 1
+        missing = size * (last + 1) - self.source.pictures  # of the last part
+        return len(parts) * size - (missing if last in parts else 0)
 
     def embedding_digest(self, model: ClipRun) -> str:
         """Of the settings behind the embeddings."""
@@ -77,7 +108,7 @@ class LabelPlan:
                 FOLDER: digest_settings({**behind, **self._texts()}),
             }
         return WantedParts(
-            paths=[digest_paths(self.paths(part)) for part in range(len(self.parts))],
+            paths=[None if p is None else digest_paths(p) for p in map(self.paths, self.parts)],
             settings=self.cosine_digest(model),
             embeddings=self.embedding_digest(model) if keep else None,
             older=older,
@@ -113,10 +144,11 @@ class LabelPlan:
     @property
     def inputs(self) -> Inputs:
         """Which pictures these are, for the manifest."""
+        images = self.request.images
         return Inputs(
-            images=str(self.request.images.resolve()),
-            root=str(self.pictures.root),
-            pictures=len(self.pictures),
+            images=str(images.resolve() if isinstance(images, Path) else images),
+            root=str(self.source.root),
+            pictures=self.source.pictures,
             paths_sha256=self.paths_sha256,
         )
 
@@ -131,19 +163,21 @@ class LabelPlan:
         request, texts = self.request, self._texts()
         before = {key: _text_setting(existing, key) for key in texts}
         refuse_differences(request.out, self._differences(existing, before, texts))
-        update = request.update
-        changes = find_changes(
-            request.out,
-            existing.similarities.parts,
-            self.pictures,
-            same_list=existing.inputs.paths_sha256 == self.paths_sha256,
-            update=update,
-        )
+        update, parts = request.update, existing.similarities.parts
+        same_list = existing.inputs.paths_sha256 == self.paths_sha256
+        if isinstance(self.source, ListedPictures):
+            changes = find_changes(
+                request.out, parts, self.source, same_list=same_list, update=update
+            )
+        else:
+            assert isinstance(self.source, ShardPictures)
+            changes = find_shard_changes(request.out, parts, self.source, update=update)
         refused = changes.list_differs or (changes.replaced and not request.repair)
         if refused and not update:
             raise LabelsError(
-                f"the pictures changed since {request.out} was made: {changes}: give --update to "
-                "label what is new or replaced and drop what is gone, or choose another --out"
+                f"the {self._things} changed since {request.out} was made: {changes}: give "
+                "--update to label what is new or replaced and drop what is gone, or choose "
+                "another --out"
             )
         return replace(changes, texts=before != texts)
 
@@ -166,6 +200,10 @@ class LabelPlan:
             {**stored.to_dict(), **before}, {**self.settings.to_dict(), **texts}
         )
 
+    @property
+    def _things(self) -> str:
+        return "shards" if self.source.pictures is None else "pictures"
+
     def _behind(self, model: ClipRun) -> dict[str, object]:
         settings = self.settings.to_dict()
         return {**settings, "model": model.to_dict()}
@@ -184,7 +222,9 @@ def make_plan(request: LabelRequest, existing: LabelsManifest | None) -> LabelPl
     stored = existing.settings if existing else None
     settings = make_settings(request, stored if isinstance(stored, ClipSettings) else None)
     prompts = read_prompts(request.classes, request.templates)
-    return LabelPlan(request, prompts, find_images(request.images), settings)
+    part_shards = request.part_shards or (stored_part_shards(request.out) if existing else 1)
+    source = open_source(request.images, settings.part_pictures, part_shards)
+    return LabelPlan(request, prompts, source, settings)
 
 
 def make_settings(request: LabelRequest, stored: ClipSettings | None = None) -> ClipSettings:

@@ -23,7 +23,8 @@ class LabelRequest:
     """Label pictures with CLIP.
 
     Attributes:
-        images: a folder, a text file of paths, or a CSV with image_path.
+        images: a folder, a text file of paths, a CSV with image_path, or tar or Parquet shards: a
+            folder of them, one, or a pattern such as shard-{00000..00099}.tar. A path or a URL.
         classes: a class file, as `read_prompts` takes it.
         out: the labels folder, here or in an object store.
         clip: Name, folder, or file of the CLIP model; see `load_clip`.
@@ -38,6 +39,7 @@ class LabelRequest:
         encoder: what runs CLIP's image tower; "auto" is what the labels in `out` were begun with.
         keep_embeddings: so that other prompts need no picture; patches always do.
         part_pictures: pictures per part of the store; None is the store's own, or fits the views.
+        part_shards: shards per part, where pictures lie in shards; None is the store's own, or 1.
         batch_pictures: pictures encoded at once; None fits the device.
         workers: decoding processes; None is one per core, 0 decodes in the main process.
         threads: of the encoder on a CPU; None is one per core.
@@ -56,7 +58,7 @@ class LabelRequest:
         CdulEdgeError: options that exclude each other, or an empty path.
     """
 
-    images: Path
+    images: Location
     classes: Path
     out: Location
     clip: str
@@ -70,6 +72,7 @@ class LabelRequest:
     encoder: Encoder = "auto"
     keep_embeddings: bool = False
     part_pictures: int | None = None
+    part_shards: int | None = None
     batch_pictures: int | None = None
     workers: int | None = None
     threads: int | None = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, islice
 from time import perf_counter
 from typing import Any
 
@@ -31,7 +31,6 @@ from cdul_edge.labelling.store.parts import (
     write_part,
 )
 from cdul_edge.labelling.store.pictures import StoredPicture, digest_paths
-from cdul_edge.sources.files import LocalFiles
 from cdul_edge.sources.source import SourcePicture
 from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.host.console import Console
@@ -70,12 +69,12 @@ class PartScorer:
         """Rows of pictures that are the same as in an earlier run."""
         plan = self._plan
         column = "embeddings" if plan.settings.keep_embeddings else "cosines"
-        return find_earlier(plan.request.out, plan.pictures.root, column)
+        return find_earlier(plan.request.out, plan.source, column)
 
     def needs_clip(self, index: int) -> bool:
         """Whether a part has pictures that are to be decoded and encoded."""
-        known = self.earlier.places
-        is_known = bool(known) and all(path in known for path in self._plan.paths(index))
+        earlier = self.earlier
+        is_known = bool(earlier.places) and all(map(earlier.has, self._plan.source.part(index)))
         return not (is_known or self._is_kept(index))
 
     def score_part(self, index: int, seen: Seen | None = None) -> PartReport:
@@ -118,14 +117,16 @@ class PartScorer:
             return False
         if head.pictures is None:  # an earlier version's: what it is of was looked at
             return True
-        wanted = (self._embedding_digest, digest_paths(plan.paths(index)))
-        return (head.settings, head.pictures) == wanted
+        paths = plan.paths(index)  # of shards, what changed was set aside
+        same = paths is None or head.pictures == digest_paths(paths)
+        return same and head.settings == self._embedding_digest
 
     def _recall(self, index: int) -> PartReport:
         """Make a part of which every picture is known."""
         plan, out = self._plan, self._plan.request.out
         if not self._is_kept(index):
-            return self._write(index, Part((), np.empty((0, 0, 0), self._dtype)))
+            nothing = Part((), np.empty((0, 0, 0), self._dtype))
+            return self._write(index, nothing, plan.source.paths(index))
         kept = read_part(out / part_name(index, EMBEDDINGS_FOLDER), "embeddings", plan.paths(index))
         cosines = self._cosines(kept)
         written = write_part(out / part_name(index), cosines, "cosines", self._digest)
@@ -135,9 +136,9 @@ class PartScorer:
     def _dtype(self) -> np.dtype[Any]:
         return torch.empty(0, dtype=self._encoder.dtype).numpy().dtype
 
-    def _write(self, index: int, fresh: Part) -> PartReport:
+    def _write(self, index: int, fresh: Part, paths: Sequence[str]) -> PartReport:
         """Write a part of fresh pictures and earlier rows, embeddings first."""
-        paths, out = self._plan.paths(index), self._plan.request.out
+        out = self._plan.request.out
         embeddings = None
         if self._plan.settings.keep_embeddings:
             part = self.earlier.fill(paths, fresh)
@@ -151,10 +152,12 @@ class PartScorer:
 
     def _encode(self, indices: Iterable[int], seen: Seen | None) -> Iterator[PartReport]:
         """Decode and encode what is not known; each part is written when it is full."""
-        encoded = self._stream(self._cut_batches(indices))
+        paths: dict[int, list[str]] = {}
+        encoded = self._stream(self._cut_batches(indices, paths))
         try:
             for index, batches in groupby(encoded, key=lambda found: found[0].part):
-                yield self._write(index, self._gather(batches, seen))
+                part = self._gather(batches, seen)
+                yield self._write(index, part, paths.pop(index))
         except BaseException:
             self.close()  # its processes are still at work on what nobody waits for
             raise
@@ -170,7 +173,7 @@ class PartScorer:
             plan, encoder, piece = self._plan, self._encoder, self._piece_pictures
             views, workers = plan.request.chosen_views, plan.request.workers
             self._decoder = Decoder(
-                PictureReader(LocalFiles(plan.pictures.root), views, encoder.preprocess(views.fit)),
+                PictureReader(plan.source.files, views, encoder.preprocess(views.fit)),
                 piece,
                 usable_cores() if workers is None else workers,
                 encoder.held_batches * -(-self._batch_pictures // piece),
@@ -189,17 +192,26 @@ class PartScorer:
     def _piece_pictures(self) -> int:
         return self._encoder.piece_pictures(self._batch_pictures)
 
-    def _cut_batches(self, indices: Iterable[int]) -> Iterator[Work]:
-        """Batches never cross parts, so a resumed part is made of the same batches as any other."""
+    def _cut_batches(self, indices: Iterable[int], paths: dict[int, list[str]]) -> Iterator[Work]:
+        """Batches never cross parts, so a resumed part is made of the same batches as any other.
+
+        Args:
+            indices: the parts.
+            paths: takes up all pictures of each, those of earlier rows too.
+        """
         size, piece = self._batch_pictures, self._piece_pictures
         for index in indices:
-            known = self.earlier.places
-            pictures = [SourcePicture(p) for p in self._plan.paths(index) if p not in known]
-            for start in range(0, len(pictures), size):
-                batch = tuple(pictures[start : start + size])
+            pictures = self._fresh(index, paths.setdefault(index, []))
+            while batch := tuple(islice(pictures, size)):
                 for place in range(0, len(batch), piece):
                     ends = place + piece >= len(batch)
                     yield Work(index, batch[place : place + piece], ends)
+
+    def _fresh(self, index: int, paths: list[str]) -> Iterator[SourcePicture]:
+        for picture in self._plan.source.part(index):
+            paths.append(picture.path)
+            if not self.earlier.has(picture):
+                yield picture
 
     def _gather(self, batches: Iterator[tuple[Decoded, Floats]], seen: Seen | None) -> Part:
         pictures: list[StoredPicture] = []

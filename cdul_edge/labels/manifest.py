@@ -28,6 +28,7 @@ LABELS_FOLDER = FolderKind(
         MANIFEST,
         PARTS,
         "pictures.parquet",
+        "shards.parquet",
         "pseudo_labels.parquet",
         "pseudo_labels.parquet/part-*.parquet",
         "pseudo_labels.parquet/_common_metadata",
@@ -67,14 +68,14 @@ class Inputs:
 
     Attributes:
         root: the folder that paths are relative to.
-        pictures: how many.
-        paths_sha256: of the list, in order.
-        images: the folder or list that was given; None for an import without pictures.
+        pictures: how many; None for shards, which were not read when this was written.
+        paths_sha256: of the list, in order; of shards, of their names and sizes.
+        images: the folder, list or shards that were given; None for an import without pictures.
         similarities: the file that was imported.
     """
 
     root: str
-    pictures: int
+    pictures: int | None
     paths_sha256: str
     images: str | None = None
     similarities: str | None = None

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
+from cdul_edge.sources.listing import list_folder, look_at
 from cdul_edge.sources.shards import Format, Shard, ShardPictures
+from cdul_edge.sources.source import FileFacts
 from cdul_edge.storage.location import Location, Url
-from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.pictures.walk import is_litter
 
 _ENDINGS: Mapping[str, Format] = {
     **dict.fromkeys((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"), "tar")
@@ -34,12 +34,8 @@ def has_braces(images: Location) -> bool:
 
 def list_shards(folder: Location) -> tuple[Shard, ...]:
     """Every shard in a folder, at any depth, in order of their names."""
-    found = open_storage(folder).sizes()
-    return tuple(
-        Shard(name, size)
-        for name, size in sorted(found.items())
-        if format_of(name) and not any(map(is_litter, name.split("/")))
-    )
+    found = list_folder(folder)
+    return tuple(_shard(name, facts) for name, facts in found.items() if format_of(name))
 
 
 def name_shards(images: Location) -> ShardPictures | None:
@@ -57,15 +53,15 @@ def name_shards(images: Location) -> ShardPictures | None:
     if len(set(relative)) < len(relative):
         twice = next(name for name in relative if relative.count(name) > 1)
         raise CdulEdgeError(f"{images} names the shard {twice} twice: name each once")
-    sizes = _sizes(root, relative)
-    missing = [name for name in relative if name not in sizes]
+    found = look_at(root, relative)
+    missing = [name for name in relative if name not in found]
     if missing:
         also = f", nor are {len(missing) - 1} others" if len(missing) > 1 else ""
         raise CdulEdgeError(
             f"the shard {root / missing[0]} does not exist{also}: check the name, or the range in "
             "braces"
         )
-    return make_shards(root, tuple(Shard(name, sizes[name]) for name in relative))
+    return make_shards(root, tuple(_shard(name, found[name]) for name in relative))
 
 
 def make_shards(root: Location, shards: tuple[Shard, ...], part_shards: int = 1) -> ShardPictures:
@@ -118,8 +114,5 @@ def _common_folder(places: Sequence[Location]) -> Location:
     return folders.pop()
 
 
-def _sizes(root: Location, names: Sequence[str]) -> Mapping[str, int]:
-    if isinstance(root, Url):
-        return open_storage(root).sizes()
-    found = ((name, root / name) for name in names)
-    return {name: file.stat().st_size for name, file in found if file.is_file()}
+def _shard(name: str, facts: FileFacts) -> Shard:
+    return Shard(name, facts.bytes, facts.mtime_ns)

@@ -19,7 +19,7 @@ from cdul_edge.sources.shards import ShardPictures
 from cdul_edge.sources.source import PictureSource
 from cdul_edge.storage.location import Location, Url
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.pictures.images import find_images
+from cdul_edge_runtime.pictures.images import PictureList, find_images
 from cdul_edge_runtime.pictures.walk import SUFFIXES, is_litter, suffix_of
 
 
@@ -40,7 +40,11 @@ def open_source(images: Location, part_pictures: int, part_shards: int = 1) -> P
         return make_shards(shards.root, shards.shards, part_shards)
     if isinstance(images, Url):
         raise CdulEdgeError(f"{images} is no shard: give tar shards there")
-    pictures = find_images(images)
+    return list_files(find_images(images), part_pictures)
+
+
+def list_files(pictures: PictureList, part_pictures: int) -> ListedPictures:
+    """A source of files of this machine."""
     names = HeldPaths.gather(pictures.paths)
     return ListedPictures(pictures.root, LocalFiles(pictures.root), names, part_pictures)
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-_CHUNK = 1 << 16  # paths that are Python strings at once
+ROW_GROUP = 1 << 16  # paths that are Python strings at once, and a row group of a list of them
 
 
 class PathList(Protocol):
@@ -43,7 +43,7 @@ class HeldPaths:
         """Hold paths that come one after the other."""
         following = iter(paths)
         chunks = []
-        while chunk := list(islice(following, _CHUNK)):
+        while chunk := list(islice(following, ROW_GROUP)):
             chunks.append(pa.array(chunk, pa.string()))
         return cls(pa.chunked_array(chunks, pa.string()))
 

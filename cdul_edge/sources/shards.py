@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,10 +29,12 @@ class Shard:
     Attributes:
         name: relative to the folder of the shards.
         bytes: its size when it was listed.
+        mtime_ns: when it was last written; 0 where nothing tells.
     """
 
     name: str
     bytes: int
+    mtime_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,23 @@ class ShardPictures:
         """
         seen: dict[str, str] = {}
         for shard in self.shards_of(part):
+            before = len(seen)
             for picture in self._pictures(shard):
                 if picture.path in seen:
                     raise CdulEdgeError(say_doubled(picture.path, seen[picture.path], shard.name))
                 seen[picture.path] = shard.name
                 yield picture
+            if len(seen) == before:
+                raise CdulEdgeError(
+                    f"the shard {self.root / shard.name} holds no pictures: leave it out"
+                )
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the shards' names and sizes, and of how they are cut into parts."""
+        found = hashlib.sha256(f"{self.part_shards} shards\0".encode())
+        for shard in self.shards:
+            found.update(f"{shard.name}\0{shard.bytes}\0".encode())
+        return found.hexdigest()
 
     def read(self, path: str) -> SourcePicture:
         """Raises `ImageError`: a shard is read from its beginning."""

@@ -87,6 +87,10 @@ class PictureSource(Protocol):
         """
         ...
 
+    def fingerprint(self) -> str:
+        """SHA-256 of all paths in order; of shards, of their names and sizes."""
+        ...
+
     def read(self, path: str) -> SourcePicture:
         """One picture with its content, as `PictureFiles.read`.
 

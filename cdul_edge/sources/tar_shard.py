@@ -24,6 +24,7 @@ from cdul_edge_runtime.pictures.images import MAX_PICTURE_BYTES
 from cdul_edge_runtime.pictures.walk import SUFFIXES, is_litter, is_utf8, suffix_of
 
 _BLOCK = 4 << 20  # read at once: one request to an object store
+_CUT = "it is cut"
 _AGAIN = "make or copy it again, then run the same command again: finished parts are kept"
 _NOT_TAR = (
     (b"PK\x03\x04", "a ZIP archive"),
@@ -76,9 +77,11 @@ class _Member(TarInfo):
         try:
             return super().fromtarfile(tarfile)
         except HeaderError as error:
-            if type(error).__name__ == "EOFHeaderError":  # which no stub of tarfile names
+            kind = type(error).__name__  # no stub of tarfile names these classes
+            if kind == "EOFHeaderError":
                 raise
-            raise _DamagedError(str(error)) from error
+            cut = kind in ("EmptyHeaderError", "TruncatedHeaderError")
+            raise _DamagedError(_CUT if cut else "one of its headers is damaged") from error
 
 
 class _Tar(TarFile):
@@ -97,7 +100,7 @@ def _open(file: IO[bytes], start: bytes) -> _Tar:
     try:
         return _Tar.open(fileobj=plain, mode="r|", bufsize=_BLOCK, tarinfo=_Member)
     except _DamagedError as error:
-        raise _DamagedError("it does not begin as one") from error
+        raise error if str(error) == _CUT else _DamagedError("it does not begin as one") from error
 
 
 @contextmanager

@@ -22,8 +22,12 @@ Out = Annotated[
     ),
 ]
 Images = Annotated[
-    Path | None,
-    typer.Argument(help="Folder of pictures, text file of paths, or CSV with image_path."),
+    str | None,
+    typer.Argument(
+        help="Folder of pictures, text file of paths, CSV with image_path, or tar or Parquet "
+        "shards: a folder of them, one, or a pattern such as shard-{00000..00099}.tar. A path or a "
+        "URL.",
+    ),
 ]
 Classes = Annotated[
     Path | None,
@@ -233,6 +237,15 @@ PartPictures = Annotated[
         help="Pictures per file of the store. An interruption loses at most one file's work.",
         min=1,
         show_default="512, or 128 for patches",
+        rich_help_panel=_RUN,
+    ),
+]
+PartShards = Annotated[
+    int | None,
+    typer.Option(
+        help="Shards per file of the store, where pictures lie in shards.",
+        min=1,
+        show_default="1",
         rich_help_panel=_RUN,
     ),
 ]

@@ -32,9 +32,11 @@ class LocalEngine:
         with open_scorer(self._plan, *self._opened, self._console) as scorer:
             known = scorer.earlier.places
             if known:
-                same = sum(path in known for i in parts for path in self._plan.paths(i))
-                self._console.say(
-                    f"{same} pictures are the same as before: CLIP is not run for them"
-                )
+                if self._plan.unit == "pictures":
+                    paths = (path for i in parts for path in self._plan.source.paths(i))
+                    same = sum(path in known for path in paths)
+                    self._console.say(
+                        f"{same} pictures are the same as before: CLIP is not run for them"
+                    )
                 parts = sorted(parts, key=scorer.needs_clip)
             yield from scorer.score_parts(parts, seen)

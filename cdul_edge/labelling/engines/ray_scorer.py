@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from cdul_edge.labelling.choose_clip import ChosenClip, choose_clip, reopen_clip
 from cdul_edge.labelling.engines.ray_actor import ListConsole, as_picklable
@@ -17,9 +16,11 @@ from cdul_edge.labelling.score_part import PartScorer
 from cdul_edge.labelling.store.folder import PICTURES
 from cdul_edge.labels.manifest import MANIFEST
 from cdul_edge.labels.settings import ClipRun
+from cdul_edge.sources.listed import ListedPictures
+from cdul_edge.sources.paths import HeldPaths, PathList
+from cdul_edge.sources.shards import ShardPictures
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.pictures.images import PictureList
 
 # As many pictures as a trial of encoders may look at.
 SAMPLE = 1000
@@ -31,7 +32,7 @@ class RemoteScorer:
 
     Attributes:
         plan: without its pictures.
-        count: how many pictures there are.
+        count: how many pictures there are; of shards, how many parts.
         clip: what the driver chose.
         manifest: of the labels folder, by which the actor knows that it sees the same one.
     """
@@ -46,15 +47,15 @@ class RemoteScorer:
         """Of a plan whose folder was started."""
         plan = _absolute(plan)
         manifest = open_storage(plan.request.out).read(MANIFEST)
-        return cls(_with_paths(plan, ()), len(plan.pictures), clip, manifest)
+        return cls(_with_paths(plan, HeldPaths.gather(())), plan.total, clip, manifest)
 
     def __call__(self, console: ListConsole) -> Callable[[int], PartReport]:
         """Load CLIP, on a machine that sees the labels folder."""
         self._refuse_other_folder()
         out = self.plan.request.out
-        plan = _with_paths(
-            self.plan, cast("tuple[str, ...]", StoredPaths(out / PICTURES, self.count))
-        )
+        plan = self.plan
+        if isinstance(plan.source, ListedPictures):
+            plan = _with_paths(plan, StoredPaths(out / PICTURES, self.count))
         encoder = reopen_clip(plan, self.clip, console)
         scorer = PartScorer(plan, encoder, self.clip, console)
 
@@ -88,7 +89,10 @@ class RemoteChoice:
     def of(cls, plan: LabelPlan, before: ClipRun | None) -> RemoteChoice:
         """With as many pictures as a trial looks at."""
         plan = _absolute(plan)
-        return cls(_with_paths(plan, plan.pictures.paths[:SAMPLE]), before)
+        if isinstance(plan.source, ListedPictures):
+            first = plan.source.names.slice(0, SAMPLE)
+            plan = _with_paths(plan, HeldPaths.gather(first))
+        return cls(plan, before)
 
     def run(self) -> tuple[ChosenClip | None, BaseException | None, Sequence[str]]:
         """What was chosen, or why nothing could be, and what was said."""
@@ -102,11 +106,17 @@ class RemoteChoice:
 
 def _refuse_absent_pictures(plan: LabelPlan, part: int) -> None:
     """A machine that sees none of them would write a part of unreadable pictures."""
-    root, paths = plan.pictures.root, plan.paths(part)
-    if not any((root / path).exists() for path in paths):
+    source = plan.source
+    if not isinstance(source.root, Path):
+        return
+    if isinstance(source, ShardPictures):
+        names, unit = tuple(shard.name for shard in source.shards_of(part)), "shards"
+    else:
+        names, unit = source.paths(part), "pictures"
+    if not any((source.root / name).exists() for name in names):
         raise CdulEdgeError(
-            f"{socket.gethostname()} sees none of the {len(paths)} pictures of part {part} in "
-            f"{root}: mount the folder on every machine, or give the pictures as a URL"
+            f"{socket.gethostname()} sees none of the {len(names)} {unit} of part {part} in "
+            f"{source.root}: mount the folder on every machine, or give the {unit} as a URL"
         )
 
 
@@ -119,13 +129,14 @@ def _absolute(plan: LabelPlan) -> LabelPlan:
         clip=_absolute_name(request.clip),
         pretrained=None if request.pretrained is None else _absolute_name(request.pretrained),
     )
-    pictures = replace(plan.pictures, root=plan.pictures.root.resolve())
-    return replace(plan, request=request, pictures=pictures)
+    return replace(plan, request=request)  # a source's root is absolute
 
 
 def _absolute_name(name: str) -> str:
     return str(Path(name).resolve()) if name and Path(name).exists() else name
 
 
-def _with_paths(plan: LabelPlan, paths: tuple[str, ...]) -> LabelPlan:
-    return replace(plan, pictures=PictureList(plan.pictures.root, paths))
+def _with_paths(plan: LabelPlan, paths: PathList) -> LabelPlan:
+    if not isinstance(plan.source, ListedPictures):
+        return plan  # shards are few
+    return replace(plan, source=replace(plan.source, names=paths))

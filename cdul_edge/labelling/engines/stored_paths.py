@@ -38,11 +38,12 @@ class StoredPaths(Sequence[str]):
     def __getitem__(self, at: int | slice) -> str | tuple[str, ...]:
         if isinstance(at, int):
             at = range(len(self))[at]
-            return self._slice(at, at + 1)[0]
+            return self.slice(at, at + 1)[0]
         start, stop, step = at.indices(len(self))
-        return self._slice(start, stop)[::step]
+        return self.slice(start, stop)[::step]
 
-    def _slice(self, start: int, stop: int) -> tuple[str, ...]:
+    def slice(self, start: int, stop: int) -> tuple[str, ...]:
+        """Those of some places in a row."""
         paths: list[str] = []
         for group, first in enumerate(self._starts[:-1]):
             if first < stop and self._starts[group + 1] > start:

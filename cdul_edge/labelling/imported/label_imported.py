@@ -20,6 +20,7 @@ from cdul_edge.labelling.store.folder import (
     find_existing,
     remove_labels,
     start_folder,
+    write_list,
 )
 from cdul_edge.labelling.store.index import PartsIndex
 from cdul_edge.labelling.store.parts import FOLDER, Part, part_name, slice_parts, write_part
@@ -76,7 +77,8 @@ def import_similarities(request: ImportRequest, console: Console) -> LabelsManif
         paths_sha256=settings.images,
     )
     manifest = _describe(found, settings, inputs, len(parts))
-    start_folder(request.out, manifest, [picture.path for picture in pictures])
+    start_folder(request.out, manifest)
+    write_list(request.out, (picture.path for picture in pictures))
     known_parts = PartsIndex(request.out)
     for index, places in enumerate(parts):
         rows = slice(places.start, places.stop)

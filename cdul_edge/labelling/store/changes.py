@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from cdul_edge.labelling.store.folder import read_list
-from cdul_edge.labelling.store.index import part_sizes
+from cdul_edge.labelling.store.index import PartsIndex, part_sizes
 from cdul_edge.labelling.store.parts import FOLDER, part_name, read_pictures
-from cdul_edge.labelling.store.pictures import is_same
+from cdul_edge.labelling.store.pictures import StoredPicture, is_content, is_same
+from cdul_edge.labelling.store.shard_list import read_shards
+from cdul_edge.sources.listed import ListedPictures
+from cdul_edge.sources.shards import Shard, ShardPictures
+from cdul_edge.sources.source import SourcePicture
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import LabelsError
-from cdul_edge_runtime.pictures.images import PictureList
 
 
 @dataclass(frozen=True)
@@ -19,13 +23,14 @@ class Changes:
     """How a list of pictures, and their files, differ from what a store holds.
 
     Attributes:
-        new, gone: paths that only the list has, and only the store.
-        replaced: paths whose files hold something else now.
+        new, gone: paths that only the list has, and only the store; or names of shards.
+        replaced: paths whose files hold something else now, or shards of another size.
         skipped: paths that could not be read, and were not replaced since.
         reordered: the same paths in another order.
         texts: classes, prompts or templates differ.
         everything: nothing of the store is of use.
-        stale_parts: the parts of the same list whose pictures shall be read again.
+        stale_parts: the parts of the same list whose pictures shall be read again; of shards,
+            also of another list.
     """
 
     new: tuple[str, ...] = ()
@@ -56,7 +61,7 @@ class Changes:
 
 
 def find_changes(
-    folder: Location, parts: int, pictures: PictureList, *, same_list: bool, update: bool
+    folder: Location, parts: int, pictures: ListedPictures, *, same_list: bool, update: bool
 ) -> Changes:
     """Compare a list of pictures with a store; damaged parts are passed over.
 
@@ -68,8 +73,7 @@ def find_changes(
         update: what could not be read shall be tried again. So shall what cdul-edge 0.1 labeled: it
             recorded names only, so that nothing tells which pictures were replaced.
     """
-    stored = pictures.paths if same_list else read_list(folder)
-    now = None if same_list else set(pictures.paths)
+    now = None if same_list else set(pictures.names)
     replaced: dict[str, int] = {}
     skipped: dict[str, int] = {}
     for index in sorted(part for kind, part in part_sizes(folder) if kind == FOLDER):
@@ -83,7 +87,7 @@ def find_changes(
             if now is not None and picture.path not in now:
                 continue
             asked = update or picture.content is not None
-            if asked and not is_same(pictures.root / picture.path, picture):
+            if asked and not is_same(pictures.files, picture):
                 replaced[picture.path] = index
             elif picture.reason is not None:
                 skipped[picture.path] = index
@@ -91,13 +95,87 @@ def find_changes(
     found = Changes(replaced=tuple(replaced), skipped=tuple(skipped), stale_parts=stale)
     if now is None:
         return found
+    stored = read_list(folder)
     before = set(stored)
     return replace(
         found,
-        new=tuple(path for path in pictures.paths if path not in before),
+        new=tuple(path for path in pictures.names if path not in before),
         gone=tuple(path for path in stored if path not in now),
-        reordered=before == now and tuple(stored) != pictures.paths,
+        reordered=before == now and stored != list(pictures.names),
     )
+
+
+def find_shard_changes(
+    folder: Location, parts: int, source: ShardPictures, *, update: bool
+) -> Changes:
+    """Compare shards with those that a store was made of, by name, size and time.
+
+    Only a shard of the same size and another time is read: it was copied, or holds other pictures.
+
+    Args:
+        folder: the labels folder.
+        parts: how many parts it has.
+        source: the shards.
+        update: what could not be read shall be tried again.
+    """
+    stored = read_shards(folder)
+    before = {shard.name: shard for shards in stored for shard in shards}
+    now = {shard.name: shard for shard in source.shards}
+    stale = {
+        part
+        for part in range(source.parts)
+        if part >= len(stored) or not _is_same_part(folder, part, stored[part], source)
+    }
+    replaced = [
+        shard.name
+        for part in stale
+        for shard in source.shards_of(part)
+        if shard != before.get(shard.name, shard)
+    ]
+    gone = tuple(read_list(folder)) if not stored else tuple(n for n in before if n not in now)
+    skipped = _unreadable_parts(folder, parts) if update else ()
+    same = before.keys() == now.keys() and not replaced
+    return Changes(
+        new=tuple(name for name in now if name not in before),
+        gone=gone,
+        replaced=tuple(replaced),
+        reordered=same and bool(stale or source.parts != len(stored)),
+        stale_parts=tuple(sorted({*stale, *skipped})),
+    )
+
+
+def _is_same_part(
+    folder: Location, part: int, stored: tuple[Shard, ...], source: ShardPictures
+) -> bool:
+    """Whether a part's shards hold the pictures that they held."""
+    shards = source.shards_of(part)
+    if stored == shards:
+        return True
+    if [(one.name, one.bytes) for one in stored] != [(one.name, one.bytes) for one in shards]:
+        return False
+    try:
+        known = read_pictures(folder / part_name(part))
+    except (LabelsError, FileNotFoundError):  # not made yet, or damaged
+        return False
+    return all(
+        given is not None and picture is not None and _is_same_picture(given, picture)
+        for given, picture in zip_longest(source.part(part), known)
+    )
+
+
+def _is_same_picture(given: SourcePicture, known: StoredPicture) -> bool:
+    if given.path != known.path:
+        return False
+    return known.reason is not None or is_content(given, known.content)
+
+
+def _unreadable_parts(folder: Location, parts: int) -> Sequence[int]:
+    facts = PartsIndex.read(folder).facts
+    return [
+        part
+        for (kind, part), found in facts.items()
+        if kind == FOLDER and part < parts and found.labelled < found.pictures
+    ]
 
 
 def _name(paths: Sequence[str]) -> str:

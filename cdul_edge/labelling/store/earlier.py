@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +17,8 @@ from cdul_edge.labelling.store.parts import (
     read_part,
     read_pictures,
 )
-from cdul_edge.labelling.store.pictures import StoredPicture, is_same
+from cdul_edge.labelling.store.pictures import StoredPicture, is_content, is_same
+from cdul_edge.sources.source import PictureSource, SourcePicture
 from cdul_edge.storage.location import Location
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import LabelsError
@@ -26,10 +26,20 @@ from cdul_edge_runtime.errors import LabelsError
 
 @dataclass(frozen=True)
 class EarlierRows:
-    """Where the rows of unchanged pictures lie, by path: a file and the row of its values."""
+    """Where the rows of earlier pictures lie, by path: a file and the row of its values.
+
+    Of files, those are left out that changed; of pictures in shards, only their bytes will tell.
+    """
 
     column: str
     places: dict[str, tuple[Location, int, StoredPicture]]
+
+    def has(self, given: SourcePicture) -> bool:
+        """Whether a picture's row is known."""
+        place = self.places.get(given.path)
+        if place is None or given.content is None:
+            return place is not None
+        return is_content(given, place[2].content)
 
     def fill(self, paths: Sequence[str], fresh: Part) -> Part:
         """The part of `paths`: `fresh` ones as they are, the others from earlier.
@@ -53,12 +63,12 @@ class EarlierRows:
         return Part(ordered, rows)
 
 
-def find_earlier(folder: Location, root: Path, column: str) -> EarlierRows:
+def find_earlier(folder: Location, source: PictureSource, column: str) -> EarlierRows:
     """Look through the parts that were set aside, and at the pictures' files.
 
     Args:
         folder: the labels folder.
-        root: what the pictures' paths are relative to.
+        source: the pictures.
         column: "cosines" or "embeddings".
     """
     kind = FOLDER if column == "cosines" else EMBEDDINGS_FOLDER
@@ -72,6 +82,6 @@ def find_earlier(folder: Location, root: Path, column: str) -> EarlierRows:
         except LabelsError:  # damaged: its pictures are encoded again
             continue
         for row, picture in enumerate(readable):
-            if is_same(root / picture.path, picture):
+            if source.pictures is None or is_same(source.files, picture):
                 places[picture.path] = (file, row, picture)
     return EarlierRows(column, places)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,9 +20,12 @@ from cdul_edge.labelling.store.parts import (
     examine_part,
     part_name,
 )
+from cdul_edge.labelling.store.shard_list import SHARDS, write_shards
 from cdul_edge.labels.label_stream import COMMON, FILE_NAME
 from cdul_edge.labels.manifest import LABELS_FOLDER, MANIFEST, PARTS, LabelsManifest, read_manifest
 from cdul_edge.labels.parquet_files import read_column, read_table
+from cdul_edge.sources.paths import ROW_GROUP
+from cdul_edge.sources.shards import ShardPictures
 from cdul_edge.storage.location import Location
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
@@ -32,7 +36,6 @@ PICTURES = "pictures.parquet"
 # Parts whose pictures changed: rows are taken from them, and the folder goes with the last part.
 EARLIER = "earlier"
 
-_PATHS_AT_ONCE = 1 << 20
 _REQUESTS_AT_ONCE = 16
 
 
@@ -54,8 +57,8 @@ def find_existing(out: Location) -> LabelsManifest | None:
     raise CdulEdgeError(f"{out} exists and is not a labels folder: choose another --out")
 
 
-def start_folder(out: Location, manifest: LabelsManifest, paths: Sequence[str]) -> None:
-    """Write an unfinished manifest, and the list of pictures, over what a killed run left.
+def start_folder(out: Location, manifest: LabelsManifest) -> None:
+    """Write an unfinished manifest over what a killed run left.
 
     Temporary files go whose writers are dead. An object store has none: what is not put is not
     there.
@@ -65,14 +68,21 @@ def start_folder(out: Location, manifest: LabelsManifest, paths: Sequence[str]) 
         now_ns = (out / MANIFEST).stat().st_mtime_ns
         for place in (out, out / FOLDER, out / EMBEDDINGS_FOLDER, out / EARLIER):
             remove_left_behind(place, now_ns)
+
+
+def write_list(out: Location, pictures: Iterable[str] | ShardPictures) -> None:
+    """Write what is labeled: a list of pictures, in slices that can be read alone, or of shards."""
+    storage = open_storage(out)
+    if isinstance(pictures, ShardPictures):
+        storage.remove(PICTURES)
+        write_shards(out, pictures)
+        return
+    storage.remove(SHARDS)
     schema = pa.schema({"path": pa.string()})
-    with (
-        open_storage(out).write(PICTURES) as temporary,
-        pq.ParquetWriter(temporary, schema) as writer,
-    ):
-        for start in range(0, len(paths), _PATHS_AT_ONCE):
-            rows = pa.array(paths[start : start + _PATHS_AT_ONCE], pa.string())
-            writer.write_table(pa.table([rows], schema))
+    following = iter(pictures)
+    with storage.write(PICTURES) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        while some := list(islice(following, ROW_GROUP)):
+            writer.write_table(pa.table([pa.array(some, pa.string())], schema))
 
 
 def remove_labels(folder: Location) -> None:
@@ -103,7 +113,13 @@ def remove_labels(folder: Location) -> None:
 
 
 def read_list(folder: Location) -> list[str]:
-    """The list of pictures; raises `LabelsError` when it is missing or truncated."""
+    """The list of pictures, empty for a store of shards.
+
+    Raises:
+        LabelsError: it is missing or truncated.
+    """
+    if SHARDS in open_storage(folder).sizes_of([SHARDS]):
+        return []
     try:
         table = read_table(folder / PICTURES)
         paths: list[str] = read_column(table, "path", pa.string()).to_pylist()
@@ -243,6 +259,6 @@ def finish_parts(folder: Location) -> None:
 
 def list_files(folder: Location) -> list[str]:
     """What a finished folder's manifest vouches for; the index vouches for the parts."""
-    wanted = (FILE_NAME, f"{FILE_NAME}/{COMMON}", PICTURES, PARTS)
+    wanted = (FILE_NAME, f"{FILE_NAME}/{COMMON}", PICTURES, SHARDS, PARTS)
     there = open_storage(folder).sizes_of(wanted)
     return [name for name in wanted if name in there]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+from cdul_edge.sources.source import PictureFiles, SourcePicture
+from cdul_edge_runtime.errors import ImageError
 
 _PATHS_AT_ONCE = 4096
 
@@ -51,45 +53,30 @@ def digest_paths(paths: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def read_content(file: Path, *, digest: bool) -> Content:
-    """Look at a file; its bytes are read only for the digest."""
-    try:
-        found = file.stat()
-        return Content(found.st_size, found.st_mtime_ns, _digest(file) if digest else None)
-    except (OSError, ValueError):  # ValueError: a zero byte in the name
-        return Content(-1, 0, None)
-
-
-def is_same(file: Path, picture: StoredPicture) -> bool:
+def is_same(files: PictureFiles, picture: StoredPicture) -> bool:
     """Whether a picture's file is what was labeled; not where nothing was recorded of it.
 
-    No time is compared with another: the pictures' disk, the labels' and this machine may each go
-    by a clock of its own.
+    Its bytes are compared only where the time differs. No time is compared with another: the
+    pictures' disk, the labels' and this machine may each go by a clock of its own.
     """
-    return picture.content is not None and _is_unchanged(file, picture.content)
-
-
-def _is_unchanged(file: Path, recorded: Content) -> bool:
-    """Whether a file holds what it held; its bytes are compared only where the time differs."""
-    now = read_content(file, digest=False)
-    if now.bytes != recorded.bytes:
+    recorded, now = picture.content, files.look(picture.path)
+    if recorded is None or now.bytes != recorded.bytes:
         return False
     if now.mtime_ns == recorded.mtime_ns:
         return True
     try:
-        return recorded.digest is not None and _digest(file) == recorded.digest
-    except OSError:  # it cannot be read any more
+        return recorded.digest is not None and is_content(files.read(picture.path), recorded)
+    except ImageError:  # it cannot be read any more
         return False
+
+
+def is_content(given: SourcePicture, recorded: Content | None) -> bool:
+    """Whether bytes that a source gave are those that were recorded."""
+    if given.content is None or recorded is None or len(given.content) != recorded.bytes:
+        return False
+    return digest_bytes(given.content) == recorded.digest
 
 
 def digest_bytes(content: bytes) -> str:
     """BLAKE2b of a picture's bytes: 0.4 ms for a photograph of 300 kB."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def _digest(file: Path) -> str:
-    found = hashlib.blake2b(digest_size=16)
-    with file.open("rb") as opened:
-        while block := opened.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()

@@ -1,0 +1,64 @@
+"""Names, sizes and times of the files of a folder, here or in an object store, from one listing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cdul_edge.sources.source import FileFacts
+from cdul_edge.storage.faults import name_faults
+from cdul_edge.storage.file_systems import open_file_system
+from cdul_edge.storage.location import Location, Url
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.pictures.walk import is_litter
+
+
+def list_folder(folder: Location) -> Mapping[str, FileFacts]:
+    """Every file at any depth by its name, sorted; hidden ones and litter are left out.
+
+    Raises:
+        CdulEdgeError: it cannot be listed.
+    """
+    found = _list_url(folder) if isinstance(folder, Url) else _list_path(folder)
+    return dict(sorted(one for one in found if not any(map(is_litter, one[0].split("/")))))
+
+
+def look_at(root: Location, names: list[str]) -> Mapping[str, FileFacts]:
+    """Those of some files that are there; of an object store, from a listing of the folder."""
+    if isinstance(root, Url):
+        there = dict(_list_url(root))
+        return {name: there[name] for name in names if name in there}
+    found = ((name, root / name) for name in names)
+    return {name: _facts(file) for name, file in found if file.is_file()}
+
+
+def _list_path(folder: Path) -> Iterator[tuple[str, FileFacts]]:
+    for directory, subfolders, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        subfolders[:] = [name for name in subfolders if not is_litter(name)]
+        for name in files:
+            file = Path(directory, name)
+            if file.is_file():
+                yield file.relative_to(folder).as_posix(), _facts(file)
+
+
+def _facts(file: Path) -> FileFacts:
+    found = file.stat()
+    return FileFacts(found.st_size, found.st_mtime_ns)
+
+
+def _list_url(folder: Url) -> Iterator[tuple[str, FileFacts]]:
+    from pyarrow import fs
+
+    system, root = open_file_system(folder)
+    with name_faults(folder, "listed"):
+        found = system.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
+    for one in found:
+        if one.is_file:
+            yield one.path[len(root) :].lstrip("/"), FileFacts(one.size, one.mtime_ns or 0)
+
+
+def _refuse(error: OSError) -> None:
+    raise CdulEdgeError(
+        f"{error.filename} cannot be listed ({error.strerror}): allow it, or move it elsewhere"
+    ) from error

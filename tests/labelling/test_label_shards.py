@@ -1,0 +1,140 @@
+"""Labels of tar shards: the same bytes as of a folder, and what happens when shards change."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
+from cdul_edge_runtime.host.files import read_json
+
+
+def pack(shard: Path, pictures: Path, *names: str) -> None:
+    """A tar of some files, with their times to the nanosecond."""
+    shard.parent.mkdir(exist_ok=True)
+    with tarfile.open(shard, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name in names:
+            member = tar.gettarinfo(pictures / name, name)
+            time_ns = (pictures / name).stat().st_mtime_ns
+            member.pax_headers = {"mtime": f"{time_ns // 10**9}.{time_ns % 10**9:09d}"}
+            with (pictures / name).open("rb") as file:
+                tar.addfile(member, file)
+
+
+@pytest.fixture
+def shards(pictures: Path, tmp_path: Path) -> Path:
+    """The seven pictures in shards of three, as parts have three."""
+    names = sorted(file.name for file in pictures.iterdir())
+    for index in range(3):
+        pack(tmp_path / "tars" / f"{index}.tar", pictures, *names[3 * index : 3 * index + 3])
+    return tmp_path / "tars"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_shards_give_the_bytes_that_a_folder_of_the_same_pictures_gives(
+    label: Any, pictures: Path, shards: Path, tmp_path: Path, workers: int
+) -> None:
+    (pictures / "004.jpg").write_bytes(b"no picture")
+    os.utime(pictures / "004.jpg", ns=(1, 1_700_000_000_123_456_789))
+    pack(shards / "1.tar", pictures, "003.jpg", "004.jpg", "005.jpg")
+    label()
+    found = label(images=shards, out=tmp_path / "of-shards", workers=workers)
+    assert (found.pictures, found.labelled, found.scored) == (7, 6, 6)
+    assert [(one.path, one.reason) for one in found.skipped] == [
+        ("004.jpg", "is not a picture that Pillow can identify")
+    ]
+    assert label.parts(tmp_path / "of-shards") == label.parts()
+    tables = [pq.read_table(out / "pseudo_labels.parquet") for out in (label.out, found.out)]
+    assert tables[0].equals(tables[1])
+    inputs = read_json(found.out / "manifest.json")["inputs"]
+    assert (inputs["root"], inputs["pictures"]) == (str(shards), None)
+    assert label(images=shards, out=found.out).scored == 0
+    assert "CLIP is not run" in label.said.getvalue()
+
+
+def test_several_shards_make_a_part_and_the_store_remembers(label: Any, shards: Path) -> None:
+    assert label(images=shards, part_shards=2).labelled == 7
+    assert len(label.parts()) == 2
+    assert label(images=shards).scored == 0
+    with pytest.raises(LabelsError, match="the same pictures in another order: give --update"):
+        label(images=shards, part_shards=1)
+
+
+def test_new_replaced_and_gone_shards_are_refused_then_followed_with_update(
+    label: Any, pictures: Path, shards: Path, tmp_path: Path, paint: Any
+) -> None:
+    label(images=shards)
+    paint(tmp_path / "others", 2, seed=1)
+    pack(shards / "3.tar", tmp_path / "others", "000.jpg")
+    (tmp_path / "others" / "000.jpg").rename(tmp_path / "others" / "new.jpg")
+    pack(shards / "3.tar", tmp_path / "others", "new.jpg")  # new, at the end
+    pack(shards / "1.tar", pictures, "003.jpg", "004.jpg")  # replaced: one picture less
+    message = (
+        r"the shards changed since .* was made: 1 new \('3.tar'\), 1 replaced \('1.tar'\): give "
+    )
+    with pytest.raises(LabelsError, match=message):
+        label(images=shards)
+    before = label.parts()
+    result = label(images=shards, update=True)
+    assert (result.scored, result.labelled) == (1, 7)  # of the replaced shard, rows are kept
+    after = label.parts()
+    assert [after[part] == before[part] for part in range(3)] == [True, False, True]
+    (shards / "0.tar").unlink()
+    assert label(images=shards, update=True).labelled == 4
+    assert label(images=shards).scored == 0
+
+
+def test_a_renamed_shard_is_read_again_and_its_rows_are_kept(label: Any, shards: Path) -> None:
+    label(images=shards)
+    (shards / "1.tar").rename(shards / "1b.tar")
+    result = label(images=shards, update=True)
+    assert (result.scored, result.labelled) == (0, 7)
+
+
+def test_a_shard_that_was_copied_is_the_same(label: Any, shards: Path) -> None:
+    label(images=shards)
+    os.utime(shards / "1.tar", ns=(1, 1))
+    assert label(images=shards).scored == 0
+    assert "CLIP is not run" in label.said.getvalue()
+
+
+def test_a_bad_shard_stops_the_run_by_name_and_the_parts_before_it_are_kept(
+    label: Any, shards: Path
+) -> None:
+    whole = (shards / "2.tar").read_bytes()
+    (shards / "2.tar").write_bytes(whole[:700])
+    with pytest.raises(CdulEdgeError, match=r"the shard .*2\.tar .*cut.*finished parts are kept"):
+        label(images=shards)
+    assert 1 <= len(label.parts()) <= 2
+    (shards / "2.tar").write_bytes(whole)
+    result = label(images=shards, update=True)
+    assert (result.labelled, result.scored < 7) == (7, True)
+
+
+def test_a_picture_in_two_shards_is_refused_naming_both_and_nothing_is_lost(
+    label: Any, pictures: Path, shards: Path
+) -> None:
+    pack(shards / "2.tar", pictures, "006.jpg", "001.jpg")
+    message = r"the shards 0\.tar and 2\.tar both hold a picture called '001.jpg'.*--update"
+    with pytest.raises(CdulEdgeError, match=message):
+        label(images=shards)
+    pack(shards / "2.tar", pictures, "006.jpg")
+    result = label(images=shards, update=True)
+    assert (result.labelled, result.scored) == (7, 0)
+
+
+def test_labels_of_a_folder_become_those_of_shards_without_running_clip(
+    label: Any, pictures: Path, shards: Path
+) -> None:
+    label()
+    before = label.parts()
+    assert label(images=shards, update=True).scored == 0
+    assert label.parts() == before
+    assert not (label.out / "pictures.parquet").exists()
+    assert label(update=True).scored == 0
+    assert not (label.out / "shards.parquet").exists()
