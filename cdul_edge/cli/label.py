@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from cdul_edge.cli.options import engines
 from cdul_edge.cli.options import labelling as options
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
 from cdul_edge.cli.output.tables.label import show_result
-from cdul_edge.storage.location import parse_location
+from cdul_edge.storage.location import Url, parse_location
 from cdul_edge_runtime.choices import Resize
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.console import StderrConsole
 
 if TYPE_CHECKING:
-    from cdul_edge.labelling import LabelResult, Scoring, Views, WholePicture
+    from cdul_edge.labelling import ImportRequest, LabelRequest, Scoring, Views, WholePicture
 
 Value = TypeVar("Value")
 
@@ -54,35 +55,38 @@ def label(
     part_shards: options.PartShards = None,
     max_errors: options.MaxErrors = None,
     repair: options.Repair = False,
+    verify: engines.Verify = False,
+    engine: engines.Engine = "local",
+    address: engines.Address = None,
+    actors: engines.Actors = None,
 ) -> None:
     """Score pictures against class names with CLIP, and make pseudo-labels from the scores."""
     with extra_imports("train", "labeling"):
-        from cdul_edge.labelling import ImportRequest, LabelRequest, Scoring
-        from cdul_edge.labelling import label as make_labels
-    scoring = Scoring(strategy, zeta, fusion, balance, temperature, debias, thresholds)
-    request: LabelRequest | ImportRequest
+        from cdul_edge import labelling
+    place = parse_location(out)
+    scoring = labelling.Scoring(strategy, zeta, fusion, balance, temperature, debias, thresholds)
     if from_similarities is not None:
-        _refuse(clip, "--clip: with --from-similarities CLIP is not run")
-        _refuse(update or None, "--update: with --from-similarities, --force replaces labels")
-        request = ImportRequest(
-            from_similarities, parse_location(out), None if images is None else Path(images),
-            classes, made_with_temperature, scoring, force, repair,
-        )  # fmt: skip
-    else:
-        _refuse(made_with_temperature, "--made-with-temperature: it is for --from-similarities")
-        request = LabelRequest(
-            images=parse_location(_require(images, _IMAGES)), classes=_require(classes, _CLASSES),
-            out=parse_location(out), clip=_require(clip, _CLIP), pretrained=pretrained, seed=seed,
-            scoring=scoring, templates=_templates(template),
-            views=_views(scoring, grid, overlap, fit), device=device, precision=precision,
-            encoder=encoder, keep_embeddings=keep_embeddings, part_pictures=part_pictures,
-            part_shards=part_shards, batch_pictures=batch_pictures, workers=workers,
-            threads=threads, max_errors=max_errors, force=force, update=update, repair=repair,
-        )  # fmt: skip
-    _show(make_labels(request, StderrConsole(message_console())), json)
+        _refuse_beside_import(clip, update, engine == "ray" or address or actors)
+        return _label(labelling.ImportRequest(
+            from_similarities, place, _local(images), classes, made_with_temperature, scoring,
+            force, repair, verify,
+        ), json)  # fmt: skip
+    _refuse(made_with_temperature, "--made-with-temperature: it is for --from-similarities")
+    return _label(labelling.LabelRequest(
+        images=parse_location(_require(images, _IMAGES)), classes=_require(classes, _CLASSES),
+        out=place, clip=_require(clip, _CLIP), pretrained=pretrained, seed=seed, scoring=scoring,
+        templates=_templates(template), views=_views(scoring, grid, overlap, fit), device=device,
+        precision=precision, encoder=encoder, keep_embeddings=keep_embeddings,
+        part_pictures=part_pictures, part_shards=part_shards, batch_pictures=batch_pictures,
+        workers=workers, threads=threads, max_errors=max_errors, force=force, update=update,
+        repair=repair, verify=verify, engine=engine, address=address, actors=actors,
+    ), json)  # fmt: skip
 
 
-def _show(result: LabelResult, json: Path | None) -> None:
+def _label(request: LabelRequest | ImportRequest, json: Path | None) -> None:
+    from cdul_edge.labelling import label as make_labels
+
+    result = make_labels(request, StderrConsole(message_console()))
     show_result(result, message_console())
     if json is not None:
         write_summary(json, result.to_dict())
@@ -104,6 +108,24 @@ def _require(value: Value | None, missing: str) -> Value:
 def _refuse(value: object, why: str) -> None:
     if value is not None:
         raise CdulEdgeError(f"drop {why}")
+
+
+def _local(images: str | None) -> Path | None:
+    where = None if images is None else parse_location(images)
+    if isinstance(where, Url):
+        raise CdulEdgeError(
+            f"{where}: with --from-similarities, pictures are a folder or a list of this machine"
+        )
+    return where
+
+
+def _refuse_beside_import(clip: str | None, update: bool, cluster: object) -> None:
+    _refuse(clip, "--clip: with --from-similarities CLIP is not run")
+    _refuse(update or None, "--update: with --from-similarities, --force replaces labels")
+    _refuse(
+        cluster or None,
+        "--engine ray, --address and --actors: an import has no parts that a cluster could make",
+    )
 
 
 def _templates(given: list[str] | None) -> tuple[str, ...]:

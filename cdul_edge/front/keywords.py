@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from cdul_edge.clip.choices import Device, Encoder, Precision
     from cdul_edge.labelling import Scoring, Views, WholePicture
+    from cdul_edge.labelling.choices import EngineName
     from cdul_edge.training import TrainConfig
     from cdul_edge.training.request import (
         ClipSource,
@@ -55,6 +56,9 @@ class LabelKeywords(TypedDict, total=False):
     update: bool
     repair: bool
     verify: bool
+    engine: EngineName
+    address: str | None
+    actors: int | None
 
 
 class SampleKeywords(TypedDict, total=False):

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from cdul_edge.clip.choices import Device, Encoder, Precision
+from cdul_edge.labelling.choices import EngineName
 from cdul_edge.labelling.decode.views import Views, WholePicture
 from cdul_edge.labelling.encode.prompts import DEFAULT_TEMPLATE
 from cdul_edge.labelling.score.scoring import NOT_CACHED, Scoring
 from cdul_edge.labels.manifest import SkippedPicture
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import CdulEdgeError
-
-EngineName = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from cdul_edge.cli import app
+from cdul_edge.cli.output.tables.label import show_result
+from cdul_edge.labelling.request import ClassSummary, LabelResult
+from cdul_edge.labels.manifest import SkippedPicture
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 
 NAMES = ["star", "house", "tree"]
@@ -134,6 +138,8 @@ def test_a_wrong_class_file_is_one_line(world: Path, content: bytes | None, faul
         (["--template", "a photo"], "exactly one {}"),
         (["--fusion", "pooled"], "max and average"),
         (["--made-with-temperature", "1"], "drop --made-with-temperature"),
+        (["--address", "auto"], "add --engine ray"),
+        (["--actors", "2"], "add --engine ray"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_writes_nothing(
@@ -204,27 +210,47 @@ def test_pictures_that_changed_are_named_and_updated_on_request(world: Path) -> 
     assert "2 pictures are the same as before: CLIP is not run for them" in result.stderr
 
 
-def test_a_thousand_classes_fill_no_more_than_some_screens(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    from rich.console import Console
+def show(result: LabelResult, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    show_result(result, Console(width=200, soft_wrap=True))
+    return capsys.readouterr().out.splitlines()
 
-    from cdul_edge.cli.output.tables.label import show_result
-    from cdul_edge.labelling.request import ClassSummary, LabelResult
 
-    rows = tuple(ClassSummary(f"class {i}", 0.5, None, 0, ()) for i in range(1203))
-    result = LabelResult(
+def made_result(skipped: int, classes: int) -> LabelResult:
+    """Of `skipped` pictures that could not be read, and three that could."""
+    return LabelResult(
         out=Path("labels"),
-        pictures=3,
+        pictures=skipped + 3,
         labelled=3,
-        skipped=(),
+        skipped=tuple(SkippedPicture(f"{i}.jpg", "is empty") for i in range(min(skipped, 100))),
         scored=0,
         pictures_per_s=None,
         seconds=1.0,
         scoring={},
-        classes=rows,
+        classes=tuple(ClassSummary(f"class {i}", 0.5, None, 0, ()) for i in range(classes)),
     )
-    show_result(result, Console(width=200, soft_wrap=True))
-    shown = capsys.readouterr().out
-    assert len(shown.splitlines()) < 70
-    assert "1153 more classes" in shown
+
+
+def test_a_thousand_classes_fill_no_more_than_some_screens(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = show(made_result(0, 1203), capsys)
+    assert len(shown) < 70
+    assert "1153 more classes" in "\n".join(shown)
+
+
+def test_of_a_million_skipped_pictures_ten_are_shown_and_all_are_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = made_result(1_000_000, 1)
+    shown = show(result, capsys)
+    assert "skipped '9.jpg': is empty" in shown
+    assert "… and 999990 more; the store has all of them" in shown
+    assert shown[-1] == "3 pictures labeled, 1000000 skipped, in 1.0 s: labels"
+    assert result.to_dict()["unreadable"] == 1_000_000
+
+
+def test_an_import_is_no_work_for_a_cluster(tmp_path: Path) -> None:
+    command = ["label", "--from-similarities", "x.npz", "--out", str(tmp_path / "labels")]
+    for option in (["--engine", "ray"], ["--address", "auto"], ["--actors", "2"]):
+        fault = complaint(CliRunner().invoke(app, [*command, *option]))
+        assert fault.startswith("cdul-edge: drop --engine ray, --address and --actors: an import")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cdul_edge.labelling.engines import choices
+from cdul_edge.labelling import choices
 
 _SCALE = "Many machines"
 
@@ -33,15 +33,6 @@ Actors = Annotated[
         help="With --engine ray: processes with a CLIP each.",
         min=1,
         show_default="as many as the cluster has room for",
-        rich_help_panel=_SCALE,
-    ),
-]
-PartShards = Annotated[
-    int | None,
-    typer.Option(
-        help="Shards per file of the store, where the pictures lie in tar or Parquet shards.",
-        min=1,
-        show_default="1",
         rich_help_panel=_SCALE,
     ),
 ]

@@ -1,4 +1,4 @@
-"""What may be chosen for the making of parts; nothing is imported for it."""
+"""What makes the parts of a store; nothing is imported for the choice."""
 
 from __future__ import annotations
 
