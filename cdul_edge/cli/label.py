@@ -16,7 +16,7 @@ from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.console import StderrConsole
 
 if TYPE_CHECKING:
-    from cdul_edge.labelling import ImportRequest, LabelRequest, Scoring, Views, WholePicture
+    from cdul_edge.labelling import LabelResult, Scoring, Views, WholePicture
 
 Value = TypeVar("Value")
 
@@ -62,17 +62,17 @@ def label(
 ) -> None:
     """Score pictures against class names with CLIP, and make pseudo-labels from the scores."""
     with extra_imports("train", "labeling"):
-        from cdul_edge import labelling
+        from cdul_edge.labelling import ImportRequest, LabelRequest, Scoring, run
     place = parse_location(out)
-    scoring = labelling.Scoring(strategy, zeta, fusion, balance, temperature, debias, thresholds)
+    scoring = Scoring(strategy, zeta, fusion, balance, temperature, debias, thresholds)
     if from_similarities is not None:
         _refuse_beside_import(clip, update, engine == "ray" or address or actors)
-        return _label(labelling.ImportRequest(
+        return _show(run.label(ImportRequest(
             from_similarities, place, _local(images), classes, made_with_temperature, scoring,
             force, repair, verify,
-        ), json)  # fmt: skip
+        ), _console()), json)  # fmt: skip
     _refuse(made_with_temperature, "--made-with-temperature: it is for --from-similarities")
-    return _label(labelling.LabelRequest(
+    return _show(run.label(LabelRequest(
         images=parse_location(_require(images, _IMAGES)), classes=_require(classes, _CLASSES),
         out=place, clip=_require(clip, _CLIP), pretrained=pretrained, seed=seed, scoring=scoring,
         templates=_templates(template), views=_views(scoring, grid, overlap, fit), device=device,
@@ -80,13 +80,14 @@ def label(
         part_pictures=part_pictures, part_shards=part_shards, batch_pictures=batch_pictures,
         workers=workers, threads=threads, max_errors=max_errors, force=force, update=update,
         repair=repair, verify=verify, engine=engine, address=address, actors=actors,
-    ), json)  # fmt: skip
+    ), _console()), json)  # fmt: skip
 
 
-def _label(request: LabelRequest | ImportRequest, json: Path | None) -> None:
-    from cdul_edge.labelling import label as make_labels
+def _console() -> StderrConsole:
+    return StderrConsole(message_console())
 
-    result = make_labels(request, StderrConsole(message_console()))
+
+def _show(result: LabelResult, json: Path | None) -> None:
     show_result(result, message_console())
     if json is not None:
         write_summary(json, result.to_dict())

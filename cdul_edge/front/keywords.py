@@ -48,6 +48,7 @@ class LabelKeywords(TypedDict, total=False):
     encoder: Encoder
     keep_embeddings: bool
     part_pictures: int | None
+    part_shards: int | None
     batch_pictures: int | None
     workers: int | None
     threads: int | None
