@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
-from cdul_edge.sources.listing import list_folder, look_at
+from cdul_edge.sources.listing import look_at
 from cdul_edge.sources.shards import Format, Shard, ShardPictures
 from cdul_edge.sources.source import FileFacts
 from cdul_edge.storage.location import Location, Url
 from cdul_edge_runtime.errors import CdulEdgeError
 
 _ENDINGS: Mapping[str, Format] = {
-    **dict.fromkeys((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"), "tar")
+    **dict.fromkeys((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"), "tar"),
+    ".parquet": "parquet",
 }
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -32,20 +33,17 @@ def has_braces(images: Location) -> bool:
     return _BRACES.search(str(images)) is not None
 
 
-def list_shards(folder: Location) -> tuple[Shard, ...]:
-    """Every shard in a folder, at any depth, in order of their names."""
-    found = list_folder(folder)
+def choose_shards(found: Mapping[str, FileFacts]) -> tuple[Shard, ...]:
+    """The shards among the files of a folder, in order of their names."""
     return tuple(_shard(name, facts) for name, facts in found.items() if format_of(name))
 
 
-def name_shards(images: Location) -> ShardPictures | None:
-    """The shards that one name, or a pattern, stands for; None where it is neither.
+def name_shards(images: Location, part_shards: int = 1) -> ShardPictures:
+    """The shards that one name, or a pattern, stands for.
 
     Raises:
         CdulEdgeError: one is missing, or named twice.
     """
-    if format_of(images.name) is None:
-        return None
     names = _expand(str(images))
     places = [Path(name) if isinstance(images, Path) else Url(name) for name in names]
     root = _common_folder(places)
@@ -61,7 +59,7 @@ def name_shards(images: Location) -> ShardPictures | None:
             f"the shard {root / missing[0]} does not exist{also}: check the name, or the range in "
             "braces"
         )
-    return make_shards(root, tuple(_shard(name, found[name]) for name in relative))
+    return make_shards(root, tuple(_shard(name, found[name]) for name in relative), part_shards)
 
 
 def make_shards(root: Location, shards: tuple[Shard, ...], part_shards: int = 1) -> ShardPictures:

@@ -10,6 +10,7 @@ from cdul_edge.sources.source import FileFacts
 from cdul_edge.storage.faults import name_faults
 from cdul_edge.storage.file_systems import open_file_system
 from cdul_edge.storage.location import Location, Url
+from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.walk import is_litter
 
@@ -53,6 +54,8 @@ def _list_url(folder: Url) -> Iterator[tuple[str, FileFacts]]:
     system, root = open_file_system(folder)
     with name_faults(folder, "listed"):
         found = system.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
+    if not found:
+        open_storage(folder).sizes()  # says where there is no such bucket
     for one in found:
         if one.is_file:
             yield one.path[len(root) :].lstrip("/"), FileFacts(one.size, one.mtime_ns or 0)

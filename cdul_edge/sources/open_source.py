@@ -1,24 +1,24 @@
-"""From what --images names to a source of pictures."""
+"""From what is named as images to a source of pictures."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from cdul_edge.sources.files import LocalFiles
+from cdul_edge.sources.files import LocalFiles, RemoteFiles
 from cdul_edge.sources.find_shards import (
+    choose_shards,
     format_of,
     has_braces,
-    list_shards,
     make_shards,
     name_shards,
 )
 from cdul_edge.sources.listed import ListedPictures
+from cdul_edge.sources.listing import list_folder
 from cdul_edge.sources.paths import HeldPaths
-from cdul_edge.sources.shards import ShardPictures
-from cdul_edge.sources.source import PictureSource
+from cdul_edge.sources.remote_pictures import choose_pictures, is_list, read_remote_list
+from cdul_edge.sources.source import PictureFiles, PictureSource
 from cdul_edge.storage.location import Location, Url
-from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import PictureList, find_images
 from cdul_edge_runtime.pictures.walk import SUFFIXES, is_litter, suffix_of
 
@@ -28,38 +28,45 @@ def open_source(images: Location, part_pictures: int, part_shards: int = 1) -> P
 
     Args:
         images: a folder of pictures; a text file of paths; a CSV with `image_path`; a folder of
-            tar shards; one shard; or a pattern such as shard-{00000..00099}.tar. Here, or a URL.
+            tar or Parquet shards; one shard; or a pattern such as shard-{00000..00099}.tar. Here,
+            or a URL.
         part_pictures: pictures per part, of a folder or a list.
         part_shards: shards per part.
 
     Raises:
         CdulEdgeError: nothing there, no pictures, or a damaged list.
     """
-    shards = _find_shards(images)
-    if shards is not None:
-        return make_shards(shards.root, shards.shards, part_shards)
     if isinstance(images, Url):
-        raise CdulEdgeError(f"{images} is no shard: give tar shards there")
+        return _open_remote(images, part_pictures, part_shards)
+    if images.is_dir() and _holds_shards(images):
+        root = images.resolve()
+        return make_shards(root, choose_shards(list_folder(root)), part_shards)
+    if images.is_file() and format_of(images.name):
+        return name_shards(images.resolve(), part_shards)
+    if has_braces(images) and format_of(images.name) and not images.exists():
+        return name_shards(images.absolute(), part_shards)
     return list_files(find_images(images), part_pictures)
 
 
 def list_files(pictures: PictureList, part_pictures: int) -> ListedPictures:
-    """A source of files of this machine."""
+    """A source of files of this machine, or of addresses that a list of this machine has."""
     names = HeldPaths.gather(pictures.paths)
-    return ListedPictures(pictures.root, LocalFiles(pictures.root), names, part_pictures)
+    local = not any("://" in path for path in pictures.paths)
+    files: PictureFiles = LocalFiles(pictures.root) if local else RemoteFiles(pictures.root)
+    return ListedPictures(pictures.root, files, names, part_pictures)
 
 
-def _find_shards(images: Location) -> ShardPictures | None:
-    if isinstance(images, Path) and images.is_dir():
-        if not _holds_shards(images):
-            return None
-        root = images.resolve()
-        return make_shards(root, list_shards(root))
-    if isinstance(images, Path) and images.exists():
-        return name_shards(images.resolve()) if format_of(images.name) else None
-    if isinstance(images, Url) or has_braces(images):
-        return name_shards(images if isinstance(images, Url) else images.absolute())
-    return None
+def _open_remote(images: Url, part_pictures: int, part_shards: int) -> PictureSource:
+    if format_of(images.name):
+        return name_shards(images, part_shards)
+    if is_list(images):
+        root, paths = images.parent, read_remote_list(images)
+        return ListedPictures(root, RemoteFiles(root), HeldPaths.gather(paths), part_pictures)
+    found = list_folder(images)
+    pictures, shards = choose_pictures(images, found), choose_shards(found)
+    if shards and not pictures:
+        return make_shards(images, shards, part_shards)
+    return ListedPictures(images, RemoteFiles(images), HeldPaths.gather(pictures), part_pictures)
 
 
 def _holds_shards(folder: Path) -> bool:

@@ -10,16 +10,17 @@ from typing import IO, Literal, TypeAlias
 
 from cdul_edge.sources.files import NoFiles
 from cdul_edge.sources.left_out import LeftOut
+from cdul_edge.sources.parquet_shard import read_parquet
 from cdul_edge.sources.source import SourcePicture
 from cdul_edge.sources.tar_shard import read_tar
 from cdul_edge.storage.location import Location
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError
 
-Format: TypeAlias = Literal["tar"]
+Format: TypeAlias = Literal["tar", "parquet"]
 
 _Reader: TypeAlias = Callable[[IO[bytes], str, LeftOut], Iterator[SourcePicture]]
-_READERS: dict[Format, _Reader] = {"tar": read_tar}
+_READERS: dict[Format, _Reader] = {"tar": read_tar, "parquet": read_parquet}
 
 
 @dataclass(frozen=True)

@@ -39,16 +39,26 @@ class FileFacts:
 class PictureFiles(Protocol):
     """Pictures that are read by name; small, for it is sent to every decoding process."""
 
+    @property
+    def at_once(self) -> int:
+        """How many to read at the same time; 1 where waiting costs nothing."""
+        ...
+
     def read(self, path: str) -> SourcePicture:
         """One picture with its content; for local files this imports no pyarrow.
 
         Raises:
             ImageError: it cannot be read.
+            CdulEdgeError: none can, as the store of them all does not answer.
         """
         ...
 
     def look(self, path: str) -> FileFacts:
         """Size and time of a picture's file, without reading it."""
+        ...
+
+    def listed(self) -> PictureFiles:
+        """The same, to look at very many: an object store is listed once for all."""
         ...
 
 

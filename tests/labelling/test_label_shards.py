@@ -6,12 +6,16 @@ import os
 import tarfile
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
 
+from cdul_edge.storage.location import Url
+from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.host.files import read_json
+from tests.fakes.s3_server import S3Server
 
 
 def pack(shard: Path, pictures: Path, *names: str) -> None:
@@ -138,3 +142,26 @@ def test_labels_of_a_folder_become_those_of_shards_without_running_clip(
     assert not (label.out / "pictures.parquet").exists()
     assert label(update=True).scored == 0
     assert not (label.out / "shards.parquet").exists()
+
+
+def test_an_object_store_gives_the_bytes_that_this_machine_gives(
+    label: Any, pictures: Path, shards: Path, tmp_path: Path, s3: S3Server
+) -> None:
+    place = Url(f"s3://b{uuid4()}")
+    s3.make_bucket(place.place)
+    storage = open_storage(place)
+    for folder, files in (("tars", shards), ("photos", pictures)):
+        for file in files.iterdir():
+            with storage.write_stream(f"{folder}/{file.name}") as opened:
+                opened.write(file.read_bytes())
+    label()
+    label(images=place / "tars", out=tmp_path / "tars-labels", workers=2)
+    assert label.parts(tmp_path / "tars-labels") == label.parts()
+    found = label(images=place / "photos", out=tmp_path / "photo-labels", workers=2)
+    assert found.labelled == 7
+    tables = [pq.read_table(out / "pseudo_labels.parquet") for out in (label.out, found.out)]
+    assert tables[0].equals(tables[1])
+    storage.remove("photos/003.jpg")
+    with pytest.raises(LabelsError, match=r"1 gone \('003.jpg'\)"):
+        label(images=place / "photos", out=found.out)
+    assert label(images=place / "photos", out=found.out, update=True).scored == 0

@@ -21,7 +21,7 @@ from cdul_edge.labelling.decode.picture_reader import PictureReader
 from cdul_edge.labelling.decode.shared_memory import SharedSlots
 from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge.sources.source import SourcePicture
-from cdul_edge_runtime.errors import CdulEdgeWarning
+from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 from cdul_edge_runtime.host.child_python import child_command, child_environment
 from cdul_edge_runtime.pictures import resizer
 
@@ -64,15 +64,22 @@ class DecodeProcess:
         (self._writer or self._write)((pictures, slot, first))
 
     def receive(self) -> tuple[StoredPicture, ...]:
-        """The answer to the first batch that has none yet; raises `ProcessEnded`."""
+        """The answer to the first batch that has none yet.
+
+        Raises:
+            ProcessEnded: there will be none.
+            CdulEdgeError: where the pictures lie, nothing can be read.
+        """
         assert self._process.stdout is not None
         try:
-            found: tuple[StoredPicture, ...]
+            found: tuple[StoredPicture, ...] | CdulEdgeError
             found, said = pickle.load(self._process.stdout)
         except (EOFError, pickle.UnpicklingError, ValueError) as error:  # ValueError: it was closed
             raise ProcessEnded(f"exit code {self._process.wait()}") from error
         for about, line in said.items():
             resizer.say_once(about, line)
+        if isinstance(found, CdulEdgeError):
+            raise found
         return found
 
     def end(self) -> None:
@@ -133,6 +140,10 @@ def _answer(requests: IO[bytes], answers: IO[bytes], memory: IO[bytes]) -> None:
     warnings.simplefilter("ignore", CdulEdgeWarning)  # the parent hears of them, and says them
     while True:
         given, slot, first = pickle.load(requests)
-        pictures = reader.read_batch(given, slots.array[slot][first:])
-        pickle.dump((pictures, resizer.said()), answers)
+        found: tuple[StoredPicture, ...] | CdulEdgeError
+        try:
+            found = reader.read_batch(given, slots.array[slot][first:])
+        except CdulEdgeError as error:  # a store that does not answer is no fault of pictures
+            found = CdulEdgeError(str(error))
+        pickle.dump((found, resizer.said()), answers)
         answers.flush()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from cdul_edge.labelling.arrays import Pixels
 from cdul_edge.labelling.decode.views import Framing, cut_views
@@ -34,6 +35,9 @@ class PictureReader:
 
         What is recorded of its bytes is of those that were decoded.
         """
+        if self.files.at_once > 1:
+            with ThreadPoolExecutor(self.files.at_once) as pool:
+                given = list(pool.map(self._bring, given))
         pictures = []
         filled = 0
         for one in given:
@@ -50,12 +54,10 @@ class PictureReader:
         return Content(found.bytes, found.mtime_ns, None)
 
     def _read(self, given: SourcePicture, out: Pixels) -> StoredPicture:
-        reason, picture = given.reason, given
+        picture = self._bring(given)
+        reason, content = picture.reason, picture.content
         try:
             if reason is None:
-                if picture.content is None:
-                    picture = self.files.read(given.path)
-                content = picture.content
                 assert content is not None
                 image = open_image(content, given.path)
                 cut_views(image, self.views, self.preprocess, out)
@@ -66,3 +68,14 @@ class PictureReader:
         except MemoryError:
             reason = "needs more memory than there is"
         return StoredPicture(given.path, content=self.look(picture), reason=reason)
+
+    def _bring(self, given: SourcePicture) -> SourcePicture:
+        """The picture with its bytes, or with the reason why there are none."""
+        if given.content is not None or given.reason is not None:
+            return given
+        try:
+            return self.files.read(given.path)
+        except ImageError as error:
+            return replace(given, reason=error.reason[:LONGEST_REASON])
+        except MemoryError:
+            return replace(given, reason="needs more memory than there is")

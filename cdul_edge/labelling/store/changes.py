@@ -76,6 +76,7 @@ def find_changes(
     now = None if same_list else set(pictures.names)
     replaced: dict[str, int] = {}
     skipped: dict[str, int] = {}
+    files = pictures.files.listed()
     for index in sorted(part for kind, part in part_sizes(folder) if kind == FOLDER):
         if index >= parts:
             break
@@ -87,7 +88,7 @@ def find_changes(
             if now is not None and picture.path not in now:
                 continue
             asked = update or picture.content is not None
-            if asked and not is_same(pictures.files, picture):
+            if asked and not is_same(files, picture):
                 replaced[picture.path] = index
             elif picture.reason is not None:
                 skipped[picture.path] = index

@@ -18,7 +18,7 @@ from cdul_edge.labelling.store.parts import (
     read_pictures,
 )
 from cdul_edge.labelling.store.pictures import StoredPicture, is_content, is_same
-from cdul_edge.sources.source import PictureSource, SourcePicture
+from cdul_edge.sources.source import PictureFiles, PictureSource, SourcePicture
 from cdul_edge.storage.location import Location
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import LabelsError
@@ -73,15 +73,18 @@ def find_earlier(folder: Location, source: PictureSource, column: str) -> Earlie
     """
     kind = FOLDER if column == "cosines" else EMBEDDINGS_FOLDER
     places: dict[str, tuple[Location, int, StoredPicture]] = {}
+    files: PictureFiles = source.files
     for name in sorted(open_storage(folder).sizes(EARLIER)):
         if not name.startswith(f"{EARLIER}/{kind}-"):
             continue
+        if not places:
+            files = files.listed()
         file = folder / name
         try:
             readable = [picture for picture in read_pictures(file) if picture.reason is None]
         except LabelsError:  # damaged: its pictures are encoded again
             continue
         for row, picture in enumerate(readable):
-            if source.pictures is None or is_same(source.files, picture):
+            if source.pictures is None or is_same(files, picture):
                 places[picture.path] = (file, row, picture)
     return EarlierRows(column, places)

@@ -1,0 +1,110 @@
+"""Pictures of a Parquet file: a column of bytes, or Hugging Face's struct of bytes and path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cdul_edge.sources.left_out import LeftOut
+from cdul_edge.sources.source import SourcePicture
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.pictures.images import MAX_PICTURE_BYTES
+
+_ROWS = 16  # held at once
+_BUFFER_BYTES = 4 << 20  # of a row group; without it all of its pictures would be read at once
+_AGAIN = "make or copy it again, then run the same command again: finished parts are kept"
+_PATHS = ("path", "image_path")
+# Where several columns hold bytes, the first of these names is the picture.
+_NAMES = ("image", "img", "picture", "jpg", "jpeg", "png", "webp", "bytes", "content")
+
+
+def read_parquet(file: IO[bytes], where: str, left_out: LeftOut) -> Iterator[SourcePicture]:
+    """The pictures of a file, row by row.
+
+    They are called by the column `path` (or `image_path`), or where there is none by the file's
+    name and the row: Hugging Face's own `path` is often empty, or the same in many rows.
+
+    Args:
+        file: the Parquet file.
+        where: what errors call it.
+        left_out: unused: every row is a picture.
+
+    Raises:
+        CdulEdgeError: it is no Parquet file, cut, damaged, or without a column of pictures.
+    """
+    with _faults(where):
+        opened = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+    schema = opened.schema_arrow
+    column = _picture_column(schema, where)
+    named = next((name for name in _PATHS if name in schema.names), None)
+    stem = where.rpartition("/")[2].rpartition(".")[0]
+    wanted = [f"{column}.bytes" if pa.types.is_struct(schema.field(column).type) else column]
+    row = 0
+    for batch in _batches(opened, [*wanted, *([named] if named else [])], where):
+        contents = batch.column(column)
+        if pa.types.is_struct(contents.type):
+            contents = contents.field("bytes")
+        paths = batch.column(named).to_pylist() if named else [None] * len(batch)
+        for path, content in zip(paths, contents, strict=True):
+            if named and not path:
+                raise CdulEdgeError(f"the shard {where} has no {named} in row {row}: give it one")
+            yield _picture(path or f"{stem}/{row:08d}", content)
+            row += 1
+
+
+def _batches(
+    opened: pq.ParquetFile, columns: Sequence[str], where: str
+) -> Iterator[pa.RecordBatch]:
+    with _faults(where):
+        yield from opened.iter_batches(_ROWS, columns=list(columns), use_threads=False)
+
+
+def _picture(path: str, content: pa.Scalar) -> SourcePicture:
+    buffer = content.as_buffer() if content.is_valid else None
+    if buffer is None:
+        return SourcePicture(path, b"", 0, "has no bytes in its row")
+    if buffer.size > MAX_PICTURE_BYTES:
+        return SourcePicture(path, b"", 0, f"has {buffer.size / 2**20:,.0f} MiB, which is too much")
+    return SourcePicture(path, buffer.to_pybytes())
+
+
+def _picture_column(schema: pa.Schema, where: str) -> str:
+    found = [field.name for field in schema if _holds_bytes(field.type)]
+    if len(found) > 1:
+        found = [name for name in _NAMES if name in found][:1] or found
+    if len(found) == 1:
+        return str(found[0])
+    if found:
+        raise CdulEdgeError(
+            f"the shard {where} holds bytes in the columns {', '.join(found)}: call the one with "
+            "the pictures image"
+        )
+    raise CdulEdgeError(
+        f"the shard {where} has no column of image bytes: it has {', '.join(schema.names)[:200]}; "
+        "expected bytes, or a struct with a field bytes"
+    )
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        places = [kind.field(place) for place in range(kind.num_fields)]
+        return any(field.name == "bytes" and _holds_bytes(field.type) for field in places)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+@contextmanager
+def _faults(where: str) -> Iterator[None]:
+    """Name the shard in what damaged bytes lead the reader to; a store names itself."""
+    try:
+        yield
+    except CdulEdgeError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        said = " ".join(str(error).split())[:150]
+        raise CdulEdgeError(f"the shard {where} is no whole Parquet file ({said}): {_AGAIN}") from (
+            error
+        )
