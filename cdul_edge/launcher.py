@@ -7,7 +7,9 @@ every other command is to be started once.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -24,6 +26,8 @@ _COPIES = {
 _SHARED = ("train",)
 # Commands that write nothing.
 _READERS = ("info", "doctor")
+# Seconds that a copy which keeps silent waits for the one that speaks.
+PAUSE_S = 5.0
 # Whether the copies have met: before, all of them fail alike, and one of a machine says so.
 _met: ContextVar[bool] = ContextVar("met", default=False)
 
@@ -127,6 +131,15 @@ def keeps_silent(environment: Mapping[str, str] = os.environ) -> bool:
         return find_launch(environment).local_rank > 0 and not _met.get()
     except CdulEdgeError:
         return False
+
+
+def leave_last() -> None:
+    """Give the copy that says what went wrong the time to: who starts them ends all with the first.
+
+    It then ends this one, too, and so cuts the wait short.
+    """
+    with suppress(KeyboardInterrupt):
+        time.sleep(PAUSE_S)
 
 
 def _number(environment: Mapping[str, str], name: str, default: int | None = None) -> int:

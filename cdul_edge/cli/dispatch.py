@@ -13,7 +13,7 @@ from cdul_edge.cli.options.aliases import RENAMED_OPTIONS, RENAMED_VALUES, use_c
 from cdul_edge.cli.output.complaints import complain, explain, warnings_in_one_line
 from cdul_edge.cli.output.streams import discard_stdout
 from cdul_edge.cli.output.summary import refuse_foreign_json
-from cdul_edge.launcher import keeps_silent, refuse_copies
+from cdul_edge.launcher import keeps_silent, leave_last, refuse_copies
 from cdul_edge_runtime.errors import CdulEdgeError, ToldElsewhereError
 
 _RESUMABLE = ("label", "train", "study")
@@ -77,13 +77,16 @@ class Commands(TyperGroup):
             discard_stdout()
             raise typer.Exit(0) from error
         except ToldElsewhereError as error:
+            leave_last()
             raise typer.Exit(2) from error
         except Exception as error:
             message = explain(error, ctx.invoked_subcommand)
             if message is None:
                 raise
             _drop_unwritten()
-            if not (isinstance(error, CdulEdgeError) and keeps_silent()):
+            if isinstance(error, CdulEdgeError) and keeps_silent():
+                leave_last()
+            else:
                 complain(message)
             raise typer.Exit(2) from error
         return answer

@@ -212,8 +212,6 @@ class _Cache:
             return ""
         if kind == "disk" and not own:
             return str(self.fill_file())
-        if not own:
-            folder.mkdir(parents=True, exist_ok=True)
         sink, place = open_nameless(in_memory=kind == "memory", folder=folder)
         self._write(sink)
         sink.flush()

@@ -23,14 +23,18 @@ def open_nameless(*, in_memory: bool, folder: Path) -> tuple[IO[bytes], Path]:
         folder: where it lies otherwise; where the system has no files without a name, under one
             that goes with this process.
     """
+    if sys.platform == "linux" and in_memory:
+        memory = os.fdopen(os.memfd_create("cdul-edge pictures"), "w+b")
+        return memory, _place(memory)
+    folder.mkdir(parents=True, exist_ok=True)
     if sys.platform == "linux":
-        file: IO[bytes]
-        if in_memory:
-            file = os.fdopen(os.memfd_create("cdul-edge pictures"), "w+b")
-        else:
-            file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-        _held.append(file)
-        return file, Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+        nameless = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        return nameless, _place(nameless)
     named = tempfile.NamedTemporaryFile(dir=folder, prefix="cdul-edge-")  # noqa: SIM115
     _held.append(named)
     return named, Path(named.name)
+
+
+def _place(file: IO[bytes]) -> Path:
+    _held.append(file)
+    return Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")

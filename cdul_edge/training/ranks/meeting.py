@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from uuid import uuid4
 
 import torch
 import torch.distributed as dist
@@ -21,6 +23,8 @@ from cdul_edge_runtime.errors import CdulEdgeError, ToldElsewhereError
 PATIENCE = timedelta(minutes=10)
 # How long it takes at most to learn whether another rank has said what went wrong.
 _ASKING = timedelta(seconds=5)
+# Seconds between two looks at who has come.
+_PAUSE_S = 0.1
 
 
 @contextmanager
@@ -72,10 +76,11 @@ def _meet(launch: Launch, device: torch.device) -> Store:
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     try:
         meeting = rendezvous("env://", launch.rank, launch.count, timeout=PATIENCE)
-        store: Store = next(iter(meeting))[0]
+        shared: Store = next(iter(meeting))[0]
+        session = PrefixStore(_agree_on_session(shared, launch), shared)
         dist.init_process_group(
             backend,
-            store=PrefixStore("group", store),
+            store=PrefixStore("group", session),
             rank=launch.rank,
             world_size=launch.count,
             timeout=PATIENCE,
@@ -86,7 +91,42 @@ def _meet(launch: Launch, device: torch.device) -> Store:
             f"MASTER_PORT ({_first_line(error)}): start all of them with torchrun, or, for one "
             "process, unset RANK and WORLD_SIZE"
         ) from error
-    return PrefixStore("cdul-edge", store)
+    return PrefixStore("words", session)
+
+
+def _agree_on_session(store: Store, launch: Launch) -> str:
+    """A name that these processes share, and no earlier ones that were lost.
+
+    torchrun may keep its store when it starts all again, with what the lost processes left there:
+    addresses at which nobody answers. So each shows a token of its own, and takes the first rank's
+    name for the session once the first rank has shown that token back.
+    """
+    own, until = uuid4().hex, time.monotonic() + PATIENCE.total_seconds()
+    others = [f"token-{rank}" for rank in range(1, launch.count)]
+    store.set(f"token-{launch.rank}", own)
+    while time.monotonic() < until:
+        if launch.rank == 0:
+            come = [name for name in others if store.check([name])]
+            # "NAME TOKEN TOKEN ...", until every token has been answered with the name.
+            store.set("session", " ".join([own, *(_read(store, name) for name in come)]))
+            answers = [f"{name}-{own}" for name in others]
+            if store.check(answers):
+                return own
+        elif store.check(["session"]):
+            name, *tokens = _read(store, "session").split()
+            if own in tokens:
+                store.set(f"token-{launch.rank}-{name}", own)
+                return name
+        time.sleep(_PAUSE_S)
+    raise CdulEdgeError(
+        f"process {launch.rank} of {launch.count} waited {PATIENCE.seconds // 60} minutes for the "
+        "others in vain: start all of them with torchrun, or, for one process, unset RANK and "
+        "WORLD_SIZE"
+    )
+
+
+def _read(store: Store, name: str) -> str:
+    return str(store.get(name), "utf-8")
 
 
 def _tells_first(store: Store, launch: Launch) -> bool:
