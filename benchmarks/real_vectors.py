@@ -171,7 +171,10 @@ class _Side:
     def gather(self, rows: Any, scoring: EvidenceScoring) -> SetViews:
         values = self.values[rows]
         part = Part(tuple(StoredPicture(f"{index}") for index in range(len(values))), values)
-        return gather_views(lambda: iter([part]), self.aggregation, self.snippets, scoring.spreads)
+        count = len(values)
+        return gather_views(
+            lambda: iter([part]), count, self.aggregation, self.snippets, scoring.spreads
+        )
 
     def score(self, rows: Any = slice(None), **changes: float) -> tuple[Any, Any]:
         """(N, C) scores of the default, and those of each picture on its own."""

@@ -14,7 +14,7 @@ Doubles: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
-_BLOCK = 1 << 20  # values, 8 MiB in float64
+_BLOCK = 1 << 16  # values, 512 KiB in float64: what a core keeps at hand
 
 
 def softmax(values: Floats, temperature: float = 1.0, dtype: npt.DTypeLike = np.float64) -> Floats:

@@ -157,9 +157,8 @@ def stack_standardized(standards: tuple[Standard, ...], views: tuple[Floats, ...
 def fit_ridge(views: SetViews, ridge: float = RIDGE) -> tuple[Ridge, Singles]:
     """The regression, and the scores (N, C) of the pictures that it was fitted to."""
     level = views.plain.mean(axis=0, dtype=np.float64)
-    kinds = (views.whole, views.best, views.worst)
-    standards = tuple(measure_standard(kind) for kind in kinds)
-    inputs = stack_standardized(standards, kinds)
+    standards = tuple(measure_standard(kind) for kind in views.kinds)
+    inputs = stack_standardized(standards, views.kinds)
     gram = inputs.T @ inputs + ridge * len(inputs) * np.eye(inputs.shape[1])
     weights = np.linalg.solve(gram, inputs.T @ (views.plain - level))
     fitted = Ridge(standards, level, weights)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cdul_edge.labelling.arrays import Singles
+from cdul_edge.labelling.arrays import Singles, split_rows
 from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labelling.score.evidence_model import EvidenceModel, EvidenceScoring, Standards
 from cdul_edge.labelling.score.mixture import Split, fit_split, typical_split
 from cdul_edge.labelling.score.rank_table import RankTable, tabulate_ranks
 from cdul_edge.labelling.score.rivals import fit_rivals
-from cdul_edge.labelling.score.set_statistics import SetViews, measure_standard, standardize
+from cdul_edge.labelling.score.set_statistics import SetViews, measure_standard
 from cdul_edge.labels.settings import Snippets
 
 
@@ -27,14 +27,12 @@ class EvidenceFit:
     Attributes:
         model: to score other pictures with.
         scores: (N, C) float32 in (0, 1), how likely each of its pictures shows each class.
-        cosines: (N, C) of the whole pictures, less each picture's mean.
         splits: of each class, or None where it keeps its plain scores.
         notes: what went otherwise, for the user; one line each.
     """
 
     model: EvidenceModel
     scores: Singles
-    cosines: Singles
     splits: tuple[Split | None, ...]
     notes: tuple[str, ...]
 
@@ -62,23 +60,18 @@ def fit_evidence(
        two normal distributions tell how likely each rank is (mixture.py).
 
     Args:
-        views: of the pictures to learn from.
+        views: of the pictures to learn from; inputs and shares are worked in, and lost.
         classes: the C names, for the notes.
         scoring: the settings.
         aggregation, snippets: by which the views were gathered.
     """
-    whole, plain, how = views.whole, views.plain, views.how
-    standards, inputs, targets = _standardize(views)
-    del views  # the set's arrays are most of what labeling holds: each goes when it can
-    weights, levels = fit_rivals(inputs, targets, scoring)
-    # in place, for the same sums as targets - levels - inputs @ weights
-    explained = inputs @ weights
-    del inputs
-    targets -= levels
-    targets -= explained
-    del explained
-    count = len(classes)
-    ranks, cosines = targets[:, :count], standardize(targets[:, count:])
+    plain, how, count = views.plain, views.how, len(classes)
+    standards = _standardize(views)
+    weights, levels = fit_rivals(views.inputs, views.shares, scoring)
+    left = _take_away(views, weights, levels)
+    del views  # most of what labeling holds
+    ranks, cosines = np.split(left, 2, axis=1)
+    measure_standard(cosines).of(cosines, cosines)
     splits = [fit_split(column) for column in cosines.T]
     typical = typical_split(splits)
     seen = (plain >= 0.5).mean(axis=0) >= scoring.seen
@@ -101,25 +94,30 @@ def fit_evidence(
         levels[:count],
         tuple(tables),
     )
-    return EvidenceFit(model, scores, whole, tuple(used), _notes(splits, used, classes))
+    return EvidenceFit(model, scores, tuple(used), _notes(splits, used, classes))
 
 
-def _standardize(views: SetViews) -> tuple[Standards, Singles, Singles]:
-    """Means and spreads, (N, 3 C) regressors and (N, 2 C) targets."""
-    standards = Standards(
-        *(measure_standard(v) for v in (views.whole, views.best, views.worst, views.shares))
-    )
-    inputs = np.concatenate(
-        [
-            standards.whole.of(views.whole),
-            standards.best.of(views.best),
-            standards.worst.of(views.worst),
-        ],
-        axis=1,
-    )
-    whole, best, _ = np.split(inputs, 3, axis=1)
-    targets = np.concatenate([standards.shares.of(views.shares) + best, whole + best], axis=1)
-    return standards, inputs, targets
+def _standardize(views: SetViews) -> Standards:
+    """Inputs to their standards, and shares to the raw evidence, in place."""
+    kinds = [measure_standard(kind) for kind in (*views.kinds, views.shares)]
+    for standard, kind in zip(kinds, (*views.kinds, views.shares), strict=True):
+        standard.of(kind, kind)
+    _, best, _ = views.kinds
+    np.add(views.shares, best, out=views.shares)
+    return Standards(*kinds)
+
+
+def _take_away(views: SetViews, weights: Singles, levels: Singles) -> Singles:
+    """(N, 2 C): raw evidence, and the cosines' share of it, less what the rivals explain."""
+    # at once: a product of some rows may round otherwise than the same rows of all
+    left = views.inputs @ weights
+    whole, best, _ = views.kinds
+    explained, of_cosines = np.split(left, 2, axis=1)
+    level, level_of_cosines = np.split(levels, 2)
+    for rows in split_rows(*left.shape):
+        explained[rows] = views.shares[rows] - level - explained[rows]
+        of_cosines[rows] = whole[rows] + best[rows] - level_of_cosines - of_cosines[rows]
+    return left
 
 
 def _notes(

@@ -19,7 +19,7 @@ from cdul_edge.labelling.arrays import Ints
 from cdul_edge.labelling.store.parts import Part
 from cdul_edge.labelling.store.reader import StoreReader
 
-SAMPLE = 10_000
+SAMPLE = 20_000
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from cdul_edge.labelling.arrays import Singles, split_rows
+from cdul_edge.labelling.arrays import Floats, Singles, split_rows
 from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labelling.score.debias import (
     RIDGE,
@@ -19,7 +19,7 @@ from cdul_edge.labelling.score.evidence import fit_evidence, refuse_reason
 from cdul_edge.labelling.score.evidence_model import EvidenceScoring
 from cdul_edge.labelling.score.patches.patch_scores import PatchScoring
 from cdul_edge.labelling.score.sample import SAMPLE, Sample, choose_sample
-from cdul_edge.labelling.score.scorer import FittedScorer, KnownScores, PartScores, Scorer
+from cdul_edge.labelling.score.scorer import FittedScorer, PartScores, Scorer
 from cdul_edge.labelling.score.scoring import SPREAD, Scoring
 from cdul_edge.labelling.score.set_models import (
     CenteredModel,
@@ -30,7 +30,7 @@ from cdul_edge.labelling.score.set_models import (
     TopOneModel,
     take_whole,
 )
-from cdul_edge.labelling.score.set_statistics import gather_views
+from cdul_edge.labelling.score.set_statistics import SetViews, center_whole, gather_views
 from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge.labels.manifest import StoreFacts
 from cdul_edge.labels.settings import Snippets
@@ -88,11 +88,13 @@ class SnippetScoring:
         snippets, debias = self.snippets, self.scoring.debias
         settings = {**aggregation.to_dict(), "debias": debias, **_describe(sample)}
         if debias == "ridge":
-            views = gather_views(sample.read, aggregation, snippets, EvidenceScoring.spreads)
+            views = gather_views(
+                sample.read, len(sample), aggregation, snippets, EvidenceScoring.spreads
+            )
             ridge, scores = fit_ridge(views)
             settings["ridge"] = RIDGE
             if sample.whole:
-                return know_scores(sample, scores, _read_whole(sample), settings)
+                return KnownScores(scores, take_whole, sample.starts(), settings)
             return FittedSnippets(RidgeModel(aggregation, snippets, ridge), settings)
         model: SetModel = PictureModel(aggregation, snippets)
         if debias == "center":
@@ -107,6 +109,10 @@ class SnippetScoring:
             model = TopOneModel(aggregation, snippets, bias)
         return FittedSnippets(model, settings)
 
+    def _gather(self, sample: Sample, aggregation: Aggregation) -> SetViews:
+        spreads = EvidenceScoring.spreads
+        return gather_views(sample.read, len(sample), aggregation, self.snippets, spreads)
+
     def _fit_evidence(
         self, sample: Sample, aggregation: Aggregation, classes: tuple[str, ...]
     ) -> FittedScorer:
@@ -118,7 +124,7 @@ class SnippetScoring:
             settings["instead"] = "cdul"
             return FittedSnippets(PictureModel(aggregation, snippets), settings, (note,))
         found = fit_evidence(
-            gather_views(sample.read, aggregation, snippets, scoring.spreads),
+            self._gather(sample, aggregation),
             classes,
             scoring,
             aggregation,
@@ -130,8 +136,33 @@ class SnippetScoring:
             for name, split in zip(classes, found.splits, strict=True)
         }
         if sample.whole:
-            return know_scores(sample, found.scores, found.cosines, settings, found.notes)
+            return KnownScores(found.scores, center_whole, sample.starts(), settings, found.notes)
         return FittedSnippets(found.model, settings, found.notes)
+
+
+@dataclass(frozen=True)
+class KnownScores:
+    """A set that is its own sample: the fit has scored every picture.
+
+    Attributes:
+        scores: (N, C) of the readable pictures, in the order of the store.
+        take_cosines: from a part's values to the cosines (M, C) that go with the scores.
+        starts: of each part, the first of its rows; and N.
+        settings, notes: as of every fitted scorer.
+    """
+
+    scores: Singles
+    take_cosines: Callable[[Floats], Singles]
+    starts: tuple[int, ...]
+    settings: Mapping[str, object]
+    notes: tuple[str, ...] = ()
+
+    def apply(self, store: StoreReader, index: int) -> PartScores:
+        """The part's rows."""
+        part = store.cosines(index)
+        rows = slice(self.starts[index], self.starts[index + 1])
+        cosines = self.take_cosines(part.values)
+        return PartScores(part.labelled, self.scores[rows], cosines, part.skipped)
 
 
 @dataclass(frozen=True)
@@ -151,17 +182,6 @@ class FittedSnippets:
         for rows in split_rows(len(values), values.shape[1] * values.shape[2], _HELD):
             scores[rows], cosines[rows] = self.model.apply(values[rows])
         return PartScores(part.labelled, scores, cosines, part.skipped)
-
-
-def know_scores(
-    sample: Sample,
-    scores: Singles,
-    cosines: Singles,
-    settings: Mapping[str, object],
-    notes: Sequence[str] = (),
-) -> KnownScores:
-    """Scores (N, C) and cosines (N, C) of every readable picture, in the order of the store."""
-    return KnownScores(scores, cosines, sample.starts(), settings, tuple(notes))
 
 
 def _read_whole(sample: Sample) -> Singles:

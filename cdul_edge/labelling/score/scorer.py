@@ -53,28 +53,3 @@ class Scorer(Protocol):
 
     def fit(self, store: StoreReader, classes: tuple[str, ...]) -> FittedScorer:
         """Learn what the strategy needs to know of a finished store, from a sample of it."""
-
-
-@dataclass(frozen=True)
-class KnownScores:
-    """A set that is its own sample: the fit has scored every picture.
-
-    Attributes:
-        scores, cosines: (N, C) of the readable pictures, in the order of the store.
-        starts: of each part, the first of its rows; and N.
-        settings, notes: as of every fitted scorer.
-    """
-
-    scores: Singles
-    cosines: Singles
-    starts: tuple[int, ...]
-    settings: Mapping[str, object]
-    notes: tuple[str, ...] = ()
-
-    def apply(self, store: StoreReader, index: int) -> PartScores:
-        """What is known of the part."""
-        part = store.pictures(index)
-        rows = slice(self.starts[index], self.starts[index + 1])
-        readable = tuple(picture.path for picture in part if picture.reason is None)
-        skipped = tuple(SkippedPicture(p.path, p.reason) for p in part if p.reason is not None)
-        return PartScores(readable, self.scores[rows], self.cosines[rows], skipped)

@@ -59,19 +59,22 @@ class SetViews:
     """N pictures, C classes; every view's cosines less their mean over the classes.
 
     Attributes:
-        whole: (N, C) of the whole picture.
-        best, worst: (N, C), each class's best and worst snippet.
+        inputs: (N, 3 C): the whole picture, each class's best and its worst snippet.
         shares: (N, C), softmax values as `how` takes them.
         how: with the set's statistics.
         plain: (N, C), the scores that each picture gets on its own.
     """
 
-    whole: Singles
-    best: Singles
-    worst: Singles
+    inputs: Singles
     shares: Singles
     how: Shares
     plain: Singles
+
+    @property
+    def kinds(self) -> tuple[Singles, Singles, Singles]:
+        """Whole picture, best and worst snippet: (N, C) each, of `inputs`."""
+        whole, best, worst = np.split(self.inputs, 3, axis=1)
+        return whole, best, worst
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,9 @@ class Standard:
     mean: Doubles
     spread: Doubles
 
-    def of(self, values: Floats) -> Singles:
-        """(M, C) standardized."""
-        found = np.empty(values.shape, np.float32)
+    def of(self, values: Floats, out: Singles | None = None) -> Singles:
+        """(M, C) standardized; in `out`, which may be the values."""
+        found = np.empty(values.shape, np.float32) if out is None else out
         for rows in split_rows(*values.shape):
             found[rows] = (values[rows] - self.mean) / self.spread
         return found
@@ -105,44 +108,44 @@ def measure_standard(values: Floats) -> Standard:
     return Standard(mean, np.where(spread > 1e-9, spread, np.inf))
 
 
-def standardize(values: Floats) -> Singles:
-    """Each class to mean 0 and variance 1 over the set; a constant one to 0."""
-    return measure_standard(values).of(values)
-
-
 def gather_views(
-    read: ReadParts, aggregation: Aggregation, snippets: Snippets, spreads: float
+    read: ReadParts,
+    pictures: int,
+    aggregation: Aggregation,
+    snippets: Snippets,
+    spreads: float,
 ) -> SetViews:
     """Read some parts twice: for the set's statistics, and for the shares that need them.
 
     Args:
-        read: the parts, from the start at each call; at least one picture is readable.
+        read: the parts, from the start at each call.
+        pictures: how many readable ones they have, at least one.
         aggregation: of the plain scores.
         snippets: what the rows after the first are.
         spreads: temperature of the shares, in spreads of the whole pictures' centered cosines.
     """
     raw = is_raw(aggregation, snippets)
-    columns: tuple[list[Singles], ...] = ([], [], [], [])
-    total, count, snippet_count = np.zeros(()), 0, 0
+    classes = next(read()).values.shape[2]
+    inputs = np.empty((pictures, 3 * classes), np.float32)
+    plain, shares = (np.empty((pictures, classes), np.float32) for _ in range(2))
+    total, start, snippet_count = np.zeros(()), 0, 0
     for part in read():
         whole, rows = center_views(part.values, snippets, raw=raw)
-        best, worst = take_extremes(rows, snippets)
-        found = whole, best, worst, score_pictures(aggregation, part.values, snippets)
-        for column, values in zip(columns, found, strict=True):
-            column.append(values)
-        total, count = total + rows.sum(axis=(0, 1), dtype=np.float64), count + len(rows)
-        snippet_count = rows.shape[1]
-    whole, best, worst, plain = (_join(column) for column in columns)
-    mean = whole.mean(axis=0, dtype=np.float64)
-    local = total / (count * snippet_count) if snippets == "all" else None
-    how = Shares(mean, local, max(spreads * _spread(whole, mean), 1e-9))
-    shares, start = np.empty_like(whole), 0
-    for part in read():
-        _, rows = center_views(part.values, snippets, raw=raw)
         place = slice(start, start + len(rows))
-        shares[place] = how.of(whole[place], rows)
-        start = place.stop
-    return SetViews(whole, best, worst, shares, how, plain)
+        inputs[place] = np.concatenate([whole, *take_extremes(rows, snippets)], axis=1)
+        plain[place] = score_pictures(aggregation, part.values, snippets)
+        total = total + rows.sum(axis=(0, 1), dtype=np.float64)
+        start, snippet_count = place.stop, rows.shape[1]
+    whole = inputs[:, :classes]
+    mean = whole.mean(axis=0, dtype=np.float64)
+    local = total / (pictures * snippet_count) if snippets == "all" else None
+    how = Shares(mean, local, max(spreads * _spread(whole, mean), 1e-9))
+    start = 0
+    for part in read():
+        whole, rows = center_views(part.values, snippets, raw=raw)
+        shares[start : start + len(rows)] = how.of(whole, rows)
+        start += len(rows)
+    return SetViews(inputs, shares, how, plain)
 
 
 def score_pictures(aggregation: Aggregation, values: Floats, snippets: Snippets) -> Singles:
@@ -160,14 +163,19 @@ def is_raw(aggregation: Aggregation, snippets: Snippets) -> bool:
 
 def center_views(values: Floats, snippets: Snippets, *, raw: bool) -> tuple[Singles, Singles]:
     """Whole pictures (M, C) and snippets (M, V - 1, C), less each view's mean over the classes."""
-    whole = values[:, 0] - values[:, 0].mean(axis=1, keepdims=True)
-    rows = values[:, 1:]
+    whole, rows = center_whole(values), values[:, 1:]
     if snippets == "all":
         rows = rows - rows.mean(axis=2, keepdims=True)
     elif raw:
         # extremes of raw cosines: a snippet's own mean is not known, its picture's is
         rows = rows - values[:, :1].mean(axis=2, keepdims=True)
-    return whole.astype(np.float32, copy=False), rows.astype(np.float32, copy=False)
+    return whole, rows.astype(np.float32, copy=False)
+
+
+def center_whole(values: Floats) -> Singles:
+    """Whole pictures (M, C), less their mean over the classes."""
+    whole: Floats = values[:, 0] - values[:, 0].mean(axis=1, keepdims=True)
+    return whole.astype(np.float32, copy=False)
 
 
 def take_extremes(rows: Singles, snippets: Snippets) -> tuple[Singles, Singles]:
@@ -175,13 +183,6 @@ def take_extremes(rows: Singles, snippets: Snippets) -> tuple[Singles, Singles]:
     if snippets == "extremes":
         return rows[:, 0], rows[:, 1]
     return rows.max(axis=1), rows.min(axis=1)
-
-
-def _join(parts: list[Singles]) -> Singles:
-    """All rows; the list is emptied, so that the rows are not there twice for long."""
-    joined = np.concatenate(parts)
-    parts.clear()
-    return joined
 
 
 def _spread(whole: Singles, mean: Doubles) -> float:

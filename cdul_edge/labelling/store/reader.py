@@ -10,10 +10,8 @@ from cdul_edge.labelling.store.parts import (
     Part,
     part_name,
     read_part,
-    read_pictures,
     read_readable,
 )
-from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge.storage.location import Location
 
 
@@ -32,10 +30,6 @@ class StoreReader:
     def readable(self, index: int) -> list[str]:
         """Paths of one part's readable pictures; its values are not read."""
         return read_readable(self.folder / part_name(index))
-
-    def pictures(self, index: int) -> tuple[StoredPicture, ...]:
-        """What is known of one part's pictures, readable or not."""
-        return read_pictures(self.folder / part_name(index))
 
     def cosines(self, index: int) -> Part:
         """Cosines of one part, (M, V, C); raises `LabelsError` as `read_part` does."""

@@ -101,13 +101,15 @@ def test_top1_bias_changes_nothing_where_no_picture_is_clear() -> None:
 def test_a_ridge_on_the_cosines_repairs_one_wrong_score() -> None:
     drawn = np.random.default_rng(1).normal(0.2, 0.03, (200, 1, 3))
     cosines = np.repeat(drawn, 3, axis=1)
-    views = gather_views(parts(cosines), Aggregation(0.05, "global"), "all", 1.0)
+    views = gather_views(parts(cosines), 200, Aggregation(0.05, "global"), "all", 1.0)
     row = int(views.plain[:, 0].argmax())
     true = float(views.plain[row, 0])
     views.plain[row, 0] = 0.0
     assert fit_ridge(views)[1][row, 0] > 0.35 * true
     # where nothing regresses, the mean of the class is left
-    flat = gather_views(parts(np.full((20, 3, 3), 0.2)), Aggregation(0.05, "global"), "all", 1.0)
+    flat = gather_views(
+        parts(np.full((20, 3, 3), 0.2)), 20, Aggregation(0.05, "global"), "all", 1.0
+    )
     assert fit_ridge(flat)[1] == pytest.approx(np.full((20, 3), 1 / 3))
 
 

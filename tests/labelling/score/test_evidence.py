@@ -33,7 +33,7 @@ def parts(cosines: Any, size: int = 128) -> Any:
 
 def views(cosines: Any, snippets: Snippets = "all", **settings: Any) -> SetViews:
     aggregation = Aggregation(T, cached=settings.pop("cached", None))
-    return gather_views(parts(cosines, **settings), aggregation, snippets, 1.0)
+    return gather_views(parts(cosines, **settings), len(cosines), aggregation, snippets, 1.0)
 
 
 def scored(cosines: Any, names: tuple[str, ...] = CLASSES, **settings: Any) -> EvidenceFit:
@@ -66,9 +66,9 @@ def test_views_by_hand() -> None:
     # one picture, two snippets, two classes; every view less its mean over the classes
     cosines = np.array([[[0.3, 0.1], [0.5, 0.1], [0.2, 0.4]], [[0.1, 0.3], [0.2, 0.2], [0.2, 0.2]]])
     found = views(cosines)
-    assert found.whole == pytest.approx(np.array([[0.1, -0.1], [-0.1, 0.1]]), abs=1e-7)
-    assert found.best == pytest.approx(np.array([[0.2, 0.1], [0.0, 0.0]]), abs=1e-7)
-    assert found.worst == pytest.approx(np.array([[-0.1, -0.2], [0.0, 0.0]]), abs=1e-7)
+    assert found.kinds[0] == pytest.approx(np.array([[0.1, -0.1], [-0.1, 0.1]]), abs=1e-7)
+    assert found.kinds[1] == pytest.approx(np.array([[0.2, 0.1], [0.0, 0.0]]), abs=1e-7)
+    assert found.kinds[2] == pytest.approx(np.array([[-0.1, -0.2], [0.0, 0.0]]), abs=1e-7)
     # the classes' means are 0 for the whole pictures: their spread is 0.1, the temperature
     assert found.how.temperature == pytest.approx(0.1)
     e = np.exp(2.0)
@@ -162,11 +162,11 @@ def test_extremes_of_raw_cosines_are_centered_by_their_picture() -> None:
     rows = np.stack([COSINES[:, 0], COSINES[:, 1:].max(axis=1), COSINES[:, 1:].min(axis=1)], 1)
     shifted = rows + np.random.default_rng(3).normal(0, 0.05, (600, 1, 1))
     first, second = (views(x, "extremes") for x in (rows, shifted))
-    assert first.best == pytest.approx(second.best, abs=1e-6)
-    assert first.best[0] == pytest.approx(rows[0, 1] - rows[0, 0].mean(), abs=1e-6)
+    assert first.kinds[1] == pytest.approx(second.kinds[1], abs=1e-6)
+    assert first.kinds[1][0] == pytest.approx(rows[0, 1] - rows[0, 0].mean(), abs=1e-6)
     # from stored softmax values they come centered: nothing is known that could center them better
     stored = views(rows, "extremes", cached=1.0)
-    assert stored.best == pytest.approx(rows[:, 1], abs=1e-6)
+    assert stored.kinds[1] == pytest.approx(rows[:, 1], abs=1e-6)
 
 
 def test_only_the_most_alike_rivals_explain_a_class_of_many() -> None:
