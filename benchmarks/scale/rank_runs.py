@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -35,12 +36,16 @@ RATE = 0.02
 
 @dataclass(frozen=True)
 class Case:
-    """A method, its settings, and what else differs from the usual run."""
+    """A method, its settings, and what else differs from the usual run.
+
+    Batch norms are kept still: they make a picture's logits depend on the others of a pass.
+    """
 
     method: MethodName
     settings: dict[str, SettingValue] = field(default_factory=dict)
     rate: float = RATE
     changes: dict[str, object] = field(default_factory=dict)
+    norm: Literal["group", "batch"] = "group"
 
 
 # What makes methods revise labels in four epochs, where their defaults would not, and smaller steps
@@ -58,6 +63,8 @@ _EAGER: dict[MethodName, Case] = {
     "pu-mlc": Case("pu-mlc", {"mixup_gradients": True}, rate=RATE / 100),
     "ccd": Case("ccd", {"label_warmup": 1, "sure_entropy": 1.0}),
 }
+# As pretrained networks learn: their heads first, and then their last layers.
+_TUNED = {"weights": "default", "freeze_trunk_epochs": 1, "freeze_depth": 0.5, "freeze_norms": True}
 CASES: dict[str, Case] = {
     **{name: _EAGER.get(name, Case(name)) for name in METHODS},
     "distill-mixed": Case("distill", changes={"mixup": 0.5}),
@@ -65,6 +72,8 @@ CASES: dict[str, Case] = {
     "distill-clipped-averaged": Case(
         "distill", changes={"gradient_clip": 0.01, "ema_decay": 0.9, "set_aside": 16}
     ),
+    "distill-tuned": Case("distill", changes={**_TUNED, "ema_decay": 0.9}, norm="batch"),
+    "ccd-tuned": Case("ccd", _EAGER["ccd"].settings, changes=_TUNED, norm="batch"),
     # The least that three ranks share: batches of 7 and 6 pictures, and halves of 3.
     "distill-least": Case("distill", changes={"batch_size": 7}),
     "pu-mlc-least": Case("pu-mlc", rate=RATE / 100, changes={"batch_size": 7}),
@@ -86,13 +95,14 @@ class Outcome:
 
 
 class Small(nn.Module):
-    """Two convolutions with group norms, whose pictures do not know of one another."""
+    """Two convolutions, each with a norm."""
 
-    def __init__(self) -> None:
+    def __init__(self, norm: Literal["group", "batch"]) -> None:
         super().__init__()
+        norms = [nn.BatchNorm2d(n) if norm == "batch" else nn.GroupNorm(2, n) for n in (8, 16)]
         self.trunk = nn.Sequential(
-            nn.Conv2d(3, 8, 3, 2, 1), nn.GroupNorm(2, 8), nn.ReLU(),
-            nn.Conv2d(8, 16, 3, 2, 1), nn.GroupNorm(4, 16), nn.ReLU(),
+            nn.Conv2d(3, 8, 3, 2, 1), norms[0], nn.ReLU(),
+            nn.Conv2d(8, 16, 3, 2, 1), norms[1], nn.ReLU(),
             nn.AdaptiveAvgPool2d(1), nn.Flatten(),
         )  # fmt: skip
         self.head = nn.Linear(16, CLASSES)
@@ -137,7 +147,7 @@ def start(case: Case, ranks: Ranks) -> Trainer:
     known = Supervision(scores, seen, 0.1 * scores, hard=False, epochs=config.epochs)
     method = make_method(config, known)
     torch.manual_seed(0)
-    network = Small()
+    network = Small(case.norm)
     if method.undecided:
         start_undecided(network)
     return Trainer(

@@ -1,11 +1,12 @@
 """Every training method under several ranks, against one process.
 
-The same short run, a small network with group norms on 97 random pictures in batches of 14 and 13,
-four epochs in which the labels are revised, with one process and with two and three ranks (torchrun
-and gloo, on this machine's CPU). The figures are the largest differences of a weight, of a label,
-and of an epoch's loss from those of one process; `labels_apart` is how far the ranks' own copies of
-the labels are from one another, and `moved` how far the weight that moved most went. `resumed` is
-the largest difference of a weight where one process goes on from the ranks' checkpoint half-way.
+The same short run, a small network with group norms, or with batch norms that are kept still, on 97
+random pictures in batches of 14 and 13, four epochs in which the labels are revised, with one
+process and with two and three ranks (torchrun and gloo, on this machine's CPU). The figures are the
+largest differences of a weight, of a label, and of an epoch's loss from those of one process;
+`labels_apart` is how far the ranks' own copies of the labels are from one another, and `moved` how
+far the weight that moved most went. `resumed` is the largest difference of a weight where one
+process goes on from the ranks' checkpoint half-way.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def measure(names: list[str]) -> dict[str, Any]:
         "pictures": PICTURES,
         "batch": BATCH,
         "epochs": EPOCHS,
-        "network": "two convolutions with group norms",
+        "network": "two convolutions with norms",
         "largest": max(
             rows[f"ranks_{count}"]["weights"] for rows in found.values() for count in COUNTS
         ),
