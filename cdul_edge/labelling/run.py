@@ -39,7 +39,7 @@ def label(request: LabelRequest | ImportRequest, console: Console | None = None)
             manifest = import_similarities(request, console)
         else:
             manifest = label_pictures(request, console, effort)
-        known = f"{manifest.inputs.pictures} pictures and {len(manifest.classes)} classes"
+        known = f"{manifest.inputs.pictures or 'all'} pictures and {len(manifest.classes)} classes"
         with memory_for(f"the scores of {known}", f"{MORE}, or name fewer classes; {KEPT}"):
             return write_labels(request.out, manifest, request.scoring, effort, console)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby, islice
 from time import perf_counter
@@ -32,7 +32,7 @@ from cdul_edge.labelling.store.parts import (
 )
 from cdul_edge.labelling.store.pictures import StoredPicture, digest_paths
 from cdul_edge.sources.source import SourcePicture
-from cdul_edge_runtime.errors import LabelsError
+from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.machine import usable_cores
 
@@ -152,12 +152,14 @@ class PartScorer:
 
     def _encode(self, indices: Iterable[int], seen: Seen | None) -> Iterator[PartReport]:
         """Decode and encode what is not known; each part is written when it is full."""
-        paths: dict[int, list[str]] = {}
-        encoded = self._stream(self._cut_batches(indices, paths))
+        reading = _Reading()
+        encoded = self._stream(reading.stop_at_fault(self._cut_batches(indices, reading)))
         try:
             for index, batches in groupby(encoded, key=lambda found: found[0].part):
                 part = self._gather(batches, seen)
-                yield self._write(index, part, paths.pop(index))
+                yield self._write(index, part, reading.finish(index))
+            if reading.fault is not None:
+                raise reading.fault
         except BaseException:
             self.close()  # its processes are still at work on what nobody waits for
             raise
@@ -192,20 +194,16 @@ class PartScorer:
     def _piece_pictures(self) -> int:
         return self._encoder.piece_pictures(self._batch_pictures)
 
-    def _cut_batches(self, indices: Iterable[int], paths: dict[int, list[str]]) -> Iterator[Work]:
-        """Batches never cross parts, so a resumed part is made of the same batches as any other.
-
-        Args:
-            indices: the parts.
-            paths: takes up all pictures of each, those of earlier rows too.
-        """
+    def _cut_batches(self, indices: Iterable[int], reading: _Reading) -> Iterator[Work]:
+        """Batches never cross parts, so a resumed part is made of the same batches as any other."""
         size, piece = self._batch_pictures, self._piece_pictures
         for index in indices:
-            pictures = self._fresh(index, paths.setdefault(index, []))
+            pictures = self._fresh(index, reading.paths.setdefault(index, []))
             while batch := tuple(islice(pictures, size)):
                 for place in range(0, len(batch), piece):
                     ends = place + piece >= len(batch)
                     yield Work(index, batch[place : place + piece], ends)
+            reading.whole.add(index)
 
     def _fresh(self, index: int, paths: list[str]) -> Iterator[SourcePicture]:
         for picture in self._plan.source.part(index):
@@ -229,6 +227,35 @@ class PartScorer:
         flat = embeddings.values.reshape(-1, width).astype(np.float32, copy=False)
         cosines = (flat @ self._texts.T).reshape(pictures, views, len(self._texts))
         return Part(embeddings.pictures, cosines)
+
+
+@dataclass
+class _Reading:
+    """How far a source was read ahead; where it fails, the parts before are still made.
+
+    Attributes:
+        paths: of all pictures of each part, those of earlier rows too.
+        whole: parts that were read to their end.
+        fault: what the source failed with.
+    """
+
+    paths: dict[int, list[str]] = field(default_factory=dict)
+    whole: set[int] = field(default_factory=set)
+    fault: CdulEdgeError | None = None
+
+    def stop_at_fault(self, works: Iterator[Work]) -> Iterator[Work]:
+        """Works up to the one whose picture cannot be had."""
+        try:
+            yield from works
+        except CdulEdgeError as error:
+            self.fault = error
+
+    def finish(self, part: int) -> list[str]:
+        """Paths of a part of which every picture is decoded; raises the fault if it is there."""
+        if self.fault is not None and part not in self.whole:
+            raise self.fault
+        self.whole.discard(part)
+        return self.paths.pop(part)
 
 
 @contextmanager
