@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from time import monotonic
 
 import pyarrow as pa
@@ -62,8 +63,11 @@ class PartsIndex:
             columns = [read_column(table, *column).to_pylist() for column in _COLUMNS.items()]
         except LabelsError as error:
             raise LabelsError(f"{where / PARTS} is damaged ({error})") from error
-        rows = zip(*columns, strict=True)
-        return cls(where, {(kind, part): PartFacts(*facts) for kind, part, *facts in rows})
+        kinds, parts, *numbers, sha256, settings, paths = columns
+        # a few words that 200,000 rows have in common
+        kinds, settings = map(intern, kinds), map(intern, settings)
+        facts = map(PartFacts, *numbers, sha256, settings, paths)
+        return cls(where, dict(zip(zip(kinds, parts, strict=True), facts, strict=True)))
 
     def add(self, part: int, written: Mapping[Kind, PartFacts]) -> None:
         """Take up a part that was just written; now and then the index is written, too."""

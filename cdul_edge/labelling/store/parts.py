@@ -81,7 +81,7 @@ class PartHead:
     pictures: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be 200,000
 class PartFacts:
     """What a part was when it was written.
 
