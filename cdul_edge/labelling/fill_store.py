@@ -28,8 +28,6 @@ from cdul_edge.labelling.store.verification import drop_damage
 from cdul_edge.labelling.write_labels import Effort
 from cdul_edge.labels.manifest import LabelsManifest
 from cdul_edge.sources.shards import ShardPictures
-from cdul_edge.storage.location import Location
-from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.host.console import Advance, Console
 from cdul_edge_runtime.host.memory_errors import KEPT, MORE, memory_for
 from cdul_edge_runtime.pictures.resizer import PILLOW, extend_record
@@ -86,7 +84,7 @@ def _fill(
         console.say(f"starting over in {out}")
         remove_labels(out)
     start_folder(out, manifest)
-    index = _read_index(out, console)
+    index = PartsIndex.recover(out)
     shards = plan.source if isinstance(plan.source, ShardPictures) else None
     if shards or not changes.list_differs:  # a part does not tell of which shard it is
         index.drop_parts(changes.stale_parts)
@@ -100,14 +98,6 @@ def _fill(
         refuse_doubled(out, shards)
     finish_parts(out)
     return manifest
-
-
-def _read_index(out: Location, console: Console) -> PartsIndex:
-    try:
-        return PartsIndex.read(out)
-    except LabelsError as error:
-        console.warn(f"{error}: every part is opened, for another one")
-        return PartsIndex(out)
 
 
 def make_parts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
@@ -16,6 +17,10 @@ from cdul_edge.sources.shards import Shard, ShardPictures
 from cdul_edge.sources.source import SourcePicture
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import LabelsError
+
+# Of more pictures, files are looked at only when that is asked for: 33 microseconds each, and every
+# part is read.
+LOOKED_AT = 200_000
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,13 @@ class Changes:
 
 
 def find_changes(
-    folder: Location, parts: int, pictures: ListedPictures, *, same_list: bool, update: bool
+    folder: Location,
+    parts: int,
+    pictures: ListedPictures,
+    *,
+    same_list: bool,
+    look: bool,
+    update: bool,
 ) -> Changes:
     """Compare a list of pictures with a store; damaged parts are passed over.
 
@@ -70,9 +81,12 @@ def find_changes(
         parts: how many parts it has.
         pictures: the list.
         same_list: whether the manifest's digest says that it is the store's own.
+        look: compare the pictures' files with what the parts know of them, even of the same list.
         update: what could not be read shall be tried again. So shall what cdul-edge 0.1 labeled: it
             recorded names only, so that nothing tells which pictures were replaced.
     """
+    if same_list and not look:
+        return Changes()
     now = None if same_list else set(pictures.names)
     replaced: dict[str, int] = {}
     skipped: dict[str, int] = {}
@@ -171,12 +185,16 @@ def _is_same_picture(given: SourcePicture, known: StoredPicture) -> bool:
 
 
 def _unreadable_parts(folder: Location, parts: int) -> Sequence[int]:
-    facts = PartsIndex.read(folder).facts
-    return [
-        part
-        for (kind, part), found in facts.items()
-        if kind == FOLDER and part < parts and found.labelled < found.pictures
-    ]
+    """The parts that have pictures which could not be read; damaged ones are passed over."""
+    index, found = PartsIndex.recover(folder), []
+    for (kind, part), size in part_sizes(folder).items():
+        if kind != FOLDER or part >= parts:
+            continue
+        with suppress(LabelsError):
+            facts = index.look(kind, part, size)
+            if facts.labelled < facts.pictures:
+                found.append(part)
+    return found
 
 
 def _name(paths: Sequence[str]) -> str:

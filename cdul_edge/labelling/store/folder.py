@@ -17,7 +17,6 @@ from cdul_edge.labelling.store.parts import (
     EMBEDDINGS_FOLDER,
     FOLDER,
     PartFacts,
-    examine_part,
     part_name,
 )
 from cdul_edge.labelling.store.shard_list import SHARDS, write_shards
@@ -206,19 +205,15 @@ def _look(
     repair: bool,
 ) -> PartFacts | None:
     """What a part is, by the index or by what it says of itself; None where it is of no use."""
-    size, known = sizes.get((kind, part)), index.facts.get((kind, part))
+    size = sizes.get((kind, part))
     if size is None:
         return None
-    if known is not None and known.bytes == size:
-        return known
     try:
-        found = examine_part(index.where / part_name(part, kind))
+        return index.look(kind, part, size)
     except LabelsError:
         if repair:
             return None
         raise
-    index.facts[kind, part] = found
-    return found
 
 
 def set_aside(

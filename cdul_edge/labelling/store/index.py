@@ -10,7 +10,13 @@ from time import monotonic
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, FOLDER, PartFacts, part_name
+from cdul_edge.labelling.store.parts import (
+    EMBEDDINGS_FOLDER,
+    FOLDER,
+    PartFacts,
+    examine_part,
+    part_name,
+)
 from cdul_edge.labels.manifest import PARTS
 from cdul_edge.labels.parquet_files import read_column, read_table
 from cdul_edge.storage.location import Location
@@ -50,6 +56,14 @@ class PartsIndex:
     _written: float = field(default_factory=monotonic)
 
     @classmethod
+    def recover(cls, where: Location) -> PartsIndex:
+        """As `read`, but empty where the index is damaged: its parts are opened then."""
+        try:
+            return cls.read(where)
+        except LabelsError:
+            return cls(where)
+
+    @classmethod
     def read(cls, where: Location) -> PartsIndex:
         """The index of a labels folder, empty where there is none.
 
@@ -75,6 +89,23 @@ class PartsIndex:
             self.facts[kind, part] = facts
         if monotonic() - self._written >= WRITE_EVERY_S:
             self.write()
+
+    def look(self, kind: Kind, part: int, size: int) -> PartFacts:
+        """What a part that is there is: one that the index does not know is opened, and taken up.
+
+        Args:
+            kind: of the part.
+            part: its number.
+            size: its bytes, from a listing.
+
+        Raises:
+            LabelsError: it is truncated or foreign.
+        """
+        known = self.facts.get((kind, part))
+        if known is None or known.bytes != size:
+            known = examine_part(self.where / part_name(part, kind))
+            self.facts[kind, part] = known
+        return known
 
     def drop(self, parts: Iterable[tuple[Kind, int]]) -> None:
         """Vouch no more for some parts."""
