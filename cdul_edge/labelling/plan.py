@@ -12,12 +12,7 @@ from pathlib import Path
 from cdul_edge.clip.files import local_weights_sha256
 from cdul_edge.labelling.encode.prompts import Prompts, read_prompts
 from cdul_edge.labelling.request import LabelRequest
-from cdul_edge.labelling.store.changes import (
-    LOOKED_AT,
-    Changes,
-    find_changes,
-    find_shard_changes,
-)
+from cdul_edge.labelling.store.changes import Changes, find_changes, find_shard_changes
 from cdul_edge.labelling.store.folder import WantedParts
 from cdul_edge.labelling.store.parts import EMBEDDINGS_FOLDER, FOLDER
 from cdul_edge.labelling.store.pictures import digest_paths
@@ -171,14 +166,9 @@ class LabelPlan:
         update, parts = request.update, existing.similarities.parts
         same_list = existing.inputs.paths_sha256 == self.paths_sha256
         if isinstance(self.source, ListedPictures):
-            asked = update or request.repair or request.verify
+            look = update or request.repair or request.verify
             changes = find_changes(
-                request.out,
-                parts,
-                self.source,
-                same_list=same_list,
-                look=asked or self.source.pictures <= LOOKED_AT,
-                update=update,
+                request.out, parts, self.source, same_list=same_list, look=look, update=update
             )
         else:
             assert isinstance(self.source, ShardPictures)

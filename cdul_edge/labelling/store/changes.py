@@ -81,11 +81,12 @@ def find_changes(
         parts: how many parts it has.
         pictures: the list.
         same_list: whether the manifest's digest says that it is the store's own.
-        look: compare the pictures' files with what the parts know of them, even of the same list.
+        look: compare the pictures' files with what the parts know of them; of another list, and of
+            up to `LOOKED_AT` pictures, that is done anyway.
         update: what could not be read shall be tried again. So shall what cdul-edge 0.1 labeled: it
             recorded names only, so that nothing tells which pictures were replaced.
     """
-    if same_list and not look:
+    if same_list and not look and len(pictures.names) > LOOKED_AT:
         return Changes()
     now = None if same_list else set(pictures.names)
     replaced: dict[str, int] = {}
