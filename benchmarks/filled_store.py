@@ -27,7 +27,7 @@ def open_filler(
 ) -> tuple[Callable[[], None], int]:
     """A function that makes every part in the folder of the request, and how many there are."""
     settings = make_settings(request)
-    source = list_files(pictures, settings.part_pictures)
+    source = list_files(pictures.root, pictures.paths, settings.part_pictures)
     plan = LabelPlan(request, prompts, source, settings)
     model = ClipRun(**asdict(clip), precision=encoder.precision, encoder=encoder.library)
     chosen = ChosenClip(model, encoder.embed_texts(prompts), 1.0, encoder.vectors_per_view)

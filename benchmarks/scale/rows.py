@@ -11,6 +11,7 @@ BENCHMARK: Benchmark[Figure] = Benchmark(
     rows=(
         Row("costs", "What a picture costs", "costs:measure_costs"),
         Row("label-state", "What a rank holds of labels", "label_state:measure_label_state"),
+        Row("paths", "What the paths of a set take", "paths:measure_paths"),
     ),
     setting=Setting,
     kept=FiguresRow,

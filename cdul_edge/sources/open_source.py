@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from cdul_edge.sources.files import LocalFiles, RemoteFiles
@@ -19,7 +20,7 @@ from cdul_edge.sources.paths import HeldPaths
 from cdul_edge.sources.remote_pictures import choose_pictures, is_list, read_remote_list
 from cdul_edge.sources.source import PictureFiles, PictureSource
 from cdul_edge.storage.location import Location, Url
-from cdul_edge_runtime.pictures.images import PictureList, find_images
+from cdul_edge_runtime.pictures.images import walk_images
 from cdul_edge_runtime.pictures.walk import SUFFIXES, is_litter, suffix_of
 
 
@@ -38,22 +39,22 @@ def open_source(images: Location, part_pictures: int, part_shards: int = 1) -> P
     """
     if isinstance(images, Url):
         return _open_remote(images, part_pictures, part_shards)
-    if images.is_dir() and _holds_shards(images):
+    if images.is_dir() and holds_shards(images):
         root = images.resolve()
         return make_shards(root, choose_shards(list_folder(root)), part_shards)
     if images.is_file() and format_of(images.name):
         return name_shards(images.resolve(), part_shards)
     if has_braces(images) and format_of(images.name) and not images.exists():
         return name_shards(images.absolute(), part_shards)
-    return list_files(find_images(images), part_pictures)
+    root, paths = walk_images(images)
+    return list_files(root, paths, part_pictures)
 
 
-def list_files(pictures: PictureList, part_pictures: int) -> ListedPictures:
+def list_files(root: Path, paths: Iterable[str], part_pictures: int) -> ListedPictures:
     """A source of files of this machine, or of addresses that a list of this machine has."""
-    names = HeldPaths.gather(pictures.paths)
-    local = not any("://" in path for path in pictures.paths)
-    files: PictureFiles = LocalFiles(pictures.root) if local else RemoteFiles(pictures.root)
-    return ListedPictures(pictures.root, files, names, part_pictures)
+    names = HeldPaths.gather(paths)
+    files: PictureFiles = RemoteFiles(root) if names.hold("://") else LocalFiles(root)
+    return ListedPictures(root, files, names, part_pictures)
 
 
 def _open_remote(images: Url, part_pictures: int, part_shards: int) -> PictureSource:
@@ -69,7 +70,7 @@ def _open_remote(images: Url, part_pictures: int, part_shards: int) -> PictureSo
     return ListedPictures(images, RemoteFiles(images), HeldPaths.gather(pictures), part_pictures)
 
 
-def _holds_shards(folder: Path) -> bool:
+def holds_shards(folder: Path) -> bool:
     """Whether a folder has shards and no pictures; the first picture ends the search."""
     shards = False
     for _, subfolders, files in os.walk(folder, followlinks=True):

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 ROW_GROUP = 1 << 16  # paths that are Python strings at once, and a row group of a list of them
 
@@ -55,6 +56,12 @@ class HeldPaths:
         """All, one after the other."""
         for chunk in self.column.iterchunks():
             yield from chunk.to_pylist()
+
+    def hold(self, piece: str) -> bool:
+        """Whether a text is part of any."""
+        return any(
+            pc.any(pc.match_substring(chunk, piece)).as_py() for chunk in self.column.iterchunks()
+        )
 
     def slice(self, start: int, stop: int) -> tuple[str, ...]:
         """Those of some places in a row."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cdul_edge.sources.open_source import holds_shards
 from cdul_edge.training.data.shared_file import open_nameless
 from cdul_edge.training.ranks import ALONE, Ranks
 from cdul_edge.training.request import CacheKind, DataOptions
@@ -116,6 +117,11 @@ def locate_pictures(root: Path, paths: tuple[str, ...]) -> PictureList:
     """
     pictures = PictureList(root, paths)
     missing = [path for index, path in enumerate(paths) if not pictures.absolute(index).is_file()]
+    if len(missing) == len(paths) and holds_shards(pictures.root):
+        raise CdulEdgeError(
+            f"the labeled pictures lie in shards in {pictures.root}, and training reads files: "
+            "unpack the shards into a folder (`tar -xf SHARD -C FOLDER`), and give it as --images"
+        )
     if missing:
         raise CdulEdgeError(
             f"{len(missing)} of {len(paths)} labeled pictures are not in {pictures.root}, such as "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,30 +105,39 @@ def find_images(source: Path) -> PictureList:
     Raises:
         CdulEdgeError: nothing there, no pictures, a damaged list, or a picture that is named twice.
     """
+    root, paths = walk_images(source)
+    return PictureList(root, tuple(paths))
+
+
+def walk_images(source: Path) -> tuple[Path, Iterable[str]]:
+    """The root and the paths of `find_images`, which come one after the other.
+
+    Raises:
+        CdulEdgeError: as `find_images`.
+    """
     # here and not above: a camera's pictures are in no folder
     from cdul_edge_runtime.pictures.list_files import read_list
     from cdul_edge_runtime.pictures.walk import Walk
 
-    left_out = ""
     if source.is_dir():
         walk = Walk(source)
-        left_out, pictures = walk.left_out, PictureList(_root(source), tuple(walk.found))
-    elif source.is_file():
-        pictures = PictureList(_root(source.resolve().parent), tuple(read_list(source)))
-    elif source.exists():
+        left_out = walk.left_out
+        if not walk.count:
+            raise CdulEdgeError(
+                f"no pictures in {source}: expected files such as .jpg or .png, at any depth"
+                + (f"; {left_out}" if left_out else "")
+            )
+        if left_out:
+            warnings.warn(f"{source}: {left_out}", CdulEdgeWarning, stacklevel=3)
+        return _root(source), walk
+    if source.is_file():
+        root, listed = _root(source.resolve().parent), read_list(source)
+        if not listed:
+            raise CdulEdgeError(f"no pictures in {source}: expected one path per line")
+        return root, listed
+    if source.exists():
         raise CdulEdgeError(f"{source} is neither a folder nor a file: give a folder or a list")
-    else:
-        raise CdulEdgeError(f"{source} does not exist: give a folder, a text file or a CSV")
-    if not pictures.paths and source.is_file():
-        raise CdulEdgeError(f"no pictures in {source}: expected one path per line")
-    if not pictures.paths:
-        raise CdulEdgeError(
-            f"no pictures in {source}: expected files such as .jpg or .png, at any depth"
-            + (f"; {left_out}" if left_out else "")
-        )
-    if left_out:
-        warnings.warn(f"{source}: {left_out}", CdulEdgeWarning, stacklevel=2)
-    return pictures
+    raise CdulEdgeError(f"{source} does not exist: give a folder, a text file or a CSV")
 
 
 def _root(folder: Path) -> Path:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from heapq import merge
 from pathlib import Path, PurePosixPath
 
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -34,10 +36,16 @@ def require_utf8(path: str) -> str:
 
 @dataclass
 class Walk:
-    """One walk through a folder: what it found, and what it passed over."""
+    """One walk through a folder: what it found, and what it passed over.
+
+    What it found comes by iteration, sorted. The names of a folder are held as one text, which
+    takes a byte more than they have, where a string of its own takes 49 more.
+    """
 
     folder: Path
-    found: list[str] = field(default_factory=list)
+    count: int = 0
+    _names: dict[str, bytes] = field(default_factory=dict)
+    _subfolders: dict[str, list[str]] = field(default_factory=dict)
     in_litter: list[str] = field(default_factory=list)
     not_utf8: list[str] = field(default_factory=list)
     other_endings: Counter[str] = field(default_factory=Counter)
@@ -55,11 +63,25 @@ class Walk:
                 self._look_into_litter(here / name)
             subfolders[:] = sorted(name for name in subfolders if not is_litter(name))
             prefix = "" if str(here) == "." else f"{here}/"
-            for name in files:
-                self._take(name, prefix)
-        self.found.sort()
+            taken = sorted(name for name in files if self._takes(name, prefix))
+            self._names[prefix] = "/".join(taken).encode()
+            self._subfolders[prefix] = subfolders
+            self.count += len(taken)
 
-    def _take(self, name: str, prefix: str) -> None:
+    def __iter__(self) -> Iterator[str]:
+        return self._below("")
+
+    def _below(self, prefix: str) -> Iterator[str]:
+        """Paths in the order in which they sort as whole texts: "a-b" comes before "a/b"."""
+        text = self._names.get(prefix, b"").decode()  # none where a link led back
+        folders = sorted(f"{name}/" for name in self._subfolders.get(prefix, ()))
+        for name in merge(text.split("/") if text else (), folders):
+            if name.endswith("/"):
+                yield from self._below(prefix + name)
+            else:
+                yield prefix + name
+
+    def _takes(self, name: str, prefix: str) -> bool:
         suffix = suffix_of(name)
         if is_litter(name):
             if suffix in SUFFIXES:
@@ -67,9 +89,10 @@ class Walk:
         elif suffix and suffix not in SUFFIXES:
             self.other_endings[suffix] += 1
         elif is_utf8(prefix + name):
-            self.found.append(prefix + name)
+            return True
         else:
             self.not_utf8.append(prefix + name)
+        return False
 
     def _look_into_litter(self, folder: PurePosixPath) -> None:
         """Count what looks like a picture; what cannot be listed does not matter here."""

@@ -37,6 +37,14 @@ def test_a_folder_is_searched_to_every_depth_and_sorted(tmp_path: Path) -> None:
     assert found.absolute(3).read_bytes() == PNG
 
 
+def test_paths_sort_as_whole_texts_whatever_stands_before_a_slash(tmp_path: Path) -> None:
+    names = ("a.jpg", "a/b.jpg", "a/b/c.jpg", "a!/x.jpg", "a-b/x.jpg", "a0.jpg", "b/é.jpg", "é.jpg")
+    make(tmp_path, *names, "a/b/c/d/e.jpg", "a/b-c.jpg", "ab/c.jpg", "b/z.jpg")
+    found = find_images(tmp_path).paths
+    assert len(found) == 12
+    assert list(found) == sorted(found)
+
+
 def test_loops_of_links_end_and_a_linked_folder_is_walked_once(tmp_path: Path) -> None:
     make(tmp_path, "a/1.png")
     (tmp_path / "a" / "up").symlink_to(tmp_path)

@@ -27,7 +27,7 @@ PATHS = tuple(f"{index:02}.png" for index in range(12))
 
 
 def read(squares: Any, scratch: Path, **options: Any) -> torch.Tensor:
-    pictures = locate_pictures(squares.folder / "train", PATHS)
+    pictures = locate_pictures(squares.root / "train", PATHS)
     opened = open_pictures(pictures, SMALL, DataOptions(**options), scratch=scratch, remedy=REMEDY)
     assert len(opened) == 12
     return torch.cat(list(opened.batches([torch.tensor([11, 0, 5]), torch.tensor([3])])))
@@ -46,7 +46,7 @@ def test_every_cache_gives_the_pixels_of_preprocess_in_the_order_asked(
 def test_auto_takes_memory_within_the_budget_and_the_disk_beyond(
     squares: Any, tmp_path: Path
 ) -> None:
-    pictures = locate_pictures(squares.folder / "train", PATHS)
+    pictures = locate_pictures(squares.root / "train", PATHS)
     for budget, on_disk in ((1, False), (0, True)):
         options = DataOptions(cache_budget_mib=budget)
         opened = open_pictures(
@@ -79,6 +79,9 @@ def test_a_finished_disk_cache_is_used_again_until_a_picture_changes(
 
 def test_pictures_that_moved_are_found_where_images_points(squares: Any, tmp_path: Path) -> None:
     with pytest.raises(CdulEdgeError, match=r"12 of 12 labeled pictures are not in .*--images"):
+        locate_pictures(tmp_path, PATHS)
+    (tmp_path / "0.tar").touch()
+    with pytest.raises(CdulEdgeError, match=r"lie in shards in .* unpack the shards .*--images"):
         locate_pictures(tmp_path, PATHS)
     labels = choose_pictures(
         PseudoLabels.read(squares.labels), images=squares.root / "train"
