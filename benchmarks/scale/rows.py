@@ -10,6 +10,8 @@ BENCHMARK: Benchmark[Figure] = Benchmark(
     package="benchmarks.scale",
     rows=(
         Row("costs", "What a picture costs", "costs:measure_costs"),
+        Row("import", "Import of similarities", "labels:measure_import"),
+        Row("labels", "Labels in parts", "labels:measure_reader"),
         Row("label-state", "What a rank holds of labels", "label_state:measure_label_state"),
         Row("paths", "What the paths of a set take", "paths:measure_paths"),
     ),

@@ -68,8 +68,8 @@ def label(
     if from_similarities is not None:
         _refuse_beside_import(clip, update, engine == "ray" or address or actors)
         return _show(run.label(ImportRequest(
-            from_similarities, place, _local(images), classes, made_with_temperature, scoring,
-            force, repair, verify,
+            parse_location(from_similarities), place, _local(images), classes,
+            made_with_temperature, scoring, force, repair, verify,
         ), _console()), json)  # fmt: skip
     _refuse(made_with_temperature, "--made-with-temperature: it is for --from-similarities")
     return _show(run.label(LabelRequest(

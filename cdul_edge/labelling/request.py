@@ -123,7 +123,7 @@ class ImportRequest:
         CdulEdgeError: a strategy that needs embeddings.
     """
 
-    similarities: Path
+    similarities: Location
     out: Location
     images: Path | None = None
     classes: Path | None = None

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cdul_edge.labels.parquet_files import opened_parquet, read_column
+from cdul_edge.labels.parquet_files import read_batches, read_column
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import LabelsError
 
@@ -79,14 +79,12 @@ def read_rows(
     Raises:
         LabelsError: it is missing or damaged; the message has no advice at its end yet.
     """
-    with opened_parquet(file) as opened:
-        for batch in opened.iter_batches(rows, columns=list(columns)):
-            batch.validate(full=True)  # text that is not UTF-8 would raise only when looked at
-            try:
-                found = _to_rows(pa.Table.from_batches([batch]), classes)
-            except LabelsError as error:
-                raise LabelsError(f"{file} is damaged ({error})") from error
-            yield found
+    for table in read_batches(file, columns, rows):
+        try:
+            found = _to_rows(table, classes)
+        except LabelsError as error:
+            raise LabelsError(f"{file} is damaged ({error})") from error
+        yield found
 
 
 def _to_rows(table: pa.Table, classes: int) -> LabelRows:

@@ -16,6 +16,7 @@ from cdul_edge.storage.open_storage import open_parent
 from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.host.memory_errors import is_made_up
 
+_BUFFER = 1 << 20
 _KEY = b"cdul_edge"
 
 # What pyarrow raises on damaged bytes; MemoryError for a length that never was.
@@ -52,11 +53,18 @@ def read_schema(file: Location) -> pa.Schema:
 
 
 @contextmanager
-def opened_parquet(file: Location) -> Iterator[pq.ParquetFile]:
-    """Open a file; what is damaged in it, or missing, is a `LabelsError` as of `read_table`."""
+def opened_parquet(file: Location, *, in_batches: bool = False) -> Iterator[pq.ParquetFile]:
+    """Open a file; what is damaged in it, or missing, is a `LabelsError` as of `read_table`.
+
+    In batches, pages are read when they are needed; else a group's columns are read whole, at once.
+    """
+    buffer = _BUFFER if in_batches else 0
     storage, name = open_parent(file)
     try:
-        with storage.open(name) as raw, pq.ParquetFile(raw) as opened:
+        with (
+            storage.open(name) as raw,
+            pq.ParquetFile(raw, buffer_size=buffer, pre_buffer=not in_batches) as opened,
+        ):
             yield opened
     except _ABSENT as error:
         raise LabelsError(f"{file} is missing") from error
@@ -72,6 +80,15 @@ def _is_made_up(error: MemoryError, file: Location) -> bool:
     storage, name = open_parent(file)
     with storage.open(name) as raw:
         return is_made_up(error, raw.size())
+
+
+def read_batches(file: Location, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    """Some columns, at most so many rows at once, every value checked; errors as `read_table`."""
+    with opened_parquet(file, in_batches=True) as opened:
+        batches = opened.iter_batches(rows, columns=list(columns), use_threads=False)
+        for batch in batches:
+            batch.validate(full=True)  # text that is not UTF-8 would raise only when looked at
+            yield pa.Table.from_batches([batch])
 
 
 def read_column(table: pa.Table, name: str, kind: pa.DataType, *, gaps: bool = False) -> pa.Array:

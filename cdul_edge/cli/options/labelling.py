@@ -37,8 +37,11 @@ Classes = Annotated[
     ),
 ]
 FromSimilarities = Annotated[
-    Path | None,
-    typer.Option(help="NPZ or Parquet file of CLIP outputs that were computed elsewhere."),
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="NPZ or Parquet file of CLIP outputs that were computed elsewhere; a path or a URL.",
+    ),
 ]
 MadeWithTemperature = Annotated[
     float | None,

@@ -29,10 +29,11 @@ from cdul_edge.labelling.store.verification import refuse_damage
 from cdul_edge.labels.manifest import Inputs, LabelsManifest, StoreFacts
 from cdul_edge.labels.pseudo_labels import FILE_NAME
 from cdul_edge.labels.settings import ImportSettings
+from cdul_edge.storage.location import Location
+from cdul_edge.storage.open_storage import open_parent
 from cdul_edge_runtime.bundle.classes import own_spelling
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
-from cdul_edge_runtime.host.files import sha256_file
 from cdul_edge_runtime.metrics.matching import clean_path
 from cdul_edge_runtime.pictures.images import find_images
 
@@ -53,7 +54,7 @@ def import_similarities(request: ImportRequest, console: Console) -> LabelsManif
     _require_classes(request, found)
     root, pictures = _match(request, found.paths)
     settings = ImportSettings(
-        from_similarities=sha256_file(request.similarities),
+        from_similarities=_sha256(request.similarities),
         made_with_temperature=found.cached_temperature,
         images=digest_paths([picture.path for picture in pictures]),
     )
@@ -68,27 +69,46 @@ def import_similarities(request: ImportRequest, console: Console) -> LabelsManif
     _announce(found, console)
     if existing is not None:
         remove_labels(request.out)
-    parts = slice_parts(len(pictures), PART_PICTURES)
     inputs = Inputs(
-        similarities=str(request.similarities.resolve()),
+        similarities=str(_absolute(request.similarities)),
         images=str(request.images.resolve()) if request.images else None,
         root=str(root),
         pictures=len(pictures),
         paths_sha256=settings.images,
     )
-    manifest = _describe(found, settings, inputs, len(parts))
+    manifest = _describe(found, settings, inputs, -(-len(pictures) // PART_PICTURES))
     start_folder(request.out, manifest)
     write_list(request.out, (picture.path for picture in pictures))
-    known_parts = PartsIndex(request.out)
-    for index, places in enumerate(parts):
-        rows = slice(places.start, places.stop)
-        known = np.array([picture.reason is None for picture in pictures[rows]])
-        part = Part(pictures[rows], found.cosines[rows][known])
+    _store(request.out, found, pictures, manifest)
+    return manifest
+
+
+def _store(
+    out: Location,
+    found: Similarities,
+    pictures: tuple[StoredPicture, ...],
+    manifest: LabelsManifest,
+) -> None:
+    """Write the parts, of the readable pictures' values."""
+    known_parts = PartsIndex(out)
+    places = slice_parts(len(pictures), PART_PICTURES)
+    for index, (place, values) in enumerate(zip(places, found.parts(PART_PICTURES), strict=True)):
+        rows = pictures[place.start : place.stop]
+        known = np.array([picture.reason is None for picture in rows])
+        part = Part(rows, values[known])
         digest = manifest.similarities.digest
-        written = write_part(request.out / part_name(index), part, "cosines", digest)
+        written = write_part(out / part_name(index), part, "cosines", digest)
         known_parts.add(index, {FOLDER: written})
     known_parts.write()
-    return manifest
+
+
+def _sha256(file: Location) -> str:
+    storage, name = open_parent(file)
+    return storage.sha256(name)
+
+
+def _absolute(file: Location) -> Location:
+    return file.resolve() if isinstance(file, Path) else file
 
 
 def _require_classes(request: ImportRequest, found: Similarities) -> None:
@@ -102,7 +122,9 @@ def _require_classes(request: ImportRequest, found: Similarities) -> None:
         )
 
 
-def _match(request: ImportRequest, names: Sequence[str]) -> tuple[Path, tuple[StoredPicture, ...]]:
+def _match(
+    request: ImportRequest, names: Sequence[str]
+) -> tuple[Location, tuple[StoredPicture, ...]]:
     """Find the pictures by path, file name or stem; what is not there is marked unreadable."""
     if len(set(names)) != len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
@@ -110,7 +132,7 @@ def _match(request: ImportRequest, names: Sequence[str]) -> tuple[Path, tuple[St
             f"{request.similarities} names a picture twice, {twice!r}: name each once"
         )
     if request.images is None:
-        root = request.similarities.resolve().parent
+        root = _absolute(request.similarities).parent
         return root, tuple(StoredPicture(name) for name in names)
     pictures = find_images(request.images)
     known: dict[str, set[str]] = defaultdict(set)
@@ -171,7 +193,7 @@ def _describe(
         templates=None,
         model=None,
         similarities=StoreFacts(
-            views=found.cosines.shape[1],
+            views=found.views,
             snippets=found.snippets,
             parts=parts,
             model_temperature=found.model_temperature,

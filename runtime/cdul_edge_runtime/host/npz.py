@@ -16,7 +16,7 @@ from cdul_edge_runtime.host.memory_errors import is_made_up
 from cdul_edge_runtime.host.reading import refuse_special
 
 # What zipfile, zlib and numpy raise on damaged bytes; MemoryError for a shape that never was.
-_DAMAGE = (
+DAMAGE = (
     OSError,
     ValueError,
     KeyError,
@@ -55,7 +55,7 @@ def read_npz(
             found = {name: arrays[name] for name in there if read(name)}
     except FileNotFoundError:
         raise CdulEdgeError(f"{file} does not exist: check the path") from None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         if isinstance(error, MemoryError) and not is_made_up(error, file.stat().st_size):
             raise
         raise CdulEdgeError(

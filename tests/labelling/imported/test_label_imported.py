@@ -14,14 +14,18 @@ import pytest
 from rich.console import Console
 
 from cdul_edge.labelling import ImportRequest, Scoring, label
-from cdul_edge.labelling.imported.similarity_files import read_similarities
+from cdul_edge.labelling.imported import similarity_files
+from cdul_edge.labelling.imported.similarity_files import Similarities, read_similarities
 from cdul_edge.labelling.score.aggregation import Aggregation
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.labels.scored_pictures import read_scored_pictures
+from cdul_edge.storage.location import Url
+from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.host.console import StderrConsole
 from cdul_edge_runtime.metrics.metrics import evaluate_scores
 from cdul_edge_runtime.metrics.truth import read_truth
+from tests.fakes.s3_server import S3Server
 
 VOC = Path(__file__).parents[4] / "shared/data/voc2012-clip-rn50x64/similarities.npz"
 NAMES = np.array(["a", "b", "c"])
@@ -46,6 +50,11 @@ def run(file: Path, out: Path, **options: Any) -> str:
     request = ImportRequest(similarities=file, out=out, **options)
     label(request, StderrConsole(Console(file=said, width=300)))
     return said.getvalue()
+
+
+def cosines(found: Similarities) -> Any:
+    """All values, two pictures a part."""
+    return np.concatenate(list(found.parts(2)))
 
 
 def scores(out: Path) -> Any:
@@ -110,7 +119,7 @@ def test_nothing_but_paths_classes_and_similarities_is_read(tmp_path: Path) -> N
     hidden = np.array([{"never": "read"}] * 3, dtype=object)
     with_labels = read_similarities(save(tmp_path, labels=hidden, **extremes()))
     without = read_similarities(save(tmp_path, **extremes()))
-    np.testing.assert_array_equal(with_labels.cosines, without.cosines)
+    np.testing.assert_array_equal(cosines(with_labels), cosines(without))
 
 
 def test_parquet_columns_are_read_as_lists(tmp_path: Path) -> None:
@@ -123,7 +132,7 @@ def test_parquet_columns_are_read_as_lists(tmp_path: Path) -> None:
         }
     ).replace_schema_metadata({"cdul_edge": '{"classes": ["cat", "dog", "cow", "fish"]}'})
     pq.write_table(table, file)
-    assert read_similarities(file).cosines == pytest.approx(COSINES)
+    assert cosines(read_similarities(file)) == pytest.approx(COSINES)
 
 
 def test_names_find_their_pictures_and_what_is_missing_is_skipped(
@@ -315,3 +324,70 @@ def test_the_default_beats_the_paper_on_real_clip_outputs(tmp_path: Path) -> Non
     assert report.map > 90.3
     assert report.macro_f1 > 82.5
     assert report.ece < 2.5
+
+
+@pytest.mark.parametrize("name", ["f.npz", "c.npz", "rows.parquet", "fixed.parquet"])
+def test_whatever_the_block_and_the_file_the_same_values_come_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    shares = softmax(np.random.default_rng(3).normal(0.2, 0.024, (11, 5, 4)), 0.01)
+    file, names = tmp_path / name, [f"{row}.jpg" for row in range(11)]
+    whole, rest = shares[:, 0], shares[:, 1:]
+    if name.endswith(".npz"):
+        order = np.asfortranarray if name == "f.npz" else np.ascontiguousarray
+        arrays: Any = {"global": order(whole), "local": order(rest)}
+        (np.savez if name == "f.npz" else np.savez_compressed)(
+            file, names=names, classes=CLASSES, **arrays
+        )
+    else:
+        columns = {"global": whole, "local": rest.reshape(11, -1)}
+        lists = {
+            key: pa.array(list(values), pa.list_(pa.float32()))
+            if name == "rows.parquet"
+            else pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
+            for key, values in columns.items()
+        }
+        table = pa.table({"path": names, **lists})
+        about = {"cdul_edge": json.dumps({"classes": CLASSES.tolist()})}
+        pq.write_table(table.replace_schema_metadata(about), file, row_group_size=4)
+    found = {}
+    for rows in (3, 256):
+        monkeypatch.setattr(similarity_files, "_BLOCK", rows)
+        opened = read_similarities(file)
+        assert (opened.cached_temperature, opened.detected, opened.views) == (0.01, True, 5)
+        assert [len(part) for part in opened.parts(4)] == [4, 4, 3]
+        found[rows] = cosines(opened)
+    assert found[3].tobytes() == found[256].tobytes()
+    assert found[3] == pytest.approx(0.01 * np.log(4 * shares), abs=1e-6)
+
+
+def test_a_fault_in_the_last_row_is_found_before_anything_is_written(tmp_path: Path) -> None:
+    values = np.repeat(COSINES, 300, axis=0)
+    values[-1, 2, 1] = np.inf
+    names = np.arange(len(values)).astype(str)
+    file = save(tmp_path, names=names, global_cosines=values[:, 0], local_cosines=values[:, 1:])
+    with pytest.raises(CdulEdgeError, match="local_cosines holds NaN or infinity"):
+        run(file, tmp_path / "labels")
+    assert not (tmp_path / "labels").exists()
+
+
+def test_similarities_may_lie_in_an_object_store(tmp_path: Path, s3: S3Server) -> None:
+    s3.make_bucket("vectors")
+    for name in ("similarities.npz", "similarities.parquet"):
+        file = save(tmp_path, global_cosines=COSINES[:, 0], local_cosines=COSINES[:, 1:])
+        if name.endswith(".parquet"):
+            lists = {
+                "global": COSINES[:, 0].tolist(),
+                "local": COSINES[:, 1:].reshape(3, -1).tolist(),
+            }
+            table = pa.table({"path": list(NAMES), **lists})
+            about = {"cdul_edge": json.dumps({"classes": CLASSES.tolist()})}
+            pq.write_table(table.replace_schema_metadata(about), tmp_path / name)
+        url = Url(f"s3://vectors/{name}")
+        with open_storage(url.parent).write(name) as temporary:
+            temporary.write_bytes((tmp_path / name).read_bytes())
+        label(ImportRequest(url, Url(f"s3://vectors/{name}-labels"), scoring=Scoring("max")))
+        label(ImportRequest(file, tmp_path / name[-3:], scoring=Scoring("max")))
+        there = PseudoLabels.read(Url(f"s3://vectors/{name}-labels"))
+        assert (there.scores == scores(tmp_path / name[-3:])).all()
+        assert str(there.root) == "s3://vectors"
