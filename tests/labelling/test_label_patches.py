@@ -84,6 +84,16 @@ def test_pseudo_labels_are_the_scores_of_all_patches(patches: Any, tiny_vit: Pat
     assert (np.concatenate([part.cosines for part in found]) == np.concatenate(whole)).all()
 
 
+def test_many_pictures_are_scored_by_the_patches_of_some(patches: Any) -> None:
+    patches()
+    store = StoreReader(patches.out, 3)
+    fitted = PatchScoring(0.05, sample=6).fit(store, ("cat", "dog", "cow"))
+    assert (fitted.settings["fitted_to"], fitted.settings["of"]) == (6, 7)
+    found = np.concatenate([fitted.apply(store, index).scores for index in range(3)])
+    assert found.shape == (7, 3)
+    assert found.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
 def test_a_picture_has_its_score_in_whatever_order_and_parts(
     patches: Any, pictures: Path, tmp_path: Path
 ) -> None:

@@ -55,7 +55,7 @@ def _choose_rows(raw: Singles, regressors: int, scoring: EvidenceScoring) -> npt
     bound = np.partition(raw, count - 1)[count - 1]
     low = np.flatnonzero(raw <= bound)
     absent = low[np.argsort(raw[low], kind="stable")][:count]
-    return absent[:: -(-count // (scoring.samples * regressors))]
+    return absent[:: -(-count // max(1, scoring.samples * regressors))]  # a lone class has none
 
 
 def _choose_rivals(whole: Singles, most: int) -> Iterator[npt.NDArray[np.intp]]:

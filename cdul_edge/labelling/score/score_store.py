@@ -18,7 +18,12 @@ from cdul_edge.labelling.score.debias import (
 from cdul_edge.labelling.score.evidence import fit_evidence, refuse_reason
 from cdul_edge.labelling.score.evidence_model import EvidenceScoring
 from cdul_edge.labelling.score.patches.patch_scores import PatchScoring
-from cdul_edge.labelling.score.sample import SAMPLE, Sample, choose_sample
+from cdul_edge.labelling.score.sample import (
+    SAMPLE,
+    Sample,
+    choose_sample,
+    describe_sample,
+)
 from cdul_edge.labelling.score.scorer import FittedScorer, PartScores, Scorer
 from cdul_edge.labelling.score.scoring import SPREAD, Scoring
 from cdul_edge.labelling.score.set_models import (
@@ -86,7 +91,7 @@ class SnippetScoring:
 
     def _fit_debias(self, sample: Sample, aggregation: Aggregation) -> FittedScorer:
         snippets, debias = self.snippets, self.scoring.debias
-        settings = {**aggregation.to_dict(), "debias": debias, **_describe(sample)}
+        settings = {**aggregation.to_dict(), "debias": debias, **describe_sample(sample)}
         if debias == "ridge":
             views = gather_views(
                 sample.read, len(sample), aggregation, snippets, EvidenceScoring.spreads
@@ -130,7 +135,7 @@ class SnippetScoring:
             aggregation,
             snippets,
         )
-        settings |= _describe(sample)
+        settings |= describe_sample(sample)
         settings["splits"] = {
             name: asdict(split) if split else None
             for name, split in zip(classes, found.splits, strict=True)
@@ -186,8 +191,3 @@ class FittedSnippets:
 
 def _read_whole(sample: Sample) -> Singles:
     return np.concatenate([take_whole(part.values) for part in sample.read()])
-
-
-def _describe(sample: Sample) -> dict[str, object]:
-    """For the manifest: of how many pictures the statistics are, where that is not all."""
-    return {} if sample.whole else {"fitted_to": len(sample), "of": sample.pictures}

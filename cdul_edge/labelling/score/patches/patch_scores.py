@@ -15,6 +15,7 @@ from cdul_edge.labelling.score.patches.classifier import (
     refit_gaussians,
 )
 from cdul_edge.labelling.score.patches.selection import Patches, merge_patches, select_patches
+from cdul_edge.labelling.score.sample import SAMPLE, choose_sample, describe_sample
 from cdul_edge.labelling.score.scorer import PartScores
 from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -37,6 +38,8 @@ class PatchScoring:
         whole: times `temperature`, of the whole picture's softmax; 1 / 80 there (1 / 10 for
             NUS-WIDE).
         whole_weight: of the whole picture in the score; the patches have the rest.
+        sample: from how many pictures the classifier is learned.
+        salt: chooses them; for trials.
 
     Raises:
         CdulEdgeError: a value out of its range.
@@ -49,6 +52,8 @@ class PatchScoring:
     contrast: float = 200.0
     whole: float = 100 / 80
     whole_weight: float = 0.1
+    sample: int = SAMPLE
+    salt: str = ""
 
     def __post_init__(self) -> None:
         for name in ("temperature", "selection", "gaussian", "contrast", "whole"):
@@ -62,30 +67,34 @@ class PatchScoring:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for a manifest."""
-        return {"strategy": "patches", **asdict(self)}
+        shown = {k: v for k, v in asdict(self).items() if k not in ("sample", "salt")}
+        return {"strategy": "patches", **shown}
 
     def fit(self, store: StoreReader, classes: tuple[str, ...]) -> FittedPatches:
-        """Learn the classifier from a finished store of patches.
+        """Learn the classifier from the sample's patches.
 
         Memory holds a part, and the kept patches.
         """
+        sample = choose_sample(store, self.sample, self.salt)
         kept: list[Patches] = []
         place = 0
-        for index in range(store.parts):
+        for index, rows in sample.rows.items():
             cosines = store.cosines(index)
             embeddings = store.embeddings(index, cosines.paths)
             found = select_patches(
-                embeddings.values[:, 1:],
-                cosines.values[:, 1:],
+                embeddings.values[rows, 1:],
+                cosines.values[rows, 1:],
                 temperature=self.selection * self.temperature,
                 per_class=self.patches_per_class,
                 first=place,
             )
             kept = [merge_patches([*kept, found], self.patches_per_class)]
-            place += embeddings.values.shape[0] * (embeddings.values.shape[1] - 1)
-        if not len(kept[0]):
-            return FittedPatches(self, None, ())
-        return FittedPatches(self, *learn_classifier(kept[0], self, classes))
+            place += len(rows) * (embeddings.values.shape[1] - 1)
+        settings = {**self.to_dict(), **describe_sample(sample)}
+        if not kept:
+            return FittedPatches(self, None, settings, ())
+        classifier, notes = learn_classifier(kept[0], self, classes)
+        return FittedPatches(self, classifier, settings, notes)
 
 
 @dataclass(frozen=True)
@@ -93,19 +102,15 @@ class FittedPatches:
     """A classifier that the store's surest patches made.
 
     Attributes:
-        scoring: the settings.
+        scoring: how patches become scores.
         classifier: None where no picture could be read.
-        notes: what went otherwise.
+        settings, notes: as of every fitted scorer.
     """
 
     scoring: PatchScoring
     classifier: PatchClassifier | None
+    settings: Mapping[str, object]
     notes: tuple[str, ...]
-
-    @property
-    def settings(self) -> Mapping[str, object]:
-        """Plain values."""
-        return self.scoring.to_dict()
 
     def apply(self, store: StoreReader, index: int) -> PartScores:
         """Score one part."""
