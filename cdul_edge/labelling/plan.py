@@ -24,7 +24,7 @@ from cdul_edge.sources.open_source import open_source
 from cdul_edge.sources.paths import PathList
 from cdul_edge.sources.shards import ShardPictures
 from cdul_edge.sources.source import PictureSource
-from cdul_edge_runtime.errors import LabelsError
+from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 
 # How patch tokens are made (dense_tokens.py), for a store that was made otherwise to be refused.
 TOKENS = "q-q + k-k attention, no residual, no MLP"
@@ -225,6 +225,11 @@ def make_plan(request: LabelRequest, existing: LabelsManifest | None) -> LabelPl
     prompts = read_prompts(request.classes, request.templates)
     part_shards = request.part_shards or (stored_part_shards(request.out) if existing else 1)
     source = open_source(request.images, settings.part_pictures, part_shards)
+    if request.part_shards is not None and source.pictures is not None:
+        raise CdulEdgeError(
+            f"drop --part-shards: {request.images} names pictures, and not shards of them; "
+            "--part-pictures is how many make a part"
+        )
     return LabelPlan(request, prompts, source, settings)
 
 

@@ -140,6 +140,7 @@ def test_a_wrong_class_file_is_one_line(world: Path, content: bytes | None, faul
         (["--made-with-temperature", "1"], "drop --made-with-temperature"),
         (["--address", "auto"], "add --engine ray"),
         (["--actors", "2"], "add --engine ray"),
+        (["--part-shards", "2"], "drop --part-shards: "),
     ],
 )
 def test_a_wrong_option_is_one_line_and_writes_nothing(
