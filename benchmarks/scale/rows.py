@@ -12,6 +12,7 @@ BENCHMARK: Benchmark[Figure] = Benchmark(
         Row("costs", "What a picture costs", "costs:measure_costs"),
         Row("import", "Import of similarities", "labels:measure_import"),
         Row("labels", "Labels in parts", "labels:measure_reader"),
+        Row("store", "Knowing a store again", "store:measure_store"),
         Row("label-state", "What a rank holds of labels", "label_state:measure_label_state"),
         Row("paths", "What the paths of a set take", "paths:measure_paths"),
     ),
