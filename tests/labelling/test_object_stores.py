@@ -9,9 +9,12 @@ from uuid import uuid4
 
 import pytest
 
+from cdul_edge.labelling.part_report import PartReport
 from cdul_edge.labelling.score.scoring import Scoring
+from cdul_edge.labelling.score_part import PartScorer
 from cdul_edge.labelling.store.parts import part_name
 from cdul_edge.labels.manifest import MANIFEST
+from cdul_edge.labels.pseudo_labels import FILE_NAME, PseudoLabels
 from cdul_edge.storage.location import Url
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
@@ -74,3 +77,65 @@ def test_another_folder_is_left_alone_and_labels_are_replaced_with_force(
         label(out=storage.where, seed=1, force=True)
     storage.remove("mine.txt")
     assert label(out=storage.where, seed=1, force=True).scored == 7
+
+
+def test_labels_are_read_from_there(label: Any, s3: S3Server) -> None:
+    s3.make_bucket("bucket")
+    out = Url("s3://bucket/labels")
+    label(out=out)
+    label()
+    there, here = PseudoLabels.read(out), PseudoLabels.read(label.out)
+    assert there.paths == here.paths
+    assert (there.scores == here.scores).all()
+    open_storage(out).remove(FILE_NAME)
+    with pytest.raises(LabelsError, match=f"s3://bucket/labels .*{FILE_NAME} is missing"):
+        PseudoLabels.read(out)
+
+
+def test_a_bucket_that_vanishes_midway_ends_the_run_in_one_line_and_it_goes_on_later(
+    label: Any, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.make_bucket("bucket")
+    out = Url("s3://bucket/labels")
+    write, kept = PartScorer._write, {}
+
+    def vanish(self: PartScorer, index: int, *arguments: Any) -> PartReport:
+        if index == 2:
+            kept.update(content(out))
+            s3.ask("POST", "/moto-api/reset")
+        return write(self, index, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PartScorer, "_write", vanish)
+        with pytest.raises(CdulEdgeError, match=r"s3://bucket/labels/.* no such bucket, 'bucket'"):
+            label(out=out)
+    assert part_name(1) in kept
+    s3.make_bucket("bucket")  # it is there again, with what was in it
+    for name, found in kept.items():
+        with open_storage(out).write_stream(name) as file:
+            file.write(found)
+    assert label(out=out).scored == 1  # of seven pictures, three a part
+    label()
+    assert content(out) == content(label.out)
+
+
+def test_two_runs_that_know_nothing_of_each_other_leave_what_one_leaves(
+    label: Any, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object store has no locks: the second begins while the first is at its last part."""
+    s3.make_bucket("bucket")
+    out = Url("s3://bucket/labels")
+    write = PartScorer._write
+    second: list[None] = []
+
+    def begin_another(self: PartScorer, index: int, *arguments: Any) -> PartReport:
+        if index == 2 and not second:
+            second.append(None)
+            label(out=out)
+        return write(self, index, *arguments)
+
+    monkeypatch.setattr(PartScorer, "_write", begin_another)
+    label(out=out)
+    assert second
+    label()
+    assert content(out) == content(label.out)
