@@ -15,13 +15,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.scale.rank_runs import CASES, load, run_all
+from benchmarks.scale.rank_runs import CASES, Case, load, run_all, start
 from benchmarks.scale.ranks import COUNTS, compare, run_ranks
 from cdul_edge.training.agreement import agree
 from cdul_edge.training.config import METHODS, MethodName
 from cdul_edge.training.methods import AnyMethod
 from cdul_edge.training.ranks import ALONE, Ranks
 from cdul_edge.training.whole_batch import answer_whole
+from cdul_edge_runtime.errors import CdulEdgeError
 from tests.fakes.method_inputs import Ended, take
 from tests.training.test_every_method import EAGER, draw, make
 
@@ -77,13 +78,17 @@ class OneWeight:
         return answer_whole(lambda own: own.mean(dim=(2, 3)) * self.weight, pictures, self.ranks)
 
 
-def learn(name: MethodName, ranks: Ranks) -> tuple[list[Tensor], AnyMethod]:
-    """Three epochs of batches of 6 and 5 pictures; the gradient of each step, and the method."""
+def learn(name: MethodName, ranks: Ranks, *, alike: bool = False) -> tuple[list[Tensor], AnyMethod]:
+    """Three epochs of batches of 6 and 5 pictures; the gradient of each step, and the method.
+
+    `alike`: the network answers all pictures and classes with the same.
+    """
     method = make(name, torch.sigmoid(draw(PICTURES, CLASSES)), **EAGER.get(name, {}))
     network = OneWeight(ranks)
     gradients: list[Tensor] = []
     for epoch in (1, 2, 3):
         seen = draw(PICTURES, CLASSES, seed=epoch)
+        seen = torch.full_like(seen, 0.5) if alike else seen
         for batch in torch.arange(PICTURES).tensor_split(2):
             pictures = seen[batch][:, :, None, None]
             plain = take(seen[batch], batch, epoch=epoch, seed=epoch)
@@ -111,6 +116,23 @@ def test_gradients_of_all_ranks_add_up_to_those_of_one_process(
         total = torch.stack([gradients[place] for gradients, _ in every]).sum(dim=0)
         torch.testing.assert_close(total, gradient, rtol=1e-4, atol=1e-6)
     assert {as_bytes(method) for _, method in every} == {as_bytes(alone)}
+
+
+@pytest.mark.parametrize("name", ["ll-r", "ll-ct", "ll-cp", "em-apl", "partial-bce"])
+def test_ranks_choose_the_same_of_what_is_equal(name: MethodName) -> None:
+    every = on_ranks(3, partial(learn, name, alike=True))
+    expected, alone = learn(name, ALONE, alike=True)
+    for place, gradient in enumerate(expected):
+        total = torch.stack([gradients[place] for gradients, _ in every]).sum(dim=0)
+        torch.testing.assert_close(total, gradient, rtol=1e-4, atol=1e-6)
+    assert {as_bytes(method) for _, method in every} == {as_bytes(alone)}
+
+
+def test_batches_that_leave_a_rank_less_than_two_pictures_are_refused() -> None:
+    few = Case("distill", changes={"batch_size": 6})  # 97 pictures: batches of 6 and of 5
+    with pytest.raises(CdulEdgeError, match=r"batches of 5 pictures .* 3 processes"):
+        start(few, Ranks(2, 3))
+    assert start(few, Ranks(1, 2)).steps_per_epoch == 17
 
 
 @every_method
