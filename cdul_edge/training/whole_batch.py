@@ -107,7 +107,7 @@ class SharedNetwork:
         """
         if self.ranks.count == 1:
             return
-        self._warn_of_norms()
+        self.warn_of_norms()
         self._call = self.network  # frees the hooks of the epoch before
         self._call = share_gradients(
             self.network, self.ranks, leaves_some_out=self._leaves_some_out(input_shape)
@@ -135,7 +135,8 @@ class SharedNetwork:
             module.training = training
         return any(gradient is None for gradient in found)
 
-    def _warn_of_norms(self) -> None:
+    def warn_of_norms(self) -> None:
+        """Issue a `CdulEdgeWarning`, once, where batch norms learn and are not synchronized."""
         live = any(
             isinstance(module, _BatchNorm)
             and not isinstance(module, nn.SyncBatchNorm)

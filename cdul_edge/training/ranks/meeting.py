@@ -77,7 +77,7 @@ def _meet(launch: Launch, device: torch.device) -> Store:
     try:
         meeting = rendezvous("env://", launch.rank, launch.count, timeout=PATIENCE)
         shared: Store = next(iter(meeting))[0]
-        session = PrefixStore(_agree_on_session(shared, launch), shared)
+        session = PrefixStore(agree_on_session(shared, launch), shared)
         dist.init_process_group(
             backend,
             store=PrefixStore("group", session),
@@ -94,7 +94,7 @@ def _meet(launch: Launch, device: torch.device) -> Store:
     return PrefixStore("words", session)
 
 
-def _agree_on_session(store: Store, launch: Launch) -> str:
+def agree_on_session(store: Store, launch: Launch) -> str:
     """A name that these processes share, and no earlier ones that were lost.
 
     torchrun may keep its store when it starts all again, with what the lost processes left there:
