@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -45,7 +46,7 @@ class HeldPaths:
         following = iter(paths)
         chunks = []
         while chunk := list(islice(following, ROW_GROUP)):
-            chunks.append(pa.array(chunk, pa.string()))
+            chunks.append(_pack(chunk))
         return cls(pa.chunked_array(chunks, pa.string()))
 
     def __len__(self) -> int:
@@ -66,3 +67,12 @@ class HeldPaths:
     def slice(self, start: int, stop: int) -> tuple[str, ...]:
         """Those of some places in a row."""
         return tuple(self.column.slice(start, max(0, stop - start)).to_pylist())
+
+
+def _pack(paths: Sequence[str]) -> pa.StringArray:
+    """Exactly as large as its texts: Arrow's own builder keeps room to grow."""
+    encoded = [path.encode() for path in paths]
+    ends = np.zeros(len(paths) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, encoded), np.int32, len(paths)), out=ends[1:])
+    buffers = [pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    return pa.StringArray.from_buffers(len(paths), *buffers)
