@@ -16,6 +16,7 @@ from cdul_edge.storage.file_systems import open_file_system
 from cdul_edge.storage.local_folder import is_temporary
 from cdul_edge.storage.location import Url
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.files import name_full_place
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,7 +94,11 @@ class ObjectStore:
         with tempfile.TemporaryDirectory(prefix="cdul-edge-") as folder:
             temporary = Path(folder, "content")
             temporary.touch()
-            yield temporary
+            try:
+                yield temporary
+            except OSError as error:
+                name_full_place(error, temporary)  # this machine's disk, not the store
+                raise
             self._put(temporary, name)
 
     @contextmanager

@@ -65,6 +65,20 @@ def test_an_update_encodes_what_is_new_or_replaced_and_nothing_else(
     assert "CLIP is not run" in label.said.getvalue()
 
 
+def test_pictures_that_come_behind_leave_full_parts_as_they_are(
+    label: Any, pictures: Path, tmp_path: Path
+) -> None:
+    label()
+    before = [(label.out / part_name(part)).stat() for part in (0, 1)]  # of three pictures each
+    paint(pictures / "007.jpg", 100)
+    assert label(update=True).scored == 1
+    after = [(label.out / part_name(part)).stat() for part in (0, 1)]
+    assert [(one.st_ino, one.st_mtime_ns) for one in after] == [
+        (one.st_ino, one.st_mtime_ns) for one in before
+    ]
+    assert label.parts() == label.parts(label(out=tmp_path / "fresh").out)
+
+
 def test_the_resizer_is_recorded_and_another_one_goes_on_with_the_store(
     label: Any, pictures: Path
 ) -> None:

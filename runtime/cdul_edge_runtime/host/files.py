@@ -47,7 +47,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        _name_place(error, path)
+        name_full_place(error, path)
         raise
 
 
@@ -92,11 +92,11 @@ def new_directory(
         temporary.rmdir()
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        _name_place(error, path)
+        name_full_place(error, path)
         raise
 
 
-def _name_place(error: BaseException, path: Path) -> None:
+def name_full_place(error: BaseException, path: Path) -> None:
     """Say where the disk is full: the system names no file when a write fails."""
     if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
         error.filename = str(path)
