@@ -88,6 +88,11 @@ def test_labels_are_made_again_by_another_strategy_without_clip(old: Path, strat
     assert labels.provenance["aggregation"]["strategy"] == strategy
     assert len(labels.paths) == 12
     assert {path: path.read_bytes() for path in parts} == parts
+    for path, content in parts.items():  # the manifest named each part; now an index does
+        path.write_bytes(content[:-1])
+        result = CliRunner().invoke(app, ["label", *words, "--out", "labels"])
+        assert result.exit_code == 2
+        assert f"{path.name} has {len(content) - 1} bytes" in result.output
 
 
 def test_an_interrupted_labels_folder_is_finished_without_a_second_look(old: Path) -> None:

@@ -9,6 +9,7 @@ from cdul_edge.labelling.plan import make_plan
 from cdul_edge.labelling.request import ImportRequest, LabelRequest, LabelResult
 from cdul_edge.labelling.store.changes import Changes
 from cdul_edge.labelling.store.folder import find_existing
+from cdul_edge.labelling.store.index import index_older
 from cdul_edge.labelling.store.verification import refuse_damage
 from cdul_edge.labelling.write_labels import Effort, write_labels
 from cdul_edge.labels.manifest import LabelsManifest
@@ -39,6 +40,7 @@ def label(request: LabelRequest | ImportRequest, console: Console | None = None)
             manifest = import_similarities(request, console)
         else:
             manifest = label_pictures(request, console, effort)
+        index_older(request.out)
         known = f"{manifest.inputs.pictures or 'all'} pictures and {len(manifest.classes)} classes"
         with memory_for(f"the scores of {known}", f"{MORE}, or name fewer classes; {KEPT}"):
             return write_labels(request.out, manifest, request.scoring, effort, console)
