@@ -76,6 +76,23 @@ def test_a_request_and_keywords_exclude_each_other(tmp_path: Path) -> None:
         verify()
 
 
+def test_a_string_is_an_address_where_it_looks_like_one_and_the_request_takes_one() -> None:
+    pytest.importorskip("torch", reason="labeling is of the workstation")
+    from cdul_edge.labelling import LabelRequest
+    from cdul_edge.storage.location import Url
+
+    given: dict[str, object] = {
+        "images": "s3://photos/shard-{0..9}.tar",
+        "classes": "classes.txt",
+        "out": "labels",
+        "clip": "demo",
+    }
+    request = verbs._ask(LabelRequest, None, given)
+    assert request.images == Url("s3://photos/shard-{0..9}.tar")
+    assert (request.out, request.classes) == (Path("labels"), Path("classes.txt"))
+    assert verbs._ask(LabelRequest, None, {**given, "out": Path("x")}).out == Path("x")
+
+
 def test_an_empty_string_is_no_path() -> None:
     with pytest.raises(CdulEdgeError, match="bundle is empty: give a path"):
         cdul_edge.verify(bundle="")

@@ -12,6 +12,7 @@ import pytest
 
 from cdul_edge.labelling.choose_clip import choose_clip, reopen_clip
 from cdul_edge.labelling.decode.decode_process import DecodeProcess
+from cdul_edge.labelling.engines.open_engine import open_engine
 from cdul_edge.labelling.error_limit import ErrorLimit
 from cdul_edge.labelling.part_report import PartReport
 from cdul_edge.labelling.plan import LabelPlan, make_plan
@@ -108,21 +109,26 @@ def test_a_part_whose_embeddings_stand_needs_no_picture(
     assert read_parts(plan) == before
 
 
-def test_one_decoding_process_serves_part_after_part_and_another_comes_after_a_fault(
-    plan: LabelPlan, scorer: PartScorer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started = 0
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[DecodeProcess]:
+    """The decoding processes that were started, in order."""
+    found: list[DecodeProcess] = []
     start = DecodeProcess.__init__
 
-    def count(self: DecodeProcess, *arguments: Any) -> None:
-        nonlocal started
-        started += 1
+    def note(self: DecodeProcess, *arguments: Any) -> None:
+        found.append(self)
         start(self, *arguments)
 
-    monkeypatch.setattr(DecodeProcess, "__init__", count)
+    monkeypatch.setattr(DecodeProcess, "__init__", note)
+    return found
+
+
+def test_one_decoding_process_serves_part_after_part_and_another_comes_after_a_fault(
+    plan: LabelPlan, scorer: PartScorer, started: list[DecodeProcess]
+) -> None:
     scorer.score_part(0)
     scorer.score_part(2)
-    assert started == 1
+    assert len(started) == 1
 
     def refuse(pictures: Sequence[StoredPicture]) -> None:
         raise CdulEdgeError("too many")
@@ -133,7 +139,18 @@ def test_one_decoding_process_serves_part_after_part_and_another_comes_after_a_f
     assert isinstance(out, Path)
     assert not (out / part_name(1)).exists()
     assert scorer.score_part(1).labelled == 2
-    assert started == 2
+    assert len(started) == 2
+
+
+def test_no_decoding_process_is_left_when_an_engine_is_left_in_the_middle(
+    plan: LabelPlan, started: list[DecodeProcess]
+) -> None:
+    with open_engine(plan, SilentConsole()) as engine:
+        engine.choose_clip(None)
+        parts = engine.score_parts([0, 1, 2], lambda pictures: None)
+        assert next(parts).part == 0
+        assert [process.alive for process in started] == [True]
+    assert [process.alive for process in started] == [False]
 
 
 def test_another_clip_than_the_one_chosen_is_refused_by_name(plan: LabelPlan) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from cdul_edge.labelling.engines.engine import Engine
 from cdul_edge.labelling.engines.local import LocalEngine
@@ -16,7 +16,8 @@ def open_engine(plan: LabelPlan, console: Console) -> Iterator[Engine]:
     """What the request names; a cluster is left when the block ends."""
     request = plan.request
     if request.engine == "local":
-        yield LocalEngine(plan, console)
+        with closing(LocalEngine(plan, console)) as local:
+            yield local
         return
     from cdul_edge.labelling.engines.ray_engine import RayEngine
 
