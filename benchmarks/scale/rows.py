@@ -10,6 +10,8 @@ BENCHMARK: Benchmark[Figure] = Benchmark(
     package="benchmarks.scale",
     rows=(
         Row("costs", "What a picture costs", "costs:measure_costs"),
+        Row("finish", "From similarities to labels", "finish:measure_finish"),
+        Row("agreement", "A sample against the whole set", "agreement:measure_agreement"),
         Row("import", "Import of similarities", "labels:measure_import"),
         Row("labels", "Labels in parts", "labels:measure_reader"),
         Row("store", "Knowing a store again", "store:measure_store"),
