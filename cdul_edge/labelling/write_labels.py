@@ -71,6 +71,7 @@ def write_labels(
             seen.add(part)
         _refuse_nothing(out, seen)
         _say_what_differs(manifest, fitted.notes, used, console)
+        del fitted  # of a thousand classes it has 150 MB, and the labels are still to be written
         writer.seal()
         tally.finish(writer)
         writer.finish(tally.thresholds, _provenance(manifest, used))

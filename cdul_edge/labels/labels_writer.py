@@ -31,7 +31,7 @@ from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import LabelsError
 
 # One file holds so many rows, and so does each part where there are more. 80 classes: 21 MB.
-ROWS = 1 << 15
+ROWS = 1 << 14
 # Parts lie here until their thresholds are known: what they replace stays whole until then.
 UNFINISHED = "unfinished_labels"
 
