@@ -124,9 +124,9 @@ def _agree(about: run_folder.RunConfig, device: torch.device, ranks: Ranks) -> r
         if differing:
             name = differing[0]
             raise CdulEdgeError(
-                f"process {number} of {ranks.count} has another {name} than process 0 "
-                f"({other[name][:12]}, not {every[0][name][:12]}): give all the same files "
-                "and versions of both"
+                f"process {number} of {ranks.count} and process 0 differ in {name} "
+                f"({other[name][:12]} and {every[0][name][:12]}): give all of them the same files "
+                "and versions"
             )
     return ranks.tell(about)
 

@@ -110,7 +110,7 @@ class SharedNetwork:
         self.warn_of_norms()
         self._call = self.network  # frees the hooks of the epoch before
         self._call = share_gradients(
-            self.network, self.ranks, leaves_some_out=self._leaves_some_out(input_shape)
+            self.network, self.ranks, leaves_some_out=self.leaves_some_out(input_shape)
         )
 
     def __call__(self, own: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ class SharedNetwork:
             if module is not None:
                 self.ranks.average(list(module.buffers()))
 
-    def _leaves_some_out(self, input_shape: tuple[int, ...]) -> bool:
+    def leaves_some_out(self, input_shape: tuple[int, ...]) -> bool:
         """Whether a parameter that trains has no part in the answer, for which all would wait."""
         modes = [(module, module.training) for module in self.network.modules()]
         learning = [values for values in self.network.parameters() if values.requires_grad]
@@ -148,7 +148,7 @@ class SharedNetwork:
             warnings.warn(
                 "batch norms take their statistics from each process's share of a batch, as "
                 "PyTorch shares them on GPUs only: the result differs from that of one process; "
-                "--freeze-norms keeps them still",
+                "pretrained weights with --freeze-norms keep them still",
                 CdulEdgeWarning,
                 stacklevel=3,
             )

@@ -19,9 +19,11 @@ from cdul_edge.training.data.dataset import StoredPictures, locate_pictures, ope
 from cdul_edge.training.optimization import choose_rank_device
 from cdul_edge.training.ranks import Ranks
 from cdul_edge.training.ranks.meeting import agree_on_session
-from cdul_edge.training.request import CacheKind, DataOptions
+from cdul_edge.training.request import CacheKind, DataOptions, TrainRequest
+from cdul_edge.training.task import open_task
 from cdul_edge.training.whole_batch import SharedNetwork
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning, ToldElsewhereError
+from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 from tests.training.conftest import Squares
 
@@ -153,3 +155,37 @@ def test_settings_of_one_process_draw_other_numbers_on_each_rank() -> None:
         Ranks(rank, 3).seed(TrainConfig().seed, epoch) for rank in range(3) for epoch in (1, 2)
     }
     assert len(seeds) == 6
+
+
+class Spare(nn.Module):
+    """A layer that answers, and one that may be left out of it."""
+
+    def __init__(self, *, leave_out: bool) -> None:
+        super().__init__()
+        self.used, self.spare = nn.Conv2d(3, 1, 1), nn.Conv2d(3, 1, 1)
+        self.leave_out = leave_out
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.used(images)
+        return answer if self.leave_out else answer + self.spare(images)
+
+
+def test_parameters_that_no_answer_uses_are_found_before_ranks_wait_for_them() -> None:
+    assert SharedNetwork(Spare(leave_out=True), Ranks(0, 2)).leaves_some_out((3, 4, 4))
+    network = Spare(leave_out=False)
+    network.spare.eval()
+    assert not SharedNetwork(network, Ranks(0, 2)).leaves_some_out((3, 4, 4))
+    assert (network.training, network.used.training, network.spare.training) == (True, True, False)
+
+
+class OtherLabels(Ranks):
+    """Ranks whose second one was given other labels."""
+
+    def compare(self, value: dict[str, str]) -> list[dict[str, str]]:  # type: ignore[override]
+        return [value, {**value, "labels": "ffff0000"}]
+
+
+def test_machines_with_other_labels_are_told_so(squares: Squares, tmp_path: Path) -> None:
+    request = TrainRequest(squares.labels, tmp_path / "run", TrainConfig())
+    with pytest.raises(CdulEdgeError, match="process 1 of 2 and process 0 differ in labels"):
+        open_task(request, SilentConsole(), torch.device("cpu"), OtherLabels(0, 2))
