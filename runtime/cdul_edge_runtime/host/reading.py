@@ -97,6 +97,8 @@ def read_text(path: Path, *, limit_bytes: int = MAX_TEXT_BYTES) -> str:
     """
     content = read_bytes(path, limit_bytes=limit_bytes)
     what = next((what for start, what in _SIGNATURES if content.startswith(start)), None)
+    if content[257:262] == b"ustar":
+        what = "is a tar archive: unpack it and give what is inside"
     # "BM" and "GIF8" may begin a text, too; a picture is never plain ASCII.
     if what is not None and (b"\0" in content or not content.isascii()):
         raise UnreadableError(path, what)

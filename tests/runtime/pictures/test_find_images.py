@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def test_a_folder_is_searched_to_every_depth_and_sorted(tmp_path: Path) -> None:
         "ü 猫.png",
     )
     assert found.absolute(3).read_bytes() == PNG
+
+
+def test_a_tar_is_no_list_and_a_line_says_what_to_do(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "pictures.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("a.jpg"))
+    with pytest.raises(CdulEdgeError, match="is a tar archive: unpack it and give what is inside"):
+        find_images(tmp_path / "pictures.tar")
 
 
 def test_paths_sort_as_whole_texts_whatever_stands_before_a_slash(tmp_path: Path) -> None:
