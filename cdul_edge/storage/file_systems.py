@@ -36,7 +36,8 @@ def open_file_system(url: Url) -> tuple[fs.FileSystem, str]:
     if url.scheme in S3:
         return _open_s3(url), url.place
     if url.scheme in GCS:
-        return _open_gcs(), url.place
+        with name_faults(url, "opened"):
+            return _open_gcs(), url.place
     if url.scheme in _ARROW:
         with name_faults(url, "opened"):
             system, path = fs.FileSystem.from_uri(url.text)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from cdul_edge.storage.faults import missing_bucket, name_faults
-from cdul_edge.storage.file_systems import open_file_system
+from cdul_edge.storage.file_systems import GCS, S3, open_file_system
 from cdul_edge.storage.local_folder import is_temporary
 from cdul_edge.storage.location import Url
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -46,14 +46,11 @@ class ObjectStore:
         """Bytes of every object below a name, by name; temporary ones are left out."""
         from pyarrow import fs
 
-        system, root = self._opened
+        root = self._opened[1]
         folder = f"{root}/{below}" if below else root
         selector = fs.FileSelector(folder, recursive=True, allow_not_found=True)
-        with name_faults(self.where, "listed"):
-            found = [one for one in system.get_file_info(selector) if one.is_file]
-        if not found:
-            self._require_bucket("listed")
-        named = ((one.path[len(root) + 1 :], one.size) for one in found)
+        found = self._list(selector)
+        named = ((one.path[len(root) + 1 :], one.size) for one in found if one.is_file)
         return dict(sorted(one for one in named if not is_temporary(one[0].rpartition("/")[2])))
 
     def sizes_of(self, names: Collection[str]) -> Mapping[str, int]:
@@ -70,11 +67,7 @@ class ObjectStore:
         """What lies directly in it: objects, and beginnings of names up to a slash."""
         from pyarrow import fs
 
-        system, root = self._opened
-        with name_faults(self.where, "listed"):
-            found = system.get_file_info(fs.FileSelector(root, allow_not_found=True))
-        if not found:
-            self._require_bucket("listed")
+        found = self._list(fs.FileSelector(self._opened[1], allow_not_found=True))
         return [one.base_name for one in found]
 
     def open(self, name: str) -> pa.NativeFile:
@@ -128,13 +121,21 @@ class ObjectStore:
                 found.update(block)
         return found.hexdigest()
 
+    def _list(self, selector: fs.FileSelector) -> Sequence[fs.FileInfo]:
+        found: Sequence[fs.FileInfo] = ()
+        with name_faults(self.where, "listed"), suppress(FileNotFoundError):  # as hf:// says it
+            found = self._opened[0].get_file_info(selector)
+        if not found:
+            self._require_bucket("listed")
+        return found
+
     def _put(self, file: Path, name: str) -> None:
         """One put of content that is complete: a stream might end truncated, and look whole."""
         import pyarrow as pa
         from pyarrow import fs
 
         system, root = self._opened
-        with name_faults(self.where, "written"):
+        with self._required(), name_faults(self.where, "written"):
             if isinstance(system, fs.PyFileSystem):
                 system.handler.fs.put_file(str(file), f"{root}/{name}")
                 return
@@ -159,12 +160,22 @@ class ObjectStore:
             self._require_bucket("read")
             raise FileNotFoundError(2, "No such file", str(self.where / name)) from error
 
+    @contextmanager
+    def _required(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise CdulEdgeError(
+                f"{self.where} cannot be written: there is no such place ({error}): check the "
+                "address, or make it first"
+            ) from error
+
     def _require_bucket(self, done: str) -> None:
         from pyarrow import fs
 
         system, root = self._opened
         bucket = root.partition("/")[0]
-        if not isinstance(system, fs.S3FileSystem | fs.GcsFileSystem):
+        if self.where.scheme not in (*S3, *GCS):
             return
         with name_faults(self.where, done):
             if system.get_file_info(bucket).type == fs.FileType.NotFound:
