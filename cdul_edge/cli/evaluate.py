@@ -11,12 +11,17 @@ from cdul_edge.cli.options.thresholds import THRESHOLD_HELP, parse_threshold
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.summary import write_summary
 from cdul_edge.cli.output.tables.evaluate import say_origin, show_report
+from cdul_edge.storage.location import parse_location
 from cdul_edge_runtime.choices import ApConvention, Difficult
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import StderrConsole
 
 ScoresArgument = Annotated[
-    Path, typer.Argument(help="Labels folder, pseudo-label file, or predictions (.jsonl, .csv).")
+    str,
+    typer.Argument(
+        metavar="SCORES",
+        help="Labels folder or pseudo-label file, a path or a URL; or predictions (.jsonl, .csv).",
+    ),
 ]
 TruthOption = Annotated[
     Path | None,
@@ -120,7 +125,7 @@ def evaluate(
     from cdul_edge.front.evaluation import evaluate as evaluate_files
 
     request = EvaluateRequest(
-        scores=scores,
+        scores=parse_location(scores),
         truth=truth,
         threshold=None if threshold is None else parse_threshold(threshold),
         ap=ap,
@@ -153,24 +158,24 @@ def _refuse_without_truth(options: dict[str, bool]) -> None:
 
 
 def _evaluate_sample(
-    scores: Path, sampled: Path, images: Path | None, threshold: str | None, json: Path | None
+    scores: str, sampled: Path, images: Path | None, threshold: str | None, json: Path | None
 ) -> None:
     from cdul_edge.cli.output.tables.sampled import show_sampled
     from cdul_edge.front.sampled_evaluation import SampledRequest, evaluate_sample
 
     chosen = None if threshold is None else parse_threshold(threshold)
-    result = evaluate_sample(SampledRequest(scores, sampled, chosen, images))
+    result = evaluate_sample(SampledRequest(parse_location(scores), sampled, chosen, images))
     show_sampled(result, result_console(to_stderr=str(json) == "-"))
     if json is not None:
         write_summary(json, result.to_dict())
 
 
-def _estimate(scores: Path, threshold: str | None, json: Path | None) -> None:
+def _estimate(scores: str, threshold: str | None, json: Path | None) -> None:
     from cdul_edge.cli.output.tables.estimate import show_estimate
     from cdul_edge.front.estimation import ASSUMPTIONS, EstimateRequest, estimate
 
     chosen = None if threshold is None else parse_threshold(threshold)
-    result = estimate(EstimateRequest(scores, chosen), StderrConsole())
+    result = estimate(EstimateRequest(parse_location(scores), chosen), StderrConsole())
     show_estimate(result.report, ASSUMPTIONS, result_console(to_stderr=str(json) == "-"))
     if json is not None:
         write_summary(json, result.to_dict())

@@ -10,10 +10,15 @@ import typer
 
 from cdul_edge.cli.options.thresholds import THRESHOLD_HELP, parse_threshold
 from cdul_edge.cli.output.result_console import message_console
+from cdul_edge.storage.location import parse_location
 from cdul_edge_runtime.host.console import StderrConsole
 
 ScoresArgument = Annotated[
-    Path, typer.Argument(help="Labels folder, pseudo-label file, or predictions (.jsonl, .csv).")
+    str,
+    typer.Argument(
+        metavar="SCORES",
+        help="Labels folder or pseudo-label file, a path or a URL; or predictions (.jsonl, .csv).",
+    ),
 ]
 OutOption = Annotated[Path, typer.Option(help="The sheet: a CSV to fill in with a spreadsheet.")]
 PerClassOption = Annotated[
@@ -63,7 +68,7 @@ def sample(
     from cdul_edge.front.sampling import sample as draw
 
     request = SampleRequest(
-        scores=scores,
+        scores=parse_location(scores),
         out=out,
         per_class=per_class,
         class_names=tuple(class_names or ()),

@@ -9,6 +9,7 @@ from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
 from cdul_edge.cli.output.tables.train import show_run
 from cdul_edge.launcher import find_launch
+from cdul_edge.storage.location import parse_location
 from cdul_edge.training import augmentation_options as augmentation
 from cdul_edge.training import observed_options, options
 from cdul_edge.training.config import LabelKind, SettingValue
@@ -83,8 +84,8 @@ def train(
     data = DataOptions(images, cache, cache_budget, workers)
     evaluation = EvaluationOptions(val, truth, train_truth, difficult)
     people = ObservedOptions(observed, simulate, train_truth, difficult, labels_from)
-    request = TrainRequest(labels, out, config, data, evaluation, people, device, force, only=only)
-    _run(request, json)
+    at = parse_location(labels)
+    _run(TrainRequest(at, out, config, data, evaluation, people, device, force, only=only), json)
 
 
 def _run(request: TrainRequest, json: Path | None) -> None:

@@ -61,6 +61,8 @@ def _describe_folder(folder: Path) -> Description:
     for name in _MARKERS:
         if (folder / name).is_file():
             return _describe_json(folder / name)
+    if (folder / "_common_metadata").is_file():
+        return _describe_labels(folder)
     raise _unknown(folder)
 
 
@@ -159,6 +161,16 @@ def _describe_parquet(file: Path) -> Description:
     kind = kind if about else "Parquet file of another program"
     rows = read_table(file, columns=()).num_rows
     return Description(kind, {"rows": rows, "columns": schema.names, **about})
+
+
+def _describe_labels(folder: Path) -> Description:
+    """Pseudo-labels in parts."""
+    with extra_imports("train", "reading Parquet"):
+        from cdul_edge.labels.label_stream import describe_labels, iterate_labels
+    found = iterate_labels(folder)
+    about = describe_labels(found.root, found.classes, found.thresholds, found.provenance)
+    facts = {"rows": found.count, "parts": len(found.files), "columns": list(found.columns)}
+    return Description("pseudo-labels", {**facts, **_summarize(about)})
 
 
 def _describe_checkpoint(file: Path) -> Description:

@@ -13,6 +13,7 @@ from cdul_edge.labels.scored_pictures import (
     ScoredPictures,
     read_scored_pictures,
 )
+from cdul_edge.storage.location import Location
 from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
 from cdul_edge_runtime.bundle.thresholds import given_thresholds
 from cdul_edge_runtime.host.console import Console, LibraryConsole
@@ -31,12 +32,12 @@ class EstimateRequest:
     """Scores to judge without truth.
 
     Attributes:
-        scores: a labels folder, a pseudo-label file, or predictions (.jsonl, .csv).
+        scores: a labels folder, its labels alone, or predictions (.jsonl, .csv).
         threshold: one number in [0, 1] for all classes, or a JSON file {class: threshold, or null
             for never}, in place of the thresholds that come with the scores.
     """
 
-    scores: Path
+    scores: Location
     threshold: float | Path | None = None
 
 
@@ -49,7 +50,7 @@ class EstimateResult:
         thresholds: (C,) float32 that it was decided by.
     """
 
-    scores: Path
+    scores: Location
     report: ExpectedReport
     thresholds: npt.NDArray[np.float32]
 

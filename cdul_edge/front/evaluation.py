@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from cdul_edge.labels.quality import LabelQuality, measure_label_quality
 from cdul_edge.labels.scored_pictures import ScoredPictures, read_scored_pictures
+from cdul_edge.storage.location import Location
 from cdul_edge_calibration.threshold_rules import ThresholdRule, fit_thresholds
 from cdul_edge_runtime.bundle.classes import name_some
 from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
@@ -31,7 +32,7 @@ class EvaluateRequest:
     """Scores to compare with truth.
 
     Attributes:
-        scores: a labels folder, a pseudo-label file, or predictions (.jsonl, .csv).
+        scores: a labels folder, its labels alone, or predictions (.jsonl, .csv).
         truth: CSV, VOC folder, COCO JSON, or NPZ.
         threshold: one number in [0, 1] for all classes, or a JSON file {class: threshold, or null
             for never}, in place of the thresholds that come with the scores.
@@ -45,7 +46,7 @@ class EvaluateRequest:
         CdulEdgeError: options that exclude each other, or an unknown rule.
     """
 
-    scores: Path
+    scores: Location
     truth: Path
     threshold: float | Path | None = None
     ap: ApConvention = "area"
@@ -103,7 +104,7 @@ class EvaluateResult:
         quality: of soft labels beside their ranking; None for scores outside [0, 1].
     """
 
-    scores: Path
+    scores: Location
     truth: Path
     report: MetricsReport
     thresholds: npt.NDArray[np.float32]
@@ -137,7 +138,8 @@ def evaluate(request: EvaluateRequest, console: Console | None = None) -> Evalua
     """
     console = console or LibraryConsole()
     if request.write_thresholds is not None:
-        place, inputs = request.write_thresholds, (request.scores, request.truth)
+        place, read = request.write_thresholds, (request.scores, request.truth)
+        inputs = [one for one in read if isinstance(one, Path)]
         refuse_existing(place, THRESHOLDS_FILE, force=request.force, inputs=inputs)
     found = read_scored_pictures(request.scores)
     table = read_truth(request.truth, difficult=request.difficult)

@@ -13,6 +13,7 @@ import numpy as np
 from cdul_edge.front.sampling import Population
 from cdul_edge.front.sheet import Question, read_sheet, written
 from cdul_edge.labels.scored_pictures import read_scored_pictures
+from cdul_edge.storage.location import Location
 from cdul_edge_runtime.bundle.classes import name_some
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.metrics.stratified_f1 import (
@@ -34,7 +35,7 @@ class SampledRequest:
         threshold, images: what was given to `sample`, if anything was.
     """
 
-    scores: Path
+    scores: Location
     sheet: Path
     threshold: float | Path | None = None
     images: Path | None = None
@@ -94,7 +95,7 @@ class SampledResult:
         pictures: that were scored.
     """
 
-    scores: Path
+    scores: Location
     sheet: Path
     classes: Mapping[str, SampledClass]
     macro_f1: Sampled

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from cdul_edge.front.sheet import SHEET, Question, holds_sheet, read_sheet, write_sheet, written
 from cdul_edge.labels.scored_pictures import ScoredPictures, read_scored_pictures
+from cdul_edge.storage.location import Location
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.thresholds import given_thresholds
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -37,7 +38,7 @@ class SampleRequest:
     """Which questions to draw.
 
     Attributes:
-        scores: a labels folder, a pseudo-label file, or predictions (.jsonl, .csv).
+        scores: a labels folder, its labels alone, or predictions (.jsonl, .csv).
         out: the sheet, a CSV.
         per_class: pictures to ask about for each class.
         class_names: ask about these only; about all classes where there is none.
@@ -51,7 +52,7 @@ class SampleRequest:
         CdulEdgeError: fewer than `SMALLEST` pictures per class.
     """
 
-    scores: Path
+    scores: Location
     out: Path
     per_class: int = PER_CLASS
     class_names: tuple[str, ...] = ()
@@ -271,4 +272,5 @@ def _refuse_existing(request: SampleRequest) -> None:
                 f"{out} holds {answers} answer(s): choose another --out, or throw them away with "
                 "--force"
             )
-    refuse_existing(out, SHEET, force=request.force, inputs=[request.scores])
+    inputs = [request.scores] if isinstance(request.scores, Path) else []
+    refuse_existing(out, SHEET, force=request.force, inputs=inputs)

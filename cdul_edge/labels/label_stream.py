@@ -1,13 +1,14 @@
 """Pseudo-labels wherever they lie, as one file or as a folder of parts, batch by batch.
 
 Few labels are one file, `pseudo_labels.parquet`. Many are a folder of that name with parts of equal
-size, which pandas, Spark and pyarrow.dataset read by the same name, and with what stands beside the
-columns in Parquet's own `_common_metadata`. That file is written last and removed first: without
+size, which pandas and PyArrow read by the same name, and with what stands beside the columns in
+Parquet's own `_common_metadata`. That file is written last and removed first: without
 it, the parts are not finished.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,6 +76,14 @@ class LabelStream:
     def __iter__(self) -> Iterator[LabelRows]:
         """Batches in order; raises `LabelsError` for what is damaged."""
         return self.read(self.columns)
+
+    def sha256(self) -> str:
+        """Of the file; of parts, of the SHA-256 of each, so that it tells any change."""
+        folder = self.files[0].rpartition("/")[0]
+        if not folder:
+            return self.storage.sha256(self.files[0])
+        names = (f"{folder}/{COMMON}", *self.files)
+        return hashlib.sha256("".join(map(self.storage.sha256, names)).encode()).hexdigest()
 
     def read(self, columns: Sequence[str]) -> Iterator[LabelRows]:
         """Batches of some columns; the others hold empty paths, scores of 0, and no cosines."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cdul_edge.storage.location import Location
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.csv_rows import Row, read_rows, refuse_line_breaks
@@ -53,7 +54,7 @@ class _Line(NamedTuple):
     scores: Mapping[str, float]
 
 
-def read_scored_pictures(path: Path) -> ScoredPictures:
+def read_scored_pictures(path: Location) -> ScoredPictures:
     """Read a labels folder, a pseudo-label Parquet file, or predictions as JSON lines or CSV.
 
     A line of JSON holds `path`, `labels` and `scores` (of every class); its labels are its
@@ -70,7 +71,11 @@ def read_scored_pictures(path: Path) -> ScoredPictures:
     return found
 
 
-def _read(path: Path) -> ScoredPictures:
+def _read(path: Location) -> ScoredPictures:
+    if not isinstance(path, Path):
+        if path.name.endswith((".jsonl", ".csv")):
+            raise CdulEdgeError(f"{path}: predictions are read from this machine: copy them first")
+        return _read_pseudo_labels(path)
     if not path.exists():
         raise CdulEdgeError(f"{path} does not exist: give a labels folder or predictions")
     suffix = path.suffix.lower()
@@ -84,19 +89,25 @@ def _read(path: Path) -> ScoredPictures:
     return readers[suffix](path, read_text(path, limit_bytes=MAX_SCORES_BYTES))
 
 
-def _read_pseudo_labels(path: Path) -> ScoredPictures:
+def _read_pseudo_labels(path: Location) -> ScoredPictures:
     with extra_imports("train", "reading pseudo-labels"):
-        from cdul_edge.labels.pseudo_labels import SCORES_OF_NETWORK, PseudoLabels
-    labels = PseudoLabels.read(path)
-    aggregation = labels.provenance.get("aggregation")
+        from cdul_edge.labels.label_stream import iterate_labels
+        from cdul_edge.labels.pseudo_labels import SCORES_OF_NETWORK
+    stream = iterate_labels(path)
+    scores = np.empty((stream.count, len(stream.classes)), np.float32)
+    paths: list[str] = []
+    for rows in stream.read(("path", "scores")):
+        scores[len(paths) : len(paths) + len(rows.paths)] = rows.scores
+        paths += rows.paths
+    aggregation = stream.provenance.get("aggregation")
     strategy = aggregation.get("strategy") if isinstance(aggregation, dict) else None
-    predicted = labels.provenance.get("scores_of") == SCORES_OF_NETWORK
+    predicted = stream.provenance.get("scores_of") == SCORES_OF_NETWORK
     return ScoredPictures(
-        paths=labels.paths,
-        classes=labels.classes,
-        scores=labels.scores,
-        thresholds=labels.thresholds,
-        root=labels.local_root,
+        paths=tuple(paths),
+        classes=stream.classes,
+        scores=scores,
+        thresholds=stream.thresholds,
+        root=stream.root if isinstance(stream.root, Path) else None,
         labelled_by=None if predicted else strategy if isinstance(strategy, str) else UNKNOWN,
     )
 

@@ -49,7 +49,7 @@ def request_option(panel: str, help: str, *names: str, least: int | None = None)
 
 
 LabelsPath = Annotated[
-    Path, typer.Argument(help="Folder made by `cdul-edge label`, or a pseudo-label file.")
+    str, typer.Argument(help="Folder made by `cdul-edge label`, or a pseudo-label file; or a URL.")
 ]
 Out = Annotated[
     Path,

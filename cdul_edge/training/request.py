@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
+from cdul_edge.storage.location import Location
 from cdul_edge.training.config import LabelsFrom, TrainConfig
 from cdul_edge_runtime.choices import Difficult
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -169,7 +170,7 @@ class TrainRequest:
             same.
     """
 
-    labels: Path
+    labels: Location
     out: Path
     config: TrainConfig = field(default_factory=TrainConfig)
     data: DataOptions = field(default_factory=DataOptions)

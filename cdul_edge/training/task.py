@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from cdul_edge.labels.pseudo_labels import FILE_NAME as LABELS_FILE
+from cdul_edge.labels.label_stream import iterate_labels
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.labels.subset import choose_pictures
 from cdul_edge.training import run_folder
@@ -24,7 +24,6 @@ from cdul_edge.training.request import TrainRequest
 from cdul_edge.version import __version__
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
-from cdul_edge_runtime.host.files import sha256_file
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,12 @@ class Task:
         """What the run's folder is for it; see `inspect_folder`."""
         request = self.request
         read = (
-            request.labels, self.labels.local_root, request.data.images, request.observed.file,
+            self.labels.local_root, request.data.images, request.observed.file,
             request.evaluation.val, request.evaluation.truth, request.evaluation.train_truth,
             Path(request.config.weights),
         )  # fmt: skip
-        inputs = [path for path in read if path is not None and path.exists()]
+        labels = request.labels if isinstance(request.labels, Path) else None
+        inputs = [path for path in (labels, *read) if path is not None and path.exists()]
         return run_folder.inspect_folder(
             request.out, self.about, force=request.force, inputs=inputs
         )
@@ -88,7 +88,6 @@ def open_task(request: TrainRequest, console: Console, device: torch.device, ran
     if count < 2:
         raise CdulEdgeError(f"{request.labels} labels {count} picture(s), expected 2 or more")
     config = replace(config, set_aside=settle_set_aside(config.set_aside, count))
-    file = request.labels / LABELS_FILE if request.labels.is_dir() else request.labels
     observed = open_observed(request.observed, every, seed=config.seed)
     if observed is not None:
         observed = observed.take(chosen.rows)
@@ -97,7 +96,7 @@ def open_task(request: TrainRequest, console: Console, device: torch.device, ran
     about = run_folder.RunConfig(
         settings=config,
         labels=str(request.labels),
-        labels_sha256=sha256_file(file),
+        labels_sha256=iterate_labels(request.labels).sha256(),
         observed_sha256=digest,
         observed_from=None if observed is None else observed.source,
         labels_from=request.observed.labels_from,

@@ -95,6 +95,8 @@ def test_other_programs_read_parts_by_the_folder_s_name(tmp_path: Path) -> None:
     table = pq.read_table(tmp_path / FILE_NAME)
     assert table.column("path").to_pylist() == list(labels.paths)
     assert table.schema.names == ["path", "scores", "cosines"]
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    assert pandas.read_parquet(tmp_path / FILE_NAME)["path"].tolist() == list(labels.paths)
 
 
 def test_what_was_not_finished_leaves_the_former_labels(place: Location) -> None:

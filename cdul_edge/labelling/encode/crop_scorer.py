@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from cdul_edge.labelling.encode.prompts import Prompts
 from cdul_edge.labels.manifest import MANIFEST, LabelsManifest, read_manifest
 from cdul_edge.labels.pseudo_labels import FILE_NAME
 from cdul_edge.labels.settings import ClipRun, ClipSettings
+from cdul_edge.storage.location import Location
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.pictures.preprocess import Preprocess, Resize
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # torch and open_clip are loaded when the CLIP is
 class ClipOfLabels:
     """The CLIP that made a labels folder; `check` tells up front whether it is available."""
 
-    def __init__(self, labels: Path) -> None:
+    def __init__(self, labels: Location) -> None:
         # a label file in its folder is as good as the folder
         self.folder = labels.parent if labels.name == FILE_NAME else labels
 
@@ -62,7 +62,7 @@ class ClipOfLabels:
         return ClipCropScorer(clip, encoder, _prompts(manifest), settings.fit)
 
     def _read(self) -> tuple[LabelsManifest, ClipSettings, ClipRun]:
-        manifest = read_manifest(self.folder) if self.folder.is_dir() else None
+        manifest = read_manifest(self.folder)
         if manifest is None:
             raise LabelsError(
                 f"{self.folder} has no {MANIFEST}, so which CLIP made these labels is not known: "
