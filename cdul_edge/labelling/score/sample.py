@@ -3,8 +3,8 @@
 A pass over the whole of a store of 10^8 pictures reads 320 GB. Of a set's statistics nothing needs
 that: the mean of 10,000 pictures is off by a hundredth of a spread. So every strategy fits to the
 SAMPLE readable pictures whose paths have the lowest hashes, and only their parts' values are read;
-a set of so many pictures or fewer is its own sample. Twice as many agree no better with the whole
-set (benchmarks/scale/agreement.py), and hold twice the memory.
+a set of so many pictures or fewer is its own sample. Twice as many agree hardly better with the
+whole set (benchmarks/scale/agreement.py), and hold twice the memory.
 """
 
 from __future__ import annotations
