@@ -8,7 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from typer.testing import CliRunner
 
+from cdul_edge.cli import app
 from cdul_edge.labelling.part_report import PartReport
 from cdul_edge.labelling.score.scoring import Scoring
 from cdul_edge.labelling.score_part import PartScorer
@@ -139,3 +141,22 @@ def test_two_runs_that_know_nothing_of_each_other_leave_what_one_leaves(
     assert second
     label()
     assert content(out) == content(label.out)
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("s3://nowhere/labels", "s3://nowhere/labels cannot be read: there is no such bucket"),
+        ("s3://KEY:hush@bucket/labels", "a s3:// address holds credentials: leave them out"),
+        ("xyz://bucket/labels", "xyz://bucket/labels is of no known kind"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_one_line_of_the_command_line(
+    pictures: Path, classes: Path, s3: S3Server, out: str, said: str
+) -> None:
+    words = ["label", str(pictures), "--classes", str(classes), "--clip", "demo", "--out", out]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert said in result.output
+    assert result.output.count("\n") == 1
+    assert "hush" not in result.output
