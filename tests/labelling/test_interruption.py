@@ -20,7 +20,7 @@ from cdul_edge.labelling.error_limit import ErrorLimit
 from cdul_edge.labelling.score_part import PartScorer
 from cdul_edge.labelling.store.parts import part_name
 from cdul_edge.labelling.store.pictures import StoredPicture
-from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.labels.labels_writer import LabelsWriter
 from cdul_edge_runtime.errors import CdulEdgeError
 from tests.fakes.full_disk import largest_file
 
@@ -104,7 +104,7 @@ def test_ctrl_c_in_the_middle_of_a_part_loses_that_part_only(
     ("owner", "name", "what"),
     [
         (PartScorer, "_cosines", r"CLIP's batches and the parts of the store .*--batch-pictures"),
-        (PseudoLabels, "write", r"the scores of 7 pictures and 3 classes .*fewer classes"),
+        (LabelsWriter, "finish", r"the scores of 7 pictures and 3 classes .*fewer classes"),
     ],
 )
 def test_too_little_memory_is_one_line_and_the_same_command_goes_on(
