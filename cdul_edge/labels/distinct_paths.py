@@ -1,4 +1,4 @@
-"""Whether any path comes twice among more than memory holds: 8 bytes of disk each, 64 MiB at once.
+"""Whether any path comes twice among more than memory holds: 8 bytes of disk each, 150 MB at once.
 
 The hashes of all paths lie in a temporary file. Each pass over it sorts those of one range; where
 two are equal, the paths themselves are compared.
@@ -61,7 +61,8 @@ class DistinctPaths:
         for low, high in pairwise(edges):
             last = high - 1  # 2 ** 63 itself is no int64
             pieces = [block[(block >= low) & (block <= last)] for block in self._blocks()]
-            ranked = np.sort(np.concatenate([np.zeros(0, np.int64), *pieces]))
+            ranked = np.concatenate([np.zeros(0, np.int64), *pieces])
+            ranked.sort()
             yield from ranked[1:][ranked[1:] == ranked[:-1]].tolist()
 
     def _blocks(self) -> Iterator[Hashes]:
