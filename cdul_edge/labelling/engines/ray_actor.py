@@ -101,9 +101,11 @@ class PartActor:
 
         context = ray.get_runtime_context()
         where = f"{_host_name()} (process {os.getpid()})"
-        ended = ray.get(self._starts.begin.remote(part, context.get_node_id(), where))
-        if ended is not None:
+        begun, ended = ray.get(self._starts.begin.remote(part, context.get_node_id(), where))
+        if not begun:
             return Answer(part, where, error=_too_many_deaths(part, ended))
+        if ended is not None:
+            self._console.warn(f"the actor on {ended} ended at part {part}: another one makes it")
         report, error, trace = None, None, ""
         try:
             with self._hearing_warnings():

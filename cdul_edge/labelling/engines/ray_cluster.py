@@ -8,10 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.child_python import child_command, child_environment
@@ -32,6 +33,22 @@ class Node:
     name: str
     cpus: int
     gpus: int
+
+
+class _WithoutRay:
+    """stdout, where Ray's thread tells of every death; that is for data, and we tell it shorter."""
+
+    def __init__(self, stdout: TextIO) -> None:
+        self._stdout = stdout
+
+    def write(self, text: str) -> int:
+        """Write what others write."""
+        if threading.current_thread().name.startswith("ray_"):
+            return len(text)
+        return self._stdout.write(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stdout, name)
 
 
 @contextmanager
@@ -57,7 +74,8 @@ def open_cluster(address: str | None) -> Iterator[None]:
         _connect(address)
         _restore(handler)  # Ray put its own in place
         _quiet_data()
-        yield
+        with redirect_stdout(cast(TextIO, _WithoutRay(sys.stdout))):
+            yield
     finally:
         with suppress(KeyboardInterrupt):  # a second Ctrl-C must not leave processes behind
             ray.shutdown()
@@ -150,6 +168,7 @@ def _no_answer(address: str, reason: str) -> str:
 def _keep_quiet() -> None:
     """What Ray reads when it is imported or started; what users set themselves stays."""
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # what is left of a run starts no cluster
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 

@@ -7,23 +7,22 @@ lie, and writes the part where the labels lie. What Ray knows is the number, and
 from __future__ import annotations
 
 import pickle
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from queue import Empty, SimpleQueue
-from time import monotonic
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from cdul_edge.clip.choices import Device
 from cdul_edge.labelling.choose_clip import ChosenClip, choose_clip
-from cdul_edge.labelling.engines.ray_actor import Answer, Job, PartActor
+from cdul_edge.labelling.engines.ray_actor import Answer, Job
+from cdul_edge.labelling.engines.ray_answers import ActorAnswers, GaveUpError, describe
 from cdul_edge.labelling.engines.ray_cluster import list_nodes, open_cluster
 from cdul_edge.labelling.engines.ray_pool import Pool, share_cluster
 from cdul_edge.labelling.engines.ray_scorer import RemoteChoice, RemoteScorer
 from cdul_edge.labelling.engines.ray_starts import Starts
+from cdul_edge.labelling.engines.ray_watch import IdleWatch
 from cdul_edge.labelling.engines.versions import Versions
 from cdul_edge.labelling.part_report import PartReport
 from cdul_edge.labelling.plan import LabelPlan
@@ -35,9 +34,8 @@ from cdul_edge_runtime.host.console import Console
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
-# Nobody at work for so long, with parts to make: say so, and at last give up.
-TELL_S = 30.0
-GIVE_UP_S = 600.0
+# How often the cluster may fail as a whole with nothing done since the last time.
+MOST_IN_VAIN = 3
 
 
 class RayEngine:
@@ -109,14 +107,34 @@ class RayEngine:
             library,
             pickle.dumps(RemoteScorer.of(self._plan, chosen)),
         )
-        starts = _start_beside_driver()
-        answers = _Answers(parts, replace(pool, actors=min(pool.actors, len(parts))), job, starts)
-        watch = _Watch(pool, starts, self._console)
-        for _ in parts:
-            while (answer := answers.take()) is None:
-                watch.look()
-            watch.reset()
-            yield self._report(answer)
+        starts, left, in_vain = _start_beside_driver(), dict.fromkeys(parts), 0
+        while left:
+            before = len(left)
+            try:
+                for answer in self._answers(list(left), pool, job, starts):
+                    left.pop(answer.part, None)
+                    yield self._report(answer)
+            except GaveUpError as error:
+                in_vain = in_vain + 1 if len(left) == before else 0
+                if in_vain == MOST_IN_VAIN:
+                    raise CdulEdgeError(
+                        f"the cluster gave up {in_vain} times without a new part ({error}): "
+                        "finished parts are kept; run the same command again"
+                    ) from error
+                self._console.warn(f"the cluster gave up ({error}), and is asked again")
+
+    def _answers(
+        self, parts: Sequence[int], pool: Pool, job: Job, starts: ActorHandle[Starts]
+    ) -> Iterator[Answer]:
+        """As they come, once for each part."""
+        some = replace(pool, actors=min(pool.actors, len(parts)))
+        watch = IdleWatch(pool, self._console)
+        with ActorAnswers(parts, some, job, starts) as answers:
+            for _ in parts:
+                while (answer := answers.take()) is None:
+                    watch.look()
+                watch.reset()
+                yield answer
 
     def _report(self, answer: Answer) -> PartReport:
         for line in answer.said:
@@ -143,10 +161,9 @@ class RayEngine:
         try:
             chosen, error, said = ray.get(task.remote(RemoteChoice.of(self._plan, before)))
         except ray.exceptions.RayError as error:
-            reason = str(error).strip().splitlines()[-1]
             raise CdulEdgeError(
-                f"CLIP cannot be loaded on the cluster ({reason}): give every machine the same "
-                "cdul-edge, and enough memory"
+                f"CLIP cannot be loaded on the cluster ({describe(error)}): give every machine the "
+                "same cdul-edge, and enough memory"
             ) from error
         for line in said:
             self._console.say(line)
@@ -161,92 +178,6 @@ class _InActor(Exception):
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"in the actor on {answer.where}, at part {answer.part}:\n{answer.trace}")
-
-
-class _Answers:
-    """What the actors answer, through a thread: the caller never waits for Ray without an end."""
-
-    def __init__(
-        self, parts: Sequence[int], pool: Pool, job: Job, starts: ActorHandle[Starts]
-    ) -> None:
-        self._queue: SimpleQueue[Answer | BaseException] = SimpleQueue()
-        self._thread = threading.Thread(
-            target=self._run, args=(parts, pool, job, starts), daemon=True, name="ray.data"
-        )
-        self._thread.start()
-
-    def take(self, seconds: float = 1.0) -> Answer | None:
-        """The next answer; None where none comes in time."""
-        try:
-            found = self._queue.get(timeout=seconds)
-        except Empty:
-            return None
-        if isinstance(found, BaseException):
-            raise CdulEdgeError(
-                f"the cluster gave up ({_last_line(found)}): finished parts are kept; run the same "
-                "command again"
-            ) from found
-        return found
-
-    def _run(self, parts: Sequence[int], pool: Pool, job: Job, starts: ActorHandle[Starts]) -> None:
-        import ray
-
-        try:
-            rows = ray.data.from_items(
-                [{"part": part} for part in parts], override_num_blocks=len(parts)
-            ).map_batches(
-                PartActor,
-                batch_size=1,
-                compute=ray.data.ActorPoolStrategy(size=pool.actors),
-                fn_constructor_args=(job, starts),
-                num_cpus=pool.cpus,
-                num_gpus=pool.gpus,  # and whatever dies is started and asked again, for ever
-            )
-            for row in rows.iter_rows():
-                self._queue.put(pickle.loads(row["answer"]))
-        except BaseException as error:  # noqa: BLE001 - raised by `take`
-            self._queue.put(error)
-
-
-@dataclass
-class _Watch:
-    """Tells why nothing comes, and ends a run for which no machine is left."""
-
-    pool: Pool
-    starts: ActorHandle[Starts]
-    console: Console
-
-    def __post_init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """An answer came."""
-        self._idle_since: float | None = None
-        self._told = monotonic()
-
-    def look(self) -> None:
-        """Call about every second while no answer comes.
-
-        Raises:
-            CdulEdgeError: no machine could run an actor for ten minutes.
-        """
-        now = monotonic()
-        if any(self.pool.fits(node) for node in list_nodes()):
-            self._idle_since = None
-            return
-        self._idle_since = self._idle_since or now
-        waited = now - self._idle_since
-        what = f"no machine of the cluster has the {self.pool.cpus} CPUs" + (
-            " and the GPU of an actor" if self.pool.gpus else " of an actor"
-        )
-        if waited > GIVE_UP_S:
-            raise CdulEdgeError(
-                f"{what}, for {GIVE_UP_S / 60:.0f} minutes now: finished parts are kept; start "
-                "machines, and run the same command again"
-            )
-        if now - self._told > TELL_S:
-            self._told = now
-            self.console.warn(f"{what}: waiting for one ({waited:.0f} s)")
 
 
 def _for_actors(plan: LabelPlan, pool: Pool) -> LabelPlan:
@@ -275,8 +206,3 @@ def _start_beside_driver() -> ActorHandle[Starts]:
         .remote()
     )
     return cast("ActorHandle[Starts]", handle)
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__

@@ -38,18 +38,21 @@ class Starts:
         self._deaths: dict[int, int] = defaultdict(int)
         self._at: dict[int, Start] = {}
 
-    def begin(self, part: int, node: str, where: str) -> str | None:
-        """Begin a part, unless it ended too many actors: then where the last one ended.
+    def begin(self, part: int, node: str, where: str) -> tuple[bool, str | None]:
+        """Begin a part, unless it ended too many actors.
 
         An actor that went down with its whole machine does not count.
+
+        Returns:
+            Whether to make it, and where the last actor that was at it ended, if one did.
         """
         before = self._at.get(part)
         if before is not None and before.node in {node.key for node in list_nodes()}:
             self._deaths[part] += 1
             if self._deaths[part] >= MOST_DEATHS:
-                return before.where
+                return False, before.where
         self._at[part] = Start(node, where, monotonic())
-        return None
+        return True, None if before is None else before.where
 
     def end(self, part: int) -> None:
         """It is done, or failed with an error of its own."""

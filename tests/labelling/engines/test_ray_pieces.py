@@ -92,14 +92,15 @@ def test_versions_are_those_of_what_runs_the_tower() -> None:
 def test_a_part_that_ends_every_actor_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_starts, "list_nodes", lambda: nodes((2, 0), (2, 0)))
     starts = Starts()
-    assert starts.begin(6, "key0", "host0 (process 1)") is None
+    assert starts.begin(6, "key0", "host0 (process 0)") == (True, None)
     starts.end(6)
-    assert starts.begin(6, "key0", "host0 (process 1)") is None  # it was done: no death
+    assert starts.begin(6, "key0", "host0 (process 1)") == (True, None)  # it was done: no death
     for process in range(2, 1 + MOST_DEATHS):
-        assert starts.begin(6, "key1", f"host1 (process {process})") is None
+        ended = f"host{process > 2:d} (process {process - 1})"
+        assert starts.begin(6, "key1", f"host1 (process {process})") == (True, ended)
     assert [(part, where) for part, where, _ in starts.running()] == [(6, "host1 (process 3)")]
-    assert starts.begin(5, "key1", "host1 (process 9)") is None
-    assert starts.begin(6, "key0", "host0 (process 4)") == "host1 (process 3)"
+    assert starts.begin(5, "key1", "host1 (process 9)") == (True, None)
+    assert starts.begin(6, "key0", "host0 (process 4)") == (False, "host1 (process 3)")
 
 
 def test_an_actor_that_goes_down_with_its_machine_is_no_fault_of_its_part(
@@ -108,7 +109,7 @@ def test_an_actor_that_goes_down_with_its_machine_is_no_fault_of_its_part(
     monkeypatch.setattr(ray_starts, "list_nodes", lambda: nodes((2, 0)))
     starts = Starts()
     for machine in range(1, 9):
-        assert starts.begin(6, f"key{machine}", "gone by the next time") is None
+        assert starts.begin(6, f"key{machine}", "gone by the next time")[0]
 
 
 def test_an_error_travels_as_itself_or_as_its_text() -> None:
