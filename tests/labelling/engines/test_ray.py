@@ -21,9 +21,9 @@ from cdul_edge.labelling.choose_clip import ChosenClip
 from cdul_edge.labelling.engines.ray_scorer import RemoteScorer
 from cdul_edge.labelling.engines.versions import Versions
 from cdul_edge.labelling.plan import LabelPlan
+from cdul_edge.sources.listed import ListedPictures
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
-from cdul_edge_runtime.pictures.images import PictureList
 
 pytest.importorskip("ray")
 pytestmark = [
@@ -188,8 +188,9 @@ def test_a_machine_of_another_kind_is_one_line(
     refuse("is not the same folder on .*: give --out a folder that every machine sees")
 
     def of_absent_pictures(plan: LabelPlan, clip: ChosenClip) -> RemoteScorer:
-        elsewhere = PictureList(tmp_path / "not-mounted", plan.pictures.paths)
-        return made(replace(plan, pictures=elsewhere), clip)
+        assert isinstance(plan.source, ListedPictures)
+        source = replace(plan.source, root=tmp_path / "not-mounted")
+        return made(replace(plan, source=source), clip)
 
     monkeypatch.setattr(RemoteScorer, "of", of_absent_pictures)
     refuse("sees none of the 5 pictures of part .*not-mounted: mount the folder")
