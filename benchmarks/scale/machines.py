@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,6 +41,15 @@ class Machines:
         self._process.stdin.flush()
         self._answer()
 
+    def actors(self) -> list[int]:
+        """Processes on these machines, and on no other cluster's, that make parts."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if b"MapWorker(MapBatches(PartActor))" in (folder / "cmdline").read_bytes():
+                    found.append(int(folder.name))
+        return [one for one in found if self._process.pid in _ancestors(one)]
+
     def close(self) -> None:
         """End all of it."""
         assert self._process.stdin is not None
@@ -54,6 +64,16 @@ class Machines:
             if line.startswith("answer "):
                 return line.split()[1]
         raise RuntimeError(f"Ray's test cluster ended with exit code {self._process.wait()}")
+
+
+def _ancestors(process: int) -> list[int]:
+    found = []
+    with contextlib.suppress(OSError):
+        while process > 1:
+            status = Path(f"/proc/{process}/stat").read_text()
+            process = int(status.rpartition(")")[2].split()[1])
+            found.append(process)
+    return found
 
 
 def serve(count: int, numbers: Any) -> None:

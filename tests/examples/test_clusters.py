@@ -126,7 +126,6 @@ def test_the_slurm_job_runs_one_command_on_every_node(tmp_path: Path) -> None:
     given = {
         "SLURM_JOB_NODELIST": "node[7-8]",
         "SLURM_JOB_NUM_NODES": "2",
-        "SLURM_JOB_ID": "412345",
         "SLURM_CPUS_PER_TASK": "16",
         "PICTURES": "s3://pictures/a b",
         "CLASSES": "/shared/classes.txt",
@@ -138,7 +137,7 @@ def test_the_slurm_job_runs_one_command_on_every_node(tmp_path: Path) -> None:
     words = (tmp_path / "words").read_text().splitlines()
     assert words[:2] == ["--nodes=2", "--ntasks=2"]
     assert words[2:10] == [
-        *("ray", "symmetric-run", "--address", "node7:22345", "--min-nodes", "2"),
+        *("ray", "symmetric-run", "--address", "node7:6379", "--min-nodes", "2"),
         *("--num-cpus=16", "--"),
     ]
     check_command(words[10:])

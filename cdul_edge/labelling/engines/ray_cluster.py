@@ -20,7 +20,7 @@ from cdul_edge_runtime.host.machine import usable_cores
 
 # An address that nothing answers is known after so long; Ray itself waits for minutes.
 REACH_S = 5.0
-HEALTH_S = 20.0
+HEALTH_S = 40.0
 OBJECT_STORE_BYTES = 100 * 2**20  # numbers and reports go through it; Ray's least is 75 MiB
 CLIENT = "ray://"
 

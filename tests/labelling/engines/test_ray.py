@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.scale.kills import find_actors
 from benchmarks.scale.machines import Machines
 from cdul_edge.labelling import LabelRequest, label
 from cdul_edge.labelling.choose_clip import ChosenClip
@@ -127,7 +126,7 @@ def test_actors_and_a_machine_may_be_killed(labels: Labels, machines: Machines) 
 
     def kill_actors() -> None:
         kept.update(labels.parts())
-        for process in find_actors():
+        for process in machines.actors():
             os.kill(process, signal.SIGKILL)
 
     threads = [
@@ -142,13 +141,15 @@ def test_actors_and_a_machine_may_be_killed(labels: Labels, machines: Machines) 
     labels.refuse_differences()
 
 
-def test_a_part_that_ends_every_actor_ends_the_run_in_one_line(labels: Labels) -> None:
+def test_a_part_that_ends_every_actor_ends_the_run_in_one_line(
+    labels: Labels, machines: Machines
+) -> None:
     ended = threading.Event()
 
     def end_each_actor() -> None:
         seen: set[int] = set()
         while not ended.wait(0.05):
-            for process in set(find_actors()) - seen:
+            for process in set(machines.actors()) - seen:
                 seen.add(process)
                 time.sleep(1)  # it began a part, and CLIP is not loaded by then
                 with contextlib.suppress(ProcessLookupError):
