@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-_IN_MEMORY = 32 << 20  # bytes of hashes that need no file
+_IN_MEMORY = 4 << 20  # bytes of hashes that need no file
 _SORTED = 1 << 22  # hashes of a pass, on average
 _BLOCK = 1 << 20
 
