@@ -101,8 +101,9 @@ class LabelPlan:
         """
         keep = self.settings.keep_embeddings
         older = {}
-        if existing is not None:  # cdul-edge 0.1 took the list of all pictures for a setting
-            behind = {**self._behind(model), "pictures": existing.inputs.paths_sha256}
+        if existing is not None:  # cdul-edge 0.1 took the list, and how it is cut, for settings
+            listed = {"pictures": existing.inputs.paths_sha256}
+            behind = {**self._behind(model), **listed, "part_pictures": self.settings.part_pictures}
             older = {
                 EMBEDDINGS_FOLDER: digest_settings(behind),
                 FOLDER: digest_settings({**behind, **self._texts()}),
@@ -207,6 +208,7 @@ class LabelPlan:
 
     def _behind(self, model: ClipRun) -> dict[str, object]:
         settings = self.settings.to_dict()
+        del settings["part_pictures"]  # which pictures a part holds, it says itself
         return {**settings, "model": model.to_dict()}
 
     def _texts(self) -> dict[str, object]:
