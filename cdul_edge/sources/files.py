@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from cdul_edge.sources.listing import list_folder
+from cdul_edge.sources.listing import list_folder, look_at_one
 from cdul_edge.sources.source import FileFacts, SourcePicture
 from cdul_edge.storage.location import Location, Url
-from cdul_edge.storage.open_storage import open_storage
-from cdul_edge.storage.storage import Storage
+from cdul_edge.storage.object_store import ObjectStore
 from cdul_edge_runtime.errors import ImageError
 from cdul_edge_runtime.pictures.images import MAX_PICTURE_BYTES, read_picture
 
@@ -65,29 +64,32 @@ class RemoteFiles:
     facts: Mapping[str, FileFacts] | None = None
 
     def read(self, path: str) -> SourcePicture:
-        """One picture with its content; stores tell times at the price of another request.
+        """One picture with its content, and its time where that takes no other request.
 
         Raises:
             ImageError: it is not there, or too large.
             CdulEdgeError: the store does not answer, or refuses.
         """
         folder, name = self._split(path)
+        if isinstance(folder, Path):
+            return LocalFiles(folder).read(name)
         try:
-            with _open(folder).open(name) as file:
-                content = bytes(file.read(MAX_PICTURE_BYTES + 1))
+            content, mtime_ns = _open(folder).read_dated(name, MAX_PICTURE_BYTES)
         except OSError as error:  # of a store, only that it is not there
             raise ImageError(path, f"cannot be read ({error.strerror or error})") from error
-        if len(content) > MAX_PICTURE_BYTES:
+        if content is None:
             raise ImageError(path, f"has more than {MAX_PICTURE_BYTES >> 20:,} MiB")
-        return SourcePicture(path, content)
+        return SourcePicture(path, content, mtime_ns)
 
     def look(self, path: str) -> FileFacts:
-        """The size of a picture's file."""
-        if self.facts is not None and path in self.facts:
-            return FileFacts(self.facts[path].bytes)
+        """Size of a picture's file, and its time as `read` tells it, without a fraction."""
         folder, name = self._split(path)
-        found = _open(folder).sizes_of([name])
-        return FileFacts(found[name]) if name in found else FileFacts()
+        if isinstance(folder, Path):
+            return LocalFiles(folder).look(name)
+        known = None if self.facts is None else self.facts.get(path)
+        found = look_at_one(folder / name) if known is None else known
+        seconds = found.mtime_ns // 10**9 if _open(folder).tells_times else 0
+        return FileFacts(found.bytes, seconds * 10**9)
 
     @property
     def at_once(self) -> int:
@@ -95,7 +97,9 @@ class RemoteFiles:
         return 16
 
     def listed(self) -> RemoteFiles:
-        """The same, with a listing of the root."""
+        """The same, with a listing of a root that is not of this machine."""
+        if isinstance(self.root, Path):
+            return self
         return replace(self, facts=list_folder(self.root))
 
     def _split(self, path: str) -> tuple[Location, str]:
@@ -106,8 +110,8 @@ class RemoteFiles:
 
 
 @lru_cache(64)
-def _open(folder: Location) -> Storage:
-    return open_storage(folder)
+def _open(folder: Url) -> ObjectStore:
+    return ObjectStore(folder)
 
 
 @dataclass(frozen=True)

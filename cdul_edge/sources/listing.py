@@ -34,6 +34,17 @@ def look_at(root: Location, names: list[str]) -> Mapping[str, FileFacts]:
     return {name: _facts(file) for name, file in found if file.is_file()}
 
 
+def look_at_one(place: Url) -> FileFacts:
+    """Size and time of one object; raises `CdulEdgeError` where its bucket is not there."""
+    system, path = open_file_system(place)
+    with name_faults(place, "read"):
+        found = system.get_file_info(path)
+    if not found.is_file:
+        open_storage(place.parent).sizes_of([place.name])  # says where there is no such bucket
+        return FileFacts()
+    return FileFacts(found.size, found.mtime_ns or 0)
+
+
 def _list_path(folder: Path) -> Iterator[tuple[str, FileFacts]]:
     for directory, subfolders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         subfolders[:] = [name for name in subfolders if not is_litter(name)]

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from cdul_edge.labelling.store.pictures import Content, StoredPicture, digest_bytes, is_same
 from cdul_edge.sources.open_source import open_source
 from cdul_edge.sources.source import FileFacts, SourcePicture
 from cdul_edge.storage.location import Url
@@ -39,11 +40,23 @@ def test_a_folder_is_listed_and_read_by_name(bucket: Url) -> None:
     assert (source.root, source.pictures) == (folder, 2)
     assert [source.paths(part) for part in range(2)] == [("a.jpg",), ("b/1.jpg",)]
     files = pickle.loads(pickle.dumps(source.files))
-    assert files.read("b/1.jpg") == SourcePicture("b/1.jpg", b"11")
+    read = files.read("b/1.jpg")
+    assert (read.content, read.mtime_ns % 10**9) == (b"11", 0)
+    assert read.mtime_ns > 0
     with pytest.raises(ImageError, match=r"cannot be read \(No such file"):
         source.read("c.jpg")
     for files in (source.files, source.files.listed()):
-        assert [files.look(name) for name in ("b/1.jpg", "c.jpg")] == [FileFacts(2), FileFacts()]
+        assert files.look("b/1.jpg") == FileFacts(2, read.mtime_ns)
+        assert files.look("c.jpg") == FileFacts()
+
+
+def test_another_picture_of_the_same_size_is_noticed_by_its_time(bucket: Url) -> None:
+    put(bucket, {"a.jpg": b"22"})
+    files = open_source(bucket, 1).files
+    now = files.look("a.jpg")
+    for second, then, same in [(0, b"22", True), (1, b"22", True), (1, b"11", False)]:
+        content = Content(2, now.mtime_ns - second * 10**9, digest_bytes(then))
+        assert is_same(files, StoredPicture("a.jpg", content=content)) is same
 
 
 def test_a_list_names_pictures_beside_it_and_addresses(bucket: Url, tmp_path: Path) -> None:
@@ -53,8 +66,13 @@ def test_a_list_names_pictures_beside_it_and_addresses(bucket: Url, tmp_path: Pa
     source = open_source(bucket / "photos" / "list.txt", 9)
     assert source.paths(0) == ("a.jpg", address)
     assert [source.read(path).content for path in source.paths(0)] == [b"1", b"2"]
-    (tmp_path / "here.txt").write_text(address)  # a list of this machine may name them, too
-    assert open_source(tmp_path / "here.txt", 9).read(address).content == b"2"
+    # a list of this machine may name them, too
+    (tmp_path / "c.jpg").write_bytes(b"3")
+    (tmp_path / "here.txt").write_text(f"{address}\nc.jpg")
+    source = open_source(tmp_path / "here.txt", 9)
+    assert [source.read(path).content for path in source.paths(0)] == [b"2", b"3"]
+    found = (tmp_path / "c.jpg").stat()
+    assert source.files.look("c.jpg") == FileFacts(1, found.st_mtime_ns)
 
 
 def test_shards_are_read_from_a_folder_a_pattern_or_by_name(bucket: Url, tmp_path: Path) -> None:
