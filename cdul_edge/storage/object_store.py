@@ -231,14 +231,22 @@ class _ObjectFile(io.RawIOBase):
         return int(self._file.tell())
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        with name_faults(self._url, "read"):
-            found = self._file.read(len(buffer))
+        found = self._read(len(buffer))
         buffer[: len(found)] = found
         return len(found)
 
     def readall(self) -> bytes:
-        with name_faults(self._url, "read"):
-            return bytes(self._file.read())
+        return self._read(None)
+
+    def _read(self, size: int | None) -> bytes:
+        try:
+            with name_faults(self._url, "read"):
+                return bytes(self._file.read(size))
+        except FileNotFoundError as error:  # stores say so of a bucket that is gone, too
+            raise CdulEdgeError(
+                f"{self._url} cannot be read: it was removed after it was opened: "
+                "check that nothing else works in that place, then run the same command again"
+            ) from error
 
     def close(self) -> None:
         if not self.closed:

@@ -168,6 +168,19 @@ def test_a_bucket_that_vanishes_midway_is_no_damage(s3: S3Server) -> None:
         read_table(PLACE / "rows.parquet")
 
 
+def test_an_object_that_is_removed_while_it_is_read_is_not_one_that_never_was(
+    s3: S3Server,
+) -> None:
+    s3.make_bucket("bucket")
+    storage = open_storage(PLACE)
+    with storage.write_stream("file") as file:
+        file.write(bytes(4096))  # what the store says must fit where the content would go
+    opened = storage.open("file")
+    storage.remove("file")
+    with pytest.raises(CdulEdgeError, match="file cannot be read: it was removed after it was op"):
+        opened.read()
+
+
 def test_an_unknown_scheme_and_a_missing_package_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -58,8 +58,9 @@ def test_what_a_process_wrote_that_has_ended_is_left_behind_however_new(
 def test_a_number_that_another_process_has_now_is_not_the_writer(
     put: Callable[[str], Path],
 ) -> None:
-    process = os.getppid()  # it lives, and began at another time than this one
-    assert is_left_behind(put(name_of(process)), DAY_NS)
+    mine, _, start = temporary_prefix(Path("part.parquet")).rstrip(".").rpartition("-")
+    assert not is_left_behind(put(f"{mine}-{start}.abc.tmp"), DAY_NS)
+    assert is_left_behind(put(f"{mine}-{int(start) + 1}.abc.tmp"), DAY_NS)
 
 
 def test_of_another_machine_only_what_nobody_touched_for_a_day_is_left_behind(
