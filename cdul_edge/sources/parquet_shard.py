@@ -16,7 +16,7 @@ from cdul_edge_runtime.pictures.images import MAX_PICTURE_BYTES
 
 _ROWS = 16  # held at once
 _BUFFER_BYTES = 4 << 20  # of a row group; without it all of its pictures would be read at once
-_AGAIN = "make or copy it again, then run the same command again: finished parts are kept"
+_AGAIN = "make or copy it again, then run the same command with --update: finished parts are kept"
 _PATHS = ("path", "image_path")
 # Where several columns hold bytes, the first of these names is the picture.
 _NAMES = ("image", "img", "picture", "jpg", "jpeg", "png", "webp", "bytes", "content")
@@ -40,7 +40,7 @@ def read_parquet(file: IO[bytes], where: str, left_out: LeftOut) -> Iterator[Sou
         opened = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
     schema = opened.schema_arrow
     column = _picture_column(schema, where)
-    named = next((name for name in _PATHS if name in schema.names), None)
+    named = _path_column(schema, where)
     stem = where.rpartition("/")[2].rpartition(".")[0]
     wanted = [f"{column}.bytes" if pa.types.is_struct(schema.field(column).type) else column]
     row = 0
@@ -48,7 +48,7 @@ def read_parquet(file: IO[bytes], where: str, left_out: LeftOut) -> Iterator[Sou
         contents = batch.column(column)
         if pa.types.is_struct(contents.type):
             contents = contents.field("bytes")
-        paths = batch.column(named).to_pylist() if named else [None] * len(batch)
+        paths = _texts(batch.column(named), where) if named else [None] * len(batch)
         for path, content in zip(paths, contents, strict=True):
             if named and not path:
                 raise CdulEdgeError(f"the shard {where} has no {named} in row {row}: give it one")
@@ -72,20 +72,49 @@ def _picture(path: str, content: pa.Scalar) -> SourcePicture:
     return SourcePicture(path, buffer.to_pybytes())
 
 
+def _texts(column: pa.Array, where: str) -> list[str | None]:
+    with _faults(where):  # text that is not UTF-8
+        return list(column.to_pylist())
+
+
+def _path_column(schema: pa.Schema, where: str) -> str | None:
+    named = next((name for name in _PATHS if name in schema.names), None)
+    if named is None:
+        return None
+    _require_one(schema, named, where)
+    kind = schema.field(named).type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise CdulEdgeError(
+            f"the shard {where} has a column {named} of {kind}: expected text, the picture's name"
+        )
+    return named
+
+
+def _require_one(schema: pa.Schema, name: str, where: str) -> None:
+    if schema.names.count(name) > 1:
+        raise CdulEdgeError(
+            f"the shard {where} has {schema.names.count(name)} columns called {name}: expected one"
+        )
+
+
 def _picture_column(schema: pa.Schema, where: str) -> str:
     found = [field.name for field in schema if _holds_bytes(field.type)]
     if len(found) > 1:
         found = [name for name in _NAMES if name in found][:1] or found
-    if len(found) == 1:
+    if found and len(set(found)) == 1:
+        _require_one(schema, found[0], where)
         return str(found[0])
     if found:
         raise CdulEdgeError(
             f"the shard {where} holds bytes in the columns {', '.join(found)}: call the one with "
             "the pictures image"
         )
+    has = ", ".join(f"{field.name} ({field.type})" for field in schema)[:200]
     raise CdulEdgeError(
-        f"the shard {where} has no column of image bytes: it has {', '.join(schema.names)[:200]}; "
-        "expected bytes, or a struct with a field bytes"
+        f"the shard {where} has no column of image bytes: it has {has}; expected bytes, or a "
+        "struct with a field bytes"
     )
 
 

@@ -25,7 +25,7 @@ from cdul_edge_runtime.pictures.walk import SUFFIXES, is_litter, is_utf8, suffix
 
 _BLOCK = 4 << 20  # read at once: one request to an object store
 _CUT = "it is cut"
-_AGAIN = "make or copy it again, then run the same command again: finished parts are kept"
+_AGAIN = "make or copy it again, then run the same command with --update: finished parts are kept"
 _NOT_TAR = (
     (b"PK\x03\x04", "a ZIP archive"),
     (b"PAR1", "a Parquet file"),

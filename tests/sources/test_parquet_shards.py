@@ -14,6 +14,9 @@ from cdul_edge.sources.source import SourcePicture
 from cdul_edge_runtime.errors import CdulEdgeError
 
 
+NO_TEXT = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff"))
+
+
 def write(file: Path, **columns: Any) -> Path:
     pq.write_table(pa.table(columns), file, row_group_size=2)
     return file
@@ -49,13 +52,16 @@ def test_hugging_faces_struct_is_called_by_file_and_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"text": ["a"]}, "has no column of image bytes: it has text"),
+        ({"text": ["a"]}, r"has no column of image bytes: it has text \(string\); expected"),
         ({"a": [b"1"], "b": [b"2"]}, "holds bytes in the columns a, b: call the one"),
         ({"image": [b"1"], "path": [""]}, "has no path in row 0"),
         ({"image": [b"1", b"2"], "path": ["x", "x"]}, "holds two pictures called 'x'"),
         ({"image": pa.array([], pa.binary())}, "holds no pictures: leave it out"),
+        ({"image": [b"1"], "path": [7]}, "has a column path of int64: expected text"),
+        ({"image": [b"1"], "path": [b"x"]}, "has a column path of binary: expected text"),
+        ({"image": [b"1"], "path": NO_TEXT}, "no whole Parquet file .*utf-8"),
     ],
-    ids=["none", "two", "unnamed", "doubled", "empty"],
+    ids=["none", "two", "unnamed", "doubled", "empty", "number", "bytes", "no-utf8"],
 )
 def test_tables_that_are_no_pictures_are_refused(
     tmp_path: Path, columns: dict[str, Any], message: str
@@ -84,3 +90,12 @@ def test_a_folder_of_two_kinds_of_shards_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(b"")
     with pytest.raises(CdulEdgeError, match=r"of two kinds, such as a\.parquet and a\.tar"):
         open_source(tmp_path, 1)
+
+
+@pytest.mark.parametrize("doubled", ["image", "path"])
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path, doubled: str) -> None:
+    columns = {"image": pa.array([b"1"]), "path": pa.array(["x"])}
+    table = pa.table(columns).append_column(doubled, columns[doubled])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(CdulEdgeError, match=f"has 2 columns called {doubled}: expected one"):
+        list(open_source(tmp_path, 1).part(0))
