@@ -114,7 +114,8 @@ def test_a_bad_shard_stops_the_run_by_name_and_every_part_before_it_is_made(
 ) -> None:
     whole = (shards / "2.tar").read_bytes()
     (shards / "2.tar").write_bytes(whole[:700])  # within its only picture
-    with pytest.raises(CdulEdgeError, match=r"the shard .*2\.tar .*cut.*with --update: finished parts are kept"):
+    message = r"the shard .*2\.tar .*cut.*with --update: finished parts are kept"
+    with pytest.raises(CdulEdgeError, match=message):
         label(images=shards, workers=workers)
     assert len(label.parts()) == 2  # however far it is read ahead
     (shards / "2.tar").write_bytes(whole)

@@ -13,7 +13,6 @@ from cdul_edge.sources.open_source import open_source
 from cdul_edge.sources.source import SourcePicture
 from cdul_edge_runtime.errors import CdulEdgeError
 
-
 NO_TEXT = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff"))
 
 
