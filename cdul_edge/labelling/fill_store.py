@@ -23,6 +23,7 @@ from cdul_edge.labelling.store.folder import (
     write_list,
 )
 from cdul_edge.labelling.store.index import PartsIndex
+from cdul_edge.labelling.store.lost_manifest import drop_changed_parts, refuse_other_parts
 from cdul_edge.labelling.store.pictures import StoredPicture
 from cdul_edge.labelling.store.verification import drop_damage
 from cdul_edge.labelling.write_labels import Effort
@@ -78,7 +79,12 @@ def _fill(
     views = request.chosen_views.count * clip.vectors_per_view
     resizers = _record_resizer(existing, changes, plan, console)
     manifest = replace(plan.manifest(clip.model, views, clip.temperature), resizers=resizers)
-    if existing is not None and request.repair and not changes.everything:
+    wanted = plan.wanted_parts(clip.model, None if changes.everything else existing)
+    if existing is None:
+        if request.repair:
+            drop_changed_parts(out)
+        refuse_other_parts(out, wanted.settings)
+    elif request.repair and not changes.everything:
         drop_damage(out, existing)
     if changes.everything:
         console.say(f"starting over in {out}")
@@ -91,7 +97,6 @@ def _fill(
         index.write()
         set_aside(out, changes.stale_parts)
     write_list(out, shards or plan.listed)
-    wanted = plan.wanted_parts(clip.model, None if changes.everything else existing)
     with memory_for("CLIP's batches and the parts of the store", f"{_SMALLER}; {KEPT}"):
         make_parts(plan, engine, index, wanted, effort, console)
     if shards is not None:

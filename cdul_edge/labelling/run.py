@@ -10,6 +10,7 @@ from cdul_edge.labelling.request import ImportRequest, LabelRequest, LabelResult
 from cdul_edge.labelling.store.changes import Changes
 from cdul_edge.labelling.store.folder import find_existing
 from cdul_edge.labelling.store.index import index_older
+from cdul_edge.labelling.store.lost_manifest import find_lost_changes, has_lost_manifest
 from cdul_edge.labelling.store.verification import refuse_damage
 from cdul_edge.labelling.write_labels import Effort, write_labels
 from cdul_edge.labels.manifest import LabelsManifest
@@ -61,7 +62,8 @@ def label_pictures(request: LabelRequest, console: Console, effort: Effort) -> L
     Returns:
         The manifest of the store, whose parts are all there.
     """
-    existing = find_existing(request.out)
+    lost = request.repair and has_lost_manifest(request.out)
+    existing = None if lost else find_existing(request.out)
     with memory_for(f"the list of pictures in {request.images}", f"{MORE}, or list fewer"):
         plan = make_plan(request, existing)
     changes = Changes()
@@ -72,6 +74,9 @@ def label_pictures(request: LabelRequest, console: Console, effort: Effort) -> L
             if not request.force:
                 raise
             changes = Changes(everything=True)
+    elif lost:
+        console.say(f"{request.out} has no whole manifest: it is written again, parts are kept")
+        changes = find_lost_changes(request.out, plan.source)
     if existing is not None and changes.none and existing.complete and not request.repair:
         refuse_damage(request.out, existing, digests=request.verify, besides=FILE_NAME)
         console.say("the similarities are complete: CLIP is not run")

@@ -23,6 +23,7 @@ MANIFEST = "manifest.json"
 PARTS = "parts.parquet"
 _KIND = "labels"
 _READ_AT_ONCE = 8
+_REPAIR = "run the same `cdul-edge label` command with --repair"
 LABELS_FOLDER = FolderKind(
     "labels folder",
     MANIFEST,
@@ -40,6 +41,10 @@ LABELS_FOLDER = FolderKind(
         "earlier/*.parquet",
     ),
 )
+
+
+class DamagedManifestError(LabelsError):
+    """A manifest that was truncated or edited, of files that may be whole."""
 
 
 @dataclass(frozen=True)
@@ -205,10 +210,7 @@ def refuse_faults(folder: Location, faults: Mapping[str, str]) -> None:
     named = [f"{name} {fault}" for name, fault in faults.items()]
     if named:
         more = f"; and {len(named) - 5} more" if len(named) > 5 else ""
-        raise LabelsError(
-            f"{folder} is damaged: {'; '.join(named[:5])}{more}: run the same `cdul-edge "
-            "label` command with --repair"
-        )
+        raise LabelsError(f"{folder} is damaged: {'; '.join(named[:5])}{more}: {_REPAIR}")
 
 
 def read_manifest(folder: Location) -> LabelsManifest | None:
@@ -225,7 +227,7 @@ def read_manifest(folder: Location) -> LabelsManifest | None:
     try:
         content = parse_json(text, str(file))
     except CdulEdgeError as error:
-        raise LabelsError(str(error)) from error
+        raise DamagedManifestError(f"{error}: {_REPAIR}") from error
     if not isinstance(content, dict) or content.get("kind") != _KIND:
         raise LabelsError(
             f"{file} is not the manifest of a labels folder: name the folder that "
@@ -240,9 +242,7 @@ def read_manifest(folder: Location) -> LabelsManifest | None:
     try:
         return parse_record(LabelsManifest, content)
     except RecordError as error:
-        raise LabelsError(
-            f"{file} is damaged, {error}: label the pictures again, into another folder"
-        ) from error
+        raise DamagedManifestError(f"{file} is damaged, {error}: {_REPAIR}") from error
 
 
 def check_labels_folder(folder: Location) -> None:

@@ -123,6 +123,19 @@ def test_a_bad_shard_stops_the_run_by_name_and_every_part_before_it_is_made(
     assert (result.labelled, result.scored) == (7, 1)
 
 
+def test_parts_of_other_shards_are_not_taken_where_no_manifest_tells(
+    label: Any, pictures: Path, shards: Path
+) -> None:
+    label(images=shards)
+    (label.out / "manifest.json").unlink()
+    whole = (shards / "2.tar").read_bytes()
+    pack(shards / "2.tar", pictures, "006.jpg", "005.jpg")
+    with pytest.raises(LabelsError, match=r"shards changed .*1 replaced \('2\.tar'\)"):
+        label(images=shards, repair=True)
+    (shards / "2.tar").write_bytes(whole)
+    assert label(images=shards, repair=True).scored == 0
+
+
 def test_a_picture_in_two_shards_is_refused_naming_both_and_nothing_is_lost(
     label: Any, pictures: Path, shards: Path
 ) -> None:

@@ -116,6 +116,28 @@ def test_a_damaged_part_is_refused_and_made_again_on_request(label: Any, damage:
     assert label.parts() == before
 
 
+@pytest.mark.parametrize("damage", ["cut", "edited", "gone"])
+def test_parts_outlive_their_manifest_but_never_under_other_settings(
+    label: Any, damage: str
+) -> None:
+    label()
+    before, file = label.parts(), label.out / "manifest.json"
+    whole, labels = file.read_bytes(), (label.out / "pseudo_labels.parquet").read_bytes()
+    if damage == "gone":
+        file.unlink()
+    else:
+        edited = json.dumps({**json.loads(whole), "classes": 3}).encode()
+        file.write_bytes(whole[:99] if damage == "cut" else edited)
+    with pytest.raises(LabelsError, match=r"manifest\.json.* `cdul-edge label` command with --rep"):
+        label()
+    with pytest.raises(LabelsError, match="was made with other settings, and no manifest tells"):
+        label(repair=True, seed=1)
+    assert label.parts() == before
+    assert label(repair=True).scored == 0
+    assert (label.parts(), file.read_bytes()) == (before, whole)
+    assert (label.out / "pseudo_labels.parquet").read_bytes() == labels
+
+
 def test_an_unfinished_folder_is_gone_on_with_and_not_read(label: Any) -> None:
     label()
     before = label.parts()

@@ -53,6 +53,11 @@ def find_existing(out: Location) -> LabelsManifest | None:
         names = () if manifest is not None else open_storage(out).names()
         if all(name.startswith(".") for name in names):
             return manifest
+        if part_sizes(out):
+            raise LabelsError(
+                f"{out} holds similarities, and no {MANIFEST}: run the same `cdul-edge label` "
+                "command with --repair, or choose another --out"
+            )
     raise CdulEdgeError(f"{out} exists and is not a labels folder: choose another --out")
 
 
