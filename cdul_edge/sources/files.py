@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from cdul_edge.sources.listing import list_folder, look_at_one
+from cdul_edge.sources.listing import list_folder, look_at
 from cdul_edge.sources.source import FileFacts, SourcePicture
 from cdul_edge.storage.location import Location, Url
 from cdul_edge.storage.object_store import ObjectStore
@@ -87,7 +87,7 @@ class RemoteFiles:
         if isinstance(folder, Path):
             return LocalFiles(folder).look(name)
         known = None if self.facts is None else self.facts.get(path)
-        found = look_at_one(folder / name) if known is None else known
+        found = known or look_at(folder, [name]).get(name, FileFacts())
         seconds = found.mtime_ns // 10**9 if _open(folder).tells_times else 0
         return FileFacts(found.bytes, seconds * 10**9)
 

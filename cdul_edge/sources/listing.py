@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cdul_edge.sources.source import FileFacts
@@ -13,6 +13,8 @@ from cdul_edge.storage.location import Location, Url
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.walk import is_litter
+
+_ASKED_FOR = 100  # a folder may hold far more than the files that are named
 
 
 def list_folder(folder: Location) -> Mapping[str, FileFacts]:
@@ -25,24 +27,24 @@ def list_folder(folder: Location) -> Mapping[str, FileFacts]:
     return dict(sorted(one for one in found if not any(map(is_litter, one[0].split("/")))))
 
 
-def look_at(root: Location, names: list[str]) -> Mapping[str, FileFacts]:
-    """Those of some files that are there; of an object store, from a listing of the folder."""
+def look_at(root: Location, names: Sequence[str]) -> Mapping[str, FileFacts]:
+    """Those of some files that are there; of very many in an object store, from a listing."""
     if isinstance(root, Url):
-        there = dict(_list_url(root))
+        there = dict(_list_url(root) if len(names) > _ASKED_FOR else _ask_url(root, names))
         return {name: there[name] for name in names if name in there}
     found = ((name, root / name) for name in names)
     return {name: _facts(file) for name, file in found if file.is_file()}
 
 
-def look_at_one(place: Url) -> FileFacts:
-    """Size and time of one object; raises `CdulEdgeError` where its bucket is not there."""
-    system, path = open_file_system(place)
-    with name_faults(place, "read"):
-        found = system.get_file_info(path)
-    if not found.is_file:
-        open_storage(place.parent).sizes_of([place.name])  # says where there is no such bucket
-        return FileFacts()
-    return FileFacts(found.size, found.mtime_ns or 0)
+def _ask_url(folder: Url, names: Sequence[str]) -> Iterator[tuple[str, FileFacts]]:
+    system, root = open_file_system(folder)
+    with name_faults(folder, "read"):
+        found = system.get_file_info([f"{root}/{name}" for name in names])
+    if not any(one.is_file for one in found):
+        open_storage(folder).sizes_of(names)  # says where there is no such bucket
+    for name, one in zip(names, found, strict=True):
+        if one.is_file:
+            yield name, FileFacts(one.size, one.mtime_ns or 0)
 
 
 def _list_path(folder: Path) -> Iterator[tuple[str, FileFacts]]:

@@ -9,7 +9,6 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cdul_edge.sources.left_out import LeftOut
 from cdul_edge.sources.source import SourcePicture
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.pictures.images import MAX_PICTURE_BYTES
@@ -22,16 +21,16 @@ _PATHS = ("path", "image_path")
 _NAMES = ("image", "img", "picture", "jpg", "jpeg", "png", "webp", "bytes", "content")
 
 
-def read_parquet(file: IO[bytes], where: str, left_out: LeftOut) -> Iterator[SourcePicture]:
-    """The pictures of a file, row by row.
+def read_parquet(file: IO[bytes], where: str, name: str) -> Iterator[SourcePicture]:
+    """The pictures of a file, row by row; every row is one.
 
-    They are called by the column `path` (or `image_path`), or where there is none by the file's
+    They are called by the column `path` (or `image_path`), or where there is none by the shard's
     name and the row: Hugging Face's own `path` is often empty, or the same in many rows.
 
     Args:
         file: the Parquet file.
         where: what errors call it.
-        left_out: unused: every row is a picture.
+        name: of the shard, relative to the folder of the shards.
 
     Raises:
         CdulEdgeError: it is no Parquet file, cut, damaged, or without a column of pictures.
@@ -41,7 +40,7 @@ def read_parquet(file: IO[bytes], where: str, left_out: LeftOut) -> Iterator[Sou
     schema = opened.schema_arrow
     column = _picture_column(schema, where)
     named = _path_column(schema, where)
-    stem = where.rpartition("/")[2].rpartition(".")[0]
+    stem = name.rpartition(".")[0]
     wanted = [f"{column}.bytes" if pa.types.is_struct(schema.field(column).type) else column]
     row = 0
     for batch in _batches(opened, [*wanted, *([named] if named else [])], where):

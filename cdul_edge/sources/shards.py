@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
@@ -18,9 +18,6 @@ from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError
 
 Format: TypeAlias = Literal["tar", "parquet"]
-
-_Reader: TypeAlias = Callable[[IO[bytes], str, LeftOut], Iterator[SourcePicture]]
-_READERS: dict[Format, _Reader] = {"tar": read_tar, "parquet": read_parquet}
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,10 @@ class ShardPictures:
         try:
             with self._open(shard) as file:
                 _require_size(file, where, shard.bytes)
-                yield from _READERS[self.format](file, where, self.left_out)
+                if self.format == "tar":
+                    yield from read_tar(file, where, self.left_out)
+                else:
+                    yield from read_parquet(file, where, shard.name)
             self.left_out.end_shard(where)
         except FileNotFoundError as error:
             raise CdulEdgeError(

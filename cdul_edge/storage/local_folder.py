@@ -64,7 +64,8 @@ class LocalFolder:
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
-        with suppress(NotADirectoryError):  # nor a file of a folder that is none
+        # nor is there a file where a folder is, or of a folder that is none
+        with suppress(NotADirectoryError, IsADirectoryError):
             (self.where / name).unlink(missing_ok=True)
 
     def move(self, name: str, to: str) -> None:

@@ -48,6 +48,17 @@ def test_hugging_faces_struct_is_called_by_file_and_row(tmp_path: Path) -> None:
     assert (lone.path, lone.reason) == ("train-1/00000000", "has no bytes in its row")
 
 
+def test_shards_of_one_name_in_two_folders_have_pictures_of_two_names(tmp_path: Path) -> None:
+    for split in ("test", "train"):
+        (tmp_path / split).mkdir()
+        write(tmp_path / split / "0000.parquet", image=[b"1"])
+    source = open_source(tmp_path, 1)
+    assert [source.paths(part) for part in range(2)] == [
+        ("test/0000/00000000",),
+        ("train/0000/00000000",),
+    ]
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [

@@ -66,6 +66,12 @@ def test_a_name_that_is_not_there_is_file_not_found(place: Location) -> None:
         storage.move("none", "other")
 
 
+def test_a_folder_is_no_file_to_remove(tmp_path: Path) -> None:
+    (tmp_path / "pseudo_labels.parquet").mkdir()
+    open_storage(tmp_path).remove("pseudo_labels.parquet")
+    assert (tmp_path / "pseudo_labels.parquet").is_dir()
+
+
 def test_a_storage_travels_to_other_processes(place: Location) -> None:
     storage, name = open_parent(place / "file")
     with storage.write_stream(name) as file:

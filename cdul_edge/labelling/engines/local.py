@@ -27,17 +27,17 @@ class LocalEngine:
         return clip
 
     def score_parts(self, parts: Sequence[int], seen: Seen) -> Iterator[PartReport]:
-        """Parts whose pictures are known first: CLIP is not run for them."""
+        """Parts whose pictures are known first: CLIP is not run for them.
+
+        Those of shards come in order: only reading a shard tells what is in it.
+        """
         scorer, plan = self._scorer, self._plan
         assert scorer is not None, "choose_clip comes first"
         known = scorer.earlier.places
-        if known:
-            if plan.unit == "pictures":
-                paths = (path for index in parts for path in plan.source.paths(index))
-                same = sum(path in known for path in paths)
-                self._console.say(
-                    f"{same} pictures are the same as before: CLIP is not run for them"
-                )
+        if known and plan.unit == "pictures":
+            paths = (path for index in parts for path in plan.source.paths(index))
+            same = sum(path in known for path in paths)
+            self._console.say(f"{same} pictures are the same as before: CLIP is not run for them")
             parts = sorted(parts, key=scorer.needs_clip)
         return scorer.score_parts(parts, seen)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from cdul_edge.labelling.store.folder import read_list
 from cdul_edge.labelling.store.index import PartsIndex, part_sizes
 from cdul_edge.labelling.store.parts import FOLDER, part_name, read_pictures
-from cdul_edge.labelling.store.pictures import StoredPicture, is_content, is_same
+from cdul_edge.labelling.store.pictures import StoredPicture, are_same, is_content
 from cdul_edge.labelling.store.shard_list import read_shards
 from cdul_edge.sources.listed import ListedPictures
 from cdul_edge.sources.shards import Shard, ShardPictures
@@ -99,11 +98,11 @@ def find_changes(
             known = read_pictures(folder / part_name(index))
         except LabelsError:  # damaged
             continue
-        for picture in known:
-            if now is not None and picture.path not in now:
-                continue
-            asked = update or picture.content is not None
-            if asked and not is_same(files, picture):
+        listed = [picture for picture in known if now is None or picture.path in now]
+        asked = [picture for picture in listed if update or picture.content is not None]
+        same = dict(zip((one.path for one in asked), are_same(files, asked), strict=True))
+        for picture in listed:
+            if not same.get(picture.path, True):
                 replaced[picture.path] = index
             elif picture.reason is not None:
                 skipped[picture.path] = index
@@ -187,15 +186,15 @@ def _is_same_picture(given: SourcePicture, known: StoredPicture) -> bool:
 
 def _unreadable_parts(folder: Location, parts: int) -> Sequence[int]:
     """The parts that have pictures which could not be read; damaged ones are passed over."""
-    index, found = PartsIndex.recover(folder), []
-    for (kind, part), size in part_sizes(folder).items():
-        if kind != FOLDER or part >= parts:
-            continue
-        with suppress(LabelsError):
-            facts = index.look(kind, part, size)
-            if facts.labelled < facts.pictures:
-                found.append(part)
-    return found
+    index = PartsIndex.recover(folder)
+    there = {
+        (kind, part): size
+        for (kind, part), size in part_sizes(folder).items()
+        if kind == FOLDER and part < parts
+    }
+    damaged = index.learn(there)
+    facts = {part: index.facts[kind, part] for kind, part in there.keys() - damaged.keys()}
+    return [part for part, one in facts.items() if one.labelled < one.pictures]
 
 
 def _name(paths: Sequence[str]) -> str:

@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from cdul_edge.labelling.arrays import Ints
-from cdul_edge.labelling.store.parts import part_name
+from cdul_edge.labelling.store.index import PartsIndex
+from cdul_edge.labelling.store.parts import FOLDER, part_name
 from cdul_edge.labels.parquet_files import read_column, read_table
 from cdul_edge.sources.shards import ShardPictures, say_doubled
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import CdulEdgeError
 
 MOST_HASHES = 1 << 25  # held at once, 8 bytes each; of more pictures, the parts are read again
+_READ_AT_ONCE = 8
 
 
-def refuse_doubled(out: Location, source: ShardPictures) -> None:
+def refuse_doubled(index: PartsIndex, source: ShardPictures) -> None:
     """Raise `CdulEdgeError` naming a picture, and both shards, where a name is there twice.
 
     Only hashes are held; where two are the same, the names are compared.
 
     Args:
-        out: the labels folder, whose parts all stand.
+        index: of the labels folder, whose parts all stand.
         source: the shards, as the parts are made of them.
     """
-    counts = [len(_paths(out, part)) for part in range(source.parts)]
-    passes = -(-sum(counts) // MOST_HASHES)
+    out, parts = index.where, range(source.parts)
+    passes = -(-sum(index.facts[FOLDER, part].pictures for part in parts) // MOST_HASHES)
     for turn in range(passes):
-        hashes = np.concatenate([_hashes(out, part, turn, passes) for part in range(source.parts)])
+        with ThreadPoolExecutor(_READ_AT_ONCE) as pool:  # a network answers many at a time
+            hashes = np.concatenate(
+                list(pool.map(partial(_hashes, out, turn=turn, passes=passes), parts))
+            )
         hashes.sort()
         doubled = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
         if doubled:

@@ -17,7 +17,7 @@ from cdul_edge.labelling.store.parts import (
     read_part,
     read_pictures,
 )
-from cdul_edge.labelling.store.pictures import StoredPicture, is_content, is_same
+from cdul_edge.labelling.store.pictures import StoredPicture, are_same, is_content
 from cdul_edge.sources.source import PictureFiles, PictureSource, SourcePicture
 from cdul_edge.storage.location import Location
 from cdul_edge.storage.open_storage import open_storage
@@ -84,7 +84,8 @@ def find_earlier(folder: Location, source: PictureSource, column: str) -> Earlie
             readable = [picture for picture in read_pictures(file) if picture.reason is None]
         except LabelsError:  # damaged: its pictures are encoded again
             continue
-        for row, picture in enumerate(readable):
-            if source.pictures is None or is_same(files, picture):
+        known = [True] * len(readable) if source.pictures is None else are_same(files, readable)
+        for row, (picture, same) in enumerate(zip(readable, known, strict=True)):
+            if same:
                 places[picture.path] = (file, row, picture)
     return EarlierRows(column, places)

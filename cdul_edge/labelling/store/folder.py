@@ -181,12 +181,18 @@ def sort_parts(
     """
     sizes = part_sizes(index.where)
     kinds = (FOLDER, EMBEDDINGS_FOLDER) if wanted.embeddings is not None else (FOLDER,)
+    there = {
+        (kind, part): size
+        for (kind, part), size in sizes.items()
+        if kind in kinds and part < len(wanted.paths)
+    }
+    for fault in index.learn(there).values():
+        if not repair:
+            raise fault
+    found = {key: index.facts.get(key) for key in there}
     from_embeddings, from_pictures = [], []
     for part in range(len(wanted.paths)):
-        met = {
-            kind: wanted.is_met(kind, part, _look(index, kind, part, sizes, repair=repair))
-            for kind in kinds
-        }
+        met = {kind: wanted.is_met(kind, part, found.get((kind, part))) for kind in kinds}
         if not met[kinds[-1]]:
             from_pictures.append(part)
         elif not met[FOLDER]:
@@ -199,26 +205,6 @@ def sort_parts(
     index.write()
     set_aside(index.where, moved, sizes)
     return from_embeddings, from_pictures
-
-
-def _look(
-    index: PartsIndex,
-    kind: Kind,
-    part: int,
-    sizes: Mapping[tuple[Kind, int], int],
-    *,
-    repair: bool,
-) -> PartFacts | None:
-    """What a part is, by the index or by what it says of itself; None where it is of no use."""
-    size = sizes.get((kind, part))
-    if size is None:
-        return None
-    try:
-        return index.look(kind, part, size)
-    except LabelsError:
-        if repair:
-            return None
-        raise
 
 
 def set_aside(

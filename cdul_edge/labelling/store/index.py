@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from sys import intern
 from time import monotonic
@@ -27,6 +28,7 @@ Kind = str  # FOLDER or EMBEDDINGS_FOLDER
 
 # A writer that dies leaves what it made since out of the index: those parts are opened once.
 WRITE_EVERY_S = 60.0
+_READ_AT_ONCE = 8
 
 _COLUMNS = {
     "kind": pa.string(),
@@ -90,22 +92,36 @@ class PartsIndex:
         if monotonic() - self._written >= WRITE_EVERY_S:
             self.write()
 
-    def look(self, kind: Kind, part: int, size: int) -> PartFacts:
-        """What a part that is there is: one that the index does not know is opened, and taken up.
+    def learn(
+        self, sizes: Mapping[tuple[Kind, int], int]
+    ) -> Mapping[tuple[Kind, int], LabelsError]:
+        """Open those of some parts that the index does not know, and take them up.
 
         Args:
-            kind: of the part.
-            part: its number.
-            size: its bytes, from a listing.
+            sizes: bytes of parts that are there, from a listing.
 
-        Raises:
-            LabelsError: it is truncated or foreign.
+        Returns:
+            What is wrong with parts that are truncated or foreign; it vouches no more for them.
         """
-        known = self.facts.get((kind, part))
-        if known is None or known.bytes != size:
-            known = examine_part(self.where / part_name(part, kind))
-            self.facts[kind, part] = known
-        return known
+        known = self.facts
+        new = [key for key, size in sizes.items() if key not in known or known[key].bytes != size]
+        self.drop(new)
+        faults = {}
+        with ThreadPoolExecutor(_READ_AT_ONCE) as pool:  # a network answers many at a time
+            examined = pool.map(self._examine, new, [sizes[key] for key in new])
+            for key, found in zip(new, examined, strict=True):
+                if isinstance(found, LabelsError):
+                    faults[key] = found
+                else:
+                    self.facts[key] = found
+        return faults
+
+    def _examine(self, key: tuple[Kind, int], size: int) -> PartFacts | LabelsError:
+        kind, part = key
+        try:
+            return examine_part(self.where / part_name(part, kind), size)
+        except LabelsError as error:
+            return error
 
     def drop(self, parts: Iterable[tuple[Kind, int]]) -> None:
         """Vouch no more for some parts."""
@@ -152,8 +168,8 @@ def index_older(where: Location) -> None:
     if PARTS in open_storage(where).sizes_of([PARTS]):
         return
     index = PartsIndex(where)
-    for (kind, part), size in part_sizes(where).items():
-        index.look(kind, part, size)
+    for fault in index.learn(part_sizes(where)).values():
+        raise fault
     index.write()
 
 

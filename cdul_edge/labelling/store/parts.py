@@ -189,18 +189,20 @@ def read_head(path: Location) -> PartHead:
         return _read_facts(read_schema(path), path)
 
 
-def examine_part(path: Location) -> PartFacts:
-    """What a part is, for an index that does not know it: it is read and hashed.
+def examine_part(path: Location, size: int) -> PartFacts:
+    """What a part of so many bytes is, for an index that does not know it: it is hashed.
 
     Raises:
         LabelsError: it is missing, truncated or foreign.
     """
-    head, pictures = read_head(path), read_pictures(path)
+    with _told_to_repair():
+        table = read_table(path, [*_PICTURE, *_CONTENT])
+        head, pictures = _read_facts(table.schema, path), _pictures(table, path)
     storage, name = open_parent(path)
     return PartFacts(
         pictures=len(pictures),
         labelled=sum(picture.reason is None for picture in pictures),
-        bytes=storage.sizes_of([name])[name],
+        bytes=size,
         sha256=storage.sha256(name),
         settings=head.settings,
         paths=digest_paths([picture.path for picture in pictures]),
