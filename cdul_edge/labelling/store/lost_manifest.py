@@ -74,19 +74,12 @@ def refuse_other_parts(out: Location, settings: str) -> None:
         LabelsError: there are such parts; damaged ones are passed over.
     """
     index = PartsIndex.recover(out)
-    for (kind, part), size in part_sizes(out).items():
-        if kind != FOLDER or _look(index, part, size) in (None, settings):
-            continue
-        raise LabelsError(
-            f"{out / part_name(part)} was made with other settings, and no manifest tells which: "
-            "give the settings it was made with, --precision and --encoder too, or choose another "
-            "--out"
-        )
-
-
-def _look(index: PartsIndex, part: int, size: int) -> str | None:
-    """Digest of the settings of a part; None where it is damaged."""
-    try:
-        return index.look(FOLDER, part, size).settings
-    except LabelsError:
-        return None
+    there = {key: size for key, size in part_sizes(out).items() if key[0] == FOLDER}
+    whole = there.keys() - index.learn(there).keys()
+    for kind, part in sorted(whole):
+        if index.facts[kind, part].settings != settings:
+            raise LabelsError(
+                f"{out / part_name(part)} was made with other settings, and no manifest tells "
+                "which: give the settings it was made with, --precision and --encoder too, or "
+                "choose another --out"
+            )
