@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 from cdul_edge_runtime.errors import CdulEdgeError
 
-# How many copies there are, by those who start them without a way for the copies to meet.
+# Who starts copies without a way for them to meet, by the variables that say how many there are and
+# which one this is.
 _COPIES = {
-    "SLURM_STEP_NUM_TASKS": "srun",
-    "OMPI_COMM_WORLD_SIZE": "mpirun",
-    "PMI_SIZE": "mpiexec",
-    "MV2_COMM_WORLD_SIZE": "mpirun",
+    ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"): "srun",
+    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"): "mpirun",
+    ("PMI_SIZE", "PMI_RANK"): "mpiexec",
+    ("MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"): "mpirun",
 }
 # Commands whose copies find each other and share the work, where torchrun started them.
 _SHARED = ("train",)
@@ -110,14 +111,53 @@ def refuse_copies(
             f"torchrun started {launch.count} copies of `cdul-edge {command}`, which would write "
             "over one another: start it once, without torchrun, or unset RANK and WORLD_SIZE"
         )
-    for name, starter in () if on_ray else _COPIES.items():
+    for (name, _), starter in () if on_ray else _COPIES.items():
         copies = environment.get(name, "")
-        if copies.isdecimal() and int(copies) > 1:
+        if _is_more(copies, than=1):
             raise CdulEdgeError(
                 f"{starter} started {copies} copies of `cdul-edge {command}`, which would write "
                 f"over one another: start it once (train on several GPUs with torchrun), or unset "
                 f"{name} where every copy has an --out of its own"
             )
+
+
+def refuse_later_copies(
+    verb: str, *, on_ray: bool = False, environment: Mapping[str, str] = os.environ
+) -> None:
+    """Refuse a verb that a script calls in a copy other than the first.
+
+    A script knows its copies: it may train in all of them, and then export in the first. So the
+    first one is not refused, and where all of them call the verb, the others end.
+
+    Args:
+        verb: name of the function.
+        on_ray: as of `refuse_copies`.
+        environment: of this process.
+
+    Raises:
+        CdulEdgeError: this is not the first.
+    """
+    launch = find_launch(environment)
+    if launch.count > 1:
+        if launch.rank and verb not in _SHARED:
+            raise _not_first(verb, "torchrun", launch.count, "RANK", "WORLD_SIZE")
+        return
+    for (name, number), starter in () if on_ray else _COPIES.items():
+        copies = environment.get(name, "")
+        if _is_more(copies, than=1) and _is_more(environment.get(number, ""), than=0):
+            raise _not_first(verb, starter, int(copies), number, name)
+
+
+def _not_first(verb: str, starter: str, copies: int, number: str, name: str) -> CdulEdgeError:
+    return CdulEdgeError(
+        f"{starter} started {copies} copies of this script, and `{verb}` in each would write over "
+        f"the others' files: call it where os.environ['{number}'] is '0', or unset {number} and "
+        f"{name} where every copy has an output of its own"
+    )
+
+
+def _is_more(number: str, *, than: int) -> bool:
+    return number.isdecimal() and int(number) > than
 
 
 def speak_from_here() -> None:

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cdul_edge.cli import app
-from cdul_edge.launcher import Launch, find_launch, refuse_copies
+from cdul_edge.launcher import Launch, find_launch, refuse_copies, refuse_later_copies
 from cdul_edge_runtime.errors import CdulEdgeError
 
 TORCHRUN = {
@@ -95,6 +95,32 @@ def test_a_command_that_was_started_once_runs(environment: dict[str, str]) -> No
 
 def test_ray_starts_a_command_once_on_the_tasks_of_a_step() -> None:
     refuse_copies("label", on_ray=True, environment={"SLURM_STEP_NUM_TASKS": "8"})
+
+
+@pytest.mark.parametrize(
+    ("copies", "number", "starter"),
+    [
+        ({**TORCHRUN, "WORLD_SIZE": "4"}, "RANK", "torchrun"),
+        ({"SLURM_STEP_NUM_TASKS": "4"}, "SLURM_PROCID", "srun"),
+        ({"OMPI_COMM_WORLD_SIZE": "4"}, "OMPI_COMM_WORLD_RANK", "mpirun"),
+        ({"PMI_SIZE": "4"}, "PMI_RANK", "mpiexec"),
+    ],
+)
+def test_a_script_may_call_a_verb_in_the_first_of_its_copies_alone(
+    copies: dict[str, str], number: str, starter: str
+) -> None:
+    refuse_later_copies("export", environment={**copies, number: "0"})
+    said = rf"{starter} started 4 copies of this script, and `export` .*os.environ\['{number}'\]"
+    with pytest.raises(CdulEdgeError, match=said):
+        refuse_later_copies("export", environment={**copies, number: "3"})
+
+
+def test_train_is_called_in_every_copy_that_torchrun_started_and_in_one_of_others() -> None:
+    refuse_later_copies("train", environment={**TORCHRUN, "RANK": "3", "WORLD_SIZE": "4"})
+    with pytest.raises(CdulEdgeError, match="srun started 2 copies of this script"):
+        refuse_later_copies("train", environment={"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"})
+    on_cluster = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"}
+    refuse_later_copies("label", on_ray=True, environment=on_cluster)
 
 
 WRITERS = {

@@ -2,7 +2,7 @@
 
 Each takes its request, or the request's fields as keywords (paths may be strings), and gives its
 result. What a verb needs is imported when it is called: the names can be imported on a device that
-has no PyTorch.
+has no PyTorch. In a script that torchrun copied, `train` shares its work; others run in one copy.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+from cdul_edge.launcher import refuse_later_copies
 from cdul_edge.storage.location import parse_location
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -78,9 +79,11 @@ def label(
     """
     from cdul_edge import labelling
 
-    if isinstance(request, labelling.ImportRequest):
-        return labelling.label(request, console)
-    return labelling.label(_ask(labelling.LabelRequest, request, keywords), console)
+    if not isinstance(request, labelling.ImportRequest):
+        request = _ask(labelling.LabelRequest, request, keywords)
+    on_ray = isinstance(request, labelling.LabelRequest) and request.engine == "ray"
+    refuse_later_copies("label", on_ray=on_ray)
+    return labelling.label(request, console)
 
 
 @overload
@@ -102,6 +105,7 @@ def sample(
     Raises:
         CdulEdgeError: scores that cannot be drawn from, or a sheet that exists already.
     """
+    refuse_later_copies("sample")
     from cdul_edge.front import sampling
 
     return sampling.sample(_ask(sampling.SampleRequest, request, keywords), console)
@@ -126,6 +130,7 @@ def train(
     Raises:
         CdulEdgeError: labels, pictures, weights or settings that do not fit.
     """
+    refuse_later_copies("train")
     from cdul_edge import training
     from cdul_edge.labelling.encode.crop_scorer import ClipOfLabels
 
@@ -159,6 +164,7 @@ def export(
     Raises:
         CdulEdgeError: no finished run, or a graph whose scores are too far from PyTorch's.
     """
+    refuse_later_copies("export")
     from cdul_edge.front import export_run
 
     return export_run.export_run(_ask(export_run.ExportRunRequest, request, keywords), console)
@@ -189,6 +195,7 @@ def calibrate(
     Raises:
         CdulEdgeError: pictures that do not fit the bundle, or files that exist already.
     """
+    refuse_later_copies("calibrate")
     import cdul_edge_calibration as calibration
 
     return calibration.calibrate(_ask(calibration.CalibrateRequest, request, keywords), console)
@@ -211,6 +218,7 @@ def build(
     Raises:
         CdulEdgeError: no TensorRT or no GPU, or engines that exist already.
     """
+    refuse_later_copies("build")
     import cdul_edge_export
 
     return cdul_edge_export.build(_ask(cdul_edge_export.BuildRequest, request, keywords), console)
@@ -242,6 +250,7 @@ def export_config(
     Raises:
         CdulEdgeError: a precision that the other program cannot run, or a folder that is taken.
     """
+    refuse_later_copies("export_config")
     import cdul_edge_export as exporting
 
     asked = _ask(exporting.ExportConfigRequest, request, keywords)
@@ -267,6 +276,7 @@ def verify(
     Raises:
         CdulEdgeError: no bundle, or a device that is not here.
     """
+    refuse_later_copies("verify")
     from cdul_edge_runtime import verify as verification
 
     return verification.verify(_ask(verification.VerifyRequest, request, keywords), console)

@@ -45,8 +45,7 @@ def join_shares(own: Tensor, count: int, ranks: Ranks) -> Tensor:
     """
     if ranks.count == 1:
         return own
-    numbers = torch.arange(count)
-    parts = list(ranks.gather_rows(own, numbers).tensor_split(ranks.count))
+    parts = list(ranks.gather_rows(own, count).tensor_split(ranks.count))
     parts[ranks.number] = own
     return torch.cat(parts)
 

@@ -100,3 +100,17 @@ def test_an_empty_string_is_no_path() -> None:
 
 def test_verbs_are_functions_of_their_own() -> None:
     assert all(isinstance(getattr(verbs, name), FunctionType) for name in VERBS)
+
+
+@pytest.mark.parametrize("name", [name for name in VERBS if name != "train"])
+def test_a_script_that_torchrun_copied_calls_a_verb_once(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    given = dict.fromkeys(("images", "classes", "clip", "out"), "no") if name == "label" else {}
+    with pytest.raises(
+        CdulEdgeError, match=f"torchrun started 2 copies of this script, and `{name}`"
+    ):
+        getattr(verbs, name)(**given)

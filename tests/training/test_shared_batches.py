@@ -39,9 +39,9 @@ class Threads(Ranks):
         super().__init__(number, len(parts))
         self.parts, self.barrier = parts, barrier
 
-    def gather_rows(self, rows: Tensor, indices: Tensor) -> Tensor:
+    def gather_rows(self, rows: Tensor, count: int) -> Tensor:
         joined = torch.cat(self.exchange(rows.detach()))
-        assert len(joined) == len(indices)
+        assert len(joined) == count
         return joined
 
     def follow(self, values: Tensor) -> Tensor:

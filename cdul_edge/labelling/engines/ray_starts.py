@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from time import monotonic
 
 from cdul_edge.labelling.engines.ray_cluster import list_nodes
 
@@ -19,12 +18,10 @@ class Start:
     Attributes:
         node: Ray's identifier of the machine.
         where: its name, and the process.
-        since: by the clock of `Starts`.
     """
 
     node: str
     where: str
-    since: float
 
 
 class Starts:
@@ -51,14 +48,9 @@ class Starts:
             self._deaths[part] += 1
             if self._deaths[part] >= MOST_DEATHS:
                 return False, before.where
-        self._at[part] = Start(node, where, monotonic())
+        self._at[part] = Start(node, where)
         return True, None if before is None else before.where
 
     def end(self, part: int) -> None:
         """It is done, or failed with an error of its own."""
         self._at.pop(part, None)
-
-    def running(self) -> list[tuple[int, str, float]]:
-        """Part, place, and seconds so far, of those that were begun."""
-        now = monotonic()
-        return [(part, at.where, now - at.since) for part, at in self._at.items()]

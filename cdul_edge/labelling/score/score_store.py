@@ -93,10 +93,7 @@ class SnippetScoring:
         snippets, debias = self.snippets, self.scoring.debias
         settings = {**aggregation.to_dict(), "debias": debias, **describe_sample(sample)}
         if debias == "ridge":
-            views = gather_views(
-                sample.read, len(sample), aggregation, snippets, EvidenceScoring.spreads
-            )
-            ridge, scores = fit_ridge(views)
+            ridge, scores = fit_ridge(self._gather(sample, aggregation))
             settings["ridge"] = RIDGE
             if sample.whole:
                 return KnownScores(scores, take_whole, sample.starts(), settings)

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -158,16 +159,26 @@ def open_pictures(
     shape = (len(pictures), preprocess.height_px, preprocess.width_px, 3)
     cache = _Cache(decoder, options, shape, scratch, tick)
     if ranks.count > 1:
-        place = ranks.ask_leader(lambda: cache.fill_shared(own=not ranks.on_first_machine))
-        ranks.meet()  # other machines may take longer
-        if place:
-            return cache.map(Path(place))
+        shared = _map_shared(cache, ranks)
+        if shared is not None:
+            return shared
         each = options.workers or max(1, usable_cores() // ranks.launch.local_count)
         return DecodedPictures(replace(decoder, workers=each))
     kind = cache.choose()
     if kind == "none":
         return DecodedPictures(decoder)
     return cache.fill_memory() if kind == "memory" else cache.map(cache.fill_file())
+
+
+def _map_shared(cache: _Cache, ranks: Ranks) -> StoredPictures | None:
+    """The pictures as the processes of each machine share them; None where each decodes."""
+    with ExitStack() as until_mapped:
+        own = not ranks.on_first_machine
+        place = ranks.ask_leader(lambda: cache.fill_shared(until_mapped, own=own))
+        ranks.meet()  # other machines may take longer
+        mapped = cache.map(Path(place)) if place else None
+        ranks.meet()
+        return mapped
 
 
 @dataclass(frozen=True)
@@ -206,10 +217,11 @@ class _Cache:
                 self._write(sink)
         return file
 
-    def fill_shared(self, *, own: bool) -> str:
+    def fill_shared(self, until_mapped: ExitStack, *, own: bool) -> str:
         """Decode all to where the processes of this machine find it; "" where each decodes.
 
         Args:
+            until_mapped: ends when all of them have it: a file without a name is closed then.
             own: this machine keeps a cache on disk among its temporary files, not in the run's.
         """
         folder = Path(tempfile.gettempdir()) if own else self.scratch
@@ -219,6 +231,7 @@ class _Cache:
         if kind == "disk" and not own:
             return str(self.fill_file())
         sink, place = open_nameless(in_memory=kind == "memory", folder=folder)
+        until_mapped.enter_context(sink)
         self._write(sink)
         sink.flush()
         return str(place)

@@ -11,17 +11,16 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-# As long as this process lives, so do its files: others may still want to map them.
-_held: list[IO[bytes]] = []
-
 
 def open_nameless(*, in_memory: bool, folder: Path) -> tuple[IO[bytes], Path]:
     """A new file to write into, and where processes of this user and machine find it.
 
+    They find it until it is closed; those that have mapped it by then keep it.
+
     Args:
         in_memory: keep it there, where the system can, which is Linux.
         folder: where it lies otherwise; where the system has no files without a name, under one
-            that goes with this process.
+            that goes when it is closed.
     """
     if sys.platform == "linux" and in_memory:
         memory = os.fdopen(os.memfd_create("cdul-edge pictures"), "w+b")
@@ -31,10 +30,8 @@ def open_nameless(*, in_memory: bool, folder: Path) -> tuple[IO[bytes], Path]:
         nameless = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         return nameless, _place(nameless)
     named = tempfile.NamedTemporaryFile(dir=folder, prefix="cdul-edge-")  # noqa: SIM115
-    _held.append(named)
     return named, Path(named.name)
 
 
 def _place(file: IO[bytes]) -> Path:
-    _held.append(file)
     return Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")

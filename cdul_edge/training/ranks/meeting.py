@@ -71,6 +71,12 @@ def _meet(launch: Launch, device: torch.device) -> Store:
             "this PyTorch is built without torch.distributed: train without torchrun, or install "
             "another build"
         )
+    if dist.is_initialized():
+        raise CdulEdgeError(
+            "this process has a group of torch.distributed, of the script or of a run that failed: "
+            "call torch.distributed.destroy_process_group() before you train, or start the script "
+            "again"
+        )
     if device.type == "cuda":
         torch.cuda.set_device(device)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch._C._distributed_c10d import Store
 
 from cdul_edge.launcher import Launch
+from cdul_edge.training.ranks.apart import Apart, as_bytes, take_apart
 from cdul_edge_runtime.errors import ToldElsewhereError
 
 Told = TypeVar("Told")
@@ -78,12 +79,12 @@ class Ranks:
         """This rank's contiguous part of (B, ...) rows."""
         return rows[self.bounds(len(rows))]
 
-    def gather_rows(self, rows: Tensor, indices: Tensor) -> Tensor:
+    def gather_rows(self, rows: Tensor, count: int) -> Tensor:
         """All ranks' rows of a batch, in its order: the same everywhere, without a graph.
 
         Args:
             rows: (b, ...) of this rank's share, on any device.
-            indices: (B,) the whole batch, which all ranks share.
+            count: B, of the whole batch, which all ranks share.
 
         Returns:
             (B, ...) on the device of `rows`.
@@ -91,7 +92,7 @@ class Ranks:
         own = rows.detach()
         if self.count == 1:
             return own
-        sizes = [len(part) for part in indices.tensor_split(self.count)]
+        sizes = [len(range(count)[self.bounds(count, rank)]) for rank in range(self.count)]
         # One exchange of equal parts: a rank with a row less fills it up.
         padded = own.new_zeros((sizes[0], *own.shape[1:]))
         padded[: len(own)] = own
@@ -135,12 +136,24 @@ class Ranks:
         return values
 
     def tell(self, value: Told) -> Told:
-        """The first rank's value, on every rank; what the others give is dropped."""
+        """The first rank's value, on every rank; what the others give is dropped.
+
+        Tensors in it travel on their own, so that none lies in memory twice.
+        """
         if self.count == 1:
             return value
-        box = [value]
+        box: list[Apart | None] = [None]
+        tensors: list[Tensor] = []
+        if self.first:
+            box[0], tensors = take_apart(value)
         dist.broadcast_object_list(box, src=0)
-        return box[0]
+        told = box[0]
+        assert told is not None
+        tensors = tensors if self.first else told.make_room()
+        for tensor in tensors:
+            if tensor.numel():
+                dist.broadcast(as_bytes(tensor), src=0)
+        return value if self.first else cast(Told, told.put_together(tensors))
 
     def follow(self, values: Tensor) -> Tensor:
         """The first rank's values, which take the place of these."""
@@ -160,7 +173,12 @@ class Ranks:
         What it downloads or builds on the way is made once.
         """
         made: list[Told] = []
-        self.ask_leader(lambda: made.append(make()) or "")  # type: ignore[func-returns-value]
+
+        def lead() -> str:
+            made.append(make())
+            return ""
+
+        self.ask_leader(lead)
         return made[0] if made else make()
 
     def compare(self, value: Told) -> list[Told]:

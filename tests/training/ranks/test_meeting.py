@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,15 +11,16 @@ from typing import TypeVar
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch._C._distributed_c10d import HashStore
 
 from cdul_edge.launcher import Launch
 from cdul_edge.training import TrainConfig
-from cdul_edge.training.data.dataset import StoredPictures, locate_pictures, open_pictures
+from cdul_edge.training.data.dataset import Pictures, StoredPictures, locate_pictures, open_pictures
 from cdul_edge.training.optimization import choose_rank_device
 from cdul_edge.training.ranks import Ranks
-from cdul_edge.training.ranks.meeting import agree_on_session
+from cdul_edge.training.ranks.meeting import agree_on_session, open_ranks
 from cdul_edge.training.request import CacheKind, DataOptions, TrainRequest
 from cdul_edge.training.task import open_task
 from cdul_edge.training.whole_batch import SharedNetwork
@@ -114,6 +116,36 @@ def test_the_processes_of_a_machine_share_decoded_pictures(
     assert sorted(read) == ([] if cache == "none" else [0, 0, 2, 2])
     files = [path.suffix for path in tmp_path.rglob("*") if path.is_file()]
     assert files == ([".uint8"] if cache == "disk" else [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are found in /proc")
+def test_memory_that_processes_share_is_held_by_nothing_but_their_pictures(
+    squares: Squares, tmp_path: Path
+) -> None:
+    located = locate_pictures(squares.root / "train", ("03.png", "07.png"))
+    preprocess, options = Preprocess(32, 32, "squash"), DataOptions(cache="memory")
+
+    def look(ranks: Ranks) -> Pictures:
+        return open_pictures(located, preprocess, options, scratch=tmp_path, remedy="", ranks=ranks)
+
+    opened = on_every_rank(look)
+    files = list(Path("/proc/self/fd").iterdir())
+    kept = [file for file in files if file.exists() or file.is_symlink()]
+    assert not [file for file in kept if "cdul-edge pictures" in str(file.readlink())]
+    (found,) = opened[2].batches([torch.tensor([0, 1])])
+    assert found.float().std() > 0
+
+
+def test_a_process_that_has_a_group_already_is_told_so() -> None:
+    dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
+    try:
+        with (
+            pytest.raises(CdulEdgeError, match="this process has a group of torch"),
+            open_ranks(LAUNCHES[0], torch.device("cpu")),
+        ):
+            pass
+    finally:
+        dist.destroy_process_group()
 
 
 def test_batches_too_small_to_be_shared_are_refused() -> None:
