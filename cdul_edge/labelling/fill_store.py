@@ -100,7 +100,7 @@ def _fill(
     with memory_for("CLIP's batches and the parts of the store", f"{_SMALLER}; {KEPT}"):
         make_parts(plan, engine, index, wanted, effort, console)
     if shards is not None:
-        refuse_doubled(index, shards)
+        refuse_doubled(out, shards)
     finish_parts(out)
     return manifest
 
