@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scale.kills`: actors, machines and drivers are killed at random moments.
+"""Actors, machines and drivers are killed at random moments.
 
 A cluster of two machines, real raylets on this one, labels drawn pictures again and again. After
 each kill the run goes on, or is started again where the driver died, and in the end its folder is
@@ -8,7 +8,6 @@ the same. The longest silence is the longest time without a new part while a dri
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import random
@@ -17,18 +16,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Literal
 
-from benchmarks.record import record
+from benchmarks.measured_rows.figures import Figure, Measured, at_least, at_most, stated
+from benchmarks.measured_rows.row import Setting
 from benchmarks.scale.machines import Machines
+from benchmarks.scale.world import find_world
 from cdul_edge_runtime.host.child_python import child_command, child_environment
 
 Kind = Literal["actor", "machine", "driver"]
 KINDS: tuple[Kind, ...] = ("actor", "machine", "driver")
-PART = 25
+PART, KILLS = 25, 30
 MACHINES = 2
 MOST_GIVEN_UP = 3
 LONGEST_RUN_S = 600.0
@@ -147,44 +148,39 @@ def _interfere(
     return False
 
 
-def main() -> int:
-    """Measure, and write results/scale_kills.json; 1 where anything was lost."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--world", type=Path, required=True, help="as `cdul-edge demo` drew it")
-    parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    choice, well = random.Random(given.seed), True
-    runs: list[Run] = []
+def measure_kills(setting: Setting) -> Measured:
+    """Thirty kills, over as many runs as it takes; no more where one does not end well."""
+    world, choice, well = find_world(setting), random.Random(0), True
+    wanted, runs = 3 if setting.quick else KILLS, list[Run]()
     with tempfile.TemporaryDirectory() as folder:
         alone = Path(folder) / "alone"
-        with driver(given.world, alone, "local", "") as process:
+        with driver(world, alone, "local", "") as process:
             process.wait()
         expected, machines = contents(alone), Machines(MACHINES)
         try:
-            while well and (left := given.kills - sum(len(run.kills) for run in runs)) > 0:
+            while well and (left := wanted - sum(len(run.kills) for run in runs)) > 0:
                 out = Path(folder) / f"run{len(runs)}"
-                run, well = run_once(given.world, out, machines, left, choice)
+                run, well = run_once(world, out, machines, left, choice)
                 run.same_bytes = well and contents(out) == expected
                 runs.append(run)
                 print(len(runs), run, file=sys.stderr, flush=True)
         finally:
             machines.close()
+    note = f"a cluster of {MACHINES} machines, on this one; {len(expected) - 2} parts a run"
+    return Measured(tuple(_judge(runs)), (note,))
+
+
+def _judge(runs: list[Run]) -> Iterator[Figure]:
     kills = [kill for run in runs for kill in run.kills]
+    for kind in KINDS:
+        count = [kill.kind for kill in kills].count(kind)
+        yield stated(f"{kind}s", f"{kind}s killed", "kills", count)
+    yield at_least(KILLS, "kills", "kills at random moments", "kills", len(kills))
     lost = sum(kill.parts_lost for kill in kills)
-    figures = {
-        "kills": {kind: [kill.kind for kill in kills].count(kind) for kind in KINDS},
-        "runs": len(runs),
-        "parts_per_run": len(expected) - 2,
-        "parts_lost": lost,
-        "commands_given_again_after_an_error": sum(run.gave_up for run in runs),
-        "runs_with_the_same_bytes": sum(run.same_bytes for run in runs),
-        "longest_silence_s": round(max(kill.silence_s for kill in kills), 1),
-        "each": [asdict(run) for run in runs],
-    }
-    record("scale_kills", figures, threads=1)
-    return int(not (well and lost == 0 and all(run.same_bytes for run in runs)))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    yield at_most(0, "lost", "finished parts lost or made again", "parts", lost)
+    others = sum(not run.same_bytes for run in runs)
+    yield at_most(0, "others", f"of {len(runs)} runs with other bytes", "runs", others)
+    longest = max(kill.silence_s for kill in kills)
+    yield at_most(60, "silence", "longest time without a new part", "s", longest)
+    again = sum(run.gave_up for run in runs)
+    yield stated("again", "commands given again after an error", "commands", again)

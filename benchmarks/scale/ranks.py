@@ -18,6 +18,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measured_rows.figures import Measured, at_most, stated
+from benchmarks.measured_rows.row import Setting
 from benchmarks.record import record, shorten
 from benchmarks.scale.rank_runs import (
     BATCH,
@@ -43,6 +45,28 @@ def main() -> None:
     for name, rows in figures["cases"].items():
         print(name, rows)
     record("scale_ranks", figures, threads=1)
+
+
+def measure_ranks(setting: Setting) -> Measured:
+    """Every method and every case, against one process."""
+    names = list(CASES)[:1] if setting.quick else list(CASES)
+    found: dict[str, Any] = measure(names)["cases"]
+    rows = [row[f"ranks_{count}"] for row in found.values() for count in COUNTS]
+    whats = {
+        "weights": "a weight",
+        "labels": "a label",
+        "losses": "an epoch's loss",
+        "resumed": "a weight after one process goes on",
+    }
+    worst = {key: max(row[key] for row in rows) for key in whats}
+    losses = worst.pop("losses")
+    title = f"{len(names)} cases, two and three ranks"
+    figures = [
+        at_most(1e-6, key, f"{title}: {whats[key]} differs by", "", value)
+        for key, value in worst.items()
+    ]
+    figures.append(stated("losses", f"{title}: {whats['losses']} differs by", "", losses))
+    return Measured(tuple(figures), ("each case: `python -m benchmarks.scale.ranks`",))
 
 
 def measure(names: list[str]) -> dict[str, Any]:

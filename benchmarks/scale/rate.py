@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scale.rate`: pictures a second on Ray, against one process.
+"""Pictures a second on Ray, against one process.
 
 Both run on the same CPUs of this machine. The fixed cost is Ray's time to its first part beyond
 that of one process; the steady rate counts from the first part to the last.
@@ -6,20 +6,21 @@ that of one process; the steady rate counts from the first part to the last.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
-import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from time import monotonic, sleep
 
 import cdul_edge  # noqa: F401 - `child_command` looks where it lies
-from benchmarks.record import record
+from benchmarks.measured_rows.figures import Figure, Measured, at_least, at_most, stated
+from benchmarks.measured_rows.row import Setting
+from benchmarks.scale.world import find_world
 from cdul_edge_runtime.host.child_python import child_command, child_environment
 
-PART = 500
+PICTURES, PART = 20_000, 500
+NOTE = "rates count from the first part to the last, one process and Ray in turn on the same CPUs"
 _LABEL = """
 import sys
 from pathlib import Path
@@ -56,35 +57,31 @@ def time_label(pictures: Path, classes: Path, out: Path, engine: str) -> Timed:
     return Timed(first - begun, (seen - 1) * PART / (last - first))
 
 
-def main() -> int:
-    """Measure, alternating, and write results/scale_rate.json."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--world", type=Path, required=True, help="as `cdul-edge demo` drew it")
-    parser.add_argument("--pictures", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
-    found: dict[str, list[Timed]] = {"local": [], "ray": []}
+def measure_rate(setting: Setting) -> Measured:
+    """Both engines in turn, over drawn pictures under as many names as it takes."""
+    world, found = find_world(setting), {"local": list[Timed](), "ray": list[Timed]()}
+    count = 2 * PART if setting.quick else PICTURES
     with tempfile.TemporaryDirectory() as folder:
         pictures = Path(folder) / "pictures"
         pictures.mkdir()
-        drawn = sorted((given.world / "train").iterdir())
-        for at in range(given.pictures):  # the same ones under several names
+        drawn = sorted((world / "train").iterdir())
+        for at in range(count):
             file = drawn[at % len(drawn)]
             (pictures / f"{at:07}{file.suffix}").symlink_to(file.resolve())
-        for turn in range(given.rounds):
+        for turn in range(setting.rounds):
             for engine, timed in found.items():
                 out = Path(folder) / f"{engine}{turn}"
-                timed.append(time_label(pictures, given.world / "classes.txt", out, engine))
-    pairs = list(zip(found["ray"], found["local"], strict=True))
-    figures = {
-        "pictures": given.pictures,
-        "rate_against_one_process": median(r.pictures_per_s / o.pictures_per_s for r, o in pairs),
-        "fixed_cost_s": median(r.first_part_s - o.first_part_s for r, o in pairs),
-        "rounds": {engine: [asdict(one) for one in timed] for engine, timed in found.items()},
-    }
-    record("scale_rate", figures, threads=None)
-    return 0
+                timed.append(time_label(pictures, world / "classes.txt", out, engine))
+    return Measured(tuple(_compare(found["ray"], found["local"], count)), (NOTE,))
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _compare(ray: list[Timed], local: list[Timed], count: int) -> Iterator[Figure]:
+    pairs = list(zip(ray, local, strict=True))
+    title = f"{count:,} drawn pictures"
+    rates = (one.pictures_per_s / other.pictures_per_s for one, other in pairs)
+    fixed = (one.first_part_s - other.first_part_s for one, other in pairs)
+    yield at_least(0.95, "rate", f"{title}: Ray against one process", "x", *rates)
+    yield at_most(15, "fixed", f"{title}: time to Ray's first part, beyond", "s", *fixed)
+    for key, timed in (("ray", ray), ("local", local)):
+        rates = (one.pictures_per_s for one in timed)
+        yield stated(f"{key}-rate", f"{title}: {key}", "pictures/s", *rates)
