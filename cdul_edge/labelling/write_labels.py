@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from time import perf_counter
 
 from cdul_edge.labelling.label_tally import LabelTally
@@ -64,8 +65,7 @@ def write_labels(
     used = {**fitted.settings, "thresholds": tally.rule}
     root = parse_location(manifest.inputs.root)
     with LabelsWriter(open_storage(out), root, classes) as writer:
-        for index in range(store.parts):
-            part = fitted.apply(store, index)
+        for part in store.each(range(store.parts), partial(fitted.apply, store)):
             writer.add(part.paths, part.scores, part.cosines)
             tally.add(part.paths, part.scores)
             seen.add(part)

@@ -53,9 +53,11 @@ class Sample:
 
     def read(self) -> Iterator[Part]:
         """Their cosines, in the order of the store; a part in the sample whole comes as it is."""
-        for index, rows in self.rows.items():
-            part = self.store.cosines(index)
-            yield part if len(rows) == len(part.values) else _choose_rows(part, rows)
+        return self.store.each(self.rows, self._read)
+
+    def _read(self, index: int) -> Part:
+        part, rows = self.store.cosines(index), self.rows[index]
+        return part if len(rows) == len(part.values) else _choose_rows(part, rows)
 
 
 def choose_sample(store: StoreReader, most: int = SAMPLE, salt: str = "") -> Sample:
@@ -68,8 +70,7 @@ def choose_sample(store: StoreReader, most: int = SAMPLE, salt: str = "") -> Sam
     """
     found: list[tuple[bytes, str, int, int]] = []
     bound, pictures = b"\xff" * 9, 0
-    for index in range(store.parts):
-        paths = store.readable(index)
+    for index, paths in enumerate(store.each(range(store.parts), store.readable)):
         pictures += len(paths)
         # paths of one hash are settled by themselves
         keys = ((hash_path(path, salt), path, index, row) for row, path in enumerate(paths))

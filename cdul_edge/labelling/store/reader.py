@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 from cdul_edge.labelling.store.parts import (
     EMBEDDINGS_FOLDER,
@@ -13,6 +16,11 @@ from cdul_edge.labelling.store.parts import (
     read_readable,
 )
 from cdul_edge.storage.location import Location
+from cdul_edge_runtime.host.prefetch import work_ahead
+
+_AT_ONCE = 4
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,13 @@ class StoreReader:
 
     folder: Location
     parts: int
+
+    def each(self, parts: Iterable[int], read: Callable[[int], Result]) -> Iterator[Result]:
+        """What `read` makes of parts, in their order; of an object store, some at a time."""
+        if isinstance(self.folder, Path):
+            return map(read, parts)
+        tasks = (partial(read, part) for part in parts)
+        return work_ahead(tasks, workers=_AT_ONCE, ahead=_AT_ONCE)
 
     def readable(self, index: int) -> list[str]:
         """Paths of one part's readable pictures; its values are not read."""
