@@ -23,7 +23,7 @@ from cdul_edge_runtime.host.ownership import require_own
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     out = tmp_path_factory.mktemp("demo") / "out"
-    size = ["--train-pictures", "96", "--heldout-pictures", "32"]
+    size = ["--train-pictures", "64", "--heldout-pictures", "20"]
     result = CliRunner().invoke(app, ["demo", "--out", str(out), "--json", "-", *size])
     assert result.exit_code == 0, result.output
     # stdout is the report and nothing else
@@ -35,7 +35,7 @@ def test_the_report_holds_the_table_and_names_files_that_exist(demo: tuple[Path,
     out, _ = demo
     report = json.loads((out / "demo.json").read_text(encoding="utf-8"))
     assert {"global", "pseudo_labels", "student_heldout"} <= set(report["map"])
-    # Even on 96 pictures the snippets show CLIP far more than the whole picture does.
+    # Even on 64 pictures the snippets show CLIP far more than the whole picture does.
     assert report["map"]["pseudo_labels"] > report["map"]["global"] + 10
     assert report["seconds"] == pytest.approx(sum(report["stage_seconds"].values()), abs=0.6)
     assert all(Path(path).exists() for path in report["paths"].values())
@@ -72,7 +72,7 @@ def test_the_bundle_verified_and_every_heldout_picture_was_predicted(
     assert json.loads((out / "verify.json").read_text(encoding="utf-8"))["passed"] is True
     assert len(Bundle.load(out / "bundle").manifest.classes) == 12
     lines = (out / "predictions_heldout.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 32
+    assert len(lines) == 20
     with Image.open(out / "contact_sheet.png") as sheet:
         assert sheet.width > 5 * 200
 

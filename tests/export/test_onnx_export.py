@@ -242,7 +242,9 @@ def test_a_local_global_convolution_exports_at_opset_17(tmp_path: Path) -> None:
     check_openvino(bundle)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", pytest.param("mobilenet_v3_small", marks=pytest.mark.slow)]
+)
 def test_a_torchvision_network_exports_at_opset_17(name: str, tmp_path: Path) -> None:
     network = getattr(torchvision.models, name)(num_classes=3)
     bundle = export(warm(network, 32), tmp_path / "b")
