@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run it, unless copies of it were started that would write over one another."""
+        """Run it, unless copies of it would write over one another, or a path is an address."""
+        _refuse_addresses(ctx.params)
         refuse_copies(self.name or "", on_ray=ctx.params.get("engine") == "ray")
         return super().invoke(ctx)
 
@@ -104,6 +106,19 @@ def end_with(error: OSError) -> int:
     _drop_unwritten()
     complain(message)
     return 2
+
+
+def _refuse_addresses(params: Mapping[str, object]) -> None:
+    """What may be an address comes as text: as a path, s3://labels/a would be a folder `s3:`."""
+    for value in params.values():
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            first, *others = one.parts if isinstance(one, Path) and one.parts else ("",)
+            if others and len(first) > 2 and first.endswith(":") and not Path(first).exists():
+                address = f"{first}//{'/'.join(others)}"
+                raise CdulEdgeError(
+                    f"{address} is an address, and expected is a path on this machine: copy it "
+                    "here first, or mount it"
+                )
 
 
 def _drop_unwritten() -> None:

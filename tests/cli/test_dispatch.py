@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -42,6 +43,28 @@ def test_an_empty_value_never_means_the_current_folder(command: list[str], name:
     assert result.stderr == (
         f"cdul-edge: {name} is empty: give a value (is a shell variable in it not set?)\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "address"),
+    [
+        (["info", "s3://labels/first"], "s3://labels/first"),
+        (["train", "labels", "--out", "gs://runs/first"], "gs://runs/first"),
+        (["export", "hf://datasets/run", "--out", "bundle"], "hf://datasets/run"),
+        (["label", "a", "--out", "b", "--classes", "s3://a/c.txt"], "s3://a/c.txt"),
+    ],
+)
+def test_an_address_where_only_a_path_will_do_never_becomes_a_folder(
+    command: list[str], address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"cdul-edge: {address} is an address, and expected is a path on this machine: copy it here "
+        "first, or mount it\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_help_is_shown_with_every_word_of_it() -> None:

@@ -126,12 +126,17 @@ def _check_health(address: str) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise CdulEdgeError(_no_answer(address, f"nothing in {HEALTH_S:.0f} s")) from error
+    if done.returncode and _asks_for_token(done.stdout + done.stderr):
+        if address != "auto":
+            raise CdulEdgeError(_no_token(address))
+        return  # Ray gives its token to a cluster that it finds by itself, but not in this check
     if done.returncode:
         raise CdulEdgeError(_no_answer(address, "it is not healthy, or none was started"))
 
 
 def _connect(address: str) -> None:
     import ray
+    from ray.exceptions import RayError
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if address == "local":
@@ -143,14 +148,29 @@ def _connect(address: str) -> None:
     try:
         with _stderr_aside():  # where it says which log level it was told
             ray.init(address=address, **options)
-    except (RuntimeError, ConnectionError, ValueError, OSError) as error:
+    except (RuntimeError, ConnectionError, ValueError, OSError, RayError) as error:
         reason = " ".join(str(error).split())
+        if _asks_for_token(reason.encode()):
+            raise CdulEdgeError(_no_token(address)) from error
         if "mismatch" in reason:
             raise CdulEdgeError(
                 f"the cluster at {address} has another Ray or Python: {reason}: install the same "
                 "versions on every machine"
             ) from error
         raise CdulEdgeError(f"Ray does not start ({address}): {reason}") from error
+
+
+def _asks_for_token(answer: bytes) -> bool:
+    """A run on one machine makes a token, after which `ray start --head` asks for it."""
+    return b"InvalidAuthToken" in answer or b"uthentication token" in answer
+
+
+def _no_token(address: str) -> str:
+    return (
+        f"--address {address}: the Ray cluster asks for a token: set RAY_AUTH_MODE=token here and "
+        "for every `ray start`, and copy the head's ~/.ray/auth_token to each machine, or start "
+        "all with RAY_AUTH_MODE=disabled"
+    )
 
 
 def _no_answer(address: str, reason: str) -> str:

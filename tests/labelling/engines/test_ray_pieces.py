@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import socket
+import subprocess
 from pathlib import Path
 
 import pyarrow as pa
@@ -159,6 +161,25 @@ def test_a_port_where_nothing_listens_is_one_line() -> None:
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(CdulEdgeError, match=f"--address {address}: no Ray cluster answers"):
         open_cluster(address).__enter__()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [  # of Ray 2.60: with another token or none, and in the mode `token` without a file
+        b"ray.exceptions.AuthenticationError: RPC error: InvalidAuthToken: Authentication token is "
+        b"missing or incorrect. Note: RAY_AUTH_MODE is currently 'disabled' (not 'token').",
+        b"Token authentication is enabled but no authentication token was found",
+    ],
+)
+def test_a_cluster_that_asks_for_a_token_is_not_called_dead(
+    answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = subprocess.CompletedProcess("ray health-check", 1, b"", answer)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: refused)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(CdulEdgeError, match="asks for a token: set RAY_AUTH_MODE=token"):
+            open_cluster(address).__enter__()
 
 
 def test_a_cluster_is_for_the_engine_that_has_one() -> None:
