@@ -16,7 +16,7 @@ _CLIP, _VIEWS, _SCORES, _RUN = "CLIP", "Views", "Pseudo-labels", "Run"
 Out = Annotated[
     str,
     typer.Option(
-        metavar="PATH",
+        metavar="<path>",
         help="Labels folder, or its address, such as s3://bucket/labels. The same command "
         "continues an interrupted run.",
     ),
@@ -39,7 +39,7 @@ Classes = Annotated[
 FromSimilarities = Annotated[
     str | None,
     typer.Option(
-        metavar="PATH",
+        metavar="<path>",
         help="NPZ or Parquet file of CLIP outputs that were computed elsewhere; a path or a URL.",
     ),
 ]
