@@ -9,7 +9,7 @@ pa = pytest.importorskip("pyarrow", reason="pseudo-labels stand in Parquet")
 pq = pytest.importorskip("pyarrow.parquet")
 
 from cdul_edge.labels.label_stream import FILE_NAME, iterate_labels  # noqa: E402
-from cdul_edge.labels.labels_writer import UNFINISHED, LabelsWriter  # noqa: E402
+from cdul_edge.labels.labels_writer import ROWS, UNFINISHED, LabelsWriter  # noqa: E402
 from cdul_edge.labels.pseudo_labels import PseudoLabels  # noqa: E402
 from cdul_edge.storage.location import Location, Url  # noqa: E402
 from cdul_edge.storage.open_storage import open_storage  # noqa: E402
@@ -87,6 +87,11 @@ def test_many_become_parts_and_each_set_takes_the_place_of_the_one_before(place:
         batches = list(stream)
         assert max(len(batch.paths) for batch in batches) <= 2
         assert [path for batch in batches for path in batch.paths] == list(labels.paths)
+
+
+def test_the_guide_says_how_many_labels_are_one_file() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "scale.md"
+    assert f"Up to {ROWS:,} pictures, `{FILE_NAME}` is one file" in guide.read_text()
 
 
 def test_other_programs_read_parts_by_the_folder_s_name(tmp_path: Path) -> None:
