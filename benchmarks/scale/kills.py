@@ -30,6 +30,8 @@ from cdul_edge_runtime.host.child_python import child_command, child_environment
 Kind = Literal["actor", "machine", "driver"]
 KINDS: tuple[Kind, ...] = ("actor", "machine", "driver")
 PART, KILLS = 25, 30
+# As Ray tells an actor of one CPU: PyTorch rounds otherwise where OpenMP may take more threads.
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 MACHINES = 2
 MOST_GIVEN_UP = 3
 LONGEST_RUN_S = 600.0
@@ -86,7 +88,8 @@ def contents(out: Path) -> dict[str, bytes]:
 def driver(world: Path, out: Path, engine: str, address: str) -> Iterator[subprocess.Popen[bytes]]:
     """A `label` in a process of its own, which ends with the block at the latest."""
     process = subprocess.Popen(
-        child_command(_LABEL, str(world), str(out), engine, address), env=child_environment()
+        child_command(_LABEL, str(world), str(out), engine, address),
+        env=child_environment() | ONE_THREAD,
     )
     try:
         yield process

@@ -7,7 +7,9 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +17,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.measured_rows.figures import Figure, Measured, at_most, stated
 from benchmarks.measured_rows.row import Setting
+from benchmarks.scale.kills import ONE_THREAD
 from benchmarks.scale.world import find_world
 from cdul_edge.labelling import LabelRequest, label
 from cdul_edge.storage.location import Location, Url
@@ -29,12 +32,13 @@ LABELS = "pseudo_labels.parquet"
 def measure_same_bytes(setting: Setting) -> Measured:
     """Everything is compared with what one process makes of a folder."""
     with tempfile.TemporaryDirectory() as scratch, started_server() as server:
-        os.environ.update(server.environment(Path(scratch)))
+        os.environ.update({**server.environment(Path(scratch)), **ONE_THREAD})
         server.make_bucket("bucket")
         figures = tuple(_compare(setting, Path(scratch), server))
     notes = (
         "the imitation of S3 is moto's server; labels and manifest name the place of their "
-        "pictures: of shards, parts and the rows of labels are compared",
+        "pictures: of shards, parts and the rows of labels are compared; OMP_NUM_THREADS=1 on both "
+        "sides, as Ray sets it for actors of one CPU: without it one process rounds otherwise",
     )
     return Measured(figures, notes)
 
@@ -52,7 +56,8 @@ def _compare(setting: Setting, scratch: Path, server: S3Server) -> Iterator[Figu
     )  # fmt: skip
 
     def make(request: LabelRequest) -> dict[str, bytes]:
-        label(request, SilentConsole())
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            process.submit(label, request, SilentConsole()).result()
         return read_all(request.out)
 
     alone = make(common(images=folder, out=scratch / "alone"))
