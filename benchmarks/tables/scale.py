@@ -10,24 +10,15 @@ from benchmarks.tables.markdown import table
 
 # What the guide shows: (row, figure), and what it is.
 SHOWN: tuple[tuple[str, str, str], ...] = (
-    ("bytes", "ray", "files that differ, Ray against one process"),
-    ("bytes", "s3", "the same, labels in an imitation of S3"),
-    ("bytes", "s3-tar", "the same, pictures in tar shards there"),
+    ("bytes", "s3-tar", "files that differ, Ray and shards on imitated S3 against one process"),
     ("kills", "lost", "finished parts lost by thirty kills"),
-    ("kills", "silence", "longest time without a new part"),
     ("rate", "rate", "steady rate, Ray against one process"),
     ("rate", "fixed", "Ray's fixed cost"),
     ("finish", "many-peak", "`evidence`, 1,000,000 x 80: peak memory"),
     ("finish", "growth", "its growth from 100,000 pictures"),
-    ("finish", "wide-peak", "`evidence`, 20,000 x 1,000: peak memory"),
-    ("finish", "wide-time", "the same: time"),
-    ("agreement", "real-map", "a sample against all, real vectors: mAP"),
-    ("agreement", "real-flips", "the same: decisions that flip"),
-    ("agreement", "drawn-map", "drawn pictures: mAP"),
-    ("agreement", "drawn-flips", "the same: decisions that flip"),
-    ("import", "import-peak", "import of 20,000 x 80: peak memory"),
-    ("store", "2000-verify", "2,000 parts verified"),
-    ("ranks", "weights", "several ranks against one process: a weight"),
+    ("finish", "wide-time", "`evidence`, 20,000 x 1,000: time"),
+    ("agreement", "real-flips", "decisions that a sample flips, real"),
+    ("agreement", "drawn-flips", "drawn"),
     ("killed-rank", "others", "tensors that a killed rank changes"),
 )
 JOBS = (("vit", "ViT-B/16, patches"), ("rn50x64", "RN50x64, ten views"))
