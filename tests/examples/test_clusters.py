@@ -34,12 +34,16 @@ def closed(properties: dict[str, Any], *required: str) -> dict[str, Any]:
 
 
 COUNT = {"type": "integer", "minimum": 0}
-# Fields of KubeRay's API reference for ray.io/v1 that a job of ours may have.
+# Fields of ray.io/v1 that a job of ours may have, as KubeRay's types have them that its custom
+# resources are generated from: RayJob at commit f6ef3f7, RayCluster at 3275ee0 of
+# ray-project/kuberay. What was required in any of its releases is required.
 CLUSTER = closed(
     {
         "rayVersion": {"type": "string"},
         "enableInTreeAutoscaling": {"type": "boolean"},
-        "headGroupSpec": closed({"rayStartParams": TEXTS, "template": POD}, "template"),
+        "headGroupSpec": closed(
+            {"rayStartParams": TEXTS, "template": POD}, "rayStartParams", "template"
+        ),
         "workerGroupSpecs": {
             "type": "array",
             "items": closed(
@@ -51,7 +55,7 @@ CLUSTER = closed(
                     "rayStartParams": TEXTS,
                     "template": POD,
                 },
-                *("groupName", "minReplicas", "maxReplicas", "template"),
+                *("groupName", "minReplicas", "maxReplicas", "rayStartParams", "template"),
             ),
         },
     },
@@ -135,12 +139,12 @@ def test_the_slurm_job_runs_one_command_on_every_node(tmp_path: Path) -> None:
     path = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     subprocess.run(["bash", str(SBATCH)], env={**path, **given}, check=True)
     words = (tmp_path / "words").read_text().splitlines()
-    assert words[:2] == ["--nodes=2", "--ntasks=2"]
-    assert words[2:10] == [
+    assert words[:3] == ["--nodes=2", "--ntasks=2", "--cpus-per-task=16"]
+    assert words[3:11] == [
         *("ray", "symmetric-run", "--address", "node7:6379", "--min-nodes", "2"),
         *("--num-cpus=16", "--"),
     ]
-    check_command(words[10:])
+    check_command(words[11:])
     assert "s3://pictures/a b" in words
     del given["CLIP"]
     missing = subprocess.run(

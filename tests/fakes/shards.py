@@ -33,3 +33,15 @@ def make_member(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE) -> tarf
     member = tarfile.TarInfo(name)
     member.size, member.mtime, member.type, member.linkname = size, TIME, kind, "0.png"
     return member
+
+
+def pack(shard: Path, pictures: Path, *names: str) -> None:
+    """A tar of some files, with their times to the nanosecond."""
+    shard.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(shard, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name in names:
+            member = tar.gettarinfo(pictures / name, name)
+            time_ns = (pictures / name).stat().st_mtime_ns
+            member.pax_headers = {"mtime": f"{time_ns // 10**9}.{time_ns % 10**9:09d}"}
+            with (pictures / name).open("rb") as file:
+                tar.addfile(member, file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,18 +15,7 @@ from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
 from cdul_edge_runtime.host.files import read_json
 from tests.fakes.s3_server import S3Server
-
-
-def pack(shard: Path, pictures: Path, *names: str) -> None:
-    """A tar of some files, with their times to the nanosecond."""
-    shard.parent.mkdir(exist_ok=True)
-    with tarfile.open(shard, "w", format=tarfile.PAX_FORMAT) as tar:
-        for name in names:
-            member = tar.gettarinfo(pictures / name, name)
-            time_ns = (pictures / name).stat().st_mtime_ns
-            member.pax_headers = {"mtime": f"{time_ns // 10**9}.{time_ns % 10**9:09d}"}
-            with (pictures / name).open("rb") as file:
-                tar.addfile(member, file)
+from tests.fakes.shards import pack
 
 
 @pytest.fixture

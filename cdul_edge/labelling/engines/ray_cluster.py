@@ -23,6 +23,7 @@ REACH_S = 5.0
 HEALTH_S = 40.0
 OBJECT_STORE_BYTES = 100 * 2**20  # numbers and reports go through it; Ray's least is 75 MiB
 CLIENT = "ray://"
+LOCAL = "local"  # Ray's name of a cluster that starts here and ends with the command
 
 
 @dataclass(frozen=True)
@@ -51,34 +52,37 @@ class _WithoutRay:
         return getattr(self._stdout, name)
 
 
+def cluster_address(asked: str | None) -> str:
+    """What was asked for, or the environment's RAY_ADDRESS, or this machine alone."""
+    return asked or os.environ.get("RAY_ADDRESS") or LOCAL
+
+
 @contextmanager
-def open_cluster(address: str | None) -> Iterator[None]:
+def open_cluster(address: str) -> Iterator[None]:
     """Connect while the block runs; whatever was started for it ends with it.
 
     Args:
-        address: "auto" or host:port of a cluster; None takes the environment's RAY_ADDRESS, and
-            without one starts Ray on this machine alone.
+        address: "auto", host:port of a cluster, or `LOCAL`.
 
     Raises:
         MissingExtraError: Ray is not installed.
         CdulEdgeError: nothing answers at the address, or it is a cluster of another version.
     """
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
     _keep_quiet()
     with extra_imports("ray", "--engine ray"):
         import ray
         import ray.data
     _check_address(address)
     handler = signal.getsignal(signal.SIGTERM)
-    try:
-        _connect(address)
-        _restore(handler)  # Ray put its own in place
-        _quiet_data()
-        with redirect_stdout(cast(TextIO, _WithoutRay(sys.stdout))):
+    with redirect_stdout(cast(TextIO, _WithoutRay(sys.stdout))):  # it tells of deaths to the end
+        try:
+            _connect(address)
+            _restore(handler)  # Ray put its own in place
+            _quiet_data()
             yield
-    finally:
-        with suppress(KeyboardInterrupt):  # a second Ctrl-C must not leave processes behind
-            ray.shutdown()
+        finally:
+            with suppress(KeyboardInterrupt):  # a second Ctrl-C must not leave processes behind
+                ray.shutdown()
 
 
 def list_nodes() -> list[Node]:
@@ -97,7 +101,7 @@ def list_nodes() -> list[Node]:
 
 def _check_address(address: str) -> None:
     """Refuse at once what Ray would wait for minutes for, or fail at with a traceback."""
-    if address == "local":
+    if address == LOCAL:
         return
     if address.startswith(CLIENT):
         raise CdulEdgeError(
@@ -139,7 +143,7 @@ def _connect(address: str) -> None:
     from ray.exceptions import RayError
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    if address == "local":
+    if address == LOCAL:
         options |= {
             "num_cpus": usable_cores(),
             "include_dashboard": False,

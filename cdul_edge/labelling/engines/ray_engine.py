@@ -18,7 +18,12 @@ from cdul_edge.clip.choices import Device
 from cdul_edge.labelling.choose_clip import ChosenClip, choose_clip
 from cdul_edge.labelling.engines.ray_actor import Answer, Job
 from cdul_edge.labelling.engines.ray_answers import ActorAnswers, GaveUpError, describe
-from cdul_edge.labelling.engines.ray_cluster import list_nodes, open_cluster
+from cdul_edge.labelling.engines.ray_cluster import (
+    LOCAL,
+    cluster_address,
+    list_nodes,
+    open_cluster,
+)
 from cdul_edge.labelling.engines.ray_pool import Pool, share_cluster
 from cdul_edge.labelling.engines.ray_scorer import RemoteChoice, RemoteScorer
 from cdul_edge.labelling.engines.ray_starts import Starts
@@ -75,7 +80,9 @@ class RayEngine:
         Raises:
             CdulEdgeError: as `open_cluster`, `share_cluster`, and `choose_clip` of this package.
         """
-        self._open.enter_context(open_cluster(self._address))
+        address = cluster_address(self._address)
+        self._console.say(f"Ray: {'starting' if address == LOCAL else f'joining {address}'}")
+        self._open.enter_context(open_cluster(address))
         nodes, request = list_nodes(), self._plan.request
         on_gpus = request.device == "cuda" or (
             request.device == "auto" and any(node.gpus for node in nodes)

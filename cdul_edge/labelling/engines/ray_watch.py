@@ -1,4 +1,4 @@
-"""What a run does while no part comes: it says why, where no machine is left to make one."""
+"""What a run does while no part comes: it says that actors start, or that no machine is left."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cdul_edge.labelling.engines.ray_pool import Pool
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 
-# Nobody at work for so long, with parts to make: say so, and at last give up.
+# No first part, or nobody at work, for so long: say so; with nobody at work, at last give up.
 TELL_S = 30.0
 GIVE_UP_S = 600.0
 
@@ -24,10 +24,12 @@ class IdleWatch:
 
     def __post_init__(self) -> None:
         self.reset()
+        self._starting_since: float | None = monotonic()
 
     def reset(self) -> None:
         """An answer came."""
         self._idle_since: float | None = None
+        self._starting_since = None
         self._told = monotonic()
 
     def look(self) -> None:
@@ -39,6 +41,11 @@ class IdleWatch:
         now = monotonic()
         if any(self.pool.fits(node) for node in list_nodes()):
             self._idle_since = None
+            if self._starting_since is not None and now - self._told > TELL_S:
+                self._told = now
+                self.console.say(
+                    f"actors load CLIP and make first parts ({now - self._starting_since:.0f} s)"
+                )
             return
         self._idle_since = self._idle_since or now
         waited = now - self._idle_since
