@@ -123,7 +123,7 @@ def test_its_command_is_one_and_every_pod_is_the_same_image() -> None:
 def test_the_slurm_job_runs_one_command_on_every_node(tmp_path: Path) -> None:
     for name, script in {
         "scontrol": "echo node7; echo node8",
-        "srun": f'printf "%s\\n" "$@" > {tmp_path}/words',
+        "srun": f'printf "%s\\n" "$@" > "{tmp_path}/words"',
     }.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)

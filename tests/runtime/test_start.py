@@ -34,7 +34,7 @@ OURS = {
     *("backends.ort", "backends.profile", "backends.run_failure"),
     *(f"bundle.{name}" for name in ("bundle", "classes", "manifest", "threshold_values")),
     *(f"host.{name}" for name in ("files", "forks", "json_record", "machine", "meanwhile")),
-    *("host.memory", "host.reading", "host.shared_library"),
+    *("host.memory", "host.memory_errors", "host.reading", "host.shared_library"),
     *("pictures.agreement", "pictures.first_picture", "pictures.preprocess"),
 }
 
