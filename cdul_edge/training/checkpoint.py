@@ -143,8 +143,9 @@ def write_tensors(file: Path, content: Mapping[str, object]) -> None:
         try:
             torch.save(content, sink)
         except RuntimeError as error:
-            if isinstance(error.__context__, OSError):  # torch hides that the disk is full
-                raise error.__context__ from error
+            hidden = error.__context__  # torch hides a full disk, and Ctrl-C
+            if isinstance(hidden, (OSError, KeyboardInterrupt)):
+                raise hidden from error
             raise
 
 
