@@ -10,7 +10,7 @@ from cdul_edge.cli.options import labelling as options
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
 from cdul_edge.cli.output.tables.label import show_result
-from cdul_edge.storage.location import Url, parse_location
+from cdul_edge.storage.location import Location, Url, parse_location
 from cdul_edge_runtime.choices import Resize
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.console import StderrConsole
@@ -63,7 +63,7 @@ def label(
     """Score pictures against class names with CLIP, and make pseudo-labels from the scores."""
     with extra_imports("train", "labeling"):
         from cdul_edge.labelling import ImportRequest, LabelRequest, Scoring, run
-    place = parse_location(out)
+    place = _lasting(parse_location(out))
     scoring = Scoring(strategy, zeta, fusion, balance, temperature, debias, thresholds)
     if from_similarities is not None:
         _refuse_beside_import(clip, update, engine == "ray" or address or actors)
@@ -118,6 +118,15 @@ def _local(images: str | None) -> Path | None:
             f"{where}: with --from-similarities, pictures are a folder or a list of this machine"
         )
     return where
+
+
+def _lasting(out: Location) -> Location:
+    if isinstance(out, Url) and out.scheme == "memory":
+        raise CdulEdgeError(
+            f"--out {out}: what lies in memory ends with the command: give a folder, or the "
+            "address of an object store"
+        )
+    return out
 
 
 def _refuse_beside_import(clip: str | None, update: bool, cluster: object) -> None:

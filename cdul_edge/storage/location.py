@@ -10,6 +10,7 @@ from typing import TypeAlias
 from cdul_edge_runtime.errors import CdulEdgeError
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")  # two letters at least: C:\ is a drive
+_ONE_SLASH = re.compile(r"(s3|s3a|s3n|gs|gcs|hf|abfs|abfss|az|hdfs|https?|file):/[^/]")
 _SECRET = re.compile(r"[^/]*:[^/]*@")  # key:secret@bucket
 _PLAIN_HOSTS = ("s3", "s3a", "s3n", "gs", "gcs")  # whose first part is a bucket, and never has an @
 
@@ -69,7 +70,24 @@ Location: TypeAlias = Path | Url
 
 
 def parse_location(text: str) -> Location:
-    """A URL where the text looks like one, else a path; file:// is a path too."""
+    """A URL where the text looks like one, else a path; file:// is a path too.
+
+    Raises:
+        CdulEdgeError: a URL with credentials or without a place, file:// of another machine, or
+            one slash where an object store's address has two.
+    """
     if text.lower().startswith("file://"):
-        return Path("/" + text[len("file://") :].partition("/")[2])
+        host, _, path = text[len("file://") :].partition("/")
+        if host.lower() not in ("", "localhost") or not path:
+            raise CdulEdgeError(
+                f"{text} names no path of this machine: write file:///PATH with three slashes, or "
+                "the path alone"
+            )
+        return Path("/" + path)
+    if _ONE_SLASH.match(text):
+        scheme, _, place = text.partition(":/")
+        raise CdulEdgeError(
+            f"{text} is neither an address nor a path: write {scheme}://{place}, or ./{text} for a "
+            "folder of that name"
+        )
     return Url(text) if _URL.match(text) else Path(text)

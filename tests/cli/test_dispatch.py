@@ -67,6 +67,12 @@ def test_an_address_where_only_a_path_will_do_never_becomes_a_folder(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_labels_are_not_made_in_memory_that_ends_with_the_command() -> None:
+    result = CliRunner().invoke(app, ["label", "photos", "--out", "memory://labels"])
+    assert result.exit_code == 2
+    assert "--out memory://labels: what lies in memory ends with the command" in result.stderr
+
+
 def test_help_is_shown_with_every_word_of_it() -> None:
     """Rich takes [rtx] for a style, and leaves it out."""
     group = cast(Any, typer.main.get_command(app))

@@ -104,3 +104,18 @@ def test_an_address_with_credentials_is_refused_and_not_shown(text: str) -> None
     with pytest.raises(CdulEdgeError, match="holds credentials") as caught:
         parse_location(text)
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("file://server/photos", "write file:///PATH"),
+        ("file://photos", "write file:///PATH"),
+        ("s3:/bucket/a", "write s3://bucket/a, or ./s3:/bucket/a"),
+        ("gs:/bucket", "write gs://bucket"),
+    ],
+)
+def test_a_slip_in_an_address_is_not_taken_for_a_path(text: str, fix: str) -> None:
+    with pytest.raises(CdulEdgeError, match=fix):
+        parse_location(text)
+    assert parse_location(f"./{text}") == Path(text)
