@@ -21,6 +21,7 @@ from cdul_edge.labelling.encode.encoder import choose_batch_pictures
 from cdul_edge.labelling.encode.image_encoder import ImageEncoder
 from cdul_edge.labelling.part_report import PartReport
 from cdul_edge.labelling.plan import LabelPlan
+from cdul_edge.labelling.product import product
 from cdul_edge.labelling.store.earlier import EarlierRows, find_earlier
 from cdul_edge.labelling.store.parts import (
     EMBEDDINGS_FOLDER,
@@ -225,7 +226,7 @@ class PartScorer:
         # of float16, the cosines of what is stored: kept embeddings give the same ones again
         pictures, views, width = embeddings.values.shape
         flat = embeddings.values.reshape(-1, width).astype(np.float32, copy=False)
-        cosines = (flat @ self._texts.T).reshape(pictures, views, len(self._texts))
+        cosines = product(flat, self._texts.T).reshape(pictures, views, len(self._texts))
         return Part(embeddings.pictures, cosines)
 
 
