@@ -36,6 +36,14 @@ class Node:
     gpus: int
 
 
+@dataclass(frozen=True)
+class Address:
+    """Where a cluster is: "auto", host:port, or `LOCAL`; and what said so, for messages."""
+
+    where: str
+    said: str
+
+
 class _WithoutRay:
     """stdout, where Ray's thread tells of every death; that is for data, and we tell it shorter."""
 
@@ -52,17 +60,25 @@ class _WithoutRay:
         return getattr(self._stdout, name)
 
 
-def cluster_address(asked: str | None) -> str:
-    """What was asked for, or the environment's RAY_ADDRESS, or this machine alone."""
-    return asked or os.environ.get("RAY_ADDRESS") or LOCAL
+def cluster_address(asked: str | None) -> Address:
+    """What was asked for, or the environment's RAY_ADDRESS, or this machine alone.
+
+    To Ray, "auto" is RAY_ADDRESS where that is set. Without either it would join a cluster that
+    happens to run here, of whoever: we never do.
+    """
+    from_environment = os.environ.get("RAY_ADDRESS")
+    if from_environment and asked in (None, "", "auto"):
+        return Address(from_environment, f"RAY_ADDRESS={from_environment}")
+    where = asked or LOCAL
+    return Address(where, f"--address {where}")
 
 
 @contextmanager
-def open_cluster(address: str) -> Iterator[None]:
+def open_cluster(address: Address) -> Iterator[None]:
     """Connect while the block runs; whatever was started for it ends with it.
 
     Args:
-        address: "auto", host:port of a cluster, or `LOCAL`.
+        address: as `cluster_address` has it.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -72,11 +88,11 @@ def open_cluster(address: str) -> Iterator[None]:
     with extra_imports("ray", "--engine ray"):
         import ray
         import ray.data
-    _check_address(address)
+    guarded = _check_address(address)
     handler = signal.getsignal(signal.SIGTERM)
     with redirect_stdout(cast(TextIO, _WithoutRay(sys.stdout))):  # it tells of deaths to the end
         try:
-            _connect(address)
+            _connect(address, guarded)
             _restore(handler)  # Ray put its own in place
             _quiet_data()
             yield
@@ -99,29 +115,34 @@ def list_nodes() -> list[Node]:
     return found
 
 
-def _check_address(address: str) -> None:
-    """Refuse at once what Ray would wait for minutes for, or fail at with a traceback."""
-    if address == LOCAL:
-        return
-    if address.startswith(CLIENT):
+def _check_address(address: Address) -> bool:
+    """Refuse at once what Ray would wait for minutes for, or fail at with a traceback.
+
+    Returns:
+        Whether the cluster is one that asks for a token, which Ray may have for it.
+    """
+    if address.where == LOCAL:
+        return False
+    if address.where.startswith(CLIENT):
         raise CdulEdgeError(
-            f"--address {address}: Ray Data does not run through Ray's client: run the command on "
-            "a machine of the cluster with --address auto, or submit it with `ray job submit`"
+            f"{address.said}: Ray Data does not run through Ray's client: run the command on a "
+            "machine of the cluster with --address auto and no RAY_ADDRESS, or submit it with `ray "
+            "job submit`"
         )
-    if address != "auto":
-        host, colon, port = address.rpartition(":")
+    if address.where != "auto":
+        host, colon, port = address.where.rpartition(":")
         if not (host and colon and port.isdecimal()):
-            raise CdulEdgeError(f"--address {address}: expected auto, or host:port of a cluster")
+            raise CdulEdgeError(f"{address.said}: expected auto, or host:port of a cluster")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
         except (OSError, OverflowError, UnicodeError) as error:
             raise CdulEdgeError(_no_answer(address, str(error))) from error
-    _check_health(address)
+    return _check_health(address)
 
 
-def _check_health(address: str) -> None:
+def _check_health(address: Address) -> bool:
     """`ray health-check` in a process of its own: in ours, a stranger's answer ends in a hang."""
-    named = () if address == "auto" else ("--address", address)
+    named = () if address.where == "auto" else ("--address", address.where)
     code = "import sys; from ray.scripts.scripts import cli; sys.exit(cli(sys.argv[1:]))"
     command = child_command(code, "health-check", *named)
     try:
@@ -131,19 +152,20 @@ def _check_health(address: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise CdulEdgeError(_no_answer(address, f"nothing in {HEALTH_S:.0f} s")) from error
     if done.returncode and _asks_for_token(done.stdout + done.stderr):
-        if address != "auto":
+        if address.where != "auto":
             raise CdulEdgeError(_no_token(address))
-        return  # Ray gives its token to a cluster that it finds by itself, but not in this check
+        return True  # Ray gives its token to a cluster that it finds here, but not in this check
     if done.returncode:
         raise CdulEdgeError(_no_answer(address, "it is not healthy, or none was started"))
+    return False
 
 
-def _connect(address: str) -> None:
+def _connect(address: Address, guarded: bool) -> None:
     import ray
     from ray.exceptions import RayError
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    if address == LOCAL:
+    if address.where == LOCAL:
         options |= {
             "num_cpus": usable_cores(),
             "include_dashboard": False,
@@ -151,17 +173,18 @@ def _connect(address: str) -> None:
         }
     try:
         with _stderr_aside():  # where it says which log level it was told
-            ray.init(address=address, **options)
+            ray.init(address=address.where, **options)
     except (RuntimeError, ConnectionError, ValueError, OSError, RayError) as error:
         reason = " ".join(str(error).split())
-        if _asks_for_token(reason.encode()):
+        refused = guarded and isinstance(error, ConnectionError)  # with a token that is not its own
+        if refused or _asks_for_token(reason.encode()):
             raise CdulEdgeError(_no_token(address)) from error
         if "mismatch" in reason:
             raise CdulEdgeError(
-                f"the cluster at {address} has another Ray or Python: {reason}: install the same "
-                "versions on every machine"
+                f"{address.said}: the cluster has another Ray or Python: {reason}: install the "
+                "same versions on every machine"
             ) from error
-        raise CdulEdgeError(f"Ray does not start ({address}): {reason}") from error
+        raise CdulEdgeError(f"Ray does not start ({address.where}): {reason}") from error
 
 
 def _asks_for_token(answer: bytes) -> bool:
@@ -169,23 +192,23 @@ def _asks_for_token(answer: bytes) -> bool:
     return b"InvalidAuthToken" in answer or b"uthentication token" in answer
 
 
-def _no_token(address: str) -> str:
+def _no_token(address: Address) -> str:
     return (
-        f"--address {address}: the Ray cluster asks for a token: set RAY_AUTH_MODE=token here and "
+        f"{address.said}: the Ray cluster asks for a token: set RAY_AUTH_MODE=token here and "
         "for every `ray start`, and copy the head's ~/.ray/auth_token to each machine, or start "
         "all with RAY_AUTH_MODE=disabled"
     )
 
 
-def _no_answer(address: str, reason: str) -> str:
-    if address == "auto":
+def _no_answer(address: Address, reason: str) -> str:
+    if address.where == "auto":
         return (
-            f"--address auto: no Ray cluster runs on this machine ({reason}): start one with `ray "
-            "start --head`, give host:port, or leave --address out to use this machine alone"
+            f"{address.said}: no Ray cluster runs on this machine ({reason}): start one with `ray "
+            "start --head`, give host:port, or leave it out to use this machine alone"
         )
     return (
-        f"--address {address}: no Ray cluster answers ({reason}): give the host and port that "
-        "`ray start --head` printed"
+        f"{address.said}: no Ray cluster answers ({reason}): give the host and port that "
+        "`ray start --head` printed, or leave it out to use this machine alone"
     )
 
 

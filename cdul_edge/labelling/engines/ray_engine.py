@@ -81,7 +81,8 @@ class RayEngine:
             CdulEdgeError: as `open_cluster`, `share_cluster`, and `choose_clip` of this package.
         """
         address = cluster_address(self._address)
-        self._console.say(f"Ray: {'starting' if address == LOCAL else f'joining {address}'}")
+        alone = address.where == LOCAL
+        self._console.say(f"Ray: {'starting' if alone else f'joining {address.where}'}")
         self._open.enter_context(open_cluster(address))
         nodes, request = list_nodes(), self._plan.request
         on_gpus = request.device == "cuda" or (
@@ -125,8 +126,10 @@ class RayEngine:
                 in_vain = in_vain + 1 if len(left) == before else 0
                 if in_vain == MOST_IN_VAIN:
                     raise CdulEdgeError(
-                        f"the cluster gave up {in_vain} times without a new part ({error}): "
-                        "finished parts are kept; run the same command again"
+                        f"the cluster gave up {in_vain} times without a new part ({error}): mostly "
+                        "too little memory, or a lost machine: see /tmp/ray/session_latest/logs "
+                        "there, give fewer --actors or more memory, and run the same command "
+                        "again; finished parts are kept"
                     ) from error
                 self._console.warn(f"the cluster gave up ({error}), and is asked again")
 

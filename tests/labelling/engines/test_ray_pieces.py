@@ -14,7 +14,7 @@ import pytest
 from cdul_edge.labelling import LabelRequest
 from cdul_edge.labelling.engines import ray_starts
 from cdul_edge.labelling.engines.ray_actor import as_picklable
-from cdul_edge.labelling.engines.ray_cluster import Node, open_cluster
+from cdul_edge.labelling.engines.ray_cluster import Node, cluster_address, open_cluster
 from cdul_edge.labelling.engines.ray_pool import Pool, share_cluster
 from cdul_edge.labelling.engines.ray_starts import MOST_DEATHS, Starts
 from cdul_edge.labelling.engines.stored_paths import StoredPaths
@@ -153,14 +153,54 @@ def test_a_slice_of_the_list_is_read_from_the_folder(tmp_path: Path, group: int)
     ],
 )
 def test_an_address_that_cannot_be_is_one_line(address: str, line: str) -> None:
-    with pytest.raises(CdulEdgeError, match=line), open_cluster(address):
+    with pytest.raises(CdulEdgeError, match=line), open_cluster(cluster_address(address)):
         pass
+
+
+@pytest.mark.parametrize("asked", [None, "auto"])  # auto is RAY_ADDRESS to Ray
+def test_an_address_of_the_environment_is_named_as_such(
+    asked: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(CdulEdgeError, match=f"^RAY_ADDRESS={address}: no Ray cluster answers"):
+        open_cluster(cluster_address(asked)).__enter__()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's own, of its own settings
+def test_without_an_address_a_cluster_that_runs_here_is_never_joined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray itself joins one where it is given no address, and starts its own for "local"."""
+    asked = []
+    monkeypatch.setattr("ray.init", lambda **options: asked.append(options["address"]))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with open_cluster(cluster_address(None)):
+        pass
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    with open_cluster(cluster_address(None)):
+        pass
+    assert asked == ["local", "local"]
+
+
+def test_a_token_that_is_not_the_clusters_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With auto, Ray gives the token of this machine, and says no more than that it failed."""
+    refused = subprocess.CompletedProcess("ray health-check", 1, b"", b"InvalidAuthToken")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: refused)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    def init(**_: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster at 127.0.0.1:6379")
+
+    monkeypatch.setattr("ray.init", init)
+    with pytest.raises(CdulEdgeError, match="--address auto: the Ray cluster asks for a token"):
+        open_cluster(cluster_address("auto")).__enter__()
 
 
 def test_a_port_where_nothing_listens_is_one_line() -> None:
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(CdulEdgeError, match=f"--address {address}: no Ray cluster answers"):
-        open_cluster(address).__enter__()
+        open_cluster(cluster_address(address)).__enter__()
 
 
 @pytest.mark.parametrize(
@@ -179,7 +219,7 @@ def test_a_cluster_that_asks_for_a_token_is_not_called_dead(
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(CdulEdgeError, match="asks for a token: set RAY_AUTH_MODE=token"):
-            open_cluster(address).__enter__()
+            open_cluster(cluster_address(address)).__enter__()
 
 
 def test_a_cluster_is_for_the_engine_that_has_one() -> None:
