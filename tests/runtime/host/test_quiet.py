@@ -11,10 +11,24 @@ import pytest
 from cdul_edge_runtime.host.quiet import quiet_exporter, quiet_loggers
 
 
+class _Kept(logging.Handler):
+    """Keeps messages; pytest's own handler hears what other tests left switched off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
 def test_loggers_are_silent_within_and_as_they_were_behind_even_after_an_error(
-    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one, root = logging.getLogger("talkative"), logging.getLogger("root")
+    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)
+    one, root, kept = logging.Logger("talkative"), logging.getLogger("root"), _Kept()
+    monkeypatch.setitem(logging.root.manager.loggerDict, "talkative", one)
+    one.addHandler(kept)
     one.setLevel(logging.INFO)
     before = root.level
     with (
@@ -27,8 +41,7 @@ def test_loggers_are_silent_within_and_as_they_were_behind_even_after_an_error(
         raise ValueError("of the block")
     assert (one.level, root.level) == (logging.INFO, before)
     one.info("heard again")
-    assert caplog.messages == ["kept", "heard again"]
-    one.setLevel(logging.NOTSET)
+    assert kept.messages == ["kept", "heard again"]
 
 
 def test_an_export_prints_and_warns_of_nothing(
