@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +23,7 @@ from cdul_edge.storage.location import Location, Url
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.host.console import SilentConsole
 from tests.fakes.s3_server import S3Server, started_server
+from tests.fakes.shards import pack
 
 PICTURES, PART = 600, 50
 LABELS = "pseudo_labels.parquet"
@@ -87,18 +87,10 @@ def _copy(source: Path, folder: Path, count: int) -> None:
 
 
 def _pack(folder: Path, tars: Path) -> None:
-    """Shards of a part each, with times to the nanosecond."""
-    tars.mkdir()
-    files = sorted(folder.iterdir())
-    for first in range(0, len(files), PART):
-        path = tars / f"{first // PART:05d}.tar"
-        with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
-            for file in files[first : first + PART]:
-                member = tar.gettarinfo(str(file), file.name)
-                seconds, rest = divmod(file.stat().st_mtime_ns, 10**9)
-                member.pax_headers = {"mtime": f"{seconds}.{rest:09d}"}
-                with file.open("rb") as content:
-                    tar.addfile(member, content)
+    """Shards of a part each."""
+    names = sorted(file.name for file in folder.iterdir())
+    for first in range(0, len(names), PART):
+        pack(tars / f"{first // PART:05d}.tar", folder, *names[first : first + PART])
 
 
 def read_all(out: Location) -> dict[str, bytes]:
