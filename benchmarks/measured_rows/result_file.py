@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ Found = TypeVar("Found", bound=Finding)
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasuredRow(Generic[Found]):
+class MeasuredRow(ABC, Generic[Found]):
     """A row of the file; each benchmark adds the field of what it found.
 
     Attributes:
@@ -54,9 +55,9 @@ class MeasuredRow(Generic[Found]):
     not_measured: str = ""
 
     @property
+    @abstractmethod
     def findings(self) -> tuple[Found, ...]:
         """What was found."""
-        raise NotImplementedError
 
     def find(self, key: str) -> Found | None:
         """That finding; None where there is none."""
