@@ -79,7 +79,7 @@ def parts_of(out: Path) -> dict[str, tuple[int, int]]:
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    """Parts, labels, and everything else but the manifest's times."""
+    """Parts, labels, and manifest."""
     files = [*out.glob("similarities/*"), out / "pseudo_labels.parquet", out / "manifest.json"]
     return {file.relative_to(out).as_posix(): file.read_bytes() for file in files}
 
