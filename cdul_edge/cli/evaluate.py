@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cdul_edge.cli.options.scores import ScoresArgument
 from cdul_edge.cli.options.thresholds import THRESHOLD_HELP, parse_threshold
 from cdul_edge.cli.output.result_console import result_console
 from cdul_edge.cli.output.summary import write_summary
@@ -16,13 +17,6 @@ from cdul_edge_runtime.choices import ApConvention, Difficult
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import StderrConsole
 
-ScoresArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="SCORES",
-        help="Labels folder or pseudo-label file, a path or a URL; or predictions (.jsonl, .csv).",
-    ),
-]
 TruthOption = Annotated[
     Path | None,
     typer.Option(

@@ -8,18 +8,12 @@ from typing import Annotated
 
 import typer
 
+from cdul_edge.cli.options.scores import ScoresArgument
 from cdul_edge.cli.options.thresholds import THRESHOLD_HELP, parse_threshold
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.storage.location import parse_location
 from cdul_edge_runtime.host.console import StderrConsole
 
-ScoresArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="SCORES",
-        help="Labels folder or pseudo-label file, a path or a URL; or predictions (.jsonl, .csv).",
-    ),
-]
 OutOption = Annotated[Path, typer.Option(help="The sheet: a CSV to fill in with a spreadsheet.")]
 PerClassOption = Annotated[
     int, typer.Option(help="Pictures to ask about for each class, at least 6.")

@@ -1,0 +1,15 @@
+"""Scores that a command reads."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+ScoresArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SCORES",
+        help="Labels folder or pseudo-label file, a path or a URL; or predictions (.jsonl, .csv).",
+    ),
+]
