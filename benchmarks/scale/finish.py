@@ -7,9 +7,9 @@ included.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
+from math import nan
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -20,6 +20,7 @@ from benchmarks.scale.synthetic_store import make_store
 from cdul_edge.labelling.score.scoring import Scoring
 from cdul_edge.labelling.write_labels import Effort, write_labels
 from cdul_edge_runtime.host.console import SilentConsole
+from cdul_edge_runtime.host.machine import peak_memory_mib
 
 MANY, FEW, CLASSES = 1_000_000, 100_000, 80
 WIDE, WIDE_CLASSES = 20_000, 1000
@@ -75,8 +76,7 @@ def main() -> None:
     start = perf_counter()
     write_labels(folder, manifest, Scoring(), Effort(), SilentConsole())
     seconds = perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps([round(seconds, 2), round(peak, 1)]))
+    print(json.dumps([round(seconds, 2), round(peak_memory_mib() or nan, 1)]))
 
 
 if __name__ == "__main__":

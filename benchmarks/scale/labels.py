@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 import tempfile
 from collections.abc import Iterator
+from math import nan
 from pathlib import Path
 from time import perf_counter
 
@@ -21,6 +21,7 @@ from cdul_edge.labels.labels_writer import LabelsWriter
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.host.console import SilentConsole
+from cdul_edge_runtime.host.machine import peak_memory_mib
 
 CLASSES, VIEWS = 80, 10
 _BLOCK = 2000  # pictures that are drawn together
@@ -39,7 +40,7 @@ def measure_import(setting: Setting) -> Measured:
     title = f"import of {pictures:,} x {CLASSES} from Parquet"
     return Measured(
         (
-            at_most(300.0, "import-peak", f"{title}: peak memory", "MB", _peak_mb()),
+            at_most(300.0, "import-peak", f"{title}: peak memory", "MB", peak_memory_mib() or nan),
             stated("import-time", f"{title}: time", "s", seconds),
         ),
         ("the peak is the process's largest resident set, imports and all",),
@@ -65,7 +66,7 @@ def measure_reader(setting: Setting) -> Measured:
     title = f"labels of {rows:,} x {CLASSES}"
     return Measured(
         (
-            stated("labels-peak", f"{title}: peak memory", "MB", _peak_mb()),
+            stated("labels-peak", f"{title}: peak memory", "MB", peak_memory_mib() or nan),
             stated("labels-write", f"{title}: written", "pictures/s", rows / (written - start)),
             stated("labels-read", f"{title}: read", "pictures/s", rows / (read - written)),
         ),
@@ -95,7 +96,3 @@ def _lists(values: npt.NDArray[np.float32]) -> pa.ListArray:
     flat = values.reshape(len(values), -1)
     offsets = np.arange(len(flat) + 1, dtype=np.int32) * flat.shape[1]
     return pa.ListArray.from_arrays(offsets, flat.reshape(-1))
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from math import nan
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,12 @@ from cdul_edge.labelling.engines.stored_paths import StoredPaths
 from cdul_edge.labelling.store.folder import PICTURES, write_list
 from cdul_edge.sources.listed import ListedPictures
 from cdul_edge.sources.open_source import open_source
+from cdul_edge_runtime.host.machine import (
+    give_free_memory_back,
+    peak_memory_mib,
+    reset_peak_memory,
+    resident_memory_mib,
+)
 from cdul_edge_runtime.pictures.images import find_images
 
 PICTURES_IN_ALL, IN_A_FOLDER = 1_000_000, 10_000
@@ -83,23 +89,18 @@ def weigh(hold: Callable[[Path, int], object], place: Path, pictures: int) -> tu
     """Bytes by which the process has grown, with what is held, and by which it ever did."""
     hold(place / _SMALL, IN_SMALL)  # imports what it needs
     _give_back()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    before = _status("VmRSS")
+    if not reset_peak_memory():
+        raise SystemExit("this system does not let a process's peak count anew: use Linux")
+    before = resident_memory_mib()
     held = hold(place, pictures)
-    peak = _status("VmHWM")
+    peak = peak_memory_mib() or nan
     _give_back()
-    after = _status("VmRSS")
+    after = resident_memory_mib()
     del held
-    return after - before, peak - before
-
-
-def _status(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    found = next(line for line in lines if line.startswith(f"{name}:"))
-    return int(found.split()[1]) << 10
+    return round((after - before) * 2**20), round((peak - before) * 2**20)
 
 
 def _give_back() -> None:
     gc.collect()
     pa.default_memory_pool().release_unused()
-    ctypes.CDLL(None).malloc_trim(0)
+    give_free_memory_back()
