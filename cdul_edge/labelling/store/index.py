@@ -18,7 +18,7 @@ from cdul_edge.labelling.store.parts import (
     examine_part,
     part_name,
 )
-from cdul_edge.labels.manifest import PARTS
+from cdul_edge.labels.manifest import PARTS, FileFacts
 from cdul_edge.labels.parquet_files import read_column, read_table
 from cdul_edge.storage.location import Location
 from cdul_edge.storage.open_storage import open_storage
@@ -158,9 +158,12 @@ class PartsIndex:
         return sum(one.pictures - one.labelled for one in found)
 
     @property
-    def names(self) -> Mapping[str, PartFacts]:
+    def files(self) -> Mapping[str, FileFacts]:
         """What it vouches for, by name inside the labels folder."""
-        return {part_name(part, kind): facts for (kind, part), facts in self.facts.items()}
+        return {
+            part_name(part, kind): FileFacts(facts.sha256, facts.bytes)
+            for (kind, part), facts in self.facts.items()
+        }
 
 
 def index_older(where: Location) -> None:

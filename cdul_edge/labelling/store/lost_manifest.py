@@ -8,7 +8,7 @@ from cdul_edge.labelling.store.changes import Changes, find_changes, find_shard_
 from cdul_edge.labelling.store.index import PartsIndex, part_sizes
 from cdul_edge.labelling.store.parts import FOLDER, part_name
 from cdul_edge.labelling.store.shard_list import read_shards
-from cdul_edge.labels.manifest import DamagedManifestError, FileFacts, find_faults, read_manifest
+from cdul_edge.labels.manifest import DamagedManifestError, find_faults, read_manifest
 from cdul_edge.sources.listed import ListedPictures
 from cdul_edge.sources.shards import ShardPictures
 from cdul_edge.sources.source import PictureSource
@@ -58,7 +58,7 @@ def find_lost_changes(out: Location, source: PictureSource) -> Changes:
 def drop_changed_parts(out: Location) -> None:
     """Remove parts that are not what the index says, so that they are made again."""
     storage, index = open_storage(out), PartsIndex.recover(out)
-    known = {name: FileFacts(one.sha256, one.bytes) for name, one in index.names.items()}
+    known = index.files
     for name in find_faults(storage, known, storage.sizes_of(known), digests=True):
         storage.remove(name)
 

@@ -6,7 +6,6 @@ from cdul_edge.labelling.store.index import PartsIndex
 from cdul_edge.labelling.store.parts import part_name
 from cdul_edge.labels.manifest import (
     PARTS,
-    FileFacts,
     LabelsManifest,
     find_faults,
     refuse_faults,
@@ -52,7 +51,7 @@ def find_store_faults(
         index = PartsIndex.read(folder)
     except LabelsError:
         return {**faults, PARTS: "is damaged"}
-    known = {name: FileFacts(one.sha256, one.bytes) for name, one in index.names.items()}
+    known = index.files
     faults |= find_faults(storage, known, sizes, digests=digests)
     names = (part_name(part) for part in range(manifest.similarities.parts))
     unknown = {name: f"is not in {PARTS}" for name in names if name not in known}
