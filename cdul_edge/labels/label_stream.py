@@ -40,7 +40,7 @@ ADVICE = "run `cdul-edge label` again with the same --out"
 
 
 @dataclass(frozen=True)
-class PartFacts:
+class LabelPart:
     """What a part was when it was written."""
 
     rows: int
@@ -165,7 +165,7 @@ class _Facts:
     classes: tuple[str, ...]
     thresholds: tuple[float | None, ...]
     provenance: dict[str, Any]
-    parts: tuple[PartFacts, ...] = ()
+    parts: tuple[LabelPart, ...] = ()
 
 
 def _open_parts(storage: Storage, name: str, sizes: Mapping[str, int], rows: int) -> LabelStream:

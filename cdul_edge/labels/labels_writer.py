@@ -21,7 +21,7 @@ from cdul_edge.labels.label_stream import (
     FILE_NAME,
     FORMAT,
     NAMED_TWICE,
-    PartFacts,
+    LabelPart,
     describe_labels,
     part_file,
 )
@@ -53,7 +53,7 @@ class LabelsWriter:
         self._storage, self._root, self._classes = storage, root, classes
         self._limit = ROWS if rows is None else rows
         self._held: list[LabelRows] = []
-        self._parts: list[PartFacts] = []
+        self._parts: list[LabelPart] = []
         self._paths = DistinctPaths()
         self._has_cosines = False
         self._finished = False
@@ -167,7 +167,7 @@ class LabelsWriter:
         index = len(self._parts)
         with self._storage.write(part_file(UNFINISHED, index)) as temporary:
             _write(to_table(rows, {"format": FORMAT, "part": index}), temporary)
-            self._parts.append(PartFacts(len(rows.paths), temporary.stat().st_size))
+            self._parts.append(LabelPart(len(rows.paths), temporary.stat().st_size))
 
     def _read(self, *columns: str) -> Iterator[LabelRows]:
         for index in range(len(self._parts)):

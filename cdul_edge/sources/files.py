@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cdul_edge.sources.listing import list_folder, look_at
-from cdul_edge.sources.source import FileFacts, SourcePicture
+from cdul_edge.sources.source import Look, SourcePicture
 from cdul_edge.storage.location import Location, Url
 from cdul_edge.storage.object_store import ObjectStore
 from cdul_edge_runtime.errors import ImageError
@@ -33,13 +33,13 @@ class LocalFiles:
         mtime_ns = self.look(path).mtime_ns
         return SourcePicture(path, read_picture(self.root / path, path), mtime_ns)
 
-    def look(self, path: str) -> FileFacts:
+    def look(self, path: str) -> Look:
         """Size and time of a picture's file."""
         try:
             found = (self.root / path).stat()
         except (OSError, ValueError):  # ValueError: a zero byte in the name
-            return FileFacts()
-        return FileFacts(found.st_size, found.st_mtime_ns)
+            return Look()
+        return Look(found.st_size, found.st_mtime_ns)
 
     @property
     def at_once(self) -> int:
@@ -61,7 +61,7 @@ class RemoteFiles:
     """
 
     root: Location
-    facts: Mapping[str, FileFacts] | None = None
+    facts: Mapping[str, Look] | None = None
 
     def read(self, path: str) -> SourcePicture:
         """One picture with its content, and its time where that takes no other request.
@@ -81,15 +81,15 @@ class RemoteFiles:
             raise ImageError(path, f"has more than {MAX_PICTURE_BYTES >> 20:,} MiB")
         return SourcePicture(path, content, mtime_ns)
 
-    def look(self, path: str) -> FileFacts:
+    def look(self, path: str) -> Look:
         """Size of a picture's file, and its time as `read` tells it, without a fraction."""
         folder, name = self._split(path)
         if isinstance(folder, Path):
             return LocalFiles(folder).look(name)
         known = None if self.facts is None else self.facts.get(path)
-        found = known or look_at(folder, [name]).get(name, FileFacts())
+        found = known or look_at(folder, [name]).get(name, Look())
         seconds = found.mtime_ns // 10**9 if _open(folder).tells_times else 0
-        return FileFacts(found.bytes, seconds * 10**9)
+        return Look(found.bytes, seconds * 10**9)
 
     @property
     def at_once(self) -> int:
@@ -128,9 +128,9 @@ class NoFiles:
         """Raises `ImageError`: a shard is read from its beginning."""
         raise ImageError(path, f"lies in a shard of {self.where}, which is read as a whole")
 
-    def look(self, path: str) -> FileFacts:
+    def look(self, path: str) -> Look:
         """Nothing is known of a picture in a shard before the shard is read."""
-        return FileFacts()
+        return Look()
 
     @property
     def at_once(self) -> int:

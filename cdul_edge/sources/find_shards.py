@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cdul_edge.sources.listing import look_at
 from cdul_edge.sources.shards import Format, Shard, ShardPictures
-from cdul_edge.sources.source import FileFacts
+from cdul_edge.sources.source import Look
 from cdul_edge.storage.location import Location, Url
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -33,7 +33,7 @@ def has_braces(images: Location) -> bool:
     return _BRACES.search(str(images)) is not None
 
 
-def choose_shards(found: Mapping[str, FileFacts]) -> tuple[Shard, ...]:
+def choose_shards(found: Mapping[str, Look]) -> tuple[Shard, ...]:
     """The shards among the files of a folder, in order of their names."""
     return tuple(_shard(name, facts) for name, facts in found.items() if format_of(name))
 
@@ -112,5 +112,5 @@ def _common_folder(places: Sequence[Location]) -> Location:
     return folders.pop()
 
 
-def _shard(name: str, facts: FileFacts) -> Shard:
+def _shard(name: str, facts: Look) -> Shard:
     return Shard(name, facts.bytes, facts.mtime_ns)

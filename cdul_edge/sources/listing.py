@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cdul_edge.sources.source import FileFacts
+from cdul_edge.sources.source import Look
 from cdul_edge.storage.faults import name_faults
 from cdul_edge.storage.file_systems import open_file_system
 from cdul_edge.storage.location import Location, Url
@@ -17,7 +17,7 @@ from cdul_edge_runtime.pictures.walk import is_litter
 _ASKED_FOR = 100  # a folder may hold far more than the files that are named
 
 
-def list_folder(folder: Location) -> Mapping[str, FileFacts]:
+def list_folder(folder: Location) -> Mapping[str, Look]:
     """Every file at any depth by its name, sorted; hidden ones and litter are left out.
 
     Raises:
@@ -27,7 +27,7 @@ def list_folder(folder: Location) -> Mapping[str, FileFacts]:
     return dict(sorted(one for one in found if not any(map(is_litter, one[0].split("/")))))
 
 
-def look_at(root: Location, names: Sequence[str]) -> Mapping[str, FileFacts]:
+def look_at(root: Location, names: Sequence[str]) -> Mapping[str, Look]:
     """Those of some files that are there; of very many in an object store, from a listing."""
     if isinstance(root, Url):
         there = dict(_list_url(root) if len(names) > _ASKED_FOR else _ask_url(root, names))
@@ -36,7 +36,7 @@ def look_at(root: Location, names: Sequence[str]) -> Mapping[str, FileFacts]:
     return {name: _facts(file) for name, file in found if file.is_file()}
 
 
-def _ask_url(folder: Url, names: Sequence[str]) -> Iterator[tuple[str, FileFacts]]:
+def _ask_url(folder: Url, names: Sequence[str]) -> Iterator[tuple[str, Look]]:
     system, root = open_file_system(folder)
     with name_faults(folder, "read"):
         found = system.get_file_info([f"{root}/{name}" for name in names])
@@ -44,10 +44,10 @@ def _ask_url(folder: Url, names: Sequence[str]) -> Iterator[tuple[str, FileFacts
         open_storage(folder).sizes_of(names)  # says where there is no such bucket
     for name, one in zip(names, found, strict=True):
         if one.is_file:
-            yield name, FileFacts(one.size, one.mtime_ns or 0)
+            yield name, Look(one.size, one.mtime_ns or 0)
 
 
-def _list_path(folder: Path) -> Iterator[tuple[str, FileFacts]]:
+def _list_path(folder: Path) -> Iterator[tuple[str, Look]]:
     for directory, subfolders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         subfolders[:] = [name for name in subfolders if not is_litter(name)]
         for name in files:
@@ -56,12 +56,12 @@ def _list_path(folder: Path) -> Iterator[tuple[str, FileFacts]]:
                 yield file.relative_to(folder).as_posix(), _facts(file)
 
 
-def _facts(file: Path) -> FileFacts:
+def _facts(file: Path) -> Look:
     found = file.stat()
-    return FileFacts(found.st_size, found.st_mtime_ns)
+    return Look(found.st_size, found.st_mtime_ns)
 
 
-def _list_url(folder: Url) -> Iterator[tuple[str, FileFacts]]:
+def _list_url(folder: Url) -> Iterator[tuple[str, Look]]:
     from pyarrow import fs
 
     system, root = open_file_system(folder)
@@ -71,7 +71,7 @@ def _list_url(folder: Url) -> Iterator[tuple[str, FileFacts]]:
         open_storage(folder).sizes()  # says where there is no such bucket
     for one in found:
         if one.is_file:
-            yield one.path[len(root) :].lstrip("/"), FileFacts(one.size, one.mtime_ns or 0)
+            yield one.path[len(root) :].lstrip("/"), Look(one.size, one.mtime_ns or 0)
 
 
 def _refuse(error: OSError) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cdul_edge.sources.find_shards import format_of
-from cdul_edge.sources.source import FileFacts
+from cdul_edge.sources.source import Look
 from cdul_edge.storage.location import Url
 from cdul_edge.storage.open_storage import open_parent
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
@@ -21,7 +21,7 @@ def is_list(images: Url) -> bool:
     return images.name.lower().endswith((".txt", ".csv"))
 
 
-def choose_pictures(folder: Url, found: Mapping[str, FileFacts]) -> Sequence[str]:
+def choose_pictures(folder: Url, found: Mapping[str, Look]) -> Sequence[str]:
     """The pictures among the files of a folder, by their endings, as in a folder of a disk.
 
     Raises:

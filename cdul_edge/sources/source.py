@@ -29,7 +29,7 @@ class SourcePicture:
 
 
 @dataclass(frozen=True)
-class FileFacts:
+class Look:
     """What a look at a picture's file tells: its bytes, -1 where there is none, and its time."""
 
     bytes: int = -1
@@ -53,7 +53,7 @@ class PictureFiles(Protocol):
         """
         ...
 
-    def look(self, path: str) -> FileFacts:
+    def look(self, path: str) -> Look:
         """Size and time of a picture's file, without reading it."""
         ...
 

@@ -10,7 +10,7 @@ import pytest
 
 from cdul_edge.labelling.store.pictures import Content, StoredPicture, digest_bytes, is_same
 from cdul_edge.sources.open_source import open_source
-from cdul_edge.sources.source import FileFacts, SourcePicture
+from cdul_edge.sources.source import Look, SourcePicture
 from cdul_edge.storage.location import Url
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning, ImageError
@@ -46,8 +46,8 @@ def test_a_folder_is_listed_and_read_by_name(bucket: Url) -> None:
     with pytest.raises(ImageError, match=r"cannot be read \(No such file"):
         source.read("c.jpg")
     for files in (source.files, source.files.listed()):
-        assert files.look("b/1.jpg") == FileFacts(2, read.mtime_ns)
-        assert files.look("c.jpg") == FileFacts()
+        assert files.look("b/1.jpg") == Look(2, read.mtime_ns)
+        assert files.look("c.jpg") == Look()
 
 
 def test_another_picture_of_the_same_size_is_noticed_by_its_time(bucket: Url) -> None:
@@ -72,7 +72,7 @@ def test_a_list_names_pictures_beside_it_and_addresses(bucket: Url, tmp_path: Pa
     source = open_source(tmp_path / "here.txt", 9)
     assert [source.read(path).content for path in source.paths(0)] == [b"2", b"3"]
     found = (tmp_path / "c.jpg").stat()
-    assert source.files.look("c.jpg") == FileFacts(1, found.st_mtime_ns)
+    assert source.files.look("c.jpg") == Look(1, found.st_mtime_ns)
 
 
 def test_shards_are_read_from_a_folder_a_pattern_or_by_name(bucket: Url, tmp_path: Path) -> None:
