@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge.labelling.arrays import Doubles, Ints, Singles
+from cdul_edge.labelling.arrays import Doubles, Ints, Singles, split_rows
 from cdul_edge_runtime.bundle.thresholds import DEFAULT_RULE, UNLABELED_RULES
 
 HALF = 0.5
@@ -292,6 +292,4 @@ def _last_true(flags: npt.NDArray[np.bool_]) -> Ints:
 
 def _pieces(scores: Singles) -> Iterator[Singles]:
     """Few enough rows that what is computed of them stays small."""
-    rows = max(_VALUES // max(scores.shape[1], 1), 1)
-    for start in range(0, len(scores), rows):
-        yield scores[start : start + rows]
+    return (scores[some] for some in split_rows(*scores.shape, _VALUES))
