@@ -163,20 +163,6 @@ class LabelsManifest:
         with storage.write_stream(MANIFEST) as file:
             file.write(encode_json({**head, **content}))
 
-    def refuse_damage(
-        self, folder: Location, *, digests: bool = False, besides: str | None = None
-    ) -> None:
-        """Raise `LabelsError` when a file but `besides` is missing, truncated or changed."""
-        faults = self.find_faults(folder, digests=digests)
-        refuse_faults(
-            folder, {n: fault for n, fault in faults.items() if n.partition("/")[0] != besides}
-        )
-
-    def find_faults(self, folder: Location, *, digests: bool = False) -> dict[str, str]:
-        """Files that are missing, truncated or, by digest, changed: name to what is wrong."""
-        storage = open_storage(folder)
-        return find_faults(storage, self.files, storage.sizes_of(self.files), digests=digests)
-
 
 def find_faults(
     storage: Storage, expected: Mapping[str, FileFacts], sizes: Mapping[str, int], *, digests: bool
@@ -260,4 +246,6 @@ def check_labels_folder(folder: Location) -> None:
         raise LabelsError(
             f"{folder} is not finished: the same `cdul-edge label` command resumes it"
         )
-    manifest.refuse_damage(folder)
+    storage = open_storage(folder)
+    sizes = storage.sizes_of(manifest.files)
+    refuse_faults(folder, find_faults(storage, manifest.files, sizes, digests=False))
