@@ -292,4 +292,4 @@ def _last_true(flags: npt.NDArray[np.bool_]) -> Ints:
 
 def _pieces(scores: Singles) -> Iterator[Singles]:
     """Few enough rows that what is computed of them stays small."""
-    return (scores[some] for some in split_rows(*scores.shape, _VALUES))
+    return (scores[some] for some in split_rows(len(scores), scores.shape[1], _VALUES))
