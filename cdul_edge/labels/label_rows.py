@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,11 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cdul_edge.labels.parquet_files import read_batches, read_column
+from cdul_edge.labels.parquet_files import read_batches, read_column, to_metadata
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import LabelsError
-
-KEY = b"cdul_edge"  # pandas, DuckDB and Spark carry unknown schema metadata along
 
 Singles = npt.NDArray[np.float32]
 
@@ -58,11 +55,6 @@ def to_table(rows: LabelRows, about: Mapping[str, object]) -> pa.Table:
     if rows.cosines is not None:
         columns["cosines"] = _lists(rows.cosines)
     return pa.table(columns).replace_schema_metadata(to_metadata(about))
-
-
-def to_metadata(about: Mapping[str, object]) -> dict[bytes, bytes]:
-    """What stands beside the columns, as Parquet keeps it."""
-    return {KEY: json.dumps(about, ensure_ascii=False).encode()}
 
 
 def read_rows(

@@ -141,7 +141,7 @@ def describe_labels(
 
 
 def part_file(name: str, index: int) -> str:
-    """Where part `index` of the labels called `name` lies."""
+    """Where part `index` lies, of the labels or of the store called `name`."""
     return f"{name}/part-{index:05d}.parquet"
 
 

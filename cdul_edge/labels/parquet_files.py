@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.host.memory_errors import is_made_up
 
 _BUFFER = 1 << 20
-_KEY = b"cdul_edge"
+KEY = b"cdul_edge"  # pandas, DuckDB and Spark carry unknown schema metadata along
 
 # What pyarrow raises on damaged bytes; MemoryError for a length that never was.
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, IndexError, MemoryError)
@@ -109,13 +109,18 @@ def read_column(table: pa.Table, name: str, kind: pa.DataType, *, gaps: bool = F
     return found
 
 
+def to_metadata(about: Mapping[str, object]) -> dict[bytes, bytes]:
+    """What stands beside the columns, as Parquet keeps it and `read_facts` reads it."""
+    return {KEY: json.dumps(about, ensure_ascii=False).encode()}
+
+
 def read_facts(schema: pa.Schema, file: Location) -> dict[str, Any]:
     """What this program wrote beside the columns, empty for files of others.
 
     Raises:
         LabelsError: it is damaged.
     """
-    raw = (schema.metadata or {}).get(_KEY, b"{}")
+    raw = (schema.metadata or {}).get(KEY, b"{}")
     try:
         facts = json.loads(raw)
     except (ValueError, RecursionError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,15 @@ import pyarrow.parquet as pq
 
 from cdul_edge.labelling.arrays import Floats
 from cdul_edge.labelling.store.pictures import Content, StoredPicture, digest_paths
+from cdul_edge.labels.label_stream import part_file
 from cdul_edge.labels.manifest import SkippedPicture
-from cdul_edge.labels.parquet_files import read_column, read_facts, read_schema, read_table
+from cdul_edge.labels.parquet_files import (
+    read_column,
+    read_facts,
+    read_schema,
+    read_table,
+    to_metadata,
+)
 from cdul_edge.storage.location import Location
 from cdul_edge.storage.open_storage import open_parent
 from cdul_edge_runtime.errors import CdulEdgeError, LabelsError
@@ -27,7 +33,6 @@ from cdul_edge_runtime.host.json_record import RecordError, parse_record
 FOLDER = "similarities"
 EMBEDDINGS_FOLDER = "embeddings"
 REPAIR = "run the same `cdul-edge label` command with --repair to label its pictures again"
-_KEY = b"cdul_edge"
 _PICTURE = {"path": pa.string(), "reason": pa.string(), "width": pa.int32(), "height": pa.int32()}
 _CONTENT = {"bytes": pa.int64(), "mtime_ns": pa.int64(), "digest": pa.string()}
 
@@ -101,7 +106,7 @@ class PartFacts:
 
 def part_name(index: int, folder: str = FOLDER) -> str:
     """Where part `index` lies inside a labels folder."""
-    return f"{folder}/part-{index:05d}.parquet"
+    return part_file(folder, index)
 
 
 def slice_parts(count: int, part_pictures: int) -> list[range]:
@@ -129,7 +134,7 @@ def write_part(path: Location, part: Part, column: str, digest: str) -> PartFact
     }
     if any(p.content for p in pictures):
         columns |= _content_columns(pictures)
-    table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(about).encode()})
+    table = pa.table(columns).replace_schema_metadata(to_metadata(about))
     storage, name = open_parent(path)
     with storage.write(name) as temporary:
         # floats do not compress; a dictionary of them would only cost
