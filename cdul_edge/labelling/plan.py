@@ -245,8 +245,8 @@ def make_settings(request: LabelRequest, stored: ClipSettings | None = None) -> 
     kind, views = request.scoring.kind, request.chosen_views
     kept, size = (stored.keep_embeddings, stored.part_pictures) if stored else (False, None)
     return ClipSettings(
-        clip=_identify(request.clip),
-        pretrained=None if request.pretrained is None else _identify(request.pretrained),
+        clip=absolute_name(request.clip),
+        pretrained=None if request.pretrained is None else absolute_name(request.pretrained),
         seed=request.seed,
         weights_sha256=local_weights_sha256(request.clip, request.pretrained),
         grid=views.grid,
@@ -284,7 +284,7 @@ def refuse_differences(folder: object, differences: str) -> None:
         )
 
 
-def _identify(name: str) -> str:
+def absolute_name(name: str) -> str:
     """A local file is the same one from whatever folder it is named."""
     return str(Path(name).resolve()) if name and Path(name).exists() else name
 

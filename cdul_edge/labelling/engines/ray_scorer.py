@@ -11,7 +11,7 @@ from cdul_edge.labelling.choose_clip import ChosenClip, choose_clip, reopen_clip
 from cdul_edge.labelling.engines.ray_actor import ListConsole, as_picklable
 from cdul_edge.labelling.engines.stored_paths import StoredPaths
 from cdul_edge.labelling.part_report import PartReport
-from cdul_edge.labelling.plan import LabelPlan
+from cdul_edge.labelling.plan import LabelPlan, absolute_name
 from cdul_edge.labelling.score_part import PartScorer
 from cdul_edge.labelling.store.folder import PICTURES
 from cdul_edge.labels.manifest import MANIFEST
@@ -126,14 +126,10 @@ def _absolute(plan: LabelPlan) -> LabelPlan:
     request = replace(
         request,
         out=request.out.resolve() if isinstance(request.out, Path) else request.out,
-        clip=_absolute_name(request.clip),
-        pretrained=None if request.pretrained is None else _absolute_name(request.pretrained),
+        clip=absolute_name(request.clip),
+        pretrained=None if request.pretrained is None else absolute_name(request.pretrained),
     )
     return replace(plan, request=request)  # a source's root is absolute
-
-
-def _absolute_name(name: str) -> str:
-    return str(Path(name).resolve()) if name and Path(name).exists() else name
 
 
 def _with_paths(plan: LabelPlan, paths: PathList) -> LabelPlan:
