@@ -7,16 +7,18 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import torch
 import torch.distributed as dist
-from torch._C._distributed_c10d import PrefixStore, Store
-from torch.distributed.rendezvous import rendezvous
 
 from cdul_edge.launcher import Launch, speak_from_here
 from cdul_edge.training.ranks.ranks import ALONE, FAILED, Ranks
 from cdul_edge_runtime.errors import CdulEdgeError, ToldElsewhereError
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store
 
 # How long a rank waits for another in one exchange. A process that dies is noticed at once; one
 # that hangs, or a network that swallows, after this.
@@ -71,6 +73,10 @@ def _meet(launch: Launch, device: torch.device) -> Store:
             "this PyTorch is built without torch.distributed: train without torchrun, or install "
             "another build"
         )
+    # here and not above: without torch.distributed one process trains all the same
+    from torch._C._distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
     if dist.is_initialized():
         raise CdulEdgeError(
             "this process has a group of torch.distributed, of the script or of a run that failed: "

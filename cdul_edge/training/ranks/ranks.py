@@ -10,16 +10,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from itertools import count as count_up
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch._C._distributed_c10d import Store
 
 from cdul_edge.launcher import Launch
 from cdul_edge.training.ranks.apart import Apart, as_bytes, take_apart
 from cdul_edge_runtime.errors import ToldElsewhereError
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store  # some builds of PyTorch have none
 
 Told = TypeVar("Told")
 # Seconds between two looks at whether the process that is waited for is done.
