@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDERS = [ROOT, ROOT / "export", ROOT / "calibration", ROOT / "runtime"]
 ON_THE_WORKSTATION = tuple(
-    f"cdul_edge.{room}" for room in ("labelling", "training", "demo", "study", "sources")
+    f"cdul_edge.{room}"
+    for room in ("labelling", "training", "demo", "study", "sources", "page", "report", "review")
 )
 CALIBRATION = "cdul_edge_calibration"  # needs onnx, and no torch either
 NEED_THE_TRAIN_EXTRA = {

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from cdul_edge.labels.observed import read_observed
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.training.data.observed import (
     ObservedLabels,
     Simulation,
     open_observed,
     parse_simulation,
-    read_observed,
     simulate,
 )
 from cdul_edge.training.request import ObservedOptions

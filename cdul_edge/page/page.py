@@ -1,0 +1,93 @@
+"""A page: a template, what it shows, and a policy under which nothing else can run or load."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
+from markupsafe import Markup
+
+from cdul_edge_runtime.host.files import atomic_write
+
+# A template of a room is called "room/name.html"; all extend "page/base.html".
+_ROOMS = ("page", "report", "review")
+
+
+@dataclass(frozen=True)
+class Page:
+    """What `render` needs beside the template's own context.
+
+    Attributes:
+        template: "room/name.html".
+        title: of the window, and the page's heading.
+        script: name of a JavaScript file in `page/templates`' room, such as "review/review.js";
+            None for a page without any.
+    """
+
+    template: str
+    title: str
+    script: str | None = None
+
+
+def render(page: Page, context: Mapping[str, object]) -> str:
+    """The whole page as text: the same for the same input, to the last byte.
+
+    Names and paths in `context` are escaped; bytes of a path that are no UTF-8 are spelled out.
+    """
+    environment = Environment(
+        loader=PrefixLoader({room: PackageLoader(f"cdul_edge.{room}") for room in _ROOMS}),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["embed_json"] = embed_json
+    style = _read("page/style.css")
+    script = "" if page.script is None else _read(page.script)
+    html = environment.get_template(page.template).render(
+        **context,
+        title=page.title,
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+    )
+    return html.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def write_page(out: Path, html: str) -> None:
+    """Write it atomically, in UTF-8."""
+    with atomic_write(out) as temporary:
+        temporary.write_text(html, encoding="utf-8", newline="\n")
+
+
+def embed_json(value: object) -> Markup:
+    """JSON for a `<script type="application/json">`, which no content of it can end."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)
+
+
+def _read(name: str) -> str:
+    room, _, file = name.partition("/")
+    return files(f"cdul_edge.{room}").joinpath("templates").joinpath(file).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """A content security policy: this style and this script run, and nothing is fetched."""
+    allowed = f"script-src {_hash(script)}" if script else "script-src 'none'"
+    return (
+        f"default-src 'none'; img-src data:; style-src {_hash(style)}; {allowed}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"

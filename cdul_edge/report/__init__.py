@@ -1,0 +1,1 @@
+"""One page that shows what labeling, training, export, and the device made."""
