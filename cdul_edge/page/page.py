@@ -76,7 +76,8 @@ def embed_json(value: object) -> Markup:
 
 def _read(name: str) -> str:
     room, _, file = name.partition("/")
-    return files(f"cdul_edge.{room}").joinpath("templates").joinpath(file).read_text(encoding="utf-8")
+    templates = files(f"cdul_edge.{room}").joinpath("templates")
+    return templates.joinpath(file).read_text(encoding="utf-8")
 
 
 def _policy(style: str, script: str) -> str:
