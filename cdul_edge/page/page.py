@@ -15,8 +15,13 @@ from markupsafe import Markup
 
 from cdul_edge_runtime.host.files import atomic_write
 
-# A template of a room is called "room/name.html"; all extend "page/base.html".
-_ROOMS = ("page", "report", "review")
+# Of which package the templates called "report/name.html" are; all extend "page/base.html". A room
+# may not be named as its verb: on its first import it would take the place of the function.
+_ROOMS = {
+    "page": "cdul_edge.page",
+    "report": "cdul_edge.reporting",
+    "review": "cdul_edge.reviewing",
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ def render(page: Page, context: Mapping[str, object]) -> str:
     Names and paths in `context` are escaped; bytes of a path that are no UTF-8 are spelled out.
     """
     environment = Environment(
-        loader=PrefixLoader({room: PackageLoader(f"cdul_edge.{room}") for room in _ROOMS}),
+        loader=PrefixLoader({room: PackageLoader(name) for room, name in _ROOMS.items()}),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -76,7 +81,7 @@ def embed_json(value: object) -> Markup:
 
 def _read(name: str) -> str:
     room, _, file = name.partition("/")
-    templates = files(f"cdul_edge.{room}").joinpath("templates")
+    templates = files(_ROOMS[room]).joinpath("templates")
     return templates.joinpath(file).read_text(encoding="utf-8")
 
 
