@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,7 @@ from cdul_edge_runtime.bundle.manifest import METADATA_KEY, Graph, Manifest, Par
 from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits, PrecisionRecord
 from cdul_edge_runtime.host.files import write_json
 from cdul_edge_runtime.pictures.preprocess import Preprocess
+from tests.fakes.chromium import Chromium, OpenPage, started_chromium, why_no_browser
 from tests.fakes.s3_server import S3Server, started_server
 
 # What rich, click and typer look at, some of it while they are imported: the output is the same in
@@ -166,3 +168,19 @@ def s3(s3_process: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv(name, value)
     s3_process.ask("POST", "/moto-api/reset")
     return s3_process
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    """One browser for all tests of a file; it starts within a second."""
+    if (reason := why_no_browser()) is not None:
+        pytest.skip(reason)
+    with started_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_page(chromium: Chromium) -> Iterator[Callable[..., OpenPage]]:
+    """Open an HTML file as `Chromium.open` does; its window is closed when the test ends."""
+    with ExitStack() as stack:
+        yield lambda *given, **named: stack.enter_context(chromium.open(*given, **named))
