@@ -78,7 +78,9 @@ def test_pictures_with_truth_are_measured_and_json_goes_to_stdout(
     report = json.loads(result.stdout)
     (row,) = report["rows"]
     assert row["pictures"]["metrics"]["map"] == row["pictures"]["map"] == 100.0
-    assert report["pictures"] == {"count": 2, "unreadable": [], "truth": "given"}
+    root = str(folder.resolve())
+    told = {"count": 2, "unreadable": [], "truth": "given", "root": root}
+    assert report["pictures"] == told
     assert "mAP against the given truth" in result.stderr
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -24,6 +24,7 @@ from cdul_edge_runtime.metrics.metrics import (
 )
 from cdul_edge_runtime.pictures.images import PictureList
 from cdul_edge_runtime.run_order import only_openvino
+from cdul_edge_runtime.verify.flips import Flip, list_flips
 
 Scores = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -45,12 +46,14 @@ class PictureTest:
     Attributes:
         pictures: all that were given.
         fp32: (M, C) scores of the FP32 file on the CPU, of the M that can be read.
+        readable: their M places in `pictures`.
         truth: (M, C) int8, -1 unknown; None takes FP32's scores as soft truth.
         unreadable: path and reason of the others.
     """
 
     pictures: PictureList
     fp32: Scores
+    readable: tuple[int, ...]
     truth: Truth | None = None
     unreadable: tuple[Unreadable, ...] = ()
 
@@ -77,7 +80,8 @@ def prepare_pictures(
     device = "openvino" if only_openvino() else "cpu"
     with Classifier.load(bundle, device=device, precision="fp32", threads=threads) as classifier:
         scores, rows, unreadable = score_pictures(classifier, pictures)
-    return PictureTest(pictures, scores, None if truth is None else truth[rows], unreadable)
+    known = None if truth is None else truth[rows]
+    return PictureTest(pictures, scores, tuple(rows), known, unreadable)
 
 
 def score_pictures(
@@ -118,6 +122,8 @@ class PictureComparison:
         map: the same of these scores.
         loss: points of mAP lost, with their interval; None where one of both has none.
         metrics: all metrics against given truth; None without it, or with a score not finite.
+        flipped_decisions: how many decisions clearly differ.
+        flipped: those of them whose score moved most, see `list_flips`.
     """
 
     count: int
@@ -131,6 +137,8 @@ class PictureComparison:
     map: float | None
     loss: Estimate | None
     metrics: MetricsReport | None
+    flipped_decisions: int = 0
+    flipped: tuple[Flip, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for the report."""
@@ -141,6 +149,8 @@ class PictureComparison:
             "mean_error": self.mean_error,
             "flip_rate": self.flips.value,
             "flip_rate_interval": [self.flips.low, self.flips.high],
+            "flipped_decisions": self.flipped_decisions,
+            "flipped": [asdict(flip) for flip in self.flipped],
             "strange_scores": self.strange_scores,
             "truth": self.truth,
             "map_fp32": self.map_fp32,
@@ -166,6 +176,7 @@ def compare_pictures(classifier: Classifier, test: PictureTest, near: float) -> 
     else:
         scores, _, _ = score_pictures(classifier, test.pictures)
     clear, _ = find_flips(scores, test.fp32, classifier.thresholds, near)
+    paths = [test.pictures.paths[row] for row in test.readable]
     error = differences(scores, test.fp32)
     truth = test.fp32 if test.truth is None else test.truth
     before, after = _mean_ap(test.fp32, truth), _mean_ap(scores, truth)
@@ -181,6 +192,10 @@ def compare_pictures(classifier: Classifier, test: PictureTest, near: float) -> 
         max_error=finite_or_none(float(error.max())),
         mean_error=finite_or_none(float(error.mean())),
         flips=estimate_flip_rate(clear),
+        flipped_decisions=int(clear.sum()),
+        flipped=list_flips(
+            scores, test.fp32, clear, classifier.thresholds, names=(paths, list(classifier.classes))
+        ),
         strange_scores=count_strange(scores),
         truth=test.truth_kind,
         map_fp32=before,

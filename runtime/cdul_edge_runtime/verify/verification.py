@@ -47,16 +47,22 @@ PYTORCH = "pytorch"  # the device of the row that runs beside a run folder's net
 
 @dataclass(frozen=True)
 class PictureSummary:
-    """How many pictures were read, what was not, and what mAP was taken against."""
+    """How many pictures were read, what was not, and what mAP was taken against.
+
+    Attributes:
+        root: the folder that the paths of flipped decisions are relative to.
+    """
 
     count: int
     unreadable: tuple[Unreadable, ...]
     truth: TruthKind
+    root: str = ""
 
     @classmethod
     def of(cls, test: PictureTest) -> PictureSummary:
         """The summary of what a verification measured on."""
-        return cls(len(test.fp32), test.unreadable, test.truth_kind)
+        root = str(test.pictures.root)
+        return cls(len(test.fp32), test.unreadable, test.truth_kind, root)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -313,6 +314,17 @@ def test_pictures_show_what_a_precision_loses_against_fp32(
     assert found.truth == "fp32 scores"
     assert value(row, "decisions that flip on the pictures") == pytest.approx(100 * 2 / 9)
     assert [one.path for one in test.unreadable] == [str(pictures / "c.png")]
+    # "d.png" is the fourth picture and the third that can be read; 0.236 and 0.697 around 0.5.
+    assert found.flipped_decisions == 2
+    assert [(flip.picture, flip.label) for flip in found.flipped] == [
+        ("d.png", "red"),
+        ("d.png", "green"),
+    ]
+    before, after = 1 / (1 + math.exp(4 - 720 / 255)), 1 / (1 + math.exp(2 - 720 / 255))
+    assert found.flipped[0].reference == pytest.approx(before, abs=1e-6)
+    assert found.flipped[0].score == pytest.approx(after, abs=1e-6)
+    assert found.flipped[0].threshold == 0.5
+    assert found.to_dict()["flipped"] == [asdict(flip) for flip in found.flipped]
     strict = replace(test, truth=None)
     # Two of nine decisions on three pictures may be a rate of 10 % as well: exit code 0.
     add_precision(bundle, Precision.INT8_CPU, bias=-2, limits=Limits(0.5, 0.1, 1.0))

@@ -165,6 +165,7 @@ def test_pictures_are_measured_against_truth_and_faults_are_left_out(
     report = run()
     assert report.pictures is not None
     assert report.pictures.count == 3
+    assert report.pictures.root == str(folder.resolve())
     assert [Path(one.path).name for one in report.pictures.unreadable] == ["c.png"]
     found = report.rows[0].pictures
     assert found is not None
