@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # tests skip where it is not installed
 
 COMMANDS = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
 NARROW_PX, WIDE_PX = 400, 1100
+PAPER_PX = 718  # US letter between margins of 0.5 in: narrower than A4 between those of 1 cm
 _SANDBOX_OFF = "--no-sandbox"  # root has no sandbox, nor do most containers
 # What a document is wider than its window: nothing may be cut or need scrolling sideways.
 _OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -1,0 +1,116 @@
+"""What Chromium says of a report of 5,000 images: time, requests, complaints, and layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from benchmarks.measured_rows.figures import Figure, Measured, at_most, stated
+from benchmarks.measured_rows.row import Setting
+from benchmarks.report.labels import PICTURES, find_labels
+from benchmarks.report.making import (
+    PEAK,
+    Made,
+    differing_bytes,
+    make_report,
+    other_surroundings,
+)
+from tests.fakes.chromium import NARROW_PX, PAPER_PX, Chromium, OpenPage, started_chromium
+
+_LOADED_MS = "performance.getEntriesByType('navigation')[0].loadEventEnd"
+# Every picture decoded, and two frames drawn: what people wait for.
+_DRAWN_MS = """async () => {
+    await Promise.all([...document.images].map(one => one.decode().catch(() => null)));
+    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+    return performance.now();
+}"""
+_BROKEN = "[...document.images].filter(one => one.complete && !one.naturalWidth).length"
+NOTES = (
+    "opening: a new window without a cache, from a file, no network; drawn means every picture "
+    "decoded and two frames painted",
+    "made twice: in another folder, with another PYTHONHASHSEED, TZ, LC_ALL, and HOME",
+    PEAK,
+)
+
+
+@dataclass
+class _Opened:
+    """What a browser said, opening after opening."""
+
+    loaded_s: list[float] = field(default_factory=list)
+    drawn_s: list[float] = field(default_factory=list)
+    requests: int = 0
+    errors: int = 0
+    broken: int = 0
+    pdf_mb: float = 0.0
+    violations: dict[str, int] = field(default_factory=dict)
+    overflow_px: dict[str, int] = field(default_factory=dict)
+
+
+def measure_opening(classes: int, setting: Setting) -> Measured:
+    """Make it twice, then open it as often as there are rounds."""
+    labels = find_labels(setting, PICTURES, classes)
+    made = make_report(labels, setting.work / "report.html")
+    other = setting.work / "elsewhere"
+    other.mkdir(exist_ok=True)
+    again = make_report(labels, other / "again.html", other_surroundings())
+    with started_chromium() as browser:
+        opened = _open(browser, made.page, setting.rounds)
+        notes = (*NOTES, f"Chromium {browser.version}, Debian's, without a screen")
+    return Measured(tuple(_figures(made, again, opened)), notes)
+
+
+def _open(browser: Chromium, page: Path, rounds: int) -> _Opened:
+    found = _Opened()
+    for _ in range(rounds):
+        with browser.open(page) as opened:
+            found.drawn_s.append(opened.page.evaluate(_DRAWN_MS) / 1000)
+            found.loaded_s.append(opened.page.evaluate(_LOADED_MS) / 1000)
+            found.broken = max(found.broken, opened.page.evaluate(_BROKEN))
+            found.requests += len(opened.requests)
+            found.errors += len(opened.errors)
+    with browser.open(page) as opened:
+        _judge(opened, found)
+    return found
+
+
+def _judge(opened: OpenPage, found: _Opened) -> None:
+    """In other colors and widths, and on paper."""
+    opened.show(colors="dark")
+    found.violations["dark"] = len(opened.violations())
+    opened.show()
+    found.violations["light"] = len(opened.violations())
+    opened.show(width=NARROW_PX)
+    found.overflow_px["at 400 px"] = opened.overflow_px()
+    opened.show(width=PAPER_PX, media="print")
+    found.overflow_px["in print"] = opened.overflow_px()
+    found.pdf_mb = len(opened.page.pdf()) / 1e6
+    found.errors += len(opened.errors)
+
+
+def _figures(made: Made, again: Made, opened: _Opened) -> Iterator[Figure]:
+    size, differing = made.page.stat().st_size / 1e6, differing_bytes(made.page, again.page)
+    yield at_most(5, "size", "size", "MB", size)
+    yield at_most(2, "loaded", "opened, to the load event", "s", *opened.loaded_s)
+    yield at_most(2, "drawn", "opened, every picture drawn", "s", *opened.drawn_s)
+    yield at_most(0, "requests", "requests", "", opened.requests)
+    yield at_most(0, "errors", "console errors", "", opened.errors)
+    yield at_most(0, "broken", "broken pictures", "", opened.broken)
+    for colors, count in opened.violations.items():
+        yield at_most(0, f"axe-{colors}", f"axe violations, {colors}", "", count)
+    for where, pixels in opened.overflow_px.items():
+        key = "overflow-" + where.partition(" ")[2].replace(" ", "")
+        yield at_most(0, key, f"wider than the window {where}", "px", pixels)
+    yield at_most(0, "twice", "made twice: differing bytes", "", differing)
+    yield at_most(0, "missing", "pictures that were not found", "", made.missing)
+    yield stated("pictures", "pictures on the page", "", made.pictures)
+    yield stated("pdf", "printed to PDF", "MB", opened.pdf_mb)
+    yield stated("time", "made", "s", made.seconds, again.seconds)
+    yield stated("peak", "peak memory", "MB", made.peak_mb, again.peak_mb)
+
+
+measure_12 = partial(measure_opening, 12)
+measure_80 = partial(measure_opening, 80)
+measure_1000 = partial(measure_opening, 1000)
