@@ -10,17 +10,20 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from cdul_edge.page.thumbnails import Thumbnails
 from cdul_edge_runtime.host.files import atomic_write
 
-# Of which package the templates called "report/name.html" are; all extend "page/base.html". A room
-# may not be named as its verb: on its first import it would take the place of the function.
+# Of which package the templates called "report/name.html" are. A room may not be named as its verb:
+# on its first import it would take the place of the function.
 _ROOMS = {
     "page": "cdul_edge.page",
     "report": "cdul_edge.reporting",
     "review": "cdul_edge.reviewing",
+    "study": "cdul_edge.study",
+    "training": "cdul_edge.training",
 }
 
 
@@ -29,15 +32,17 @@ class Page:
     """What `render` needs beside the template's own context.
 
     Attributes:
-        template: "room/name.html".
+        template: "room/name.html", a file of the room's folder `templates`; it extends
+            "page/base.html", and "page/macros.html" holds what pages are made of.
         title: of the window, and the page's heading.
-        script: name of a JavaScript file in `page/templates`' room, such as "review/review.js";
-            None for a page without any.
+        script: name of a JavaScript file, such as "review/review.js"; None for a page without any.
+        pictures: what the page shows by name; None for a page without any.
     """
 
     template: str
     title: str
     script: str | None = None
+    pictures: Thumbnails | None = None
 
 
 def render(page: Page, context: Mapping[str, object]) -> str:
@@ -46,7 +51,7 @@ def render(page: Page, context: Mapping[str, object]) -> str:
     Names and paths in `context` are escaped; bytes of a path that are no UTF-8 are spelled out.
     """
     environment = Environment(
-        loader=PrefixLoader({room: PackageLoader(name) for room, name in _ROOMS.items()}),
+        loader=FunctionLoader(_read),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -61,6 +66,7 @@ def render(page: Page, context: Mapping[str, object]) -> str:
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
+        pictures=() if page.pictures is None else page.pictures.all(),
     )
     return html.encode("utf-8", "backslashreplace").decode("utf-8")
 

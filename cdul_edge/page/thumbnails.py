@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.errors import CdulEdgeError, ImageError
 from cdul_edge_runtime.pictures.images import open_image
 
 SIDE_PX = 96
 _QUALITY = 70
 
 
+@dataclass(frozen=True)
+class Thumbnail:
+    """A picture of the page: its name in it, its `data:` address, and its pixels."""
+
+    name: str
+    address: str
+    width: int
+    height: int
+
+
 class Thumbnails:
     """The pictures of a page.
+
+    A picture stands in the page once, as a symbol of SVG, and is shown wherever its name is used:
+    without any script, in print too, and with its path for those who cannot see it.
 
     Attributes:
         root: the folder that paths are relative to; None where nobody knows where they lie.
@@ -25,29 +39,39 @@ class Thumbnails:
         self.root = root
         self.missing: dict[str, str] = {}
         self._side_px = side_px
-        self._embedded: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._embedded: dict[str, Thumbnail] = {}
 
     def add(self, path: str) -> str | None:
-        """The name under which the page shows a picture; None where it cannot be opened."""
+        """The name under which the page shows a picture; None where it cannot be opened.
+
+        Several paths of one content have one name.
+        """
         if path in self.missing:
             return None
-        if path not in self._embedded:
+        if path not in self._names:
             try:
-                self._embedded[path] = self._encode(path)
-            except (CdulEdgeError, OSError) as error:
-                self.missing[path] = str(error)
+                self._names[path] = self._embed(path)
+            except (CdulEdgeError, OSError, ValueError) as error:
+                self.missing[path] = error.reason if isinstance(error, ImageError) else str(error)
                 return None
-        return f"p{list(self._embedded).index(path)}"
+        return self._names[path]
+
+    def all(self) -> tuple[Thumbnail, ...]:
+        """Those of the page, in the order of asking."""
+        return tuple(self._embedded.values())
 
     def embedded(self) -> dict[str, str]:
         """Name to `data:` address of each picture."""
-        return {f"p{number}": data for number, data in enumerate(self._embedded.values())}
+        return {one.name: one.address for one in self.all()}
 
-    def _encode(self, path: str) -> str:
+    def _embed(self, path: str) -> str:
         if self.root is None:
             raise CdulEdgeError("it is not known where the pictures lie")
-        picture = open_image(self.root / path)
+        picture = open_image(self.root / path, path)
         picture.thumbnail((self._side_px, self._side_px))
         file = io.BytesIO()
         picture.save(file, "WEBP", quality=_QUALITY)
-        return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+        address = "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+        new = Thumbnail(f"p{len(self._embedded)}", address, picture.width, picture.height)
+        return self._embedded.setdefault(address, new).name

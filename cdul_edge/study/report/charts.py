@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean
 
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cdul_edge.page.charts import ACCENT, FAINT, INK, charts_style
 from cdul_edge.study.report.summary import Spread
 
-INK, FAINT, ACCENT, BASE = "#222222", "#777777", "#1f5fa8", "#909090"
+BASE = "#909090"
 # Percent; a narrower axis would show what the figures beside it round away.
 LEAST_SPAN = 1.0
 _COLUMNS = 5
 _ROW_IN, _PANEL_IN = 0.27, (2.1, 1.55)
-_STYLE = Path(__file__).with_name("charts.mplstyle")
-# With them, two files of one chart would differ.
-_METADATA = {"Date": None, "Creator": None}
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ def plot_spreads(
     """
     spreads = {name: Spread.of(list(seeds.values())) for name, seeds in rows.items()}
     names = sorted(rows, key=lambda name: -spreads[name].mean)
-    with style.context(_STYLE):
+    with charts_style():
         figure = Figure(figsize=(8.2, 1.1 + _ROW_IN * len(names)), layout="constrained")
         axes = figure.add_subplot()
         for place, name in enumerate(names):
@@ -90,7 +85,7 @@ def plot_curves(title: str, curves: Mapping[str, Curves], baseline: str) -> Figu
     means = {name: (_mean(one.heldout), _mean(one.labels)) for name, one in curves.items()}
     columns = min(_COLUMNS, len(means))
     rows = -(-len(means) // columns)
-    with style.context(_STYLE):
+    with charts_style():
         width, height = _PANEL_IN
         size = (max(6.5, width * columns), 0.7 + height * rows)
         figure = Figure(figsize=size, layout="constrained")
@@ -117,22 +112,14 @@ def plot_curves(title: str, curves: Mapping[str, Curves], baseline: str) -> Figu
     return figure
 
 
-def to_svg(figure: Figure) -> str:
-    """The chart as an SVG file, the same text for the same chart."""
-    file = io.StringIO()
-    with style.context(_STYLE):
-        figure.savefig(file, format="svg", metadata=_METADATA)
-    return file.getvalue()
-
-
 def _line(
     axes: Axes, values: Sequence[float], color: str, label: str, *, dashed: bool = False
 ) -> None:
-    style = "--" if dashed else "-"
+    dashes = "--" if dashed else "-"
     marker = "o" if len(values) == 1 else ""
     epochs = range(1, len(values) + 1)
     axes.plot(
-        epochs, values, linestyle=style, marker=marker, color=color, label=label, lw=1.6, ms=4
+        epochs, values, linestyle=dashes, marker=marker, color=color, label=label, lw=1.6, ms=4
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cdul_edge.page.charts import to_svg
 from cdul_edge.study.outcome import Failed, Finished, Outcome
-from cdul_edge.study.report.charts import Curves, plot_curves, plot_spreads, to_svg
+from cdul_edge.study.report.charts import Curves, plot_curves, plot_spreads
 from cdul_edge.study.report.claims import Finding, check_claims
 from cdul_edge.study.report.summary import Summary, summarize
 from cdul_edge.study.report.tables import classes_to_csv, tabulate_classes, tabulate_study

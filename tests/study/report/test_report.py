@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
+from cdul_edge.page.charts import to_svg
 from cdul_edge.study.outcome import Failed, Outcome
-from cdul_edge.study.report.charts import Curves, plot_curves, plot_spreads, to_svg
+from cdul_edge.study.report.charts import Curves, plot_curves, plot_spreads
 from cdul_edge.study.report.claims import Claim, check_claims, judge
 from cdul_edge.study.report.report import make_report
 from cdul_edge.study.report.summary import Spread, summarize
