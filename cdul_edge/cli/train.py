@@ -83,7 +83,7 @@ def train(
     )  # fmt: skip
     data = DataOptions(images, cache, cache_budget, workers)
     evaluation = EvaluationOptions(val, truth, train_truth, difficult)
-    people = ObservedOptions(observed, simulate, train_truth, difficult, labels_from)
+    people = ObservedOptions(tuple(observed or ()), simulate, train_truth, difficult, labels_from)
     at = parse_location(labels)
     _run(TrainRequest(at, out, config, data, evaluation, people, device, force, only=only), json)
 

@@ -1,9 +1,10 @@
-"""Labels that people gave to some pictures, read from a file."""
+"""Labels that people gave to some pictures, read from files."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from cdul_edge_runtime.bundle.classes import ClassList, fold_class
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.metrics.matching import find_rows
+from cdul_edge_runtime.metrics.matching import find_rows, name_stem
 from cdul_edge_runtime.metrics.truth_csv import read_csv
 from cdul_edge_runtime.metrics.truth_formats import RawTruth, read_npz
 
@@ -20,8 +21,79 @@ Observed = npt.NDArray[np.int8]
 _NOTHING = "nothing is known in it: drop the option, or give some labels"
 
 
-def read_observed(file: Path, labels_paths: Sequence[str], classes: ClassList) -> Observed:
-    """Read known labels, in one of three forms.
+@dataclass(frozen=True)
+class Answers:
+    """What people said of K entries (a picture and a class), each once, by picture and class.
+
+    Attributes:
+        rows: (K,) numbers of pictures.
+        columns: (K,) numbers of classes.
+        present: (K,) whether the picture shows the class.
+    """
+
+    rows: npt.NDArray[np.intp]
+    columns: npt.NDArray[np.intp]
+    present: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def table(self, pictures: int, classes: int) -> Observed:
+        """(N, C) int8: 1 present, -1 absent, 0 for what nobody said."""
+        table = np.zeros((pictures, classes), np.int8)
+        table[self.rows, self.columns] = np.where(self.present, 1, -1)
+        return table
+
+
+@dataclass(frozen=True)
+class GivenAnswers:
+    """Label files whose classes are known, and whose pictures are still to be found.
+
+    Attributes:
+        files: what each says, in the order in which they were given; at least one.
+        classes: of the columns.
+    """
+
+    files: tuple[_Sheet, ...]
+    classes: ClassList
+
+    @property
+    def stems(self) -> frozenset[str]:
+        """The stems of all pictures named: no other picture can be meant."""
+        return frozenset(name_stem(path) for sheet in self.files for path in sheet.paths)
+
+    def find(self, labels_paths: Sequence[str], count: int | None = None) -> Answers:
+        """Find the pictures, and merge what the files say.
+
+        Args:
+            labels_paths: pictures of the pseudo-labels: all, or all that have one of the `stems`.
+            count: how many the pseudo-labels have; None: these.
+
+        Raises:
+            CdulEdgeError: pictures that are not among them, or a label both ways.
+        """
+        count = len(labels_paths) if count is None else count
+        found = [sheet.entries(labels_paths, count) for sheet in self.files]
+        rows, columns, present = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        sources = np.repeat(np.arange(len(found)), [len(part[0]) for part in found])
+        entries = rows * len(self.classes) + columns
+        first, inverse = np.unique(entries, return_index=True, return_inverse=True)[1:]
+        against = np.flatnonzero(present != present[first][inverse])
+        if len(against):
+            one, other = first[inverse[against[0]]], against[0]
+            shown = (labels_paths[rows[other]], self.classes.names[columns[other]])
+            sides = (one, other) if present[one] else (other, one)
+            there, not_there = (self.files[sources[side]].file for side in sides)
+            raise CdulEdgeError(
+                _contradiction(there, not_there, *shown, len(np.unique(entries[against])))
+            )
+        return Answers(rows[first], columns[first], present[first])
+
+
+def read_observed(
+    files: Sequence[Path], labels_paths: Sequence[str], classes: ClassList
+) -> Observed:
+    """Read known labels, and merge them; of each file in one of three forms.
 
     * CSV multi-hot: `image_path,<class>,<class>…` with 1, 0, and -1 or nothing for unknown; a class
       without a column is unknown;
@@ -33,6 +105,7 @@ def read_observed(file: Path, labels_paths: Sequence[str], classes: ClassList) -
     names' case, spaces and hyphens.
 
     Args:
+        files: one or more.
         labels_paths: N paths of the pseudo-labels.
         classes: of the C columns.
 
@@ -41,26 +114,64 @@ def read_observed(file: Path, labels_paths: Sequence[str], classes: ClassList) -
 
     Raises:
         CdulEdgeError: no such file or another format, pictures that are not labeled, unknown
-            classes, a label both ways, or nothing known at all.
+            classes, a label both ways, in one file or in two, or a file in which nothing is known.
     """
+    found = read_answers(files, classes).find(labels_paths)
+    return found.table(len(labels_paths), len(classes))
+
+
+def read_answers(files: Sequence[Path], classes: ClassList) -> GivenAnswers:
+    """Read label files as `read_observed` does, before the pictures are known.
+
+    Raises:
+        CdulEdgeError: no such file or another format, unknown classes, or a file in which nothing
+            is known.
+    """
+    return GivenAnswers(tuple(_read_sheet(file, classes) for file in files), classes)
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """What one file says.
+
+    Attributes:
+        paths: its M rows' pictures, as it names them.
+        columns: (K,) our column of each of the file's.
+        values: (M, K) 1 present, -1 absent, 0 unknown.
+    """
+
+    file: Path
+    paths: tuple[str, ...]
+    columns: npt.NDArray[np.intp]
+    values: Observed
+
+    def entries(
+        self, labels_paths: Sequence[str], count: int
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+        """Row, column, and whether it is there, of everything that it knows."""
+        pictures, names = np.nonzero(self.values)
+        rows = _rows(self.paths, labels_paths, count, self.file)
+        return rows[pictures], self.columns[names], self.values[pictures, names] > 0
+
+
+def _contradiction(there: Path, not_there: Path, path: str, name: str, count: int) -> str:
+    if there == not_there:
+        return (
+            f"{there} contradicts itself on {count} label(s): {name!r} is both there and not there "
+            f"in {path!r}: keep one of the two"
+        )
+    return (
+        f"{there} and {not_there} contradict each other on {count} label(s): {name!r} is there in "
+        f"{path!r} by the first and not by the second: keep one of the two"
+    )
+
+
+def _read_sheet(file: Path, classes: ClassList) -> _Sheet:
     raw = _read(file)
     columns, values = _signed(raw, classes, file)
-    rows = _rows(raw.paths, labels_paths, file)
-    seen = np.zeros((2, len(labels_paths), len(classes)), dtype=np.bool_)
-    for layer, sign in enumerate((1, -1)):
-        pictures, names = np.nonzero(values == sign)
-        seen[layer, rows[pictures], columns[names]] = True
-    both = np.argwhere(seen[0] & seen[1])
-    if len(both):
-        row, column = both[0]
-        raise CdulEdgeError(
-            f"{file} contradicts itself on {len(both)} label(s): {classes.names[column]!r} is both "
-            f"there and not there in {labels_paths[row]!r}: keep one of the two"
-        )
-    observed: Observed = seen[0].astype(np.int8) - seen[1].astype(np.int8)
-    if not observed.any():
+    if not values.any():
         raise CdulEdgeError(f"{file}: {_NOTHING}")
-    return observed
+    return _Sheet(file, tuple(raw.paths), columns, values)
 
 
 def _read(file: Path) -> RawTruth:
@@ -86,7 +197,7 @@ def _signed(
     if raw.names_present_only:  # a class's own name may begin with a hyphen, too
         absent = [name.startswith("-") and name not in classes.names for name in names]
         names = tuple(name[minus:] for name, minus in zip(names, absent, strict=True))
-        values = np.where(absent, -raw.labels, raw.labels)
+        values = np.where(absent, -raw.labels, raw.labels).astype(np.int8)
     else:
         values = np.where(raw.labels < 0, 0, 2 * raw.labels - 1).astype(np.int8)
     where = {fold_class(name): column for column, name in enumerate(classes)}
@@ -101,7 +212,9 @@ def _signed(
     return np.array([where[fold_class(name)] for name in names], dtype=np.intp), values
 
 
-def _rows(pictures: Sequence[str], labels_paths: Sequence[str], file: Path) -> npt.NDArray[np.intp]:
+def _rows(
+    pictures: Sequence[str], labels_paths: Sequence[str], count: int, file: Path
+) -> npt.NDArray[np.intp]:
     """(M,) the row of the pseudo-labels for each of the file's."""
     unique = list(dict.fromkeys(pictures))
     try:
@@ -111,7 +224,7 @@ def _rows(pictures: Sequence[str], labels_paths: Sequence[str], file: Path) -> n
     if not matches.found.all():
         unknown = [path for path, known in zip(unique, matches.found, strict=True) if not known]
         raise CdulEdgeError(
-            f"{file} names {len(unknown)} picture(s) that are not among the {len(labels_paths)} "
+            f"{file} names {len(unknown)} picture(s) that are not among the {count} "
             f"labeled ones (such as {unknown[0]!r}): take them out, or label them"
         )
     row = dict(zip(unique, matches.rows, strict=True))

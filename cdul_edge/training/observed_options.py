@@ -11,10 +11,10 @@ from cdul_edge.training.options import request_option, setting
 
 _supervision = partial(request_option, "Pseudo-labels")
 Observed = Annotated[
-    Path | None,
+    list[Path] | None,
     _supervision(
-        "CSV or NPZ file with labels that people gave to some of the pictures. They are never "
-        "revised.",
+        "CSV or NPZ file with labels that people gave to some of the pictures, such as what "
+        "`review` saves. They are never revised. May be repeated.",
     ),
 ]
 LabelsFrom = Annotated[

@@ -73,10 +73,10 @@ class EvaluationOptions:
 
 @dataclass(frozen=True)
 class ObservedOptions:
-    """Where labels that people gave come from; nowhere, unless `file` or `simulate` is given.
+    """Where labels that people gave come from; nowhere, unless there are files or `simulate`.
 
     Attributes:
-        file: A CSV or NPZ file, as `read_observed` takes it.
+        files: CSV or NPZ files, as `read_observed` takes them.
         simulate: What to draw from `truth` instead, as `simulate` takes its kind.
         truth: What a simulation draws from.
         difficult: What VOC's difficult objects in `truth` count as.
@@ -87,7 +87,7 @@ class ObservedOptions:
         CdulEdgeError: both sources, a simulation without truth, or "observed" without a source.
     """
 
-    file: Path | None = None
+    files: tuple[Path, ...] = ()
     simulate: str | None = None
     truth: Path | None = None
     difficult: Difficult = "negative"
@@ -98,12 +98,12 @@ class ObservedOptions:
             raise CdulEdgeError(
                 f"labels from {self.labels_from!r}: expected {' or '.join(get_args(LabelsFrom))}"
             )
-        if self.labels_from == "observed" and self.file is None and self.simulate is None:
+        if self.labels_from == "observed" and not self.files and self.simulate is None:
             raise CdulEdgeError(
                 "--labels-from observed needs labels that people gave: give --observed, or "
                 "--simulate with --train-truth"
             )
-        if self.file is not None and self.simulate is not None:
+        if self.files and self.simulate is not None:
             raise CdulEdgeError("--observed and --simulate exclude each other: give one of them")
         if self.simulate is not None and self.truth is None:
             raise CdulEdgeError(

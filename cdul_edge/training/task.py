@@ -58,7 +58,7 @@ class Task:
         """What the run's folder is for it; see `inspect_folder`."""
         request = self.request
         read = (
-            self.labels.local_root, request.data.images, request.observed.file,
+            self.labels.local_root, request.data.images, *request.observed.files,
             request.evaluation.val, request.evaluation.truth, request.evaluation.train_truth,
             Path(request.config.weights),
         )  # fmt: skip

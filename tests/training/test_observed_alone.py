@@ -86,7 +86,7 @@ def test_thresholds_come_from_what_was_observed_alone(
     file = tmp_path / "seen.csv"
     text = "\n".join(["image_path,red,green", *(f"{row[:2]}.png{row[2:]}" for row in rows)])
     file.write_text(text + "\n")
-    options = ObservedOptions(file, labels_from="observed")
+    options = ObservedOptions((file,), labels_from="observed")
     summary = train(tmp_path / "run", epochs=1, method="fixed", observed=options)
     assert summary.never_predicted == ["green", "blue"]
     refined = PseudoLabels.read(tmp_path / "run" / "pseudo_labels_refined.parquet")

@@ -376,7 +376,7 @@ def test_thresholds_predict_as_many_pictures_as_people_saw(train: Train, tmp_pat
     rows = [f"{index:02}.png,0,{int(index < 3)}" for index in range(12)]
     file = tmp_path / "seen.csv"
     file.write_text("\n".join(["image_path,red,green", *rows]) + "\n")
-    summary = train(tmp_path / "run", epochs=1, observed=ObservedOptions(file))
+    summary = train(tmp_path / "run", epochs=1, observed=ObservedOptions((file,)))
     assert summary.thresholds[0] is None
     assert summary.never_predicted == ["red"]
     refined = PseudoLabels.read(tmp_path / "run" / "pseudo_labels_refined.parquet")

@@ -30,14 +30,14 @@ def test_a_run_learns_only_from_the_pictures_that_it_is_told(train: Train, tmp_p
     observed = tmp_path / "observed.csv"
     observed.write_text("image_path,red\n00.png,1\n07.png,0\n")
     out = tmp_path / "run"
-    summary = train(out, only=listed, epochs=1, observed=ObservedOptions(file=observed))
+    summary = train(out, only=listed, epochs=1, observed=ObservedOptions(files=(observed,)))
     assert summary.pictures == 3
     refined = PseudoLabels.read(out / "pseudo_labels_refined.parquet")
     assert refined.paths == ("01.png", "07.png", "11.png")
     assert refined.scores[1, 0] == 0  # the picture's own row of what people saw
     listed.write_text("01.png\n07\n10.png\n")
     with pytest.raises(CdulEdgeError, match=r"3 of the labeled pictures \(now 3 others\)"):
-        train(out, only=listed, epochs=1, observed=ObservedOptions(file=observed))
+        train(out, only=listed, epochs=1, observed=ObservedOptions(files=(observed,)))
 
 
 def test_labels_of_pictures_that_are_not_here_are_refused_with_both_ways_out(

@@ -1,4 +1,4 @@
-"""Labels that people gave: from a file, or drawn from truth to study how few suffice.
+"""Labels that people gave: from files, or drawn from truth to study how few suffice.
 
 Both give (N, C) int8 in the order of the pseudo-labels: 1 present, -1 absent, 0 unknown.
 """
@@ -65,9 +65,9 @@ def open_observed(
     Raises:
         CdulEdgeError: as `read_observed`, `read_truth` and `simulate`.
     """
-    if options.file is not None:
-        observed = read_observed(options.file, labels.paths, labels.classes)
-        origin = str(options.file)
+    if options.files:
+        observed = read_observed(options.files, labels.paths, labels.classes)
+        origin = " and ".join(map(str, options.files))
     elif options.simulate is not None and options.truth is not None:
         table = read_truth(options.truth, difficult=options.difficult)
         truth = table.for_paths(labels.paths, labels.classes, labels.local_root)

@@ -90,6 +90,11 @@ def clean_path(path: str) -> str:
     return posixpath.normpath(path) if path else path
 
 
+def name_stem(path: str) -> str:
+    """What two spellings of one picture have in common at least: the stem of the file name."""
+    return _stem(clean_path(path))
+
+
 class _Finder:
     """The known pictures by path, file name and stem."""
 
