@@ -28,6 +28,7 @@ from cdul_edge.cli.info import info
 from cdul_edge.cli.label import label
 from cdul_edge.cli.output.streams import prepare_streams
 from cdul_edge.cli.predict import predict
+from cdul_edge.cli.report import report
 from cdul_edge.cli.sample import sample
 from cdul_edge.cli.study import study
 from cdul_edge.cli.train import train
@@ -97,6 +98,7 @@ for command in (
     watch,
     verify,
     bench,
+    report,
     demo,
     info,
     doctor,

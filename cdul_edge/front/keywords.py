@@ -163,3 +163,14 @@ class VerifyKeywords(TypedDict, total=False):
     threads: int | None
     batches: Sequence[int]
     repeats: int
+
+
+class ReportKeywords(TypedDict, total=False):
+    """Of `ReportRequest`."""
+
+    inputs: Required[Sequence[StrPath]]
+    out: Required[StrPath]
+    images: StrPath | None
+    class_names: tuple[str, ...]
+    json: StrPath | None
+    force: bool

@@ -7,14 +7,12 @@ has no PyTorch. In a script that torchrun copied, `train` shares its work; other
 
 from __future__ import annotations
 
-import os
-from dataclasses import fields, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from dataclasses import replace
+from typing import TYPE_CHECKING, overload
 
+from cdul_edge.front.asking import ask
+from cdul_edge.front.page_verbs import report as report
 from cdul_edge.launcher import refuse_later_copies
-from cdul_edge.storage.location import parse_location
-from cdul_edge_runtime.errors import CdulEdgeError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -44,15 +42,6 @@ if TYPE_CHECKING:
     from cdul_edge_runtime.host.console import Console
     from cdul_edge_runtime.verify import VerifyReport, VerifyRequest
 
-Request = TypeVar("Request")
-
-# The fields of the requests that are paths.
-_PATHS = frozenset(
-    (
-        "bundle check_images classes images labels only out reference run scores threshold truth"
-    ).split()
-)
-
 
 @overload
 def label(
@@ -80,7 +69,7 @@ def label(
     from cdul_edge import labelling
 
     if not isinstance(request, labelling.ImportRequest):
-        request = _ask(labelling.LabelRequest, request, keywords)
+        request = ask(labelling.LabelRequest, request, keywords)
     on_ray = isinstance(request, labelling.LabelRequest) and request.engine == "ray"
     refuse_later_copies("label", on_ray=on_ray)
     return labelling.label(request, console)
@@ -108,7 +97,7 @@ def sample(
     refuse_later_copies("sample")
     from cdul_edge.front import sampling
 
-    return sampling.sample(_ask(sampling.SampleRequest, request, keywords), console)
+    return sampling.sample(ask(sampling.SampleRequest, request, keywords), console)
 
 
 @overload
@@ -134,7 +123,7 @@ def train(
     from cdul_edge import training
     from cdul_edge.labelling.encode.crop_scorer import ClipOfLabels
 
-    request = _ask(training.TrainRequest, request, keywords)
+    request = ask(training.TrainRequest, request, keywords)
     if request.clip is None:
         request = replace(request, clip=ClipOfLabels(request.labels))
     return training.train(request, console)
@@ -167,7 +156,7 @@ def export(
     refuse_later_copies("export")
     from cdul_edge.front import export_run
 
-    return export_run.export_run(_ask(export_run.ExportRunRequest, request, keywords), console)
+    return export_run.export_run(ask(export_run.ExportRunRequest, request, keywords), console)
 
 
 @overload
@@ -198,7 +187,7 @@ def calibrate(
     refuse_later_copies("calibrate")
     import cdul_edge_calibration as calibration
 
-    return calibration.calibrate(_ask(calibration.CalibrateRequest, request, keywords), console)
+    return calibration.calibrate(ask(calibration.CalibrateRequest, request, keywords), console)
 
 
 @overload
@@ -221,7 +210,7 @@ def build(
     refuse_later_copies("build")
     import cdul_edge_export
 
-    return cdul_edge_export.build(_ask(cdul_edge_export.BuildRequest, request, keywords), console)
+    return cdul_edge_export.build(ask(cdul_edge_export.BuildRequest, request, keywords), console)
 
 
 @overload
@@ -253,7 +242,7 @@ def export_config(
     refuse_later_copies("export_config")
     import cdul_edge_export as exporting
 
-    asked = _ask(exporting.ExportConfigRequest, request, keywords)
+    asked = ask(exporting.ExportConfigRequest, request, keywords)
     return exporting.export_config(asked, console)
 
 
@@ -279,22 +268,4 @@ def verify(
     refuse_later_copies("verify")
     from cdul_edge_runtime import verify as verification
 
-    return verification.verify(_ask(verification.VerifyRequest, request, keywords), console)
-
-
-def _ask(kind: type[Request], request: Request | None, keywords: dict[str, object]) -> Request:
-    """The request itself, or one made of keywords; a string is a path or URL where it takes one."""
-    if request is not None:
-        if keywords:
-            raise TypeError(f"give a request or keywords, and not both: {', '.join(keywords)}")
-        return request
-    empty = [name for name in _PATHS & keywords.keys() if keywords[name] == ""]
-    if empty:  # as a path it would mean the current folder
-        raise CdulEdgeError(f"{', '.join(sorted(empty))} is empty: give a path")
-    addresses = {one.name for one in fields(cast(Any, kind)) if "Location" in str(one.type)}
-    for name, value in keywords.items():
-        if isinstance(value, str) and name in addresses:
-            keywords[name] = parse_location(value)
-        elif isinstance(value, (str, os.PathLike)) and name in _PATHS:
-            keywords[name] = Path(value)
-    return kind(**keywords)
+    return verification.verify(ask(verification.VerifyRequest, request, keywords), console)

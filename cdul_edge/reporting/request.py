@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,7 @@ class ReportResult:
         sections: keys of what it shows, such as "labels", in order.
         pictures: how many are embedded.
         missing: how many it would have shown, had they been found.
+        figures: every figure of the page, as `--json` writes them.
     """
 
     out: Path
@@ -55,3 +57,4 @@ class ReportResult:
     sections: tuple[str, ...]
     pictures: int
     missing: int
+    figures: Mapping[str, object]

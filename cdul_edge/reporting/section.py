@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -28,5 +32,9 @@ class Section:
     title: str
     template: str
     source: Path
-    facts: object
+    facts: DataclassInstance
     charts: Mapping[str, Markup] = field(default_factory=dict)
+
+    def facts_json(self) -> dict[str, object]:
+        """The facts as they stand in the report's JSON."""
+        return asdict(self.facts)

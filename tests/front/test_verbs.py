@@ -13,10 +13,21 @@ import pytest
 
 import cdul_edge
 from cdul_edge.front import keywords, verbs
+from cdul_edge.front.asking import PATHS, ask
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.streams.rows import Row
 
-VERBS = ("build", "calibrate", "export", "export_config", "label", "sample", "train", "verify")
+VERBS = (
+    "build",
+    "calibrate",
+    "export",
+    "export_config",
+    "label",
+    "report",
+    "sample",
+    "train",
+    "verify",
+)
 
 
 def test_every_name_is_there_and_is_listed() -> None:
@@ -56,14 +67,15 @@ def test_verbs_stay_functions_whatever_was_imported_before() -> None:
             keywords.ExportConfigKeywords,
         ),
         ("cdul_edge_runtime.verify.request", "VerifyRequest", keywords.VerifyKeywords),
+        ("cdul_edge.reporting.request", "ReportRequest", keywords.ReportKeywords),
     ],
 )
 def test_keywords_are_the_fields_of_the_request(module: str, kind: str, names: Any) -> None:
     pytest.importorskip("torch", reason="some requests are of the workstation")
     request = getattr(pytest.importorskip(module), kind)
     assert set(names.__annotations__) == {field.name for field in fields(request)}
-    paths = {field.name for field in fields(request) if "Path" in str(field.type)}
-    assert paths <= verbs._PATHS
+    kinds = {field.name: str(field.type) for field in fields(request)}
+    assert {n for n, kind in kinds.items() if "Path" in kind and "tuple" not in kind} <= PATHS
 
 
 def test_a_request_and_keywords_exclude_each_other(tmp_path: Path) -> None:
@@ -87,10 +99,22 @@ def test_a_string_is_an_address_where_it_looks_like_one_and_the_request_takes_on
         "out": "labels",
         "clip": "demo",
     }
-    request = verbs._ask(LabelRequest, None, given)
+    request = ask(LabelRequest, None, given)
     assert request.images == Url("s3://photos/shard-{0..9}.tar")
     assert (request.out, request.classes) == (Path("labels"), Path("classes.txt"))
-    assert verbs._ask(LabelRequest, None, {**given, "out": Path("x")}).out == Path("x")
+    assert ask(LabelRequest, None, {**given, "out": Path("x")}).out == Path("x")
+
+
+def test_several_paths_may_be_strings_or_one_of_them() -> None:
+    pytest.importorskip("jinja2", reason="a page is made with it")
+    from cdul_edge.reporting.request import ReportRequest
+
+    given: dict[str, object] = {"inputs": ["labels", Path("run")], "out": "page.html"}
+    request = ask(ReportRequest, None, given)
+    assert (request.inputs, request.out) == ((Path("labels"), Path("run")), Path("page.html"))
+    assert ask(ReportRequest, None, {**given, "inputs": "labels"}).inputs == (Path("labels"),)
+    with pytest.raises(CdulEdgeError, match="inputs holds an empty path: give a path"):
+        ask(ReportRequest, None, {**given, "inputs": ["labels", ""]})
 
 
 def test_an_empty_string_is_no_path() -> None:

@@ -1,0 +1,103 @@
+"""The verb: finished folders and files in, one page out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from cdul_edge.page.numbers import numbers_of
+from cdul_edge.page.page import Page, render, write_page
+from cdul_edge.page.thumbnails import Thumbnails
+from cdul_edge.reporting.asked import Asked
+from cdul_edge.reporting.header import Header, make_header
+from cdul_edge.reporting.inputs import Inputs, find_inputs
+from cdul_edge.reporting.request import ReportRequest, ReportResult
+from cdul_edge.reporting.section import Section
+from cdul_edge.reporting.sections import READERS
+from cdul_edge.version import __version__
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console, LibraryConsole
+from cdul_edge_runtime.host.files import encode_json, refuse_existing, write_json
+from cdul_edge_runtime.host.ownership import PROGRAM, FileKind
+
+TITLE = "cdul-edge report"
+_MARK = b'<meta name="generator" content="cdul-edge report">'
+REPORT_PAGE = FileKind("report page", lambda beginning: _MARK in beginning)
+_FIGURES = FileKind("file of figures", lambda beginning: b'"stage": "report"' in beginning[:500])
+
+
+def report(request: ReportRequest, console: Console | None = None) -> ReportResult:
+    """Write one page that shows everything that was given.
+
+    Args:
+        request: what to show, and where.
+        console: shows progress and warnings; without one, warnings are issued.
+
+    Raises:
+        CdulEdgeError: an input that is not there, not finished, or not of this program, or a place
+            where something else lies.
+    """
+    console = console or LibraryConsole()
+    _refuse_places(request)
+    inputs = find_inputs(request.inputs, console)
+    _refuse_inside(request, inputs)
+    # every path is made absolute before it is looked up: the inputs lie in several places
+    pictures = Thumbnails(Path())
+    asked = Asked(inputs, pictures, request.images, request.class_names, console)
+    sections = [READERS[one.kind](one, asked) for one in inputs.shown if one.kind in READERS]
+    header = make_header(request, inputs)
+    html = render(
+        Page("report/report.html", TITLE, pictures=pictures),
+        {
+            "header": header,
+            "sections": sections,
+            "number_of": {
+                s.key: numbers_of(s.facts_json(), f"/sections/{s.key}") for s in sections
+            },
+        },
+    )
+    figures = _figures(header, sections)
+    write_page(request.out, html)
+    if request.json is not None:
+        write_json(request.json, figures)
+    return ReportResult(
+        out=request.out,
+        bytes=len(html.encode()),
+        sections=tuple(section.key for section in sections),
+        pictures=len(pictures.all()),
+        missing=len(pictures.missing),
+        figures=figures,
+    )
+
+
+def _figures(header: Header, sections: Sequence[Section]) -> dict[str, object]:
+    figures: dict[str, object] = {
+        "program": PROGRAM,
+        "version": __version__,
+        "stage": "report",
+        "header": asdict(header),
+        "sections": {section.key: section.facts_json() for section in sections},
+    }
+    encode_json(figures)  # what is no JSON is a bug that must not leave a page behind
+    return figures
+
+
+def _refuse_places(request: ReportRequest) -> None:
+    """Before anything is read: what is in the way, and places that could be an input."""
+    refuse_existing(request.out, REPORT_PAGE, force=request.force, inputs=request.inputs)
+    if request.json is None:
+        return
+    if request.json.resolve() == request.out.resolve():
+        raise CdulEdgeError(f"--json and --out are both {request.out}: choose two files")
+    refuse_existing(request.json, _FIGURES, force=True, inputs=request.inputs)
+
+
+def _refuse_inside(request: ReportRequest, inputs: Inputs) -> None:
+    """A stage's folder holds what the stage wrote; a page in it would be in the way of --force."""
+    for place in filter(None, (request.out, request.json)):
+        for one in inputs.shown:
+            if one.path.is_dir() and one.path.resolve() in place.resolve().parents:
+                raise CdulEdgeError(
+                    f"{place} is inside {one.path}, which the page shows: write it elsewhere"
+                )

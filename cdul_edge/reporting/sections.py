@@ -1,0 +1,10 @@
+"""Which reader makes the section of what: a new section is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cdul_edge.reporting.asked import Reader
+from cdul_edge.reporting.inputs import InputKind
+
+READERS: Mapping[InputKind, Reader] = {}
