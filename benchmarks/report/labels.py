@@ -16,7 +16,6 @@ from cdul_edge.labels.pseudo_labels import FILE_NAME
 from cdul_edge_runtime.host.console import SilentConsole
 
 PICTURES, MILLION, MILLION_CLASSES = 5_000, 1_000_000, 80
-_DISTINCT = 64  # files; the others are links to them
 _SIZE = (320, 240)
 
 
@@ -31,30 +30,30 @@ def count_pictures(setting: Setting, pictures: int) -> int:
 
 
 def prepare_labels(pictures: int, classes: int, setting: Setting) -> None:
-    """Labels by `evidence`, and a photograph's worth of bytes for every path below 10,000."""
+    """Labels by `evidence`, and a file for each of the first 5,000 paths."""
     folder = find_labels(setting, pictures, classes)
     manifest = make_store(folder, count_pictures(setting, pictures), classes)
+    shard = folder / "shard-00000"  # of the first 10,000
+    if not shard.exists():
+        shard.symlink_to(_draw_pictures(setting))
     if not (folder / FILE_NAME).exists():
-        _draw_pictures(folder, min(count_pictures(setting, pictures), PICTURES))
         write_labels(folder, manifest, Scoring(), Effort(), SilentConsole())
 
 
-def _draw_pictures(folder: Path, count: int) -> None:
-    """Clouds with grain: as many bytes as a photograph, and no two files of the first alike."""
+def _draw_pictures(setting: Setting) -> Path:
+    """Clouds with grain, about as many bytes as a photograph; no two files are alike."""
+    folder = setting.work / "pictures"
+    folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
-    shard = folder / "shard-00000"
-    shard.mkdir(exist_ok=True)
-    for number in range(count):
-        file = shard / f"{number:09d}.jpg"
-        if number >= _DISTINCT:
-            file.unlink(missing_ok=True)
-            file.symlink_to(f"{number % _DISTINCT:09d}.jpg")
-            continue
-        clouds = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        picture = Image.fromarray(clouds).resize(_SIZE, Image.Resampling.BICUBIC)
-        grain = rng.normal(0, 12, (_SIZE[1], _SIZE[0], 3))
-        grained = np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8)
-        Image.fromarray(grained).save(file, quality=85)
+    grain = rng.normal(0, 12, (16, *_SIZE[::-1], 3)).astype(np.int16)
+    for number in range(count_pictures(setting, PICTURES)):
+        clouds = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+        smooth = np.asarray(clouds.resize(_SIZE, Image.Resampling.BICUBIC)).astype(np.int16)
+        grained = (smooth + grain[number % len(grain)]).clip(0, 255).astype(np.uint8)
+        file = folder / f"{number:09d}.jpg"
+        if not file.exists():
+            Image.fromarray(grained).save(file, quality=85)
+    return folder
 
 
 prepare_12 = partial(prepare_labels, PICTURES, 12)

@@ -41,9 +41,9 @@ class Made:
 
 
 def make_report(labels: Path, out: Path, environment: Mapping[str, str] | None = None) -> Made:
-    """Make one in a process that does nothing else."""
+    """Make one in a process that does nothing else, in the folder that it is written to."""
     run = subprocess.run(
-        child_command(_MAKE, str(labels), str(out)),
+        child_command(_MAKE, str(labels), out.name),
         env={**child_environment(), **(environment or {})},
         cwd=out.parent,
         check=True,
