@@ -6,7 +6,9 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cdul_edge.reporting.inputs import InputKind, Inputs, LeftOut
+from cdul_edge.reporting.inputs import InputKind, Inputs
+from cdul_edge.reporting.origins.chain import find_breaks, find_origins
+from cdul_edge.reporting.origins.origin import Origin
 from cdul_edge.reporting.request import ReportRequest
 from cdul_edge.version import __version__
 
@@ -35,17 +37,19 @@ _MAKE: Mapping[InputKind, str] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that the page shows.
+    """One thing that the page shows, and how it was made.
 
     Attributes:
         key: of its section.
         title: what it is.
         path: as it was given.
+        origin: settings, versions, digests, and the commands that make it again.
     """
 
     key: str
     title: str
     path: str
+    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -64,32 +68,35 @@ class Header:
         version: of the program that made the page.
         command: that makes it again.
         entries: what it shows.
-        missing: what it does not.
-        left_out: what lies in a folder that was given and is not shown, with the reason.
+        breaks: where one thing was not made from another that the page shows.
+        missing: what it does not show.
+        left_out: what lies in a folder that was given and is not shown: the reasons.
     """
 
     version: str
     command: str
     entries: tuple[Entry, ...]
+    breaks: tuple[str, ...]
     missing: tuple[Missing, ...]
-    left_out: tuple[tuple[str, str], ...]
+    left_out: tuple[str, ...]
 
 
 def make_header(request: ReportRequest, inputs: Inputs) -> Header:
     """The header of a page about these inputs."""
+    origins = find_origins(inputs)
     return Header(
         version=__version__,
         command=_command(request),
-        entries=tuple(Entry(o.key, TITLES[o.kind], str(o.path)) for o in inputs.shown),
+        entries=tuple(
+            Entry(one.key, TITLES[one.kind], str(one.path), origins[one.key])
+            for one in inputs.shown
+        ),
+        breaks=find_breaks(inputs, origins),
         missing=tuple(
             Missing(TITLES[kind], make) for kind, make in _MAKE.items() if not inputs.of(kind)
         ),
-        left_out=tuple(map(_say, inputs.left_out)),
+        left_out=tuple(one.reason for one in inputs.left_out),
     )
-
-
-def _say(one: LeftOut) -> tuple[str, str]:
-    return str(one.path), one.reason
 
 
 def _command(request: ReportRequest) -> str:
