@@ -44,8 +44,8 @@ INK, FAINT, LINE, ACCENT, SOFT = "#222222", "#777777", "#dddddd", SERIES[0], "#a
 _WIDE_IN, _HIGH_IN, _ROW_IN, _CELL_IN, _LETTER_IN = 3.6, 2.1, 0.22, 0.2, 0.078
 _CHARACTERS = 28
 _DASHES = ("-", "--", ":")
-# A matrix of so few columns has room for its figures.
-_FIGURES = 10
+# A matrix of so few columns has room for figures, which are read on its strongest color.
+_FIGURES, _STRONGEST = 10, 0.75
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def draw_heat_map(
         colors = np.empty((*shape, 4))
         # Between the accents of the light and the dark page.
         colors[..., :3] = np.array([0x3F, 0x83, 0xCC]) / 255
-        colors[..., 3] = shares
+        colors[..., 3] = _STRONGEST * shares
         if values.size:
             axes.imshow(colors, interpolation="none", aspect="auto")
         if shape[1] <= _FIGURES:
