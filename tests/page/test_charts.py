@@ -57,8 +57,10 @@ def lines(axes: Axes) -> list[list[list[float]]]:
 
 def test_bars_are_as_high_as_counts_and_those_above_the_threshold_stronger() -> None:
     (axes,) = draw_histogram([5, 3, 2], [0.0, 0.25, 0.5, 1.0], 0.5).axes
-    bars = [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in axes.patches]
-    assert bars == [(0, 0.25, 5), (0.25, 0.25, 3), (0.5, 0.5, 2)]
+    bars = [bar.get_window_extent().transformed(axes.transData.inverted()) for bar in axes.patches]
+    assert [(bar.x0, bar.x1, bar.y1) for bar in bars] == [
+        pytest.approx(one) for one in ((0, 0.25, 5), (0.25, 0.5, 3), (0.5, 1, 2))
+    ]
     colors = [mpl.colors.to_hex(bar.get_facecolor()) for bar in axes.patches]
     assert colors == [SOFT, SOFT, ACCENT]
     assert lines(axes) == [[[0.5, 0], [0.5, 1]]]
