@@ -25,10 +25,10 @@ from benchmarks.photographs import DATA, REPORTED
 from benchmarks.record import record
 from cdul_edge.front.sampled_evaluation import SampledRequest, evaluate_sample
 from cdul_edge.front.sampling import SampleRequest, sample
-from cdul_edge.front.sheet import read_sheet, write_sheet
 from cdul_edge.labelling import ImportRequest, Scoring, label
 from cdul_edge.labelling.score.choices import Strategy
 from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.labels.sheet import read_sheet, write_sheet
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.metrics.score_strata import draw_pictures

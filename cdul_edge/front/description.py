@@ -209,7 +209,7 @@ def _describe_lines(file: Path) -> Description:
 
 
 def _describe_table(file: Path) -> Description:
-    from cdul_edge.front.sheet import holds_sheet, read_sheet
+    from cdul_edge.labels.sheet import holds_sheet, read_sheet
 
     with file.open("rb") as opened:
         if not holds_sheet(opened.read(4096)):

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from cdul_edge.front.sampling import Population
-from cdul_edge.front.sheet import Question, read_sheet, written
 from cdul_edge.labels.scored_pictures import read_scored_pictures
+from cdul_edge.labels.sheet import Question, read_sheet, written
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.bundle.classes import name_some
 from cdul_edge_runtime.errors import CdulEdgeError

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge.front.sheet import SHEET, Question, holds_sheet, read_sheet, write_sheet, written
 from cdul_edge.labels.scored_pictures import ScoredPictures, read_scored_pictures
+from cdul_edge.labels.sheet import SHEET, Question, holds_sheet, read_sheet, write_sheet, written
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.bundle.thresholds import given_thresholds

@@ -11,7 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cdul_edge.front.sheet import COLUMNS, Answer, Question, guard, read_sheet, unguard, write_sheet
+from cdul_edge.labels.sheet import (
+    COLUMNS,
+    Answer,
+    Question,
+    guard,
+    read_sheet,
+    unguard,
+    write_sheet,
+)
 from cdul_edge_runtime.errors import CdulEdgeError
 from tests.fakes.damage import damage_bytes
 
