@@ -47,6 +47,7 @@ def label(
     temperature: options.Temperature = "model",
     debias: options.Debias = "none",
     thresholds: options.Thresholds = "hard-prevalence",
+    observed: options.Observed = None,
     keep_embeddings: options.KeepEmbeddings = False,
     workers: options.Workers = None,
     threads: options.Threads = None,
@@ -69,7 +70,7 @@ def label(
         _refuse_beside_import(clip, update, engine == "ray" or address or actors)
         return _show(run.label(ImportRequest(
             parse_location(from_similarities), place, _local(images), classes,
-            made_with_temperature, scoring, force, repair, verify,
+            made_with_temperature, scoring, force, repair, verify, tuple(observed or ()),
         ), _console()), json)  # fmt: skip
     _refuse(made_with_temperature, "--made-with-temperature: it is for --from-similarities")
     return _show(run.label(LabelRequest(
@@ -80,6 +81,7 @@ def label(
         part_pictures=part_pictures, part_shards=part_shards, batch_pictures=batch_pictures,
         workers=workers, threads=threads, max_errors=max_errors, force=force, update=update,
         repair=repair, verify=verify, engine=engine, address=address, actors=actors,
+        observed=tuple(observed or ()),
     ), _console()), json)  # fmt: skip
 
 

@@ -60,6 +60,7 @@ class LabelKeywords(TypedDict, total=False):
     engine: EngineName
     address: str | None
     actors: int | None
+    observed: tuple[StrPath, ...]
 
 
 class SampleKeywords(TypedDict, total=False):

@@ -51,6 +51,8 @@ class LabelRequest:
         engine: what makes the parts: this process, or actors on a Ray cluster.
         address: "auto" or host:port of the cluster; None is one of this machine alone.
         actors: how many at most; None takes the whole cluster.
+        observed: CSV or NPZ files of labels that people gave, as `read_observed` takes them; they
+            correct the scores of all pictures.
 
     Raises:
         CdulEdgeError: options that exclude each other, or an empty path.
@@ -82,6 +84,7 @@ class LabelRequest:
     engine: EngineName = "local"
     address: str | None = None
     actors: int | None = None
+    observed: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.scoring.temperature == "cached":
@@ -118,6 +121,7 @@ class ImportRequest:
         force: as in `LabelRequest`.
         repair: as in `LabelRequest`.
         verify: as in `LabelRequest`.
+        observed: as in `LabelRequest`.
 
     Raises:
         CdulEdgeError: a strategy that needs embeddings.
@@ -132,6 +136,7 @@ class ImportRequest:
     force: bool = False
     repair: bool = False
     verify: bool = False
+    observed: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.scoring.kind == "patches":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from cdul_edge.labelling.encode.prompts import read_prompts
 from cdul_edge.labelling.plan import make_plan
 from cdul_edge.labelling.request import ImportRequest, LabelRequest, LabelResult
 from cdul_edge.labelling.store.changes import Changes
@@ -14,6 +15,7 @@ from cdul_edge.labelling.store.lost_manifest import find_lost_changes, has_lost_
 from cdul_edge.labelling.store.verification import refuse_damage
 from cdul_edge.labelling.write_labels import Effort, write_labels
 from cdul_edge.labels.manifest import LabelsManifest
+from cdul_edge.labels.observed import read_answers
 from cdul_edge.labels.pseudo_labels import FILE_NAME
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import LabelsError, extra_imports
@@ -44,7 +46,9 @@ def label(request: LabelRequest | ImportRequest, console: Console | None = None)
         index_older(request.out)
         known = f"{manifest.inputs.pictures or 'all'} pictures and {len(manifest.classes)} classes"
         with memory_for(f"the scores of {known}", f"{MORE}, or name fewer classes; {KEPT}"):
-            return write_labels(request.out, manifest, request.scoring, effort, console)
+            return write_labels(
+                request.out, manifest, request.scoring, effort, console, request.observed
+            )
 
 
 def _hold(out: Location) -> AbstractContextManager[None]:
@@ -62,6 +66,8 @@ def label_pictures(request: LabelRequest, console: Console, effort: Effort) -> L
     Returns:
         The manifest of the store, whose parts are all there.
     """
+    if request.observed:  # refuse wrong answers now, not after hours of CLIP
+        read_answers(request.observed, read_prompts(request.classes).classes)
     lost = request.repair and has_lost_manifest(request.out)
     existing = None if lost else find_existing(request.out)
     with memory_for(f"the list of pictures in {request.images}", f"{MORE}, or list fewer"):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 
 from cdul_edge.labelling.label_tally import LabelTally
+from cdul_edge.labelling.observed.shifted_scores import shift_scores
 from cdul_edge.labelling.request import LabelResult
 from cdul_edge.labelling.score.score_store import choose_scorer
 from cdul_edge.labelling.score.scorer import PartScores
@@ -17,6 +19,7 @@ from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge.labels.label_stream import FILE_NAME
 from cdul_edge.labels.labels_writer import LabelsWriter
 from cdul_edge.labels.manifest import Counts, LabelsManifest, SkippedPicture
+from cdul_edge.labels.observed import read_answers
 from cdul_edge.storage.location import Location, parse_location
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge.version import __version__
@@ -44,7 +47,12 @@ class Effort:
 
 
 def write_labels(
-    out: Location, manifest: LabelsManifest, scoring: Scoring, effort: Effort, console: Console
+    out: Location,
+    manifest: LabelsManifest,
+    scoring: Scoring,
+    effort: Effort,
+    console: Console,
+    observed: Sequence[Path] = (),
 ) -> LabelResult:
     """Write pseudo-labels and the finished manifest over a store whose parts are all there.
 
@@ -54,14 +62,19 @@ def write_labels(
         scoring: how similarities become scores.
         effort: what the run did so far.
         console: for notes.
+        observed: files of labels that people gave, which correct the scores.
 
     Raises:
-        CdulEdgeError: no picture could be read; the folder is removed.
+        CdulEdgeError: no picture could be read; the folder is removed. Or answers that do not fit.
     """
     classes = ClassList(manifest.classes)
     seen, tally = _Seen(), LabelTally(classes, scoring)
     store = StoreReader(out, manifest.similarities.parts)
     fitted = choose_scorer(scoring, manifest.similarities).fit(store, manifest.classes)
+    if observed:
+        given = read_answers(observed, classes)
+        fitted = shifted = shift_scores(fitted, store, manifest.classes, given)
+        console.say(shifted.describe())
     used = {**fitted.settings, "thresholds": tally.rule}
     root = parse_location(manifest.inputs.root)
     with LabelsWriter(open_storage(out), root, classes) as writer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,10 @@ class GivenAnswers:
     def stems(self) -> frozenset[str]:
         """The stems of all pictures named: no other picture can be meant."""
         return frozenset(name_stem(path) for sheet in self.files for path in sheet.paths)
+
+    def digests(self) -> dict[str, str]:
+        """The sha256 of each file, by its path."""
+        return {str(s.file): hashlib.sha256(s.file.read_bytes()).hexdigest() for s in self.files}
 
     def find(self, labels_paths: Sequence[str], count: int | None = None) -> Answers:
         """Find the pictures, and merge what the files say.

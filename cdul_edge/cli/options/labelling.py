@@ -195,6 +195,14 @@ Thresholds = Annotated[
         rich_help_panel=_SCORES,
     ),
 ]
+Observed = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="CSV or NPZ file with labels that people gave to some of the pictures, such as what "
+        "review saves: they correct each class's scores and thresholds. May be repeated.",
+        rich_help_panel=_SCORES,
+    ),
+]
 
 KeepEmbeddings = Annotated[
     bool,

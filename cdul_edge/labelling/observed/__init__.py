@@ -1,0 +1,1 @@
+"""Scores corrected by what people said of some entries."""

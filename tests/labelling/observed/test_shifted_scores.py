@@ -1,0 +1,169 @@
+"""`label --observed`: a few true labels correct scores, thresholds, and shares of all pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cdul_edge.labelling import ImportRequest, Scoring, label
+from cdul_edge.labelling.imported import label_imported
+from cdul_edge.labelling.score import score_store
+from cdul_edge.labels import labels_writer
+from cdul_edge.labels.label_stream import FILE_NAME
+from cdul_edge.labels.manifest import read_manifest
+from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge_runtime.bundle.log_odds import log_odds
+from cdul_edge_runtime.errors import CdulEdgeError
+
+CLASSES = ("cat", "dog", "cow", "fish")
+N = 240
+
+
+class Lines:
+    """A console that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def __call__(self, request: ImportRequest) -> PseudoLabels:
+        from cdul_edge_runtime.host.console import SilentConsole
+
+        lines = self
+
+        class Console(SilentConsole):
+            def say(self, message: str) -> None:
+                lines.said.append(message)
+
+        label(request, Console())
+        assert isinstance(request.out, Path)
+        return PseudoLabels.read(request.out)
+
+
+@pytest.fixture
+def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImportRequest:
+    """Cosines of N pictures in which each class may be, in parts of 50."""
+    monkeypatch.setattr(label_imported, "PART_PICTURES", 50)
+    draws = np.random.default_rng(0)
+    present = draws.random((N, 1, 4)) < 0.3
+    cosines = draws.normal(0.2, 0.02, (N, 5, 4)) + 0.05 * present
+    np.savez(
+        tmp_path / "similarities.npz",
+        names=[f"{row}.jpg" for row in range(N)],
+        classes=CLASSES,
+        global_cosines=cosines[:, 0].astype(np.float32),
+        local_cosines=cosines[:, 1:].astype(np.float32),
+    )
+    return ImportRequest(tmp_path / "similarities.npz", tmp_path / "labels")
+
+
+def answer(labels: PseudoLabels, file: Path, name: str, say: str, count: int = 25) -> Path:
+    """`count` answers about the most doubtful pictures of a class."""
+    column = labels.classes.names.index(name)
+    rows = np.argsort(np.abs(log_odds(labels.scores[:, column])), kind="stable")[:count]
+    text = "".join(f"{labels.paths[row]},{say}{name}\n" for row in rows)
+    file.write_text(f"image_path,label\n{text}")
+    return file
+
+
+def test_answers_move_scores_and_thresholds_and_the_manifest_says_so(
+    request_: ImportRequest, tmp_path: Path
+) -> None:
+    lines = Lines()
+    before = lines(request_)
+    plain = (tmp_path / "labels" / FILE_NAME).read_bytes()
+    files = (answer(before, tmp_path / "dogs.csv", "dog", "-"),)
+    files += (answer(before, tmp_path / "cats.csv", "cat", ""),)
+    after = lines(replace(request_, observed=files))
+    assert any("the similarities are in the store already" in line for line in lines.said)
+    assert any("observed labels: 25 present, 25 absent; learned from" in one for one in lines.said)
+    manifest = read_manifest(tmp_path / "labels")
+    assert manifest is not None
+    assert manifest.pseudo_labels is not None
+    record = manifest.pseudo_labels["observed"]
+    assert isinstance(record, dict)
+    assert record["files"] == {
+        str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files
+    }
+    assert (record["present"], record["absent"]) == (25, 25)
+    shifts = record["shifts"]
+    assert list(shifts) == list(CLASSES)
+    assert shifts["dog"] < -0.5
+    assert shifts["cat"] > 0.5
+    moved = log_odds(after.scores) - log_odds(before.scores)
+    inside = np.abs(log_odds(before.scores)) < 8
+    for column, name in enumerate(CLASSES):
+        assert moved[inside[:, column], column] == pytest.approx(shifts[name], abs=0.01)
+    mean = after.scores.mean(axis=0) - before.scores.mean(axis=0)
+    assert mean[1] < 0 < mean[0]
+    # the answers themselves are no pseudo-labels
+    assert not np.isin(after.scores, (0, 1)).any()
+    lines(request_)
+    assert (tmp_path / "labels" / FILE_NAME).read_bytes() == plain
+
+
+@pytest.mark.parametrize("strategy", ["evidence", "cdul"])
+def test_parts_and_samples_are_corrected_alike(
+    request_: ImportRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    asked = replace(request_, scoring=Scoring(strategy=strategy))  # type: ignore[arg-type]
+    lines = Lines()
+    answers = answer(lines(asked), tmp_path / "cows.csv", "cow", "-")
+    asked = replace(asked, observed=(answers,))
+    one = lines(replace(asked, out=tmp_path / "one"))
+    monkeypatch.setattr(labels_writer, "ROWS", 60)
+    many = lines(replace(asked, out=tmp_path / "many"))
+    assert one.scores.tobytes() == many.scores.tobytes()
+    assert one.thresholds.tobytes() == many.thresholds.tobytes()
+    assert one.provenance == many.provenance
+    if strategy == "evidence":  # a set larger than its sample is scored by the model
+        kept = score_store.SnippetScoring.__init__.__defaults__
+        monkeypatch.setattr(score_store.SnippetScoring.__init__, "__defaults__", (N - 10, ""))
+        sampled = lines(replace(asked, out=tmp_path / "sampled"))
+        monkeypatch.setattr(score_store.SnippetScoring.__init__, "__defaults__", kept)
+        assert np.abs(sampled.scores - one.scores).mean() < 0.02
+
+
+Write = Callable[[str], Path]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1.jpg,cow\n999.jpg,cow\n", r"names 1 picture\(s\) that are not among the 240 labeled"),
+        ("1.jpg,pig\n", "names 'pig', which is no class of the labels"),
+        ("1.jpg,cow\n1.jpg,-cow\n", "'cow' is both there and not there in '1.jpg'"),
+        ("1.jpg,\n", "nothing is known in it"),
+    ],
+)
+def test_answers_that_do_not_fit_are_one_line_and_the_labels_stay(
+    request_: ImportRequest, tmp_path: Path, text: str, message: str
+) -> None:
+    label(request_)
+    before = (tmp_path / "labels" / FILE_NAME).read_bytes()
+    file = tmp_path / "seen.csv"
+    file.write_text(f"image_path,label\n{text}")
+    with pytest.raises(CdulEdgeError, match=rf"seen\.csv.*{message}") as caught:
+        label(replace(request_, observed=(file,)))
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "labels" / FILE_NAME).read_bytes() == before
+
+
+def test_answers_about_sure_scores_change_nothing_and_say_so(
+    request_: ImportRequest, tmp_path: Path
+) -> None:
+    lines = Lines()
+    asked = replace(request_, scoring=Scoring(strategy="cdul", temperature="0.002"))
+    before = lines(asked)
+    odds = log_odds(before.scores)
+    row, column = np.unravel_index(int(np.argmax(np.abs(odds))), odds.shape)
+    assert abs(odds[row, column]) > 6
+    file = tmp_path / "seen.csv"
+    file.write_text(f"image_path,label\n{before.paths[row]},{CLASSES[column]}\n")
+    after = lines(replace(asked, observed=(file,)))
+    np.testing.assert_allclose(after.scores, before.scores, rtol=1e-6)
+    assert any("all about scores that are very sure: the scores stay" in one for one in lines.said)
