@@ -12,14 +12,14 @@ from cdul_edge.labelling.label_tally import LabelTally
 from cdul_edge.labelling.observed.shifted_scores import shift_scores
 from cdul_edge.labelling.request import LabelResult
 from cdul_edge.labelling.score.score_store import choose_scorer
-from cdul_edge.labelling.score.scorer import PartScores
+from cdul_edge.labelling.score.scorer import FittedScorer, PartScores
 from cdul_edge.labelling.score.scoring import Scoring
 from cdul_edge.labelling.store.folder import list_files, remove_labels
 from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge.labels.label_stream import FILE_NAME
 from cdul_edge.labels.labels_writer import LabelsWriter
 from cdul_edge.labels.manifest import Counts, LabelsManifest, SkippedPicture
-from cdul_edge.labels.observed import read_answers
+from cdul_edge.labels.observed import GivenAnswers, read_answers
 from cdul_edge.storage.location import Location, parse_location
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge.version import __version__
@@ -72,9 +72,7 @@ def write_labels(
     store = StoreReader(out, manifest.similarities.parts)
     fitted = choose_scorer(scoring, manifest.similarities).fit(store, manifest.classes)
     if observed:
-        given = read_answers(observed, classes)
-        fitted = shifted = shift_scores(fitted, store, manifest.classes, given)
-        console.say(shifted.describe())
+        fitted = _correct(fitted, store, read_answers(observed, classes), console)
     used = {**fitted.settings, "thresholds": tally.rule}
     root = parse_location(manifest.inputs.root)
     with LabelsWriter(open_storage(out), root, classes) as writer:
@@ -108,6 +106,14 @@ def write_labels(
         scoring=used,
         classes=tally.classes,
     )
+
+
+def _correct(
+    fitted: FittedScorer, store: StoreReader, given: GivenAnswers, console: Console
+) -> FittedScorer:
+    shifted = shift_scores(fitted, store, given.classes.names, given)
+    console.say(shifted.describe())
+    return shifted
 
 
 def _say_what_differs(

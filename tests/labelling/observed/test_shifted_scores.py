@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,40 +11,40 @@ import pytest
 
 from cdul_edge.labelling import ImportRequest, Scoring, label
 from cdul_edge.labelling.imported import label_imported
-from cdul_edge.labelling.score import score_store
+from cdul_edge.labelling.observed.shifted_scores import shift_scores
+from cdul_edge.labelling.score.score_store import SnippetScoring, choose_scorer
+from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge.labels import labels_writer
 from cdul_edge.labels.label_stream import FILE_NAME
 from cdul_edge.labels.manifest import read_manifest
+from cdul_edge.labels.observed import read_answers
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge_runtime.bundle.log_odds import log_odds
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import Console, SilentConsole
 
 CLASSES = ("cat", "dog", "cow", "fish")
 N = 240
 
 
-class Lines:
+class Heard(SilentConsole):
     """A console that keeps what is said."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.lines: list[str] = []
 
-    def __call__(self, request: ImportRequest) -> PseudoLabels:
-        from cdul_edge_runtime.host.console import SilentConsole
+    def say(self, message: str) -> None:
+        self.lines.append(message)
 
-        lines = self
 
-        class Console(SilentConsole):
-            def say(self, message: str) -> None:
-                lines.said.append(message)
-
-        label(request, Console())
-        assert isinstance(request.out, Path)
-        return PseudoLabels.read(request.out)
+def read_label(request: ImportRequest, console: Console | None = None) -> PseudoLabels:
+    """Label, and read what was written."""
+    label(request, console or SilentConsole())
+    return PseudoLabels.read(request.out)
 
 
 @pytest.fixture
-def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImportRequest:
+def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImportRequest:
     """Cosines of N pictures in which each class may be, in parts of 50."""
     monkeypatch.setattr(label_imported, "PART_PICTURES", 50)
     draws = np.random.default_rng(0)
@@ -71,16 +70,16 @@ def answer(labels: PseudoLabels, file: Path, name: str, say: str, count: int = 2
 
 
 def test_answers_move_scores_and_thresholds_and_the_manifest_says_so(
-    request_: ImportRequest, tmp_path: Path
+    imported: ImportRequest, tmp_path: Path
 ) -> None:
-    lines = Lines()
-    before = lines(request_)
+    heard = Heard()
+    before = read_label(imported)
     plain = (tmp_path / "labels" / FILE_NAME).read_bytes()
-    files = (answer(before, tmp_path / "dogs.csv", "dog", "-"),)
-    files += (answer(before, tmp_path / "cats.csv", "cat", ""),)
-    after = lines(replace(request_, observed=files))
-    assert any("the similarities are in the store already" in line for line in lines.said)
-    assert any("observed labels: 25 present, 25 absent; learned from" in one for one in lines.said)
+    dogs = answer(before, tmp_path / "dogs.csv", "dog", "-")
+    files = (dogs, answer(before, tmp_path / "cats.csv", "cat", ""))
+    after = read_label(replace(imported, observed=files), heard)
+    assert any("the similarities are in the store already" in line for line in heard.lines)
+    assert any("observed labels: 25 present, 25 absent; learned from" in one for one in heard.lines)
     manifest = read_manifest(tmp_path / "labels")
     assert manifest is not None
     assert manifest.pseudo_labels is not None
@@ -102,33 +101,44 @@ def test_answers_move_scores_and_thresholds_and_the_manifest_says_so(
     assert mean[1] < 0 < mean[0]
     # the answers themselves are no pseudo-labels
     assert not np.isin(after.scores, (0, 1)).any()
-    lines(request_)
+    label(imported)
     assert (tmp_path / "labels" / FILE_NAME).read_bytes() == plain
 
 
-@pytest.mark.parametrize("strategy", ["evidence", "cdul"])
-def test_parts_and_samples_are_corrected_alike(
-    request_: ImportRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
+@pytest.mark.parametrize("scoring", [Scoring(), Scoring("cdul", thresholds="otsu")])
+def test_labels_in_parts_are_corrected_as_those_in_one_file(
+    imported: ImportRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scoring: Scoring
 ) -> None:
-    asked = replace(request_, scoring=Scoring(strategy=strategy))  # type: ignore[arg-type]
-    lines = Lines()
-    answers = answer(lines(asked), tmp_path / "cows.csv", "cow", "-")
+    asked = replace(imported, scoring=scoring)
+    answers = answer(read_label(asked), tmp_path / "cows.csv", "cow", "-")
     asked = replace(asked, observed=(answers,))
-    one = lines(replace(asked, out=tmp_path / "one"))
+    one = read_label(replace(asked, out=tmp_path / "one"))
     monkeypatch.setattr(labels_writer, "ROWS", 60)
-    many = lines(replace(asked, out=tmp_path / "many"))
+    many = read_label(replace(asked, out=tmp_path / "many"))
     assert one.scores.tobytes() == many.scores.tobytes()
     assert one.thresholds.tobytes() == many.thresholds.tobytes()
     assert one.provenance == many.provenance
-    if strategy == "evidence":  # a set larger than its sample is scored by the model
-        kept = score_store.SnippetScoring.__init__.__defaults__
-        monkeypatch.setattr(score_store.SnippetScoring.__init__, "__defaults__", (N - 10, ""))
-        sampled = lines(replace(asked, out=tmp_path / "sampled"))
-        monkeypatch.setattr(score_store.SnippetScoring.__init__, "__defaults__", kept)
-        assert np.abs(sampled.scores - one.scores).mean() < 0.02
 
 
-Write = Callable[[str], Path]
+def test_a_set_larger_than_its_sample_is_corrected_part_by_part(
+    imported: ImportRequest, tmp_path: Path
+) -> None:
+    labels = read_label(imported)
+    manifest = read_manifest(tmp_path / "labels")
+    assert manifest is not None
+    store = StoreReader(tmp_path / "labels", manifest.similarities.parts)
+    scorer = choose_scorer(Scoring(), manifest.similarities)
+    assert isinstance(scorer, SnippetScoring)
+    fitted = replace(scorer, sample=N - 40).fit(store, CLASSES)
+    given = read_answers([answer(labels, tmp_path / "seen.csv", "cow", "-")], labels.classes)
+    shifted = shift_scores(fitted, store, CLASSES, given)
+    assert shifted.settings["fitted_to"] == N - 40
+    assert shifted.shifts.shifts[2] < -0.5
+    for index in (3, 0):
+        plain, moved = fitted.apply(store, index), shifted.apply(store, index)
+        assert moved.paths == plain.paths
+        assert moved.scores.tobytes() == shifted.shifts.of(plain.scores).tobytes()
+        assert moved.cosines.tobytes() == plain.cosines.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -141,29 +151,29 @@ Write = Callable[[str], Path]
     ],
 )
 def test_answers_that_do_not_fit_are_one_line_and_the_labels_stay(
-    request_: ImportRequest, tmp_path: Path, text: str, message: str
+    imported: ImportRequest, tmp_path: Path, text: str, message: str
 ) -> None:
-    label(request_)
+    label(imported)
     before = (tmp_path / "labels" / FILE_NAME).read_bytes()
     file = tmp_path / "seen.csv"
     file.write_text(f"image_path,label\n{text}")
     with pytest.raises(CdulEdgeError, match=rf"seen\.csv.*{message}") as caught:
-        label(replace(request_, observed=(file,)))
+        label(replace(imported, observed=(file,)))
     assert "\n" not in str(caught.value)
     assert (tmp_path / "labels" / FILE_NAME).read_bytes() == before
 
 
 def test_answers_about_sure_scores_change_nothing_and_say_so(
-    request_: ImportRequest, tmp_path: Path
+    imported: ImportRequest, tmp_path: Path
 ) -> None:
-    lines = Lines()
-    asked = replace(request_, scoring=Scoring(strategy="cdul", temperature="0.002"))
-    before = lines(asked)
+    heard = Heard()
+    asked = replace(imported, scoring=Scoring(strategy="cdul", temperature="0.002"))
+    before = read_label(asked)
     odds = log_odds(before.scores)
     row, column = np.unravel_index(int(np.argmax(np.abs(odds))), odds.shape)
     assert abs(odds[row, column]) > 6
     file = tmp_path / "seen.csv"
     file.write_text(f"image_path,label\n{before.paths[row]},{CLASSES[column]}\n")
-    after = lines(replace(asked, observed=(file,)))
+    after = read_label(replace(asked, observed=(file,)), heard)
     np.testing.assert_allclose(after.scores, before.scores, rtol=1e-6)
-    assert any("all about scores that are very sure: the scores stay" in one for one in lines.said)
+    assert any("all about scores that are very sure: the scores stay" in one for one in heard.lines)
