@@ -58,9 +58,8 @@ def label(
     repair: options.Repair = False,
     verify: engines.Verify = False,
     engine: engines.Engine = "local",
-    address: engines.Address = None,
-    actors: engines.Actors = None,
-) -> None:
+    address: engines.Address = None, actors: engines.Actors = None,
+) -> None:  # fmt: skip
     """Score pictures against class names with CLIP, and make pseudo-labels from the scores."""
     with extra_imports("train", "labeling"):
         from cdul_edge.labelling import ImportRequest, LabelRequest, Scoring, run
