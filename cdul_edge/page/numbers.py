@@ -30,7 +30,7 @@ def numbers_of(record: object, at: str) -> Number:
             return Markup('<data value="" data-at="{}">–</data>').format(pointer)
         if not isinstance(value, (int, float)):
             raise TypeError(f"{pointer} is {value!r}, which is no number")
-        shown = f"{value * scale:,.{digits}f}"
+        shown = f"{round(value * scale, digits) + 0.0:,.{digits}f}"  # no -0.00
         return Markup('<data value="{}" data-at="{}">{}</data>').format(repr(value), pointer, shown)
 
     return number

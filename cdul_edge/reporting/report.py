@@ -52,6 +52,7 @@ def report(request: ReportRequest, console: Console | None = None) -> ReportResu
         {
             "header": header,
             "sections": sections,
+            "contents": [(section.key, section.title) for section in sections],
             "number_of": {
                 s.key: numbers_of(s.facts_json(), f"/sections/{s.key}") for s in sections
             },

@@ -6,5 +6,8 @@ from collections.abc import Mapping
 
 from cdul_edge.reporting.asked import Reader
 from cdul_edge.reporting.inputs import InputKind
+from cdul_edge.reporting.stages.verification_section import read_verification
 
-READERS: Mapping[InputKind, Reader] = {}
+READERS: Mapping[InputKind, Reader] = {
+    "verify": read_verification,
+}

@@ -1,0 +1,1 @@
+"""Readers of what comes after labeling: one section of the page each."""
