@@ -9,6 +9,7 @@ from pathlib import Path
 from cdul_edge.page.thumbnails import Thumbnails
 from cdul_edge.reporting.inputs import Input, Inputs
 from cdul_edge.reporting.section import Section
+from cdul_edge.storage.location import Location, Url
 from cdul_edge_runtime.host.console import Console
 
 
@@ -30,7 +31,7 @@ class Asked:
     class_names: tuple[str, ...]
     console: Console
 
-    def picture(self, path: str, root: Path | None) -> str | None:
+    def picture(self, path: str, root: Location | None) -> str | None:
         """Embed a picture of an input.
 
         Args:
@@ -42,6 +43,9 @@ class Asked:
         """
         if self.images is not None:
             return self.pictures.add(str(self._moved(self.images, path)))
+        if isinstance(root, Url):
+            self.pictures.missing[path] = f"it lies in {root}: copy it here, and say where"
+            return None
         return self.pictures.add(str(path if root is None else root / path))
 
     @staticmethod

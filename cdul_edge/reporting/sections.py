@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from cdul_edge.reporting.asked import Reader
 from cdul_edge.reporting.inputs import InputKind
+from cdul_edge.reporting.labels.section import read_labels
 from cdul_edge.reporting.stages.verification_section import read_verification
 
 READERS: Mapping[InputKind, Reader] = {
+    "labels": read_labels,
     "verify": read_verification,
 }
