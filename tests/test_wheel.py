@@ -40,11 +40,16 @@ def test_the_wheel_holds_the_four_packages_typed_and_nothing_beside_them(
         assert f"{package}/py.typed" in wheel.namelist()
 
 
-def test_every_python_file_of_the_packages_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+def test_every_file_of_the_packages_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    packed = set(wheel.namelist())
     for folder in ("cdul_edge", "export/cdul_edge_export", "runtime/cdul_edge_runtime"):
         package = ROOT / folder
-        for path in package.rglob("*.py"):
-            assert path.relative_to(package.parent).as_posix() in wheel.namelist()
+        for ending in ("py", "html", "css", "js", "mplstyle"):
+            files = {
+                path.relative_to(package.parent).as_posix() for path in package.rglob(f"*.{ending}")
+            }
+            assert files - packed == set()
+    assert {"cdul_edge/page/templates/style.css", "cdul_edge/page/charts.mplstyle"} <= packed
 
 
 def test_the_wheel_carries_the_tiny_clip_within_four_megabytes(wheel: zipfile.ZipFile) -> None:

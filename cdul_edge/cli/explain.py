@@ -17,7 +17,12 @@ def explain(
     images: Annotated[
         Path, typer.Argument(help="Pictures to explain: a folder, or a text or CSV list.")
     ],
-    out: Annotated[Path, typer.Option(help="New folder for the panels and their index.json.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="New folder for the panels, their index.json, and the page that shows them."
+        ),
+    ],
     classes: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,4 +58,7 @@ def explain(
         run, images, out, tuple(classes or ()), top or 3, limit, device, force
     )
     result = explaining.explain(request, console)
-    console.say(f"{len(result.pictures)} panels and {explaining.INDEX} are in {result.folder}")
+    console.say(
+        f"{len(result.pictures)} panels and {explaining.INDEX} are in {result.folder}; "
+        f"open {result.folder / explaining.PAGE} in a browser"
+    )

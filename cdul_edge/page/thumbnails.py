@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,14 +34,19 @@ class Thumbnails:
     Attributes:
         root: the folder that paths are relative to; None where nobody knows where they lie.
         missing: what could not be opened, with the reason, in the order of asking.
+        size: bytes that they add to the page.
     """
 
-    def __init__(self, root: Path | None, *, side_px: int = SIDE_PX) -> None:
+    def __init__(
+        self, root: Path | None, *, side_px: int = SIDE_PX, quality: int = _QUALITY
+    ) -> None:
         self.root = root
         self.missing: dict[str, str] = {}
-        self._side_px = side_px
+        self.size = 0
+        self._side_px, self._quality = side_px, quality
         self._names: dict[str, str] = {}
-        self._embedded: dict[str, Thumbnail] = {}
+        self._by_digest: dict[bytes, str] = {}
+        self._by_name: dict[str, Thumbnail] = {}
 
     def add(self, path: str) -> str | None:
         """The name under which the page shows a picture; None where it cannot be opened.
@@ -57,9 +63,14 @@ class Thumbnails:
                 return None
         return self._names[path]
 
+    def thumbnail(self, path: str) -> Thumbnail | None:
+        """As `add`, with its address and its pixels."""
+        name = self.add(path)
+        return None if name is None else self._by_name[name]
+
     def all(self) -> tuple[Thumbnail, ...]:
         """Those of the page, in the order of asking."""
-        return tuple(self._embedded.values())
+        return tuple(self._by_name.values())
 
     def embedded(self) -> dict[str, str]:
         """Name to `data:` address of each picture."""
@@ -71,7 +82,11 @@ class Thumbnails:
         picture = open_image(self.root / path, path)
         picture.thumbnail((self._side_px, self._side_px))
         file = io.BytesIO()
-        picture.save(file, "WEBP", quality=_QUALITY)
-        address = "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
-        new = Thumbnail(f"p{len(self._embedded)}", address, picture.width, picture.height)
-        return self._embedded.setdefault(address, new).name
+        picture.save(file, "WEBP", quality=self._quality)
+        digest = hashlib.sha256(file.getvalue()).digest()
+        name = self._by_digest.setdefault(digest, f"p{len(self._by_digest)}")
+        if name not in self._by_name:
+            address = "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+            self._by_name[name] = Thumbnail(name, address, picture.width, picture.height)
+            self.size += len(address)
+        return name

@@ -22,7 +22,7 @@ MANIFEST = "manifest.json"
 PSEUDO_LABELS = "pseudo_labels.parquet"
 _FIRST_LINE = 64 << 20  # bytes; predictions of 10,000 classes have 400 kB
 _OWN_PAGE = {
-    "study.json": "is a study, which has a page of its own: open index.html in it",
+    "study.json": "is a study, which has a page of its own: open report.html in it",
     "index.json": "is a folder of `explain`, which has a page of its own: open index.html in it",
 }
 _JSON_OF_FOLDERS = {

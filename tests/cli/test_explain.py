@@ -72,7 +72,7 @@ def test_every_picture_has_a_panel_and_its_scores_are_the_networks(
     index, trained = read(tmp_path / "out"), load_run(run)
     assert index["rows"] == ["after epoch 1", "after epoch 2"]
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
-        "index.json", *(entry["panel"] for entry in index["pictures"])
+        "index.json", "index.html", *(entry["panel"] for entry in index["pictures"])
     }  # fmt: skip
     for number, entry in enumerate(index["pictures"]):
         assert entry["path"] == f"{number}.png"
@@ -142,9 +142,9 @@ def test_force_replaces_an_explanation_whole_and_nothing_else(run: Path, tmp_pat
     again = invoke(run, out, "--limit", "1")
     assert again.exit_code == 2
     assert "exists: choose another --out" in again.stderr
-    assert len(list(out.iterdir())) == 9
+    assert len(list(out.iterdir())) == 10
     assert invoke(run, out, "--limit", "1", "--force").exit_code == 0
-    assert len(list(out.iterdir())) == 2  # no panel of before is left
+    assert len(list(out.iterdir())) == 3  # no panel of before is left
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("all of it")
     other = invoke(run, tmp_path / "mine", "--force")

@@ -42,7 +42,7 @@ def plot_spreads(
         baseline: the name whose mean is drawn through all rows.
     """
     spreads = {name: Spread.of(list(seeds.values())) for name, seeds in rows.items()}
-    names = sorted(rows, key=lambda name: -spreads[name].mean)
+    names = _best_first(spreads)
     with charts_style():
         figure = Figure(figsize=(8.2, 1.1 + _ROW_IN * len(names)), layout="constrained")
         axes = figure.add_subplot()
@@ -69,6 +69,12 @@ def plot_spreads(
         axes.set_xlabel(unit, color=FAINT)
         figure.suptitle(title, x=0.01, ha="left")
     return figure
+
+
+def describe_spreads(rows: Mapping[str, Mapping[int, float]]) -> str:
+    """In words what `plot_spreads` shows, the best first."""
+    spreads = {name: Spread.of(list(seeds.values())) for name, seeds in rows.items()}
+    return "; ".join(f"{name} {spreads[name]}" for name in _best_first(spreads))
 
 
 def plot_curves(title: str, curves: Mapping[str, Curves], baseline: str) -> Figure:
@@ -110,6 +116,10 @@ def plot_curves(title: str, curves: Mapping[str, Curves], baseline: str) -> Figu
         )
         figure.suptitle(title, x=0.01, ha="left")
     return figure
+
+
+def _best_first(spreads: Mapping[str, Spread]) -> list[str]:
+    return sorted(spreads, key=lambda name: -spreads[name].mean)
 
 
 def _line(

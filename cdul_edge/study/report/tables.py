@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cdul_edge.study.outcome import Measure
 from cdul_edge.study.report.claims import Finding
@@ -41,36 +42,58 @@ def render(headings: Sequence[str], rows: Rows) -> str:
     return "\n".join([line(headings), line(rules), *map(line, rows)]) + "\n"
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table of a study; every row has as many cells as there are headings."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Rows
+
+
 def tabulate_study(summaries: Sequence[Summary], findings: Sequence[Finding]) -> str:
-    """Every table of a study, each under its heading."""
-    plain = [one for one in summaries if one.row[2] == NOTHING_OBSERVED]
-    methods = _rows_of(plain, 1)
-    strategies = _rows_of(plain, 0)
-    parts = []
-    if len(methods) > 1:
-        parts += [f"## Methods, on {methods[0].row[0]} labels\n", _tabulate(methods, 1)]
-    if len(strategies) > 1:
-        parts += [f"## Strategies, method {strategies[0].row[1]}\n", _tabulate(strategies, 0)]
-    levels = list(dict.fromkeys(one.row[2] for one in summaries))
-    if len(levels) > 1 or NOTHING_OBSERVED not in levels:
-        parts += ["## Observed labels, held-out mAP\n", _tabulate_levels(summaries, levels)]
-    shown = {id(one) for one in (*methods, *strategies)}
-    others = [one for one in plain if id(one) not in shown]
-    if others or not parts:
-        parts += ["## Every pair\n", _tabulate_all(plain)]
-    run = [finding for finding in findings if finding.gains]
-    if run:
-        parts += ["## Published claims\n", _tabulate_claims(run)]
-    failures = [
-        f"- {', '.join(one.row)}: {reason}\n" for one in summaries for reason in one.failures
-    ]
-    if failures:
-        parts += ["## Failed\n", "".join(failures)]
+    """Every table of a study as Markdown, each under its heading, and what failed."""
+    tables = [*study_tables(summaries), *claims_tables(findings)]
+    parts = [f"## {one.title}\n\n{render(one.headings, one.rows)}" for one in tables]
+    failed = [f"- {name}: {reason}\n" for name, reason in failures(summaries)]
+    if failed:
+        parts.append(f"## Failed\n\n{''.join(failed)}")
     return "\n".join(parts)
 
 
-def tabulate_classes(summaries: Sequence[Summary]) -> str:
-    """Held-out average precision by class, mean over the seeds; the best of a class in bold."""
+def failures(summaries: Sequence[Summary]) -> list[tuple[str, str]]:
+    """Row and reason of every cell that could not be run, each reason of a row once."""
+    return [(", ".join(one.row), reason) for one in summaries for reason in one.failures]
+
+
+def claims_tables(findings: Sequence[Finding]) -> list[Table]:
+    """What was found of the published claims: a table, or none where no claim was tried."""
+    run = [finding for finding in findings if finding.gains]
+    return [_tabulate_claims(run)] if run else []
+
+
+def study_tables(summaries: Sequence[Summary]) -> list[Table]:
+    """The tables of methods, strategies and observed labels that there is something in."""
+    plain = [one for one in summaries if one.row[2] == NOTHING_OBSERVED]
+    methods = _rows_of(plain, 1)
+    strategies = _rows_of(plain, 0)
+    tables = []
+    if len(methods) > 1:
+        tables.append(_tabulate(f"Methods, on {methods[0].row[0]} labels", methods, 1))
+    if len(strategies) > 1:
+        tables.append(_tabulate(f"Strategies, method {strategies[0].row[1]}", strategies, 0))
+    levels = list(dict.fromkeys(one.row[2] for one in summaries))
+    if len(levels) > 1 or NOTHING_OBSERVED not in levels:
+        tables.append(_tabulate_levels(summaries, levels))
+    shown = {id(one) for one in (*methods, *strategies)}
+    others = [one for one in plain if id(one) not in shown]
+    if others or not tables:
+        tables.append(_tabulate_all(plain))
+    return tables
+
+
+def tabulate_classes(summaries: Sequence[Summary]) -> Table:
+    """Held-out average precision by class, mean over the seeds; the best of a class has stars."""
     done = [one for one in summaries if one.ap]
     names = list(dict.fromkeys(name for one in done for name in one.ap))
     means = [
@@ -85,7 +108,8 @@ def tabulate_classes(summaries: Sequence[Summary]) -> str:
             text = f"{row[name]:.1f}" if name in row else "-"
             cells.append(f"**{text}**" if name in row and row[name] == best[name] else text)
         rows.append(cells)
-    return render(["strategy, method, observed", *names], rows)
+    title = "Average precision by class"
+    return Table(title, ["strategy, method, observed", *names], rows)
 
 
 def classes_to_csv(summaries: Sequence[Summary]) -> str:
@@ -108,16 +132,17 @@ def _rows_of(plain: Sequence[Summary], varied: int) -> list[Summary]:
     return [one for one in plain if one.row[fixed] == chosen]
 
 
-def _tabulate(rows: Sequence[Summary], varied: int) -> str:
+def _tabulate(title: str, rows: Sequence[Summary], varied: int) -> Table:
     gains = varied == 1 and any(one.gains for one in rows)
     heading = ("strategy", "method")[varied]
     headings = [heading, *_COLUMNS.values(), *(_GAINS if gains else [])]
-    return render(headings, [[one.row[varied], *_cells(one, gains)] for one in rows])
+    return Table(title, headings, [[one.row[varied], *_cells(one, gains)] for one in rows])
 
 
-def _tabulate_all(rows: Sequence[Summary]) -> str:
+def _tabulate_all(rows: Sequence[Summary]) -> Table:
     headings = ["strategy, method", *_COLUMNS.values(), *_GAINS]
-    return render(headings, [[", ".join(one.row[:2]), *_cells(one, True)] for one in rows])
+    cells = [[", ".join(one.row[:2]), *_cells(one, True)] for one in rows]
+    return Table("Every pair", headings, cells)
 
 
 def _cells(one: Summary, gains: bool) -> list[str]:
@@ -125,7 +150,7 @@ def _cells(one: Summary, gains: bool) -> list[str]:
     return cells + ([_mean_of(one.gains), _signed(one.gains)] if gains else [])
 
 
-def _tabulate_levels(summaries: Sequence[Summary], levels: Sequence[str]) -> str:
+def _tabulate_levels(summaries: Sequence[Summary], levels: Sequence[str]) -> Table:
     found = {one.row: one for one in summaries}
     pairs = dict.fromkeys(one.row[:2] for one in summaries if one.row[2] != NOTHING_OBSERVED)
     rows = [
@@ -136,10 +161,10 @@ def _tabulate_levels(summaries: Sequence[Summary], levels: Sequence[str]) -> str
         ]
         for pair in pairs
     ]  # fmt: skip
-    return render(["method", *levels], rows)
+    return Table("Observed labels, held-out mAP", ["method", *levels], rows)
 
 
-def _tabulate_claims(findings: Sequence[Finding]) -> str:
+def _tabulate_claims(findings: Sequence[Finding]) -> Table:
     rows = []
     for finding in findings:
         claim = finding.claim
@@ -154,7 +179,7 @@ def _tabulate_claims(findings: Sequence[Finding]) -> str:
             ]
         )
     headings = ["claim", "compared", "mAP of", "by seed", "mean ± deviation", "verdict"]
-    return render(headings, rows)
+    return Table("Published claims", headings, rows)
 
 
 def _show(spread: Spread | None) -> str:

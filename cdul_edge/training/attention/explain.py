@@ -14,7 +14,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from cdul_edge.page.page import write_page
 from cdul_edge.training.attention.cam import ActivationMaps, find_activation_maps
+from cdul_edge.training.attention.explained_page import render_explanation
 from cdul_edge.training.attention.panels import Cell, Column, draw_panel, save_panel
 from cdul_edge.training.attention.regions import shown_frame
 from cdul_edge.training.data.augmentation import to_network
@@ -32,11 +34,11 @@ from cdul_edge_runtime.pictures.preprocess import Preprocess
 Floats = npt.NDArray[np.float32]
 
 FORMAT = 1
-INDEX = "index.json"
+INDEX, PAGE = "index.json", "index.html"
 EXPLANATION_FOLDER = FolderKind(
     "folder of explanations",
     INDEX,
-    (INDEX, "[0-9]*-*.png"),
+    (INDEX, PAGE, "[0-9]*-*.png"),
     lambda index: index.get("stage") == "explain",
 )
 _BATCH = 16
@@ -90,7 +92,7 @@ class ExplainResult:
     """The panels that were drawn.
 
     Attributes:
-        folder: Holds them, and index.json.
+        folder: Holds them, index.json, and index.html, the page that shows them.
         pictures: What each panel shows, in the order of the pictures.
     """
 
@@ -99,7 +101,7 @@ class ExplainResult:
 
 
 def explain(request: ExplainRequest, console: Console | None = None) -> ExplainResult:
-    """Draw a panel per picture, and write an index of them.
+    """Draw a panel per picture, and write an index of them and a page that shows them.
 
     Raises:
         CdulEdgeError: no finished run, a network without class activation maps, an unknown class,
@@ -123,6 +125,8 @@ def explain(request: ExplainRequest, console: Console | None = None) -> ExplainR
                 tick(len(numbers))
         index = {**_head(request, run, explainer), "pictures": [asdict(one) for one in entries]}
         write_json(folder / INDEX, index)
+        panels = [one.panel for one in entries]
+        write_page(folder / PAGE, render_explanation(folder, index, panels))
     return ExplainResult(request.out, tuple(entries))
 
 
