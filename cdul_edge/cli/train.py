@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
@@ -18,8 +19,10 @@ from cdul_edge.training.request import (
     DataOptions,
     EvaluationOptions,
     ObservedOptions,
+    TrackerName,
     TrainRequest,
 )
+from cdul_edge.training.tracking.option import Log
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.console import StderrConsole
 
@@ -66,6 +69,7 @@ def train(
     truth: options.Truth = None,
     train_truth: options.TrainTruth = None,
     difficult: options.Difficult = _EVALUATION.difficult,
+    log: Log = None,
 ) -> None:  # fmt: skip
     """Train a classifier on pseudo-labels; truth is only reported against, or simulated from."""
     height_px, width_px = _parse_size(image_size)
@@ -85,7 +89,11 @@ def train(
     evaluation = EvaluationOptions(val, truth, train_truth, difficult)
     people = ObservedOptions(tuple(observed or ()), simulate, train_truth, difficult, labels_from)
     at = parse_location(labels)
-    _run(TrainRequest(at, out, config, data, evaluation, people, device, force, only=only), json)
+    trackers = cast("tuple[TrackerName, ...]", tuple(one.value for one in log or ()))
+    request = TrainRequest(
+        at, out, config, data, evaluation, people, device, force, only=only, log=trackers
+    )
+    _run(request, json)
 
 
 def _run(request: TrainRequest, json: Path | None) -> None:

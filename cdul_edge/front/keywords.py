@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         DataOptions,
         EvaluationOptions,
         ObservedOptions,
+        TrackerName,
     )
     from cdul_edge_export import TritonOptions
     from cdul_edge_runtime.backends.profile import Profile
@@ -91,6 +92,7 @@ class TrainKeywords(TypedDict, total=False):
     only: StrPath | None
     resumable: bool
     try_precision: bool
+    log: tuple[TrackerName, ...]
 
 
 class ExportKeywords(TypedDict, total=False):
