@@ -23,7 +23,7 @@ _CLASSES = {
     "trackio": "TrackioTracker",
 }
 # Seconds that a run waits at its end for a tracker that still has work.
-_PATIENCE_S = {"finished": 30.0, "failed": 10.0, "interrupted": 5.0}
+_PATIENCE_S = {"finished": 30.0, "failed": 30.0, "interrupted": 15.0}
 
 Numbers = Mapping[str, float]
 _Call = tuple[int, Numbers] | Status

@@ -11,6 +11,7 @@ import pytest
 
 from cdul_edge.training.run_folder import RUN_FOLDER
 from cdul_edge.training.summary import EpochLine, HeldOut
+from cdul_edge.training.tracking import lane
 from cdul_edge.training.tracking.tracker import Kept, RunFacts
 from cdul_edge.training.tracking.tracking import Tracking, open_tracking
 from cdul_edge_runtime.host.console import SilentConsole
@@ -39,6 +40,8 @@ class Listener(SilentConsole):
 def no_settings_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "TRACKIO_DIR"):
         monkeypatch.delenv(name, raising=False)
+    for status in ("finished", "interrupted"):  # a busy machine imports slowly
+        monkeypatch.setitem(lane._PATIENCE_S, status, 120.0)
 
 
 @pytest.fixture

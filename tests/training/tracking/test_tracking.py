@@ -19,6 +19,7 @@ from cdul_edge.training.request import EvaluationOptions, TrackerName
 from cdul_edge.training.run_config import RunConfig
 from cdul_edge.training.run_folder import RUN_FOLDER
 from cdul_edge.training.summary import EpochLine, HeldOut, read_metrics
+from cdul_edge.training.tracking import lane
 from cdul_edge.training.tracking.metric_names import name_epoch, name_summary
 from cdul_edge.training.tracking.option import TrackerChoice
 from cdul_edge.training.tracking.tracker import Kept, RunFacts
@@ -46,9 +47,11 @@ class Listener(SilentConsole):
 
 
 @pytest.fixture(autouse=True)
-def no_settings_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def offline_and_patient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith(_VARIABLES)]:
         monkeypatch.delenv(name)
+    for status in ("finished", "interrupted"):  # a busy machine imports slowly
+        monkeypatch.setitem(lane._PATIENCE_S, status, 120.0)
     for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
 
@@ -230,8 +233,6 @@ def test_a_tracker_that_fails_warns_once_and_the_run_ends_well(
 def test_whatever_a_library_raises_is_one_line_without_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException, words: str
 ) -> None:
-    from cdul_edge.training.tracking import lane
-
     class Failing:
         place = "nowhere"
 
@@ -253,8 +254,6 @@ def test_whatever_a_library_raises_is_one_line_without_secrets(
 def test_a_tracker_that_hangs_is_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cdul_edge.training.tracking import lane
-
     released = threading.Event()
 
     class Hanging:
