@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cdul_edge.front.verbs import (
         build,
         calibrate,
+        convert,
         export,
         export_config,
         label,
@@ -77,6 +78,7 @@ __all__ = [
     "Watch",
     "build",
     "calibrate",
+    "convert",
     "export",
     "export_config",
     "label",
@@ -110,6 +112,7 @@ _HOMES = {
         (
             "build",
             "calibrate",
+            "convert",
             "export",
             "export_config",
             "label",

@@ -17,6 +17,7 @@ import typer
 from cdul_edge.cli.bench import bench
 from cdul_edge.cli.build import build
 from cdul_edge.cli.calibrate import calibrate
+from cdul_edge.cli.convert import convert
 from cdul_edge.cli.demo import demo
 from cdul_edge.cli.dispatch import Command, Commands, end_with
 from cdul_edge.cli.doctor import doctor
@@ -99,6 +100,7 @@ for command in (
     verify,
     bench,
     report,
+    convert,
     demo,
     info,
     doctor,

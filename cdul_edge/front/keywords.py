@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing_extensions import Required
 
     from cdul_edge.clip.choices import Device, Encoder, Precision
+    from cdul_edge.converting.request import FormatName
     from cdul_edge.labelling import Scoring, Views, WholePicture
     from cdul_edge.labelling.choices import EngineName
     from cdul_edge.training import TrainConfig
@@ -176,4 +177,18 @@ class ReportKeywords(TypedDict, total=False):
     images: StrPath | None
     class_names: tuple[str, ...]
     json: StrPath | None
+    force: bool
+
+
+class ConvertKeywords(TypedDict, total=False):
+    """Of `ConvertRequest`."""
+
+    input: Required[StrPath]
+    out: Required[StrPath]
+    to_format: FormatName | None
+    from_format: FormatName | None
+    labels: StrPath | None
+    images: StrPath | None
+    copy: bool
+    picture_url: str | None
     force: bool
