@@ -218,7 +218,9 @@ def _signed(
             f"{'is no class' if len(unknown) == 1 else 'are no classes'} of the labels: their "
             f"{len(classes)} classes include {', '.join(near)}"
         )
-    return np.array([where[fold_class(name)] for name in names], dtype=np.intp), values
+    exact = {name: column for column, name in enumerate(classes)}  # "fire-truck", "fire truck"
+    found = [exact.get(name, where[fold_class(name)]) for name in names]
+    return np.array(found, dtype=np.intp), values
 
 
 def _rows(
