@@ -30,6 +30,7 @@ from cdul_edge.cli.label import label
 from cdul_edge.cli.output.streams import prepare_streams
 from cdul_edge.cli.predict import predict
 from cdul_edge.cli.report import report
+from cdul_edge.cli.review import review
 from cdul_edge.cli.sample import sample
 from cdul_edge.cli.study import study
 from cdul_edge.cli.train import train
@@ -101,6 +102,7 @@ for command in (
     bench,
     report,
     convert,
+    review,
     demo,
     info,
     doctor,

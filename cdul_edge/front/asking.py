@@ -16,7 +16,7 @@ Request = TypeVar("Request")
 PATHS = frozenset(
     (
         "bundle check_images classes images input json labels only out reference run scores "
-        "threshold truth"
+        "sheet threshold truth"
     ).split()
 )
 

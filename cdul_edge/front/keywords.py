@@ -192,3 +192,16 @@ class ConvertKeywords(TypedDict, total=False):
     copy: bool
     picture_url: str | None
     force: bool
+
+
+class ReviewKeywords(TypedDict, total=False):
+    """Of `ReviewRequest`."""
+
+    labels: Required[StrPath]
+    out: Required[StrPath]
+    images: StrPath | None
+    count: int
+    class_names: tuple[str, ...]
+    observed: Sequence[StrPath]
+    sheet: StrPath | None
+    force: bool

@@ -138,8 +138,8 @@ def _say_what_is_left_out(
     if finder.missing:
         path, reason = next(iter(finder.missing.items()))
         console.warn(
-            f"{len(finder.missing)} picture(s) that would have been asked about are left out: "
-            f"{path!r} {reason}"
+            f"{len(finder.missing)} of the pictures looked for are left out, as nobody can be "
+            f"asked about them: {path!r} {reason}"
         )
     if len(shown.entries) < request.count:
         console.say(

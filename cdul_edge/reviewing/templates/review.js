@@ -107,12 +107,16 @@ function move(step) {
 function choosePart(part) {
   if (find("part")) find("part").value = part;
   arrange();
+  at = Math.max(asked.findIndex(number => !answers[number]), 0);
+  show();
 }
 
 function arrange() {
   const shown = asked[at];
-  const part = find("part")?.value === "sheet" ? drawn : useful;
+  const inSheet = find("part")?.value === "sheet";
+  const part = inSheet ? drawn : useful;
   const order = find("order").value;
+  find("order").options[0].textContent = inSheet ? "as drawn" : "most useful first";
   const group = number => order === "picture" ? questions[number].picture : questions[number].name;
   const groups = new Map();
   for (const number of part) {
@@ -120,8 +124,7 @@ function arrange() {
     groups.set(key, [...(groups.get(key) ?? []), number]);
   }
   asked = [...groups.values()].flat();
-  const open = asked.findIndex(number => !answers[number]);
-  at = asked.includes(shown) ? asked.indexOf(shown) : Math.max(open, 0);
+  at = Math.max(asked.indexOf(shown), 0);
   show();
 }
 
@@ -311,7 +314,7 @@ find("undo").addEventListener("click", undo);
 find("back").addEventListener("click", () => move(-1));
 find("next").addEventListener("click", () => move(1));
 find("order").addEventListener("change", arrange);
-find("part")?.addEventListener("change", arrange);
+find("part")?.addEventListener("change", () => choosePart(find("part").value));
 find("save-observed").addEventListener("click", saveObserved);
 find("save-sheet")?.addEventListener("click", saveSheet);
 find("load").addEventListener("change", load);
@@ -320,7 +323,6 @@ addEventListener("beforeunload", event => { if (!keeps && undoable.length) event
 recall();
 keep();
 find("app").hidden = false;
-at = Math.max(asked.findIndex(number => !answers[number]), 0);
-show();
+choosePart("useful");
 say("Answer with the buttons, or with the keys y, n and ?; u takes the last answer back.");
 })();
