@@ -45,7 +45,7 @@ _WIDE_IN, _HIGH_IN, _ROW_IN, _CELL_IN, _LETTER_IN = 3.6, 2.1, 0.22, 0.2, 0.078
 _CHARACTERS = 28
 _DASHES = ("-", "--", ":")
 # A matrix of so few columns has room for figures, which are read on its strongest color.
-_FIGURES, _STRONGEST = 10, 0.75
+_FIGURES, _STRONGEST = 12, 0.75
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def test_a_cell_is_as_strong_as_its_share_of_the_highest() -> None:
     assert alpha.tolist() == [[0.75, 0], [0, 0.375]]
     assert sorted(text.get_text() for text in axes.texts) == ["0.0", "2.0", "4.0"]
     assert [text.get_text() for text in axes.get_xticklabels()] == ["c", "d"]
-    many = draw_heat_map(np.ones((2, 11)), ["a", "b"], [f"c{one}" for one in range(11)])
+    many = draw_heat_map(np.ones((2, 13)), ["a", "b"], [f"c{one}" for one in range(13)])
     assert list(many.axes[0].texts) == []
 
 

@@ -47,7 +47,7 @@ def test_every_panel_is_shown_with_its_scores(
     assert images.evaluate_all("all => all.map(one => one.getAttribute('alt'))") == [
         f"Activation maps over {path}" for path in PATHS
     ]
-    images.evaluate_all("all => Promise.all(all.map(one => (one.loading = 'eager', one.decode())))")
+    images.evaluate_all("all => Promise.all(all.map(one => one.decode()))")
     assert images.evaluate_all("all => all.map(one => one.naturalWidth)") == [960] * 3
     assert opened.numbers()[:2] == [
         Number("/pictures/0/classes/0/scores/0", "0.25", "0.25"),
