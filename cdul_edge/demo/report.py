@@ -22,7 +22,6 @@ _PATHS = {
     "verify": "verify.json",
     "predictions": "predictions_heldout.jsonl",
     "contact_sheet": "contact_sheet.png",
-    "report": "report.html",
 }
 
 

@@ -25,6 +25,8 @@ _ROOMS = {
     "study": "cdul_edge.study",
     "training": "cdul_edge.training",
 }
+# All but tabs and ends of lines; JSON has its own way to write them, and they are in no template.
+_CONTROLS = {code: f"\\x{code:02x}" for code in range(32) if chr(code) not in "\t\n"}
 
 
 @dataclass(frozen=True)
@@ -36,21 +38,20 @@ class Page:
             "page/base.html", and "page/macros.html" holds what pages are made of.
         title: of the window, and the page's heading.
         script: name of a JavaScript file, such as "review/review.js"; None for a page without any.
-        style: name of a CSS file that is read after "page/style.css", such as "review/review.css".
         pictures: what the page shows by name; None for a page without any.
     """
 
     template: str
     title: str
     script: str | None = None
-    style: str | None = None
     pictures: Thumbnails | None = None
 
 
 def render(page: Page, context: Mapping[str, object]) -> str:
     """The whole page as text: the same for the same input, to the last byte.
 
-    Names and paths in `context` are escaped; bytes of a path that are no UTF-8 are spelled out.
+    Names and paths in `context` are escaped. Bytes of a path that are no UTF-8 are spelled out, as
+    are control characters: a browser would drop them, or take one for another.
     """
     environment = Environment(
         loader=FunctionLoader(_read),
@@ -60,7 +61,7 @@ def render(page: Page, context: Mapping[str, object]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["embed_json"] = embed_json
-    style = _read("page/style.css") + ("" if page.style is None else _read(page.style))
+    style = _read("page/style.css")
     script = "" if page.script is None else _read(page.script)
     html = environment.get_template(page.template).render(
         **context,
@@ -70,7 +71,7 @@ def render(page: Page, context: Mapping[str, object]) -> str:
         policy=_policy(style, script),
         pictures=() if page.pictures is None else page.pictures.all(),
     )
-    return html.encode("utf-8", "backslashreplace").decode("utf-8")
+    return html.translate(_CONTROLS).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def write_page(out: Path, html: str) -> None:

@@ -1,1 +1,0 @@
-"""One file for each tool's form, and a table of them."""

@@ -1,1 +1,0 @@
-"""What a training run tells TensorBoard, MLflow, Weights & Biases, and Trackio."""
