@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOOLS := .venv-tools
 THREADS ?= 2
 # Threads that spin while they wait make a small network many times slower on shared cores, where
 # tests and demo often run. On idle cores spinning is a quarter faster: benchmarks keep it.
@@ -11,7 +12,7 @@ demo test test-hostile: export OMP_WAIT_POLICY ?= PASSIVE
 JOBS ?= auto
 test test-hostile: export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-hostile check bench gpu-check docs release-check clean
+.PHONY: demo test test-hostile test-tools check bench gpu-check docs release-check clean
 
 demo: $(STAMP)  ## label, train, export, verify and predict on the drawn world
 	$(BIN)/cdul-edge demo --out demo-out --force
@@ -21,6 +22,9 @@ test: $(STAMP)  ## the default test suite: no GPU, no network
 
 test-hostile: $(STAMP)  ## the same suite with other consoles, paths, threads and arithmetic
 	$(BIN)/python -m pytest -q -m slow tests/test_hostile_environment.py -k "$(ENVIRONMENT)"
+
+test-tools: $(TOOLS)/.installed  ## the tests of packages that need an environment of their own
+	$(TOOLS)/bin/python -m pytest -q -m tools
 
 check: $(STAMP)  ## lint, format, types, import contracts
 	$(BIN)/ruff check .
@@ -49,12 +53,18 @@ EXTRAS ?= train none cpu calibrate gpu rtx trt
 release-check: $(VENV)/.release  ## build, install, and try the packages as a user would get them
 	$(BIN)/python scripts/release_check.py --extras $(EXTRAS)
 
+$(TOOLS)/.installed: pyproject.toml
+	$(PYTHON) -m venv --clear $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[train]" --group tools
+	touch $@
+
 $(VENV)/.docs $(VENV)/.release: $(VENV)/.%: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group $*
 	touch $@
 
 clean:  ## what the targets above made
-	rm -rf $(VENV) demo-out build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(TOOLS) demo-out build dist .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml

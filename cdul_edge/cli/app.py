@@ -17,6 +17,7 @@ import typer
 from cdul_edge.cli.bench import bench
 from cdul_edge.cli.build import build
 from cdul_edge.cli.calibrate import calibrate
+from cdul_edge.cli.convert import convert
 from cdul_edge.cli.demo import demo
 from cdul_edge.cli.dispatch import Command, Commands, end_with
 from cdul_edge.cli.doctor import doctor
@@ -29,6 +30,7 @@ from cdul_edge.cli.label import label
 from cdul_edge.cli.output.streams import prepare_streams
 from cdul_edge.cli.predict import predict
 from cdul_edge.cli.report import report
+from cdul_edge.cli.review import review
 from cdul_edge.cli.sample import sample
 from cdul_edge.cli.study import study
 from cdul_edge.cli.train import train
@@ -99,6 +101,8 @@ for command in (
     verify,
     bench,
     report,
+    convert,
+    review,
     demo,
     info,
     doctor,

@@ -44,7 +44,7 @@ def demo(
     force: ForceOption = False,
     json: JsonOption = None,
 ) -> None:
-    """Draw a world, label it with a tiny CLIP, train, export, calibrate, verify; no download."""
+    """Draw a world, label it with a tiny CLIP, train, export, verify, report; no download."""
     with extra_imports("train", "the demo"):
         from cdul_edge.demo import DemoRequest
         from cdul_edge.demo import demo as run_demo
@@ -62,6 +62,7 @@ def demo(
         result = run_demo(request, partial(_run_command, context.find_root().command.main))
         show_demo(result, result_console())
     message_console().print(f"engines for NVIDIA's GPUs: cdul-edge build {out / 'bundle'}")
+    message_console().print(f"open in a browser: {result.paths['report']}")
     if json is not None:
         write_summary(json, result.to_dict())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.cli.output.summary import write_summary
@@ -18,8 +19,10 @@ from cdul_edge.training.request import (
     DataOptions,
     EvaluationOptions,
     ObservedOptions,
+    TrackerName,
     TrainRequest,
 )
+from cdul_edge.training.tracking.option import Log, TrackerChoice
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.host.console import StderrConsole
 
@@ -57,15 +60,14 @@ def train(
     observed: observed_options.Observed = None,
     simulate: observed_options.Simulate = None,
     labels_from: observed_options.LabelsFrom = _OBSERVED.labels_from,
-    images: options.Images = None,
-    only: options.Only = None,
+    images: options.Images = None, only: options.Only = None,
     cache: options.Cache = _DATA.cache,
     cache_budget: options.CacheBudget = _DATA.cache_budget_mib,
     workers: options.Workers = _DATA.workers,
     val: options.Val = None,
     truth: options.Truth = None,
     train_truth: options.TrainTruth = None,
-    difficult: options.Difficult = _EVALUATION.difficult,
+    difficult: options.Difficult = _EVALUATION.difficult, log: Log = None,
 ) -> None:  # fmt: skip
     """Train a classifier on pseudo-labels; truth is only reported against, or simulated from."""
     height_px, width_px = _parse_size(image_size)
@@ -85,7 +87,8 @@ def train(
     evaluation = EvaluationOptions(val, truth, train_truth, difficult)
     people = ObservedOptions(tuple(observed or ()), simulate, train_truth, difficult, labels_from)
     at = parse_location(labels)
-    _run(TrainRequest(at, out, config, data, evaluation, people, device, force, only=only), json)
+    request = TrainRequest(at, out, config, data, evaluation, people, device, force, only=only)
+    _run(replace(request, log=_trackers(log)), json)
 
 
 def _run(request: TrainRequest, json: Path | None) -> None:
@@ -109,6 +112,10 @@ def _parse_size(text: str | None) -> tuple[int, int] | tuple[None, None]:
     if not height.isdecimal() or not (width or height).isdecimal():
         raise CdulEdgeError(f"--image-size {text!r}: expected px such as 224, or 288x512 (HxW)")
     return int(height), int(width or height)
+
+
+def _trackers(chosen: list[TrackerChoice] | None) -> tuple[TrackerName, ...]:
+    return cast("tuple[TrackerName, ...]", tuple(one.value for one in chosen or ()))
 
 
 def _parse_settings(given: list[str] | None) -> dict[str, SettingValue]:

@@ -45,6 +45,7 @@ DEMO_FOLDER = FolderKind(
         "*.json",
         "predictions_*.jsonl",
         "contact_sheet.png",
+        "report.html",
         *WORLD_FOLDER.inside("world"),
         *LABELS_FOLDER.inside("labels"),
         *RUN_FOLDER.inside("run"),
@@ -87,6 +88,7 @@ def demo(request: DemoRequest, run: RunCommand) -> DemoResult:
         watch.lap("supervised bound")
     latency = _compare_latency(out)
     _draw_samples(world, out, request.samples)
+    _report(out, run)
     watch.lap("report")
     result = DemoResult(
         out=out,
@@ -231,6 +233,15 @@ def _compare_latency(out: Path) -> Latency:
     finally:
         torch.set_num_threads(before)
     return Latency(found["torch"].p50_ms, found["onnxruntime"].p50_ms)
+
+
+def _report(out: Path, run: RunCommand) -> None:
+    """One page of all stages, from what they wrote."""
+    shown = (
+        *("labels", "run", "bundle", "verify.json", "pseudo_labels.json"),
+        *("student_heldout.json", "predictions_heldout.jsonl"),
+    )
+    run(["report", *(f"{out / name}" for name in shown), "--out", f"{out / 'report.html'}"])
 
 
 def _draw_samples(world: World, out: Path, count: int) -> None:

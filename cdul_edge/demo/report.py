@@ -22,6 +22,7 @@ _PATHS = {
     "verify": "verify.json",
     "predictions": "predictions_heldout.jsonl",
     "contact_sheet": "contact_sheet.png",
+    "report": "report.html",
 }
 
 

@@ -15,8 +15,8 @@ Request = TypeVar("Request")
 # The fields of the requests that are paths.
 PATHS = frozenset(
     (
-        "bundle check_images classes images json labels only out reference run scores threshold "
-        "truth"
+        "bundle check_images classes images input json labels only out reference run scores "
+        "sheet threshold truth"
     ).split()
 )
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing_extensions import Required
 
     from cdul_edge.clip.choices import Device, Encoder, Precision
+    from cdul_edge.converting.request import FormatName
     from cdul_edge.labelling import Scoring, Views, WholePicture
     from cdul_edge.labelling.choices import EngineName
     from cdul_edge.training import TrainConfig
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         DataOptions,
         EvaluationOptions,
         ObservedOptions,
+        TrackerName,
     )
     from cdul_edge_export import TritonOptions
     from cdul_edge_runtime.backends.profile import Profile
@@ -91,6 +93,7 @@ class TrainKeywords(TypedDict, total=False):
     only: StrPath | None
     resumable: bool
     try_precision: bool
+    log: tuple[TrackerName, ...]
 
 
 class ExportKeywords(TypedDict, total=False):
@@ -174,4 +177,31 @@ class ReportKeywords(TypedDict, total=False):
     images: StrPath | None
     class_names: tuple[str, ...]
     json: StrPath | None
+    force: bool
+
+
+class ConvertKeywords(TypedDict, total=False):
+    """Of `ConvertRequest`."""
+
+    input: Required[StrPath]
+    out: Required[StrPath]
+    to_format: FormatName | None
+    from_format: FormatName | None
+    labels: StrPath | None
+    images: StrPath | None
+    copy: bool
+    picture_url: str | None
+    force: bool
+
+
+class ReviewKeywords(TypedDict, total=False):
+    """Of `ReviewRequest`."""
+
+    labels: Required[StrPath]
+    out: Required[StrPath]
+    images: StrPath | None
+    count: int
+    class_names: tuple[str, ...]
+    observed: Sequence[StrPath]
+    sheet: StrPath | None
     force: bool

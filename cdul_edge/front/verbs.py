@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, overload
 
 from cdul_edge.front.asking import ask
 from cdul_edge.front.page_verbs import report as report
+from cdul_edge.front.page_verbs import review as review
+from cdul_edge.front.tool_verbs import convert as convert
 from cdul_edge.launcher import refuse_later_copies
 
 if TYPE_CHECKING:

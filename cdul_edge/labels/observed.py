@@ -132,7 +132,12 @@ def read_answers(files: Sequence[Path], classes: ClassList) -> GivenAnswers:
         CdulEdgeError: no such file or another format, unknown classes, or a file in which nothing
             is known.
     """
-    return GivenAnswers(tuple(_read_sheet(file, classes) for file in files), classes)
+    return GivenAnswers(tuple(_to_sheet(_read(file), file, classes) for file in files), classes)
+
+
+def answers_of(raw: RawTruth, file: Path, classes: ClassList) -> GivenAnswers:
+    """Answers that another reader found in `file`; errors as of `read_answers`."""
+    return GivenAnswers((_to_sheet(raw, file, classes),), classes)
 
 
 @dataclass(frozen=True)
@@ -171,8 +176,7 @@ def _contradiction(there: Path, not_there: Path, path: str, name: str, count: in
     )
 
 
-def _read_sheet(file: Path, classes: ClassList) -> _Sheet:
-    raw = _read(file)
+def _to_sheet(raw: RawTruth, file: Path, classes: ClassList) -> _Sheet:
     columns, values = _signed(raw, classes, file)
     if not values.any():
         raise CdulEdgeError(f"{file}: {_NOTHING}")
@@ -214,7 +218,9 @@ def _signed(
             f"{'is no class' if len(unknown) == 1 else 'are no classes'} of the labels: their "
             f"{len(classes)} classes include {', '.join(near)}"
         )
-    return np.array([where[fold_class(name)] for name in names], dtype=np.intp), values
+    exact = {name: column for column, name in enumerate(classes)}  # "fire-truck", "fire truck"
+    found = [exact.get(name, where[fold_class(name)]) for name in names]
+    return np.array(found, dtype=np.intp), values
 
 
 def _rows(

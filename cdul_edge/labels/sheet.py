@@ -93,11 +93,15 @@ def write_sheet(file: Path, questions: Iterable[Question]) -> None:
     ):
         rows = csv.writer(opened)
         rows.writerow(COLUMNS)
-        for one in questions:
-            path, name = written(one.path), written(one.name)
-            asked = f"Does this picture show: {name.replace('_', ' ')}?"
-            note = f"{one.note}; row {_check(path, name, one.note)}"
-            rows.writerow([guard(path), guard(name), asked, one.answer or "", note])
+        rows.writerows(map(row_cells, questions))
+
+
+def row_cells(one: Question) -> tuple[str, str, str, str, str]:
+    """What stands in the `COLUMNS` of a question's row."""
+    path, name = written(one.path), written(one.name)
+    asked = f"Does this picture show: {name.replace('_', ' ')}?"
+    note = f"{one.note}; row {_check(path, name, one.note)}"
+    return guard(path), guard(name), asked, one.answer or "", note
 
 
 def read_sheet(file: Path) -> tuple[Question, ...]:

@@ -38,12 +38,14 @@ class Page:
             "page/base.html", and "page/macros.html" holds what pages are made of.
         title: of the window, and the page's heading.
         script: name of a JavaScript file, such as "review/review.js"; None for a page without any.
+        style: name of a CSS file that is read after "page/style.css", such as "review/review.css".
         pictures: what the page shows by name; None for a page without any.
     """
 
     template: str
     title: str
     script: str | None = None
+    style: str | None = None
     pictures: Thumbnails | None = None
 
 
@@ -61,7 +63,7 @@ def render(page: Page, context: Mapping[str, object]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["embed_json"] = embed_json
-    style = _read("page/style.css")
+    style = _read("page/style.css") + ("" if page.style is None else _read(page.style))
     script = "" if page.script is None else _read(page.script)
     html = environment.get_template(page.template).render(
         **context,

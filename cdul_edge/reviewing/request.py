@@ -20,7 +20,7 @@ class ReviewRequest:
         count: how many entries (a picture and a class) to ask about.
         class_names: ask about these classes only; empty: all.
         observed: answers that were given before: those entries are not asked about again.
-        seed: of the draw of entries for a sheet of `evaluate --sampled`.
+        sheet: a sheet of `sample`, drawn from these labels, to be answered on the same page.
         force: replace an earlier page.
 
     Raises:
@@ -33,7 +33,7 @@ class ReviewRequest:
     count: int = 200
     class_names: tuple[str, ...] = ()
     observed: tuple[Path, ...] = ()
-    seed: int = 0
+    sheet: Path | None = None
     force: bool = False
 
     def __post_init__(self) -> None:
@@ -50,9 +50,13 @@ class ReviewResult:
         bytes: its size.
         entries: how many it asks about, by class.
         pictures: how many pictures it holds.
+        sheet_questions: how many of a sheet it asks beside.
+        missing: pictures that it would have shown, had they been found.
     """
 
     out: Path
     bytes: int
     entries: dict[str, int]
     pictures: int
+    sheet_questions: int = 0
+    missing: int = 0

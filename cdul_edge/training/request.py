@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 CacheKind = Literal["auto", "memory", "disk", "none"]
+TrackerName = Literal["tensorboard", "mlflow", "wandb", "trackio"]
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,10 @@ class TrainRequest:
         try_precision: On a CPU, time a few steps to find what the precision "auto" is. Without it,
             auto is bf16 where the processor multiplies it, so that runs which are compared have the
             same.
+        log: Libraries to log the run with as well; one that fails is left out with a warning.
+
+    Raises:
+        CdulEdgeError: a library to log with that is not known.
     """
 
     labels: Location
@@ -182,6 +187,14 @@ class TrainRequest:
     only: str | Path | None = None
     resumable: bool = True
     try_precision: bool = True
+    log: tuple[TrackerName, ...] = ()
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.log) - set(get_args(TrackerName)))
+        if unknown:
+            raise CdulEdgeError(
+                f"log {', '.join(unknown)}: expected {', '.join(get_args(TrackerName))}"
+            )
 
 
 @dataclass(frozen=True)

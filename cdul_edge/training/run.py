@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -34,10 +34,14 @@ from cdul_edge.training.summary import (
     RunSummary,
     append_metrics,
     keep_metrics,
+    read_metrics,
     read_summary,
 )
 from cdul_edge.training.supervision import supervise
 from cdul_edge.training.task import Task, open_task
+from cdul_edge.training.tracking.lane import require_trackers
+from cdul_edge.training.tracking.tracker import RunFacts
+from cdul_edge.training.tracking.tracking import Tracking, open_tracking
 from cdul_edge.training.whole_batch import share_norms
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole, SilentConsole
@@ -54,6 +58,7 @@ def train(request: TrainRequest, console: Console | None = None) -> TrainResult:
         CdulEdgeError: labels, pictures, weights, settings or a folder that do not fit; another
             process that trains in the folder; a loss that is no longer finite.
     """
+    require_trackers(request.log)
     launch = find_launch()
     device = choose_rank_device(request.device, launch)
     with open_ranks(launch, device) as ranks:
@@ -91,9 +96,12 @@ def _train(task: Task) -> RunSummary:
             return ranks.lead(partial(read_summary, out))
         with keep_freed_memory() if task.device.type == "cpu" else nullcontext():
             job = _prepare(task, resume=state is run_folder.RunState.STARTED)
-            while job.trainer.epoch < job.task.config.epochs:
-                _train_epoch(job)
-            return finish(job)
+            with _open_tracking(job.task) as tracking:
+                while job.trainer.epoch < job.task.config.epochs:
+                    _train_epoch(job, tracking)
+                summary = finish(job)
+                tracking.summarize(summary)
+            return summary
 
 
 def _prepare(task: Task, *, resume: bool) -> Job:
@@ -146,6 +154,14 @@ def _begin(task: Task, checkpoint: Checkpoint | None) -> None:
     task.console.say(f"resuming after epoch {checkpoint.epoch} of {task.config.epochs}")
 
 
+def _open_tracking(task: Task) -> AbstractContextManager[Tracking]:
+    """Trackers of the first rank, which are told of the epochs before a resumed one, too."""
+    out = task.request.out
+    names = tuple(dict.fromkeys(task.request.log)) if task.ranks.first else ()
+    earlier = read_metrics(out) if names else []
+    return open_tracking(names, RunFacts.of(out, task.about), earlier, task.console)
+
+
 def _make_network(
     task: Task, checkpoint: Checkpoint | None, *, undecided: bool
 ) -> tuple[nn.Module, NetworkPlan]:
@@ -159,7 +175,7 @@ def _make_network(
     return network, plan
 
 
-def _train_epoch(job: Job) -> None:
+def _train_epoch(job: Job, tracking: Tracking) -> None:
     task, trainer = job.task, job.trainer
     console, out = task.console, task.request.out
     epoch, epochs = trainer.epoch + 1, task.config.epochs
@@ -182,5 +198,6 @@ def _train_epoch(job: Job) -> None:
     if epoch == epochs or task.request.resumable:
         make_checkpoint(job).write(out)
     console.say(line.describe(epochs))
+    tracking.log(line)  # after the checkpoint: a run that is killed here tells it when it resumes
     if line.label_guard:
         console.warn(line.label_guard)

@@ -9,6 +9,7 @@ heldout_scores.parquet         of the held-out pictures   } has these
 score_reference.npz            scores of its pictures     }
 summary.json                   thresholds and results     }
 cache/                         decoded pictures, while it trains
+tracking.*.json, ...           of `--log`; see tracking/places.py
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from cdul_edge.training.networks.network import rebuild_network
 from cdul_edge.training.run_config import CONFIG as CONFIG
 from cdul_edge.training.run_config import RunConfig as RunConfig
 from cdul_edge.training.summary import METRICS, SUMMARY, RunSummary, read_summary
+from cdul_edge.training.tracking.places import LOGS
 from cdul_edge.version import __version__
 from cdul_edge_runtime.bundle.bundle import SCORE_REFERENCE
 from cdul_edge_runtime.bundle.classes import ClassList
@@ -42,7 +44,7 @@ from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
 from cdul_edge_runtime.host.folder_lock import LOCK
-from cdul_edge_runtime.host.ownership import FolderKind, names_program, require_own
+from cdul_edge_runtime.host.ownership import FolderKind, names_program, remove_own, require_own
 from cdul_edge_runtime.pictures.images import PictureList
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 from cdul_edge_runtime.pictures.resizer import extend_record
@@ -55,7 +57,7 @@ _OURS = (CONFIG, METRICS, SUMMARY, REFINED, HELD_OUT, CHECKPOINT, FIRST_EPOCH, S
 RUN_FOLDER = FolderKind(
     "run",
     CONFIG,
-    (*_OURS, f"{CACHE}/{CACHED_PICTURES}"),
+    (*_OURS, f"{CACHE}/{CACHED_PICTURES}", *LOGS),
     lambda config: names_program(config) and config.get("stage") == "train",
 )
 
@@ -107,8 +109,7 @@ def inspect_folder(
 
 def begin(folder: Path, config: RunConfig) -> None:
     """Start a run: remove what an earlier run left, write config.json."""
-    for name in _OURS:
-        (folder / name).unlink(missing_ok=True)
+    remove_own(folder, RUN_FOLDER, keep=folder / CACHE)
     replace(config, resizers=extend_record((), lambda line: None)).write(folder)
 
 

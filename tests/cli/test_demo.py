@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,9 @@ def test_the_table_is_printed_with_the_figures_of_the_report(demo: tuple[Path, s
     for name in ("global", "pseudo_labels", "student_heldout"):
         assert f"{report['map'][name]:.1f}" in printed
     assert str(out / "contact_sheet.png") in printed
-    assert printed.splitlines()[-1].endswith(f"cdul-edge build {out / 'bundle'}")
+    *_, build, page = printed.splitlines()
+    assert build.endswith(f"cdul-edge build {out / 'bundle'}")
+    assert page == f"open in a browser: {out / 'report.html'}"
 
 
 def test_every_precision_stands_in_the_table_with_what_it_costs(demo: tuple[Path, str]) -> None:
@@ -75,6 +78,22 @@ def test_the_bundle_verified_and_every_heldout_picture_was_predicted(
     assert len(lines) == 20
     with Image.open(out / "contact_sheet.png") as sheet:
         assert sheet.width > 5 * 200
+
+
+def test_it_ends_with_a_page_of_every_stage_made_by_the_command_that_it_shows(
+    demo: tuple[Path, str],
+) -> None:
+    out, printed = demo
+    shown = next(line for line in printed.splitlines() if line.startswith("$ cdul-edge report "))
+    page = (out / "report.html").read_text(encoding="utf-8")
+    again = [*shlex.split(shown)[2:-1], str(out.parent / "again.html")]
+    figures = json.loads(CliRunner().invoke(app, [*again, "--json", "-"]).stdout)
+    assert (out.parent / "again.html").read_text(encoding="utf-8") == page
+    assert figures["header"]["breaks"] == figures["header"]["left_out"] == []
+    assert [one["key"] for one in figures["header"]["entries"]] == [
+        *("labels", "run", "bundle", "verify", "evaluation", "evaluation-2", "predictions")
+    ]
+    assert figures["sections"]["labels"]["pictures"] == 64
 
 
 def test_a_second_demo_needs_force(demo: tuple[Path, str]) -> None:

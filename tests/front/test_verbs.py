@@ -20,10 +20,12 @@ from cdul_edge_runtime.streams.rows import Row
 VERBS = (
     "build",
     "calibrate",
+    "convert",
     "export",
     "export_config",
     "label",
     "report",
+    "review",
     "sample",
     "train",
     "verify",
@@ -68,6 +70,8 @@ def test_verbs_stay_functions_whatever_was_imported_before() -> None:
         ),
         ("cdul_edge_runtime.verify.request", "VerifyRequest", keywords.VerifyKeywords),
         ("cdul_edge.reporting.request", "ReportRequest", keywords.ReportKeywords),
+        ("cdul_edge.converting.request", "ConvertRequest", keywords.ConvertKeywords),
+        ("cdul_edge.reviewing.request", "ReviewRequest", keywords.ReviewKeywords),
     ],
 )
 def test_keywords_are_the_fields_of_the_request(module: str, kind: str, names: Any) -> None:

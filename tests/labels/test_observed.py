@@ -46,6 +46,12 @@ def test_a_picture_may_have_several_rows(read: Read) -> None:
     assert read("image_path,cat,dog\n1.jpg,1,\n1.jpg,1,0\n")[0] == [1, 0, -1]
 
 
+def test_of_two_classes_that_differ_in_a_hyphen_each_is_itself(tmp_path: Path) -> None:
+    classes, file = ClassList(("fire-truck", "fire truck")), tmp_path / "seen.csv"
+    file.write_text("image_path,fire-truck,fire truck\na/1.jpg,1,0\n", encoding="utf-8")
+    assert read_observed([file], PATHS, classes)[0].tolist() == [1, -1]
+
+
 def test_npz_has_the_values_of_truth(tmp_path: Path) -> None:
     labels = np.array([[1, -1], [0, 1]], dtype=np.int8)
     np.savez(tmp_path / "s.npz", names=["2", "3"], classes=["dog", "cat"], labels=labels)

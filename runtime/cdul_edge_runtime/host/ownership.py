@@ -34,7 +34,8 @@ class FolderKind:
         name: what messages call it, such as "bundle".
         marker: name of the JSON file in it that says who made it.
         contents: every path that the program writes into it, relative, as shell patterns that do
-            not cross folders: "model.*.onnx", "engines/*".
+            not cross folders: "model.*.onnx", "engines/*". One that ends in "/**" is a folder whose
+            content another library decides: everything in it, at any depth.
         made_by_us: whether the marker's content is this program's.
     """
 
@@ -185,4 +186,6 @@ def is_own_file(name: str, kind: FolderKind) -> bool:
 
 def _matches(name: str, pattern: str) -> bool:
     parts, patterns = name.split("/"), pattern.split("/")
+    if patterns[-1] == "**" and len(parts) >= len(patterns):
+        parts, patterns = parts[: len(patterns) - 1], patterns[:-1]
     return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))

@@ -12,9 +12,10 @@ from cdul_edge_runtime.host.csv_rows import Row, read_rows, refuse_line_breaks
 from cdul_edge_runtime.host.reading import read_text
 from cdul_edge_runtime.metrics.truth_formats import RawTruth, as_table
 
-_PATH = "image_path"
+PATH = "image_path"
 _SEPARATORS = re.compile(r"[,;|]")
-_LABELS = {"1": 1, "0": 0, "-1": -1, "": -1, "1.0": 1, "0.0": 0, "-1.0": -1}
+# What a cell of a multi-hot table may hold.
+LABELS = {"1": 1, "0": 0, "-1": -1, "": -1, "1.0": 1, "0.0": 0, "-1.0": -1}
 
 
 def read_csv(path: Path) -> RawTruth:
@@ -25,13 +26,13 @@ def read_csv(path: Path) -> RawTruth:
     """
     rows = read_rows(path, read_text(path))
     header = [name.strip() for name in rows[0].fields] if rows else []
-    if header.count(_PATH) != 1 or len(header) < 2:
+    if header.count(PATH) != 1 or len(header) < 2:
         found = f"begins with {','.join(header)[:80]!r}" if rows else "is empty"
         hint = "; separate the columns with commas" if re.search(r";|\\t", found) else ""
         raise CdulEdgeError(
             f"{path} {found}, expected image_path,label or image_path,<class>,…{hint}"
         )
-    key = header.index(_PATH)
+    key = header.index(PATH)
     names = tuple(name for column, name in enumerate(header) if column != key)
     if not all(names):
         raise CdulEdgeError(f"{path} has a column without a name: name every class")
@@ -50,7 +51,7 @@ def _picture(path: Path, row: Row, key: int) -> str:
     refuse_line_breaks(path, row.line, row.fields)
     picture = row.fields[key].strip()
     if not picture:
-        raise CdulEdgeError(f"{path}, row {row.line} has an empty {_PATH}: name a picture")
+        raise CdulEdgeError(f"{path}, row {row.line} has an empty {PATH}: name a picture")
     return picture
 
 
@@ -68,7 +69,7 @@ def _split(cell: str) -> list[str]:
 
 
 def _label(cell: str, path: Path, line: int) -> int:
-    label = _LABELS.get(cell.strip())
+    label = LABELS.get(cell.strip())
     if label is None:
         raise CdulEdgeError(
             f"{path}, row {line} holds {cell[:40]!r}, expected 1 (present), 0 (absent), "

@@ -1,0 +1,1 @@
+"""One file for each tool's form, and a table of them."""

@@ -1,0 +1,174 @@
+"""FiftyOne's dataset on disk, which it loads into its database and exports again.
+
+Written is `fo.types.LegacyFiftyOneDataset`, whose files are plain JSON; read is that and
+`fo.types.FiftyOneDataset`, whose samples are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cdul_edge.converting.formats.format import (
+    Format,
+    Imported,
+    Notes,
+    NotThisFormatError,
+    Target,
+    folder_of,
+)
+from cdul_edge.converting.formats.json_lists import to_json, write_list
+from cdul_edge.converting.formats.name_lists import table_of
+from cdul_edge.converting.labeled_set import LabeledBatch, LabeledSet
+from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.files import write_json
+from cdul_edge_runtime.host.json_record import RecordError, parse_record
+from cdul_edge_runtime.host.reading import read_json_text
+from cdul_edge_runtime.metrics.truth_formats import RawTruth
+
+_SAMPLES, _METADATA = "samples.json", "metadata.json"
+_FIELDS = {"pseudo-labels": "pseudo_labels", "predictions": "predictions", "labels": "ground_truth"}
+_TRUTH = _FIELDS["labels"]
+
+
+@dataclass(frozen=True)
+class _Classification:
+    label: str
+
+
+@dataclass(frozen=True)
+class _Classifications:
+    classifications: tuple[_Classification, ...]
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """One picture, as FiftyOne exports it; `unknown` are classes of which nobody said anything."""
+
+    filepath: str
+    tags: tuple[str, ...] | None = None
+    ground_truth: _Classifications | _Classification | None = None
+    unknown: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _Samples:
+    samples: tuple[_Sample, ...]
+
+
+@dataclass(frozen=True)
+class _Info:
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Metadata:
+    info: _Info = field(default_factory=_Info)
+
+
+def _write(found: LabeledSet, target: Target) -> Notes:
+    info: dict[str, object] = {"classes": list(found.classes), "source": found.what}
+    if found.thresholds is not None:
+        info["thresholds"] = thresholds_to_json(found.thresholds)
+    metadata = {"media_type": "image", "info": info}
+    write_json(target.place / _METADATA, metadata)
+    with (target.place / _SAMPLES).open("w", encoding="utf-8", newline="\n") as file:
+        file.write('{"samples": ')
+        write_list(file, _samples(found))
+        file.write("}\n")
+    return Notes()
+
+
+def _samples(found: LabeledSet) -> Iterator[str]:
+    name = _FIELDS[found.what]
+    for batch in found:
+        unknown = batch.names(found.classes, -1)
+        rows = zip(batch.paths, _classifications(found, batch), unknown, strict=True)
+        for path, labels, not_known in rows:
+            sample: dict[str, object] = {
+                "filepath": found.place(path),
+                "tags": [],
+                "metadata": None,
+                "_media_type": "image",
+                name: {"_cls": "Classifications", "classifications": labels},
+            }
+            if found.what == "labels":
+                sample["unknown"] = not_known
+            yield to_json(sample)
+
+
+def _classifications(found: LabeledSet, batch: LabeledBatch) -> Iterator[list[object]]:
+    """Of each picture, its labels with their scores as confidences."""
+    names = found.classes.names
+    texts = batch.score_texts()
+    for row, labels in enumerate(batch.labels.tolist()):
+        chosen = [column for column, label in enumerate(labels) if label == 1]
+        yield [
+            {
+                "_cls": "Classification",
+                "label": names[column],
+                **({} if texts is None else {"confidence": float(texts[row][column])}),
+            }
+            for column in chosen
+        ]
+
+
+def _read(path: Path) -> Imported:
+    if not (path / _SAMPLES).is_file():
+        raise NotThisFormatError(f"expected a folder with {_SAMPLES}")
+    try:
+        samples = parse_record(_Samples, read_json_text(path / _SAMPLES)).samples
+        content = read_json_text(path / _METADATA) if (path / _METADATA).is_file() else {}
+        classes = parse_record(_Metadata, content).info.classes
+    except RecordError as error:
+        raise CdulEdgeError(
+            f"{path} is no dataset of images with Classifications in the field {_TRUTH} ({error})"
+        ) from error
+    truth = [sample for sample in samples if sample.ground_truth is not None]
+    if truth:
+        return _of_truth(truth, len(samples), classes)
+    return _of_tags(samples, path)
+
+
+def _of_truth(samples: list[_Sample], count: int, classes: tuple[str, ...]) -> Imported:
+    left = count - len(samples)
+    notes = (f"{left} sample(s) without {_TRUTH} are left out",) if left else ()
+    table = table_of(
+        [sample.filepath for sample in samples],
+        [_labels(sample) for sample in samples],
+        classes,
+        [sample.unknown or () for sample in samples],
+    )
+    return Imported(table, closed=True, notes=notes)
+
+
+def _labels(sample: _Sample) -> list[str]:
+    given = sample.ground_truth
+    each = given.classifications if isinstance(given, _Classifications) else (given,)
+    return [one.label for one in each if one is not None]
+
+
+def _of_tags(samples: tuple[_Sample, ...], path: Path) -> Imported:
+    """`dog` for a class that is there, `-dog` for one that is not; the others are unknown."""
+    tagged = [sample for sample in samples if sample.tags]
+    if not tagged:
+        raise CdulEdgeError(
+            f"{path} has neither a field {_TRUTH} nor tags: give the samples one of the two in "
+            "FiftyOne, and export them again"
+        )
+    table = table_of([sample.filepath for sample in tagged], [one.tags or () for one in tagged])
+    notes = (f"no sample has {_TRUTH}: read are the tags of {len(tagged)} sample(s)",)
+    return Imported(RawTruth(*table[:3], names_present_only=True), notes=notes)
+
+
+FIFTYONE = Format(
+    name="fiftyone",
+    title="FiftyOne",
+    write=_write,
+    read=_read,
+    kind=folder_of("fiftyone", "FiftyOne", _SAMPLES, _METADATA),
+    says_unknown=True,
+    by_place=True,
+)

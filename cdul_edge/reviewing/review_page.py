@@ -1,0 +1,98 @@
+"""The page itself: questions, pictures, and all that its script needs to write the answers."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from cdul_edge.labels.sheet import COLUMNS, row_cells
+from cdul_edge.page.page import Page, render
+from cdul_edge.page.thumbnails import Thumbnails
+from cdul_edge.reviewing.answer_file import choose_form, columns_of, is_sayable
+from cdul_edge.reviewing.questions import PageQuestions
+from cdul_edge_runtime.bundle.classes import ClassList
+from cdul_edge_runtime.host.ownership import FileKind
+
+TITLE = "cdul-edge review"
+_MARK = b'<meta name="generator" content="cdul-edge review">'
+REVIEW_PAGE = FileKind("review page", lambda beginning: _MARK in beginning)
+
+_SIDES_PX = (320, 256, 192, 128)
+_BYTES_A_PICTURE = 23_000  # of base64: 200 pictures and the page stay below 5 MB
+
+
+def embed_pictures(files: Sequence[Path]) -> Thumbnails:
+    """The pictures in one size, the largest with which the page does not grow too large.
+
+    Returns:
+        `add(str(file))` names each; what cannot be opened is missing.
+    """
+    limit = _BYTES_A_PICTURE * len(files)
+    for side in _SIDES_PX:
+        pictures = Thumbnails(Path(), side_px=side)
+        for file in files:
+            pictures.add(str(file))
+        if sum(len(one.address) for one in pictures.all()) <= limit:
+            break
+    return pictures
+
+
+def render_page(questions: PageQuestions, classes: ClassList, labels: str) -> str:
+    """The page as text; the same for the same input.
+
+    Args:
+        questions: what it asks.
+        classes: all of the labels.
+        labels: where they lie, for the commands that the page shows.
+    """
+    page = Page("review/review.html", TITLE, script="review/review.js", style="review/review.css")
+    context = {
+        "data": _describe(questions, classes),
+        "sheet": len(questions.sheet),
+        "train": shlex.join(
+            ["cdul-edge", "train", labels, "--observed", "observed.csv", "--out", "run"]
+        ),
+        "evaluate": shlex.join(["cdul-edge", "evaluate", labels, "--sampled", "sheet.csv"]),
+    }
+    return render(page, context)
+
+
+def _describe(questions: PageQuestions, classes: ClassList) -> dict[str, object]:
+    names = list(dict.fromkeys(one.name for one in questions.questions))
+    number = {name: at for at, name in enumerate(classes)}
+    picture = {path: at for at, path in enumerate(questions.pictures)}
+    return {
+        "key": questions.key,
+        "classes": list(classes),
+        "form": choose_form(names, classes),
+        "columns": [number[name] for name in columns_of(names, classes)],
+        "pictures": [
+            {
+                "path": path,
+                "sayable": is_sayable(path),
+                "address": one.address,
+                "width": one.width,
+                "height": one.height,
+            }
+            for path, one in questions.pictures.items()
+        ],
+        "questions": [
+            {
+                "picture": picture[one.path],
+                "name": number[one.name],
+                "score": round(one.score, 4),
+                "threshold": None if math.isinf(one.threshold) else round(one.threshold, 4),
+                "predicted": one.score >= one.threshold,
+                "answer": one.answer,
+            }
+            for one in questions.questions
+        ],
+        "useful": questions.useful,
+        "sheet": {
+            "columns": list(COLUMNS),
+            "rows": [list(row_cells(one.question)) for one in questions.sheet],
+            "questions": list(questions.of_row),
+        },
+    }

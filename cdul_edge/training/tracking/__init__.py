@@ -1,0 +1,1 @@
+"""What a training run tells TensorBoard, MLflow, Weights & Biases, and Trackio."""
