@@ -69,7 +69,7 @@ def find_inputs(paths: Sequence[Path], console: Console) -> Inputs:
 
     Args:
         paths: what was given.
-        console: told what was given twice.
+        console: told what was given twice, and what is left out.
 
     Raises:
         CdulEdgeError: nothing there, nothing of this program, or not finished. In a folder that
@@ -84,6 +84,8 @@ def find_inputs(paths: Sequence[Path], console: Console) -> Inputs:
                 console.warn(f"{place} was given twice: the page shows it once")
             else:
                 found[known] = (kind, place)
+    for one in left_out:
+        console.warn(f"left out: {one.reason}")
     counts: Counter[str] = Counter()
     shown = []
     for kind, place in sorted(found.values(), key=lambda one: _ORDER.index(one[0])):

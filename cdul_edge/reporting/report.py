@@ -10,6 +10,7 @@ from cdul_edge.page.numbers import numbers_of
 from cdul_edge.page.page import Page, render, write_page
 from cdul_edge.page.thumbnails import Thumbnails
 from cdul_edge.reporting.asked import Asked
+from cdul_edge.reporting.classes import refuse_unknown_classes
 from cdul_edge.reporting.header import Header, make_header
 from cdul_edge.reporting.inputs import Inputs, find_inputs
 from cdul_edge.reporting.request import ReportRequest, ReportResult
@@ -42,6 +43,7 @@ def report(request: ReportRequest, console: Console | None = None) -> ReportResu
     _refuse_places(request)
     inputs = find_inputs(request.inputs, console)
     _refuse_inside(request, inputs)
+    refuse_unknown_classes(request.class_names, inputs)
     # every path is made absolute before it is looked up: the inputs lie in several places
     pictures = Thumbnails(Path())
     asked = Asked(inputs, pictures, request.images, request.class_names, console)
@@ -86,6 +88,13 @@ def _figures(header: Header, sections: Sequence[Section]) -> dict[str, object]:
 
 def _refuse_places(request: ReportRequest) -> None:
     """Before anything is read: what is in the way, and places that could be an input."""
+    if request.images is not None and not request.images.is_dir():
+        raise CdulEdgeError(f"--images {request.images} is no folder: name where the images lie")
+    for place in filter(None, (request.out, request.json)):
+        if place.is_dir():
+            raise CdulEdgeError(
+                f"{place} is a folder: name a file, such as {place / 'report.html'}"
+            )
     refuse_existing(request.out, REPORT_PAGE, force=request.force, inputs=request.inputs)
     if request.json is None:
         return

@@ -34,7 +34,7 @@ from cdul_edge.reporting.section import Section
 from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
 
 IN_FULL = 80  # so many classes have a chart and pictures
-_CHOSEN = 40  # of more classes
+CHOSEN = 40  # of more classes
 _PICTURES = 480  # of the whole section, at about 4 kB
 _MOST, _FEWEST = 8, 2  # of a class, and of each kind
 _PAIRS = 12
@@ -91,7 +91,7 @@ def _choose_shown(
         return tuple(i for i, name in enumerate(names) if name in wanted)
     if len(names) <= IN_FULL:
         return tuple(range(len(names)))
-    most = np.argsort(-counted.doubts, kind="stable")[:_CHOSEN]
+    most = np.argsort(-counted.doubts, kind="stable")[:CHOSEN]
     return tuple(sorted(most.tolist()))
 
 
@@ -212,7 +212,7 @@ def _shown_why(classes: int, wanted: Sequence[str]) -> str:
         return "The classes that were asked for with --class."
     if classes <= IN_FULL:
         return "All classes."
-    return f"The {_CHOSEN} classes with the most images in doubt; --class shows others."
+    return f"The {CHOSEN} classes with the most images in doubt; --class shows others."
 
 
 def _together(counted: Statistics) -> tuple[tuple[float | None, ...], ...]:

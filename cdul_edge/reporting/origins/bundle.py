@@ -75,8 +75,7 @@ def bundle_origin(path: Path, runs: Mapping[str, Path]) -> Origin:
     words, thresholds = _choose(about.thresholds.rule)
     commands = [command("export", run, *words, "--out", path)]
     calibration = _calibration(path)
-    precisions = [p.value for p in bundle.precisions() if p is not Precision.FP32]
-    if precisions:
+    if any(one.has_file and one is not Precision.FP32 for one in bundle.precisions()):
         options = [word for one in calibration if one.differs for word in _words(one)]
         commands.append(command("calibrate", path, "--images", IMAGES, *options))
     remarks = [] if known is None or known in runs else [_unknown_run(known)]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from cdul_edge.reporting.inputs import Input
 from cdul_edge.reporting.origins.origin import BUNDLE, IMAGES, TRUTH, Digest, Origin, command
+from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json, sha256_file
-from cdul_edge_runtime.host.json_record import parse_record
+from cdul_edge_runtime.host.json_record import RecordError, parse_record
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,10 @@ def file_origin(one: Input) -> Origin:
         return Origin(
             digests=digests, commands=(command("watch", BUNDLE, "CAMERA", "--out", one.path),)
         )
-    told = parse_record(_Told, read_json(one.path))
+    try:
+        told = parse_record(_Told, read_json(one.path))
+    except RecordError as error:
+        raise CdulEdgeError(f"{one.path} is damaged ({error}): make it again") from error
     if one.kind == "evaluation":
         words = ["evaluate", told.scores]
         if told.truth is not None:

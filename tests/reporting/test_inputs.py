@@ -1,0 +1,203 @@
+"""What a report takes, what it refuses, and what it leaves out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("jinja2", reason="a page is made with it")
+pytest.importorskip("pyarrow", reason="labels are Parquet")
+
+from cdul_edge.reporting.inputs import find_inputs
+from cdul_edge.reporting.report import report
+from cdul_edge.reporting.request import ReportRequest
+from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import SilentConsole
+from tests.conftest import write_bundle
+from tests.fakes.small_run import write_run
+
+
+class Noted(SilentConsole):
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, line: str) -> None:
+        self.warnings.append(line)
+
+
+def write(file: Path, content: Any) -> Path:
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        file.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
+    return file
+
+
+VERIFIED = {"program": "cdul-edge", "stage": "verify", "format": 2, "rows": []}
+EVALUATED = {"program": "cdul-edge", "scores": "labels", "ap": {"cat": 50.0}}
+PREDICTED = {"path": "a.jpg", "labels": [], "scores": {"cat": 0.25}}
+NEW = {**VERIFIED, "format": 9}
+
+WRONG = {
+    "empty.json": (b"", "is empty: what writes it was interrupted"),
+    "binary.json": (b"\xff\x00\x01", "is not valid JSON"),
+    "cut.json": (json.dumps(VERIFIED)[:-5], "is not valid JSON"),
+    "other.json": ({"stage": "verify"}, "is JSON of another program"),
+    "list.json": ([1, 2], "is JSON of another program"),
+    "newer.json": (NEW, "has format 9, this program reads 2: run `cdul-edge verify` again"),
+    "demo.json": ({**VERIFIED, "stage": "demo"}, "is the result of a demo: name its folder"),
+    "config.json": ({**VERIFIED, "stage": "train"}, "is a file of a run: name its folder"),
+    "page.json": ({**VERIFIED, "stage": "report"}, "holds the figures of a report"),
+    "cut.jsonl": (b'{"stream": "door", "ev', "holds no whole line yet: it is still written"),
+    "text.jsonl": (b"a line\n", "line 1 is not JSON"),
+    "metrics.jsonl": ({"epoch": 1}, "is a file of a run: name its folder"),
+    "header.csv": (b"image_path,cat\n", "has a header and no row"),
+    "truth.csv": (b"image_path,cat\na.jpg,1\n", "holds labels and no scores, as truth does"),
+    "sheet.csv": (b"question,answer\n1,yes\n", "is no table of predictions"),
+    "cut.parquet": (b"PAR1", "is truncated or damaged"),
+    "notes.txt": (b"hello", "is nothing that a report shows"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_file_that_is_no_input_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    content, told = WRONG[name]
+    file = write(tmp_path / name, content)
+    with pytest.raises(CdulEdgeError) as raised:
+        find_inputs([file], SilentConsole())
+    assert str(raised.value).startswith(str(file))
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_folders_that_are_not_finished_or_of_another_format_are_refused(tmp_path: Path) -> None:
+    run, bundle = write_run(tmp_path), write_bundle(tmp_path / "bundle")
+    summary = (run / "summary.json").read_bytes()
+    (run / "summary.json").unlink()
+    faults = {run: "is not finished: the same `cdul-edge train` command resumes it"}
+    (bundle / "model.fp32.onnx").unlink()
+    faults[bundle] = "model.fp32.onnx is missing: copy the bundle again"
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    write(labels / "manifest.json", {"kind": "labels", "format": 9, "program": "cdul-edge"})
+    faults[labels] = "has labels format 9"
+    (tmp_path / "empty").mkdir()
+    faults[tmp_path / "empty"] = "holds nothing that a report shows"
+    faults[tmp_path / "nowhere"] = "does not exist: check the path"
+    for path, told in faults.items():
+        with pytest.raises(CdulEdgeError, match=told):
+            find_inputs([path], SilentConsole())
+    (run / "summary.json").write_bytes(summary)
+    (run / "pseudo_labels_refined.parquet").unlink()
+    with pytest.raises(CdulEdgeError, match=r"pseudo_labels_refined\.parquet is missing"):
+        find_inputs([run], SilentConsole())
+
+
+def test_a_folder_stands_for_what_it_holds_in_the_order_of_the_stages(tmp_path: Path) -> None:
+    run = write_run(tmp_path)  # beside labels.parquet and three pictures
+    write(tmp_path / "a_predictions.jsonl", PREDICTED)
+    write(tmp_path / "verify.json", VERIFIED)
+    write(tmp_path / "evaluation.json", EVALUATED)
+    write(tmp_path / "another.json", EVALUATED)
+    write(tmp_path / "watch.jsonl", {"stream": "door"})
+    write(tmp_path / "settings.json", {"program": "another"})
+    (tmp_path / "deeper").mkdir()
+    write(tmp_path / "deeper" / "verify.json", VERIFIED)
+    found = find_inputs([tmp_path], SilentConsole())
+    assert [(one.key, one.path.name) for one in found.shown] == [
+        ("labels", "labels.parquet"),
+        ("run", "run"),
+        ("verify", "verify.json"),
+        ("evaluation", "another.json"),
+        ("evaluation-2", "evaluation.json"),
+        ("predictions", "a_predictions.jsonl"),
+        ("watch", "watch.jsonl"),
+    ]
+    assert found.left_out == ()
+    (run / "summary.json").unlink()
+    noted = Noted()
+    left = find_inputs([tmp_path], noted)
+    assert "run" not in [one.kind for one in left.shown]
+    assert [one.path for one in left.left_out] == [run]
+    assert noted.warnings == [f"left out: {left.left_out[0].reason}"]
+    assert "is not finished" in noted.warnings[0]
+
+
+def test_two_of_a_kind_have_two_sections_and_one_given_twice_has_one(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.json", VERIFIED)
+    two = write(tmp_path / "two.json", VERIFIED)
+    noted = Noted()
+    again = tmp_path / "x" / ".." / "one.json"
+    (tmp_path / "x").mkdir()
+    found = find_inputs([two, one, again], noted)
+    assert [(o.key, o.path) for o in found.shown] == [("verify", two), ("verify-2", one)]
+    assert noted.warnings == [f"{again} was given twice: the page shows it once"]
+
+
+def refusal(tmp_path: Path, **changes: Any) -> str:
+    run = tmp_path / "run"
+    request = {"inputs": (run,), "out": tmp_path / "page.html", **changes}
+    with pytest.raises(CdulEdgeError) as raised:
+        report(ReportRequest(**request), SilentConsole())
+    return str(raised.value)
+
+
+def test_a_page_is_not_written_over_what_is_not_ours_nor_into_an_input(tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    summary = run / "summary.json"
+    before = summary.read_bytes()
+    assert "is inside" in refusal(tmp_path, out=run / "page.html")
+    assert "is inside" in refusal(tmp_path, json=run / "page.json")
+    assert "--force replaces only a report page" in refusal(tmp_path, out=summary, force=True)
+    note = write(tmp_path / "note.html", "<p>mine</p>")
+    assert "exists: choose another --out" in refusal(tmp_path, out=note)
+    assert "is not a report page" in refusal(tmp_path, out=note, force=True)
+    assert "is a folder: name a file" in refusal(tmp_path, out=tmp_path)
+    same = tmp_path / "page.html"
+    assert "--json and --out are both" in refusal(tmp_path, json=same)
+    foreign = write(tmp_path / "my.json", {"program": "cdul-edge", "stage": "verify"})
+    assert "is not a file of figures" in refusal(tmp_path, json=foreign)
+    assert "is no folder: name where the images lie" in refusal(tmp_path, images=tmp_path / "no")
+    assert not (tmp_path / "page.html").exists()
+    assert summary.read_bytes() == before
+    assert note.read_text("utf-8") == "<p>mine</p>"
+
+
+def test_an_unknown_class_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    told = refusal(tmp_path, class_names=("cat", "cats"))
+    assert told == "--class 'cats' is no class of what the page shows: did you mean cat?"
+    told = refusal(tmp_path, class_names=("zebra",))
+    assert told.endswith("there are cat, <dog>")
+
+
+def test_an_earlier_page_is_replaced_only_by_a_whole_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified = write(tmp_path / "evaluation.json", EVALUATED)
+    out = tmp_path / "new" / "page.html"  # the folder is made, as by every command
+    request = ReportRequest((write_bundle(tmp_path / "bundle"),), out)
+    first = report(request, SilentConsole())
+    page = out.read_bytes()
+    assert first.bytes == len(page)
+    with pytest.raises(CdulEdgeError, match="exists: choose another --out, or replace it"):
+        report(request, SilentConsole())
+    forced = ReportRequest(request.inputs, out, force=True)
+    report(forced, SilentConsole())
+    assert out.read_bytes() == page
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", _no_space)
+        with pytest.raises(OSError, match="No space"):
+            report(forced, SilentConsole())
+    assert out.read_bytes() == page
+    assert [one.name for one in out.parent.iterdir()] == ["page.html"]
+    assert verified.exists()
+
+
+def _no_space(_descriptor: int) -> None:
+    raise OSError(28, "No space left on device")
