@@ -1,8 +1,8 @@
-"""The entries of each class of which an answer is worth most, from scores of any number."""
+"""The entries of which an answer is worth most, from scores of any number."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from cdul_edge.reviewing.pictures import FindPicture
 from cdul_edge.reviewing.scores import ReviewedScores, Singles
-from cdul_edge.reviewing.usefulness import ClassWorth, Columns
+from cdul_edge.reviewing.usefulness import Worth, share_of
 from cdul_edge_runtime.bundle.log_odds import log_odds
 
 Doubles = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.intp]
 
 _SKETCH = 8
 
@@ -44,88 +45,134 @@ class Candidate:
     sketch: Singles = field(compare=False, repr=False)
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Entries:
+    """Entries of one or more batches: K columns of the classes are numbered 0 to K - 1."""
+
+    rows: Numbers
+    columns: Numbers
+    gains: Doubles
+
+    def join(self, other: _Entries) -> _Entries:
+        return _Entries(
+            np.concatenate([self.rows, other.rows]),
+            np.concatenate([self.columns, other.columns]),
+            np.concatenate([self.gains, other.gains]),
+        )
+
+    def take(self, which: npt.NDArray[np.intp]) -> _Entries:
+        return _Entries(self.rows[which], self.columns[which], self.gains[which])
+
+    def values(self, given: Numbers) -> Doubles:
+        """What each is worth after those of its class that are worth more, and those given."""
+        order = np.lexsort((self.rows, -self.gains, self.columns))
+        begin = np.searchsorted(self.columns[order], np.arange(len(given)))
+        rank = np.empty(len(order), np.intp)
+        rank[order] = np.arange(len(order)) - begin[self.columns[order]]
+        return np.asarray(self.gains * share_of(given[self.columns] + rank))
+
+
 class _Best:
-    """The best entries of one class so far: at most twice as many as are asked for."""
+    """The best entries so far, over all classes, and the gain that a better one must have."""
 
-    most: int
-    found: list[Candidate] = field(default_factory=list)
-    least: float = 0.0
+    def __init__(self, most: int, given: Numbers) -> None:
+        self.found = _Entries(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
+        self.floor = np.zeros(len(given))
+        self._most = most
+        self._given = given
 
-    def add(self, one: Candidate) -> None:
-        self.found.append(one)
-        if len(self.found) >= 2 * self.most:
-            self.cut()
-
-    def cut(self) -> None:
-        self.found.sort(key=lambda one: (-one.gain, one.row))
-        del self.found[self.most :]
-        if len(self.found) == self.most:
-            self.least = self.found[-1].gain
+    def add(self, new: _Entries) -> None:
+        every = self.found.join(new)
+        if len(every.rows) <= self._most:
+            self.found = every
+            return
+        values = every.values(self._given)
+        order = np.lexsort((every.columns, every.rows, -values))
+        kept, dropped = order[: self._most], order[self._most :]
+        self.found = every.take(kept)
+        self.floor = values[kept[-1]] / share_of(self._given)
+        lowest = np.full(len(self._given), np.inf)
+        np.minimum.at(lowest, self.found.columns, self.found.gains)
+        full = np.unique(every.columns[dropped])
+        full = full[np.isfinite(lowest[full])]
+        self.floor[full] = np.maximum(self.floor[full], lowest[full])
 
 
 def find_candidates(
     scores: ReviewedScores,
-    worth: Mapping[int, ClassWorth],
+    worth: Worth,
     most: int,
     find_picture: FindPicture | None,
     answered: Mapping[str, frozenset[int]],
-) -> dict[int, list[Candidate]]:
-    """One pass over the scores: the best entries of each class, best first.
+) -> list[Candidate]:
+    """One pass over the scores: the entries that are worth most, answers before them considered.
 
     Args:
-        worth: by column.
-        most: entries a class.
-        find_picture: the file of a path, or None where it is not there: nobody could answer then.
-            Asked only of pictures that would be among the best. None: all pictures count.
+        worth: of the classes that may be asked about.
+        most: entries, over all classes.
+        find_picture: the file of a path.
         answered: columns by path that need no answer.
 
     Returns:
-        By column; among equals those of earlier rows come first.
+        At most so many; among equals those of earlier rows.
     """
-    columns = np.fromiter(worth, np.intp)
+    columns = np.fromiter(worth.classes, np.intp)
+    given = np.zeros(len(scores.classes), np.intp)
+    for some in answered.values():
+        given[list(some)] += 1
+    best = _Best(most, given[columns])
     projection = np.random.default_rng(0).standard_normal((len(scores.classes), _SKETCH))
-    best = {column: _Best(most) for column in worth}
+    found: dict[tuple[int, int], Candidate] = {}
     start = 0
     for paths, batch in scores.batches():
-        likely, gains = _judge(batch, scores.thresholds, worth, columns)
-        floor = np.array([one.least for one in best.values()])
-        looked: dict[int, Path | None] = {}
-        for row, at in np.argwhere(gains > floor).tolist():
-            column, path = int(columns[at]), paths[row]
-            gain = float(gains[row, at])
-            if gain <= best[column].least or column in answered.get(path, ()):
-                continue
-            if find_picture is not None and row not in looked:
-                looked[row] = find_picture(path)
-            if find_picture is not None and looked[row] is None:
-                continue
-            best[column].add(
-                Candidate(
-                    row=start + row,
+        likely, gains = _judge(batch, scores.thresholds, worth)
+        gains[~worth.present[start : start + len(paths)]] = 0
+        _drop_answered(gains, paths, answered, columns)
+        rows, numbers = np.nonzero(gains > best.floor)
+        best.add(_Entries(rows + start, numbers, gains[rows, numbers]))
+        kept = {}
+        for row, at, gain in zip(*_listed(best.found), strict=True):
+            one = found.get((row, at))
+            if one is None:
+                scored = batch[row - start]
+                path, column = paths[row - start], int(columns[at])
+                one = Candidate(
+                    row=row,
                     path=path,
-                    file=looked.get(row),
+                    file=None if find_picture is None else find_picture(path),
                     column=column,
-                    score=float(batch[row, column]),
-                    probability=float(likely[row, at]),
+                    score=float(scored[column]),
+                    probability=float(likely[row - start, at]),
                     gain=gain,
-                    sketch=(batch[row] @ projection).astype(np.float32),
+                    sketch=(scored @ projection).astype(np.float32),
                 )
-            )
+            kept[row, at] = one
+        found = kept
         start += len(paths)
-    for one in best.values():
-        one.cut()
-    return {column: one.found for column, one in best.items()}
+    return list(found.values())
 
 
-def _judge(
-    batch: Singles, thresholds: Singles, worth: Mapping[int, ClassWorth], columns: Columns
-) -> tuple[Doubles, Doubles]:
+def _listed(entries: _Entries) -> tuple[list[int], list[int], list[float]]:
+    return entries.rows.tolist(), entries.columns.tolist(), entries.gains.tolist()
+
+
+def _drop_answered(
+    gains: Doubles, paths: Sequence[str], answered: Mapping[str, frozenset[int]], columns: Numbers
+) -> None:
+    if not answered:
+        return
+    for row, path in enumerate(paths):
+        if path in answered:
+            gains[row, np.isin(columns, list(answered[path]))] = 0
+
+
+def _judge(batch: Singles, thresholds: Singles, worth: Worth) -> tuple[Doubles, Doubles]:
     """(M, K) probabilities and gains."""
+    columns = np.fromiter(worth.classes, np.intp)
     logits = log_odds(batch[:, columns])
     predicted = batch[:, columns] >= thresholds[columns]
     likely, gains = np.empty_like(logits), np.empty_like(logits)
-    for at, one in enumerate(worth.values()):
+    for at, one in enumerate(worth.classes.values()):
         likely[:, at] = one.probabilities(logits[:, at])
         gains[:, at] = one.gains(likely[:, at], predicted[:, at])
     return likely, gains

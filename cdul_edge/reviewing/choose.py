@@ -13,11 +13,11 @@ from cdul_edge.reviewing.candidates import Candidate, find_candidates
 from cdul_edge.reviewing.near import NearPictures
 from cdul_edge.reviewing.pictures import FindPicture
 from cdul_edge.reviewing.scores import ReviewedScores
-from cdul_edge.reviewing.usefulness import measure_worth
+from cdul_edge.reviewing.usefulness import measure_worth, share_of
 from cdul_edge_runtime.errors import CdulEdgeError
 
-# So many answers about a class halve what one more is worth: they teach the network alike.
-HALF_TAUGHT = 20.0
+# So many candidates for an entry that is chosen.
+_SPARE = 5
 # What an entry is worth beside one of the same class whose picture looks the same.
 _BESIDE_ALIKE = 0.1
 
@@ -89,11 +89,12 @@ def choose(scores: ReviewedScores, request: ChoiceRequest) -> tuple[Entry, ...]:
     """
     names = request.class_names or scores.classes.names
     columns = np.array(sorted({scores.classes.index(name) for name in names}), np.intp)
-    worth = dict(zip(columns.tolist(), measure_worth(scores, columns), strict=True))
+    worth = measure_worth(scores, columns, request.find_picture)
     answered = _by_path(scores, request.answered)
     given = Counter(column for some in answered.values() for column in some)
-    # What looks alike gives way to others; more than twice as many are not needed.
-    found = find_candidates(scores, worth, 2 * request.count, request.find_picture, answered)
+    # What looks alike gives way to others; more than a few times as many are not needed.
+    most = _SPARE * request.count
+    found = find_candidates(scores, worth, most, request.find_picture, answered)
     near = NearPictures()
     chosen = _apart(_take(found, request.count, given, near), near)
     return tuple(
@@ -119,21 +120,20 @@ def _by_path(
 
 
 def _take(
-    found: Mapping[int, list[Candidate]],
+    found: list[Candidate],
     count: int,
     given: Mapping[int, int],
     near: NearPictures,
 ) -> list[Candidate]:
     """The best entries, one by one; each lowers what the others of its class are worth."""
-    taken = {column: given.get(column, 0) for column in found}
+    taken = {one.column: given.get(one.column, 0) for one in found}
     waiting = [
-        (-one.gain / (1 + taken[column] / HALF_TAUGHT), column, one.row, taken[column], False, one)
-        for column, some in found.items()
-        for one in some
+        (-_value(one, taken, alike=False), one.column, one.row, taken[one.column], False, one)
+        for one in found
     ]
     heapq.heapify(waiting)
     chosen: list[Candidate] = []
-    own: dict[int, list[Candidate]] = {column: [] for column in found}
+    own: dict[int, list[Candidate]] = {column: [] for column in taken}
     while waiting and len(chosen) < count:
         _, column, row, seen, alike, one = heapq.heappop(waiting)
         now_alike = alike or near.any_alike(one, own[column])
@@ -142,9 +142,14 @@ def _take(
             own[column].append(one)
             taken[column] += 1
             continue
-        worth = one.gain / (1 + taken[column] / HALF_TAUGHT) * (_BESIDE_ALIKE if now_alike else 1)
+        worth = _value(one, taken, alike=now_alike)
         heapq.heappush(waiting, (-worth, column, row, taken[column], now_alike, one))
     return chosen
+
+
+def _value(one: Candidate, taken: Mapping[int, int], *, alike: bool) -> float:
+    share = float(share_of(taken[one.column]))
+    return one.gain * share * (_BESIDE_ALIKE if alike else 1)
 
 
 def _apart(chosen: list[Candidate], near: NearPictures) -> list[Candidate]:

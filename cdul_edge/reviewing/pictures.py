@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -16,11 +16,12 @@ FindPicture = Callable[[str], Path | None]
 
 
 class PictureFinder:
-    """Finds the file of a path of the scores, and remembers what was not there.
+    """Finds the file of a path of the scores, and counts what nobody can be asked about.
 
     Attributes:
         where: the folder or list in which pictures are looked for.
-        missing: paths that nobody can be asked about, with the reason, in the order of asking.
+        missing: how many paths had no picture that can be shown.
+        example: the first of them, with the reason.
     """
 
     def __init__(self, scores: ReviewedScores, images: Path | None) -> None:
@@ -34,23 +35,31 @@ class PictureFinder:
             raise CdulEdgeError(f"--images {images} does not exist: give the pictures' folder")
         self._scores = scores
         self._images = images
-        self.missing: dict[str, str] = {}
+        self._damaged: dict[str, str] = {}
         self.where = scores.root if images is None else images
+        self.missing = 0
+        self.example: tuple[str, str] | None = None
 
     def __call__(self, path: str) -> Path | None:
-        """The file; None where there is none."""
-        if path in self.missing:
-            return None
-        if not is_sayable(path):
-            self.missing[path] = "has a name that no CSV of answers can hold"
-            return None
-        file = self.find(path)
-        if file is None:
-            self.missing[path] = f"is not in {self.where}"
-        return file
+        """The file; None where nobody can be asked about it."""
+        file = None if path in self._damaged else self.find(path)
+        if file is not None and is_sayable(path):
+            return file
+        if file is not None:
+            reason = "has a name that no CSV of answers can hold"
+        else:
+            reason = self._damaged.get(path, f"is not in {self.where}")
+        self.missing += 1
+        self.example = self.example or (path, reason)
+        return None
+
+    def leave_out(self, damaged: Mapping[str, str]) -> None:
+        """Take these paths, with their reasons, for missing, and count again from 0."""
+        self._damaged.update(damaged)
+        self.missing, self.example = 0, None
 
     def find(self, path: str) -> Path | None:
-        """The file, whatever its name; what is missing is not remembered."""
+        """The file, whatever its name and content."""
         if isinstance(self.where, Path) and not self.where.is_file():
             file = self.where / path
             if _is_file(file):

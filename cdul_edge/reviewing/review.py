@@ -51,7 +51,7 @@ def review(request: ReviewRequest, console: Console | None = None) -> ReviewResu
     shown = _choose_shown(scores, choice, sheet, finder)
     if not shown.entries:
         raise _nothing_to_ask(scores, finder)
-    _say_what_is_left_out(shown, request, finder, console)
+    _say_what_is_left_out(shown, request, finder, scores.count, console)
     questions = join_questions(shown.entries, sheet, shown.pictures)
     html = render_page(questions, scores.classes, str(request.labels))
     write_page(request.out, html)
@@ -61,7 +61,7 @@ def review(request: ReviewRequest, console: Console | None = None) -> ReviewResu
         entries=dict(Counter(one.name for one in shown.entries)),
         pictures=len(questions.pictures),
         sheet_questions=len(sheet),
-        missing=len(finder.missing),
+        missing=finder.missing,
     )
 
 
@@ -93,8 +93,7 @@ def _choose_shown(
         broken = [one.path for one in entries if one.path not in pictures]
         if not broken:
             return _Shown(entries, pictures)
-        for path in broken:
-            finder.missing[path] = embedded.missing[str(files[path])]
+        finder.leave_out({path: embedded.missing[str(files[path])] for path in broken})
 
 
 def _read_answered(files: Sequence[Path], scores: ReviewedScores) -> frozenset[tuple[str, str]]:
@@ -120,12 +119,12 @@ def _refuse_place(request: ReviewRequest) -> None:
 
 
 def _nothing_to_ask(scores: ReviewedScores, finder: PictureFinder) -> CdulEdgeError:
-    if not finder.missing:
+    if finder.example is None or finder.missing < scores.count:
         return CdulEdgeError(
             "every entry that was asked for has an answer already: drop an --observed, or ask "
             "about more classes"
         )
-    path, reason = next(iter(finder.missing.items()))
+    path, reason = finder.example
     return CdulEdgeError(
         f"none of the {scores.count} labeled pictures can be shown, so nobody could answer: "
         f"{path!r} {reason}; give the folder they lie in now as --images"
@@ -133,13 +132,13 @@ def _nothing_to_ask(scores: ReviewedScores, finder: PictureFinder) -> CdulEdgeEr
 
 
 def _say_what_is_left_out(
-    shown: _Shown, request: ReviewRequest, finder: PictureFinder, console: Console
+    shown: _Shown, request: ReviewRequest, finder: PictureFinder, count: int, console: Console
 ) -> None:
-    if finder.missing:
-        path, reason = next(iter(finder.missing.items()))
+    if finder.example is not None:
+        path, reason = finder.example
         console.warn(
-            f"{len(finder.missing)} of the pictures looked for are left out, as nobody can be "
-            f"asked about them: {path!r} {reason}"
+            f"{finder.missing} of {count} labeled pictures are left out, as nobody can be asked "
+            f"about them: {path!r} {reason}"
         )
     if len(shown.entries) < request.count:
         console.say(

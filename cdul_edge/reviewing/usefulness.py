@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cdul_edge.reviewing.pictures import FindPicture
 from cdul_edge.reviewing.scores import ReviewedScores
 from cdul_edge_runtime.bundle.log_odds import log_odds, sigmoid
 from cdul_edge_runtime.metrics.doubt import Doubt
@@ -36,6 +37,8 @@ Doubles = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 Columns = npt.NDArray[np.intp]
 
+# So many answers about a class halve what one more is worth: they teach the network alike.
+HALF_TAUGHT = 20.0
 # So many pictures of a class, predicted and true ones together, and it is half learned.
 LEARNABLE = 100.0
 _EDGE = 16.5  # log-odds of scores stay inside
@@ -72,15 +75,49 @@ class ClassWorth:
         return np.asarray(wrong / self.size)
 
 
-def measure_worth(scores: ReviewedScores, columns: Columns) -> list[ClassWorth]:
-    """One pass over the scores: what answers about each of K columns are worth."""
+@dataclass(frozen=True)
+class Worth:
+    """What answers are worth, and about which pictures there can be any.
+
+    Attributes:
+        classes: by column.
+        present: (N,) whether somebody could look at the picture.
+    """
+
+    classes: dict[int, ClassWorth]
+    present: npt.NDArray[np.bool_]
+
+
+def measure_worth(
+    scores: ReviewedScores, columns: Columns, find_picture: FindPicture | None = None
+) -> Worth:
+    """One pass over the scores: what answers about some classes are worth.
+
+    Args:
+        scores: of N pictures.
+        columns: of the classes.
+        find_picture: the file of a path, or None where it is not there: what is not there is not
+            learned from either, and does not count. Without it, all do.
+    """
     tally = np.zeros((2, len(columns), _BINS), np.int64)
-    for _, batch in scores.batches():
-        tally += _count(batch[:, columns], scores.thresholds[columns])
-    return [
-        _worth(tally[:, at], float(log_odds(scores.thresholds[[column]])[0]), scores.doubt)
-        for at, column in enumerate(columns)
-    ]
+    present = np.ones(scores.count, np.bool_)
+    start = 0
+    for paths, batch in scores.batches():
+        here = present[start : start + len(paths)]
+        if find_picture is not None:
+            here[:] = [find_picture(path) is not None for path in paths]
+        tally += _count(batch[here][:, columns], scores.thresholds[columns])
+        start += len(paths)
+    classes = {
+        column: _worth(tally[:, at], float(log_odds(scores.thresholds[[column]])[0]), scores.doubt)
+        for at, column in enumerate(columns.tolist())
+    }
+    return Worth(classes, present)
+
+
+def share_of(answers: npt.ArrayLike) -> Doubles:
+    """What one more answer about a class is worth after so many others, in (0, 1]."""
+    return np.asarray(1 / (1 + np.asarray(answers, np.float64) / HALF_TAUGHT))
 
 
 def _count(batch: Singles, thresholds: Singles) -> npt.NDArray[np.int64]:
@@ -94,6 +131,8 @@ def _count(batch: Singles, thresholds: Singles) -> npt.NDArray[np.int64]:
 
 def _worth(tally: npt.NDArray[np.int64], threshold: float, doubt: Doubt | None) -> ClassWorth:
     counts = tally.sum(axis=0)
+    if not counts.any():
+        return ClassWorth(np.zeros(1), np.zeros(1), f1=0.0, size=LEARNABLE)
     some = np.flatnonzero(counts)
     grid: Doubles = _CENTERS[some]
     if doubt is None:

@@ -30,7 +30,7 @@ def asked(entries: tuple[Entry, ...]) -> list[tuple[str, str]]:
 
 def test_the_expected_f1_and_what_each_answer_adds_to_it() -> None:
     # P = {0.9, 0.7}: n = 2, R = 1.6, T = 0.9 + 0.7 + 0.3 + 0.1 = 2, so F = 3.2 / 4.
-    (worth,) = measure_worth(in_memory([[0.9], [0.7], [0.3], [0.1]]), COLUMN)
+    worth = measure_worth(in_memory([[0.9], [0.7], [0.3], [0.1]]), COLUMN).classes[0]
     assert worth.f1 == pytest.approx(0.8, abs=0.01)
     assert worth.size == pytest.approx(4 + LEARNABLE, abs=0.05)
     gains = worth.gains(np.array([0.7, 0.3]), np.array([True, False]))
@@ -39,7 +39,7 @@ def test_the_expected_f1_and_what_each_answer_adds_to_it() -> None:
 
 
 def test_an_answer_is_worth_most_at_half_the_f1_where_both_sides_meet() -> None:
-    (worth,) = measure_worth(in_memory([[0.9], [0.7], [0.3], [0.1]]), COLUMN)
+    worth = measure_worth(in_memory([[0.9], [0.7], [0.3], [0.1]]), COLUMN).classes[0]
     half = np.array([worth.f1 / 2])
     there, absent = (float(worth.gains(half, np.array([side]))[0]) for side in (True, False))
     assert there == pytest.approx(absent)
@@ -72,7 +72,7 @@ def expected_of_random(scores: Matrix) -> float:
     columns = np.arange(scores.shape[1])
     found = [
         worth.gains(scores[:, at], scores[:, at] >= 0.5).mean()
-        for at, worth in enumerate(measure_worth(in_memory(scores), columns))
+        for at, worth in measure_worth(in_memory(scores), columns).classes.items()
     ]
     return 100 * 100 * float(np.mean(found)) / len(columns)
 

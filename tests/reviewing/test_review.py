@@ -86,7 +86,7 @@ def test_pictures_that_are_missing_or_damaged_are_left_out(
 ) -> None:
     (tmp_path / "photos" / "3.png").unlink()
     (tmp_path / "photos" / "5.png").write_bytes(b"no picture")
-    with pytest.warns(CdulEdgeWarning, match="2 of the pictures looked for are left out"):
+    with pytest.warns(CdulEdgeWarning, match="2 of 20 labeled pictures are left out"):
         result = cdul_edge.review(labels=labels, out=out, count=40)
     assert not {"3.png", "5.png"} & {path for path, _ in asked(out)}
     assert (result.missing, result.pictures, len(asked(out))) == (2, 18, 36)
@@ -98,7 +98,7 @@ def test_pictures_elsewhere_are_found_by_their_stems(out: Path, tmp_path: Path) 
     moved.mkdir(parents=True)
     for row in range(4):
         (tmp_path / "photos" / f"{row}.png").rename(moved / f"{row}.PNG")
-    with pytest.warns(CdulEdgeWarning, match="16 of the pictures"):
+    with pytest.warns(CdulEdgeWarning, match="16 of 20 labeled pictures"):
         cdul_edge.review(labels=labels, out=out, images=tmp_path / "elsewhere")
     assert {path for path, _ in asked(out)} == {"0.png", "1.png", "2.png", "3.png"}
 
