@@ -7,7 +7,6 @@ no sign of them is a formula, and what cannot be drawn is spelled out.
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,30 +18,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from cdul_edge.page.svg import SERIES, charts_style, spell_out, to_inline_svg, to_svg
+from cdul_edge.page.svg import (
+    CHARACTERS,
+    SERIES,
+    charts_style,
+    spell_out,
+    to_inline_svg,
+    to_label,
+    to_svg,
+    width_of,
+)
 
 __all__ = [
-    "ACCENT",
-    "FAINT",
-    "INK",
-    "LINE",
-    "SERIES",
-    "SOFT",
-    "Interval",
-    "charts_style",
-    "draw_curve",
-    "draw_heat_map",
-    "draw_histogram",
-    "draw_intervals",
-    "draw_lines",
-    "to_inline_svg",
-    "to_label",
+    "ACCENT", "FAINT", "INK", "LINE", "SERIES", "SOFT", "Interval", "charts_style", "draw_curve",
+    "draw_heat_map", "draw_histogram", "draw_intervals", "draw_lines", "to_inline_svg", "to_label",
     "to_svg",
-]
+]  # fmt: skip
 
 INK, FAINT, LINE, ACCENT, SOFT = "#222222", "#777777", "#dddddd", SERIES[0], "#a5bfdc"
-_WIDE_IN, _HIGH_IN, _ROW_IN, _CELL_IN, _LETTER_IN = 3.6, 2.1, 0.22, 0.2, 0.078
-_CHARACTERS = 28
+_WIDE_IN, _HIGH_IN, _ROW_IN, _CELL_IN, _LETTER_IN, _BELOW_IN = 3.6, 2.1, 0.22, 0.2, 0.078, 0.25
 _DASHES = ("-", "--", ":")
 # A matrix of so few columns has room for figures, which are read on its strongest color.
 _FIGURES, _STRONGEST = 12, 0.75
@@ -187,6 +181,7 @@ def draw_heat_map(
     *,
     highest: float | None = None,
     digits: int = 0,
+    unit: str = "",
 ) -> Figure:
     """Cells from the page's own color at 0 to full at `highest`; None and NaN stay empty.
 
@@ -194,8 +189,8 @@ def draw_heat_map(
         matrix: R x C values of 0 or more. Few columns show their figures as well.
         row_names: R.
         column_names: C.
-        highest: None: the highest value of the matrix.
-        digits: of the figures.
+        highest: what the full color stands for; None: the highest value of the matrix.
+        digits, unit: of the figures, and of what is said of the full color below the map.
     """
     with charts_style():
         shape = (len(row_names), len(column_names))
@@ -203,7 +198,7 @@ def draw_heat_map(
         top = float(np.nanmax(values, initial=0.0)) if highest is None else highest
         shares = np.clip(np.nan_to_num(values / top if top > 0 else values * 0), 0, 1)
         rows, columns = (
-            [to_label(name, _CHARACTERS // 2) for name in names]
+            [to_label(name, CHARACTERS // 2) for name in names]
             for names in (row_names, column_names)
         )
         figure, axes = _make_grid(rows, columns)
@@ -217,23 +212,22 @@ def draw_heat_map(
             for row, column in zip(*np.nonzero(~np.isnan(values)), strict=True):
                 text = f"{values[row, column]:,.{digits}f}"
                 axes.text(column, row, text, ha="center", va="center", fontsize=8, color=INK)
+        full = f"full color: {top:,.{digits}f} {unit}".strip()
+        axes.text(
+            0,
+            -4 / (72 * _CELL_IN * max(1, shape[0])),
+            full,
+            transform=axes.transAxes,
+            va="top",
+            fontsize=8,
+            color=FAINT,
+        )
         axes.xaxis.tick_top()
         axes.set_xticks(range(shape[1]), columns, color=INK, rotation=90)
         axes.set_yticks(range(shape[0]), rows, color=INK)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
     return figure
-
-
-def to_label(name: str, characters: int = _CHARACTERS) -> str:
-    """A name as a chart shows it: in one line, with its middle left out where it is long."""
-    text = spell_out(name)
-    if _width_of(text) <= characters:
-        return text
-    begin, end = "", ""
-    while _width_of(begin + end) + 3 <= characters:  # a sign of Chinese is as wide as two others
-        begin, end = text[: len(begin) + 1], text[len(text) - len(end) - 1 :]
-    return f"{begin}…{end}"
 
 
 def _make_figure(height: float) -> tuple[Figure, Axes]:
@@ -243,18 +237,14 @@ def _make_figure(height: float) -> tuple[Figure, Axes]:
 
 def _make_grid(rows: Sequence[str], columns: Sequence[str]) -> tuple[Figure, Axes]:
     """Axes with cells of one size, and beside them room for the names."""
-    left = 0.15 + _LETTER_IN * max(map(_width_of, rows), default=0)
-    above = 0.15 + _LETTER_IN * max(map(_width_of, columns), default=0)
+    left = 0.15 + _LETTER_IN * max(map(width_of, rows), default=0)
+    above = 0.15 + _LETTER_IN * max(map(width_of, columns), default=0)
     wide = (_CELL_IN if len(columns) > _FIGURES else 2 * _CELL_IN) * max(1, len(columns))
     high = _CELL_IN * max(1, len(rows))
-    size = (left + wide + 0.1, above + high + 0.1)
+    size = (max(left + wide + 0.1, left + 1.6), above + high + _BELOW_IN)
     figure = Figure(figsize=size)
-    axes = figure.add_axes((left / size[0], 0.1 / size[1], wide / size[0], high / size[1]))
+    axes = figure.add_axes((left / size[0], _BELOW_IN / size[1], wide / size[0], high / size[1]))
     return figure, axes
-
-
-def _width_of(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def _name_axes(axes: Axes, x_label: str, y_label: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ SERIES = (
     *("#1f5fa8", "#b34700", "#1a7a4c", "#8e3b8e"),
     *("#80640a", "#a8123e", "#007a87", "#5a5a5a"),
 )
+# Of a name beside a chart.
+CHARACTERS = 28
 _STYLE = Path(__file__).with_name("charts.mplstyle")
 # With them, two files of one chart would differ.
 _METADATA = {"Date": None, "Creator": None}
@@ -98,6 +101,22 @@ def spell_out(text: str) -> str:
         sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode()
         for sign in text
     )
+
+
+def to_label(name: str, characters: int = CHARACTERS) -> str:
+    """A name as a chart shows it: in one line, with its middle left out where it is long."""
+    text = spell_out(name)
+    if width_of(text) <= characters:
+        return text
+    begin, end = "", ""
+    while width_of(begin + end) + 3 <= characters:  # a sign of Chinese is as wide as two others
+        begin, end = text[: len(begin) + 1], text[len(text) - len(end) - 1 :]
+    return f"{begin}…{end}"
+
+
+def width_of(text: str) -> int:
+    """In letters of the Latin alphabet."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def _drop_metadata(root: ElementTree.Element) -> None:

@@ -120,15 +120,15 @@ def test_intervals_lie_where_the_axis_says_the_first_on_top() -> None:
 
 
 def test_a_cell_is_as_strong_as_its_share_of_the_highest() -> None:
-    figure = draw_heat_map([[4, None], [0, 2]], ["a", "b"], ["c", "d"], digits=1)
+    figure = draw_heat_map([[4, None], [0, 2]], ["a", "b"], ["c", "d"], digits=1, unit="%")
     (axes,) = figure.axes
     (image,) = axes.get_images()
     alpha = np.asarray(image.get_array())[..., 3]
     assert alpha.tolist() == [[0.75, 0], [0, 0.375]]
-    assert sorted(text.get_text() for text in axes.texts) == ["0.0", "2.0", "4.0"]
+    assert [text.get_text() for text in axes.texts] == ["4.0", "0.0", "2.0", "full color: 4.0 %"]
     assert [text.get_text() for text in axes.get_xticklabels()] == ["c", "d"]
     many = draw_heat_map(np.ones((2, 13)), ["a", "b"], [f"c{one}" for one in range(13)])
-    assert list(many.axes[0].texts) == []
+    assert [text.get_text() for text in many.axes[0].texts] == ["full color: 1"]
 
 
 DRAWN: dict[str, Callable[[], Figure]] = {

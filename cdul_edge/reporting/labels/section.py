@@ -256,7 +256,7 @@ def _charts(one: Input, facts: LabelsFacts) -> dict[str, Markup]:
         names = [about.name for about in facts.classes]
         percent = [[None if v is None else 100 * v for v in row] for row in facts.together]
         found["together"] = to_inline_svg(
-            draw_heat_map(percent, names, names, highest=100),
+            draw_heat_map(percent, names, names, unit="%"),
             key=f"{one.key}-together",
             title="Classes that occur together",
             description="Of the images of each row's class, the percentage that show the column's.",
