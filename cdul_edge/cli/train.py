@@ -58,6 +58,7 @@ def train(
     hard: options.Hard = None, set_aside: observed_options.SetAside = None,
     settings: options.MethodSettings = None,
     observed: observed_options.Observed = None,
+    correct_labels: observed_options.CorrectLabels = None,
     simulate: observed_options.Simulate = None,
     labels_from: observed_options.LabelsFrom = _OBSERVED.labels_from,
     images: options.Images = None, only: options.Only = None,
@@ -82,6 +83,7 @@ def train(
         freeze_depth=freeze_depth, precision=precision,
         flip=flip, shift=shift, color=color, shuffle_colors=shuffle_colors, zoom_in=zoom_in,
         zoom_out=zoom_out, mixup=mixup, seed=seed, set_aside=set_aside,
+        correct_labels=correct_labels,
     )  # fmt: skip
     data = DataOptions(images, cache, cache_budget, workers)
     evaluation = EvaluationOptions(val, truth, train_truth, difficult)

@@ -14,6 +14,7 @@ nothing of the sure ones, and one found on them makes those worse.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,11 @@ _WIDTHS = np.geomspace(0.05, 4.0, 14)  # of t, that are tried
 # An answer against a score surer than that (0.25 %) is about an error of CLIP's that no shift
 # explains, and one that agrees says nothing of a shift.
 _NEAR = 6.0
+# Below these shares, people did not answer what they were asked: they named what they saw, or
+# struck out what was wrong, and the shares say nothing of the scores.
+_LEAST_ABSENT, _LEAST_PRESENT = 0.2, 0.05
+_ROWS = 1 << 16  # corrected at once
+_SHOWN = 3  # classes in the line for people
 _STEPS = 60  # of Newton's method, which takes five to ten
 _CLOSE = 1e-9
 
@@ -42,16 +48,31 @@ class ScoreShifts:
     Attributes:
         shifts: (C,) of the log-odds; 0 keeps a class as it is.
         answers: how many they are learned from: those about scores that are not very sure.
+        unlearned: why nothing was learned, and all shifts are 0; empty where something was.
     """
 
     shifts: Doubles
     answers: int
+    unlearned: str = ""
 
     def of(self, scores: Singles) -> Singles:
         """(M, C) scores in [0, 1], corrected; their order within a class stays, 0 and 1, too."""
-        odds = np.exp(self.shifts)
-        wide = scores.astype(np.float64)
-        return np.asarray(wide * odds / (1 - wide + wide * odds), np.float32)
+        odds, moved = np.exp(self.shifts), np.empty(scores.shape, np.float32)
+        for start in range(0, len(scores), _ROWS):
+            wide = scores[start : start + _ROWS].astype(np.float64)
+            moved[start : start + _ROWS] = wide * odds / (1 - wide + wide * odds)
+        return moved
+
+    def describe(self, classes: Sequence[str]) -> str:
+        """What became of the scores, in words."""
+        if self.unlearned:
+            return f"{self.unlearned}: the scores stay"
+        order = np.argsort(-np.abs(self.shifts), kind="stable")[:_SHOWN]
+        most = ", ".join(f"{classes[one]} {self.shifts[one]:+.2f}" for one in order)
+        return (
+            f"{self.answers} answers about doubtful entries correct the scores; log-odds move most "
+            f"for {most}"
+        )
 
 
 def fit_shifts(
@@ -67,14 +88,26 @@ def fit_shifts(
     """
     odds = log_odds(scores)
     near = np.abs(odds) <= _NEAR
-    if not near.any():
-        return ScoreShifts(np.zeros(classes), 0)
+    if unlearned := _why_not(present[near]):
+        return ScoreShifts(np.zeros(classes), int(near.sum()), unlearned)
     asked = _Asked(odds[near], columns[near], present[near], classes)
     found = [asked.settle(width) for width in _WIDTHS]
     evidence = np.array([one.evidence for one in found]) - (_WIDTHS / _WIDEST) ** 2 / 2
     weights = np.exp(evidence - evidence.max())
     shifts = np.average([one.shifts for one in found], axis=0, weights=weights)
     return ScoreShifts(np.asarray(shifts), int(near.sum()))
+
+
+def _why_not(present: npt.NDArray[np.bool_]) -> str:
+    """Why answers teach nothing; empty where they do."""
+    if not len(present):
+        return "no answer is about a doubtful entry (cdul-edge review finds some)"
+    share = float(present.mean())
+    if share > 1 - _LEAST_ABSENT:
+        return f"{share:.0%} of the answers say present, as where only what is seen is named"
+    if share < _LEAST_PRESENT:
+        return f"{1 - share:.0%} of the answers say absent, as where only errors are struck out"
+    return ""
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ _UNTIL_THEN: dict[str, SettingValue] = {
     "freeze_norms": False,
     "freeze_depth": 0.0,
     "set_aside": 0,
+    "correct_labels": False,
 }
 # (lowest, highest) allowed value, both included.
 _RANGES: dict[str, tuple[float, float]] = {
@@ -126,6 +127,7 @@ class TrainConfig:
         zoom_out: Show pictures smaller, on at least 1 - zoom_out of the input's area, with their
             reflection around them.
         mixup: Shape of the beta distribution of the shares of two mixed pictures; 0 mixes none.
+        correct_labels: Shift each class's pseudo-labels by what observed labels say of it.
         set_aside: So many pictures, a sixteenth of all at most, are not trained on: their labels
             tell how sure the scores may be. Where that is below 16, all are trained on.
         seed: Of every random choice.
@@ -143,6 +145,7 @@ class TrainConfig:
     method: MethodName = "distill"
     method_settings: Mapping[str, SettingValue] = field(default_factory=dict)
     labels: LabelKind = "soft"
+    correct_labels: bool = True
     epochs: int = 8
     batch_size: int = 32
     optimizer: OptimizerName = "adamw"
@@ -186,7 +189,7 @@ class TrainConfig:
         for name in ("network", "weights"):
             if not (getattr(self, name) and isinstance(getattr(self, name), str)):
                 faults.append(f"{name} {getattr(self, name)!r}, expected a name")
-        for name in ("flip", "local_global", "ema_warmup", "freeze_norms"):
+        for name in ("flip", "local_global", "ema_warmup", "freeze_norms", "correct_labels"):
             if not isinstance(getattr(self, name), bool):
                 faults.append(f"{name} {getattr(self, name)!r}, expected true or false")
         if not isinstance(self.method_settings, Mapping):

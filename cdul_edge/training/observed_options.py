@@ -33,6 +33,16 @@ Simulate = Annotated[
         "positives=30%, pictures=10%, or single-positive=50% (of half of the images).",
     ),
 ]
+CorrectLabels = Annotated[
+    bool | None,
+    setting(
+        "Pseudo-labels",
+        "correct_labels",
+        "Let --observed labels correct the scores of all pictures too, class by class, as "
+        "`label --observed` does.",
+        "--correct-labels/--keep-labels",
+    ),
+]
 SetAside = Annotated[
     int | None,
     setting(

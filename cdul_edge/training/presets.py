@@ -61,6 +61,7 @@ class ConfigChanges(TypedDict, total=False):
     zoom_in: float | None
     zoom_out: float | None
     mixup: float | None
+    correct_labels: bool | None
     set_aside: int | None
     seed: int | None
 
@@ -98,6 +99,7 @@ PLAIN: ConfigChanges = {
     "zoom_out": 0.0,
     "mixup": 0.0,
     "set_aside": 0,
+    "correct_labels": False,
 }
 
 # CDUL as its paper writes it (eq. 7 and 8), without our anchor, freeze and guard.

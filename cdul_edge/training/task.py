@@ -13,6 +13,7 @@ from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.labels.subset import choose_pictures
 from cdul_edge.training import run_folder
 from cdul_edge.training.config import Precision, TrainConfig
+from cdul_edge.training.data.corrected_labels import correct_labels
 from cdul_edge.training.data.observed import ObservedLabels, open_observed
 from cdul_edge.training.methods import resolve_settings
 from cdul_edge.training.moved_defaults import as_begun, precision_of
@@ -92,6 +93,8 @@ def open_task(request: TrainRequest, console: Console, device: torch.device, ran
     if observed is not None:
         observed = observed.take(chosen.rows)
         console.say(f"observed labels: {observed.source}")
+        if config.correct_labels:
+            labels = correct_labels(labels, observed, console)
     digest = None if observed is None else hashlib.sha256(observed.values.tobytes()).hexdigest()
     about = run_folder.RunConfig(
         settings=config,

@@ -13,7 +13,7 @@ from cdul_edge.training.config import TrainConfig
 from cdul_edge.training.moved_defaults import as_begun
 from cdul_edge.training.presets import PLAIN
 
-YOUNG = ("freeze_depth", "freeze_norms", "zoom_in", "set_aside")
+YOUNG = ("freeze_depth", "freeze_norms", "zoom_in", "set_aside", "correct_labels")
 
 
 def begun(folder: Path, *, without: tuple[str, ...] = YOUNG, **changes: Any) -> Path:
@@ -50,6 +50,14 @@ def test_what_is_asked_for_stays_and_so_does_what_began_otherwise(tmp_path: Path
 
 def test_a_run_of_this_version_is_taken_at_its_word(tmp_path: Path) -> None:
     assert as_begun(TrainConfig(), begun(tmp_path, without=())) == TrainConfig()
+
+
+def test_a_run_from_before_labels_were_corrected_keeps_its_own(tmp_path: Path) -> None:
+    today = TrainConfig().to_dict()
+    assert today.pop("correct_labels") is True
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"settings": today}))
+    assert as_begun(TrainConfig(), file) == TrainConfig(correct_labels=False)
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", '{"settings": 3}', '{"settings": {"epochs": 1}}'])

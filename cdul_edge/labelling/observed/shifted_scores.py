@@ -19,8 +19,6 @@ from cdul_edge.labels.observed import Answers, GivenAnswers
 from cdul_edge.labels.score_shifts import ScoreShifts, fit_shifts
 from cdul_edge_runtime.metrics.matching import name_stem
 
-_SHOWN = 3  # classes in the line for people
-
 
 @dataclass(frozen=True)
 class ShiftedScores:
@@ -48,7 +46,7 @@ class ShiftedScores:
             "files": dict(self.files),
             "present": present,
             "absent": absent,
-            "learned_from": self.shifts.answers,
+            "learned_from": 0 if self.shifts.unlearned else self.shifts.answers,
             "shifts": dict(zip(self.classes, self.shifts.shifts.tolist(), strict=True)),
         }
         return {**self.fitted.settings, "observed": observed}
@@ -61,17 +59,9 @@ class ShiftedScores:
     def describe(self) -> str:
         """A line for people."""
         present, absent = self.answers
-        said = f"observed labels: {present} present, {absent} absent"
-        if not self.shifts.answers:
-            return (
-                f"{said}, all about scores that are very sure: the scores stay; answer doubtful "
-                "entries, which cdul-edge review finds"
-            )
-        order = np.argsort(-np.abs(self.shifts.shifts), kind="stable")[:_SHOWN]
-        most = ", ".join(f"{self.classes[one]} {self.shifts.shifts[one]:+.2f}" for one in order)
         return (
-            f"{said}; learned from the {self.shifts.answers} that are not about very sure scores; "
-            f"log-odds move most for {most}"
+            f"observed labels: {present} present, {absent} absent; "
+            f"{self.shifts.describe(self.classes)}"
         )
 
     def apply(self, store: StoreReader, index: int) -> PartScores:

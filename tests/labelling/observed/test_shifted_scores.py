@@ -69,17 +69,24 @@ def answer(labels: PseudoLabels, file: Path, name: str, say: str, count: int = 2
     return file
 
 
+def answer_both(labels: PseudoLabels, folder: Path) -> tuple[Path, Path]:
+    """That there are fewer dogs than the scores say, and more cats."""
+    dogs = answer(labels, folder / "dogs.csv", "dog", "-")
+    return dogs, answer(labels, folder / "cats.csv", "cat", "")
+
+
 def test_answers_move_scores_and_thresholds_and_the_manifest_says_so(
     imported: ImportRequest, tmp_path: Path
 ) -> None:
     heard = Heard()
     before = read_label(imported)
     plain = (tmp_path / "labels" / FILE_NAME).read_bytes()
-    dogs = answer(before, tmp_path / "dogs.csv", "dog", "-")
-    files = (dogs, answer(before, tmp_path / "cats.csv", "cat", ""))
+    files = answer_both(before, tmp_path)
     after = read_label(replace(imported, observed=files), heard)
     assert any("the similarities are in the store already" in line for line in heard.lines)
-    assert any("observed labels: 25 present, 25 absent; learned from" in one for one in heard.lines)
+    assert any(
+        "observed labels: 25 present, 25 absent; 50 answers about" in one for one in heard.lines
+    )
     manifest = read_manifest(tmp_path / "labels")
     assert manifest is not None
     assert manifest.pseudo_labels is not None
@@ -110,11 +117,12 @@ def test_labels_in_parts_are_corrected_as_those_in_one_file(
     imported: ImportRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scoring: Scoring
 ) -> None:
     asked = replace(imported, scoring=scoring)
-    answers = answer(read_label(asked), tmp_path / "cows.csv", "cow", "-")
-    asked = replace(asked, observed=(answers,))
+    plain = read_label(asked)
+    asked = replace(asked, observed=answer_both(plain, tmp_path))
     one = read_label(replace(asked, out=tmp_path / "one"))
     monkeypatch.setattr(labels_writer, "ROWS", 60)
     many = read_label(replace(asked, out=tmp_path / "many"))
+    assert one.scores.tobytes() != plain.scores.tobytes()
     assert one.scores.tobytes() == many.scores.tobytes()
     assert one.thresholds.tobytes() == many.thresholds.tobytes()
     assert one.provenance == many.provenance
@@ -130,10 +138,10 @@ def test_a_set_larger_than_its_sample_is_corrected_part_by_part(
     scorer = choose_scorer(Scoring(), manifest.similarities)
     assert isinstance(scorer, SnippetScoring)
     fitted = replace(scorer, sample=N - 40).fit(store, CLASSES)
-    given = read_answers([answer(labels, tmp_path / "seen.csv", "cow", "-")], labels.classes)
+    given = read_answers(answer_both(labels, tmp_path), labels.classes)
     shifted = shift_scores(fitted, store, CLASSES, given)
     assert shifted.settings["fitted_to"] == N - 40
-    assert shifted.shifts.shifts[2] < -0.5
+    assert shifted.shifts.shifts[1] < -0.5
     for index in (3, 0):
         plain, moved = fitted.apply(store, index), shifted.apply(store, index)
         assert moved.paths == plain.paths
@@ -176,4 +184,7 @@ def test_answers_about_sure_scores_change_nothing_and_say_so(
     file.write_text(f"image_path,label\n{before.paths[row]},{CLASSES[column]}\n")
     after = read_label(replace(asked, observed=(file,)), heard)
     np.testing.assert_allclose(after.scores, before.scores, rtol=1e-6)
-    assert any("all about scores that are very sure: the scores stay" in one for one in heard.lines)
+    assert any(
+        "no answer is about a doubtful entry (cdul-edge review finds some): the scores stay" in one
+        for one in heard.lines
+    )
