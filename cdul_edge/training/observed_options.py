@@ -40,7 +40,7 @@ CorrectLabels = Annotated[
         "correct_labels",
         "Let --observed labels correct the scores of all pictures too, class by class, as "
         "`label --observed` does.",
-        "--correct-labels/--keep-labels",
+        "--correct-labels/--no-correct-labels",
     ),
 ]
 SetAside = Annotated[

@@ -284,7 +284,7 @@ def test_every_setting_of_a_run_is_an_option_that_shows_the_requests_default() -
         assert type(default)(shown[name]) == default, name
     assert (config.height_px, config.width_px) == (None, None)
     assert shown["image_size"] == "224, or a timm network's own"
-    assert switches == {"local_global", "flip", "ema_warmup", "freeze_norms"}
+    assert switches == {"local_global", "flip", "ema_warmup", "freeze_norms", "correct_labels"}
     for name in switches:
         word = name.replace("_", "-")
         assert shown[name] == (word if getattr(config, name) else f"no-{word}")

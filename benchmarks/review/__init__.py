@@ -1,0 +1,1 @@
+"""What ten minutes of answers bring: `python -m benchmarks.review`."""

@@ -1,0 +1,99 @@
+"""Every way of using answers, seed by seed, and what it brings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from benchmarks.measured_rows.figures import Figure, Measured, at_least, stated
+from benchmarks.measured_rows.row import Setting
+from benchmarks.review.reviewed import (
+    World,
+    Worth,
+    agree_on_labels,
+    choose_random,
+    choose_useful,
+    count_errors,
+    learn,
+    write_answers,
+)
+from cdul_edge.training import TrainConfig
+
+COUNT = 200
+CHOICES = ("useful", "random")
+WAYS = {
+    "train": "`train --observed`",
+    "label": "`label --observed`",
+    "both": "both",
+}
+Open = Callable[[int], World]
+
+
+def measure_arms(setting: Setting, open_world: Open, config: TrainConfig, about: str) -> Measured:
+    """Without answers, and for each choice of entries and way of using the answers."""
+    torch.set_num_threads(setting.threads)
+    count = 20 if setting.quick else COUNT
+    found: dict[str, list[Worth]] = defaultdict(list)
+    errors: dict[str, list[float]] = defaultdict(list)
+    for seed in range(setting.rounds):
+        world, own = open_world(seed), replace(config, seed=seed)
+        runs = world.work / f"runs-{seed}"
+        found["none"].append(learn(world, own, world.labels, (), runs / "none"))
+        known = world.known()
+        for choice in CHOICES:
+            entries = (
+                choose_useful(world, known, count)
+                if choice == "useful"
+                else choose_random(known, count, seed)
+            )
+            errors[choice].append(count_errors(world, entries, known))
+            file = write_answers(world.work / f"{choice}-{seed}.csv", entries, known)
+            for way, worth in _use(world, own, file, runs / choice).items():
+                found[f"{choice}-{way}"].append(worth)
+        print(f"seed {seed}", {name: some[-1] for name, some in found.items()}, flush=True)
+    return Measured(tuple(_figures(found, errors, count)), (about,))
+
+
+def _use(world: World, config: TrainConfig, file: Path, runs: Path) -> dict[str, Worth]:
+    """Each way of using a file of answers."""
+    corrected = file.with_suffix("")
+    world.relabel(corrected, (file,))
+    kept = learn(world, config, world.labels, (file,), runs / "train")
+    alone = learn(world, config, corrected, (), runs / "label")
+    both = (
+        kept  # the same labels and answers give the same network
+        if agree_on_labels(world.labels, corrected, file)
+        else learn(world, config, corrected, (file,), runs / "both")
+    )
+    return {"train": kept, "label": alone, "both": both}
+
+
+def _figures(
+    found: dict[str, list[Worth]], errors: dict[str, list[float]], count: int
+) -> list[Figure]:
+    figures = []
+    for name, some in found.items():
+        choice, _, way = name.partition("-")
+        told = f"{count} {choice} answers in {WAYS[way]}" if way else "no answers"
+        figures += [
+            stated(f"{name}-map", f"held-out mAP, {told}", "%", *(one.map for one in some)),
+            stated(
+                f"{name}-f1", f"held-out macro F1, {told}", "%", *(one.macro_f1 for one in some)
+            ),
+        ]
+    for choice, counts in errors.items():
+        figures.append(
+            stated(f"{choice}-errors", f"labels that {choice} answers mend", "", *counts)
+        )
+    for way, told in WAYS.items():
+        gains = [
+            one.macro_f1 - other.macro_f1
+            for one, other in zip(found[f"useful-{way}"], found[f"random-{way}"], strict=True)
+        ]
+        what = f"macro F1, useful answers less random ones, in {told}"
+        figures.append(at_least(1.0, f"{way}-gain", what, "points", *gains))
+    return figures
