@@ -17,7 +17,9 @@ from cdul_edge.page.numbers import numbers_of
 from cdul_edge.page.page import Page, embed_json, render, write_page
 from cdul_edge.page.svg import SERIES
 
-STYLE = files("cdul_edge.page").joinpath("templates", "style.css").read_text(encoding="utf-8")
+STYLE = (
+    files("cdul_edge.page").joinpath("templates").joinpath("style.css").read_text(encoding="utf-8")
+)
 HOSTILE = "</script><!--<b>&amp;\u2028\u2029\"'日本"
 
 
