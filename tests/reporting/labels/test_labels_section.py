@@ -20,6 +20,7 @@ from cdul_edge.reporting.report import report
 from cdul_edge.reporting.request import ReportRequest
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.host.console import SilentConsole
+from cdul_edge_runtime.host.files import read_json, write_json
 from tests.fakes.shown_page import ShownPage, show
 
 SCORES = [
@@ -43,8 +44,14 @@ def write_labels(folder: Path, *, classes: tuple[str, ...] = ("cat", "dog", "cow
     return folder / "x.parquet"
 
 
-def test_every_figure_is_the_one_that_the_scores_give(tmp_path: Path) -> None:
-    shown = show(tmp_path, write_labels(tmp_path / "labels"))
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> ShownPage:
+    """The page of those labels."""
+    folder = tmp_path_factory.mktemp("report")
+    return show(folder, write_labels(folder / "labels"))
+
+
+def test_every_figure_is_the_one_that_the_scores_give(shown: ShownPage) -> None:
     at = "/sections/labels"
     assert [shown.at(f"{at}/classes/{c}/above") for c in range(4)] == [2, 2, 0, 0]
     assert [shown.at(f"{at}/classes/{c}/share") for c in range(4)] == [0.5, 0.5, 0.0, 0.0]
@@ -67,8 +74,7 @@ def test_every_figure_is_the_one_that_the_scores_give(tmp_path: Path) -> None:
     }
 
 
-def test_classes_that_occur_together_are_counted_in_pictures(tmp_path: Path) -> None:
-    shown = show(tmp_path, write_labels(tmp_path / "labels"))
+def test_classes_that_occur_together_are_counted_in_pictures(shown: ShownPage) -> None:
     assert shown.at("/sections/labels/together/0") == [None, 0.5, 0.0, 0.0]
     assert shown.at("/sections/labels/together/2") == [None] * 4  # nothing shows it
     assert shown.at("/sections/labels/pairs") == [
@@ -82,17 +88,17 @@ def paths_of(shown: ShownPage, kind: str, place: int) -> list[str]:
     return [one["path"] for one in found]
 
 
-def test_the_surest_and_the_most_doubtful_stand_first(tmp_path: Path) -> None:
-    shown = show(tmp_path, write_labels(tmp_path / "labels"))
+def test_the_surest_and_the_most_doubtful_stand_first(shown: ShownPage) -> None:
     assert paths_of(shown, "surest", 0) == ["a.png", "b.png", "c.png", "d.png"]
     assert paths_of(shown, "surest", 1)[:2] == ["c.png", "a.png"]
     assert paths_of(shown, "doubtful", 0) == ["b.png", "c.png", "d.png", "a.png"]
     assert paths_of(shown, "doubtful", 3) == []  # a class that is never named is never in doubt
 
 
-def test_pictures_are_embedded_once_and_those_that_are_gone_are_named(tmp_path: Path) -> None:
+def test_pictures_are_embedded_once_and_those_that_are_gone_are_named(
+    shown: ShownPage, tmp_path: Path
+) -> None:
     file = write_labels(tmp_path / "labels")
-    shown = show(tmp_path, file)
     assert shown.html.count("data:image/webp") == 2
     found, asked = (shown.at(f"/sections/labels/{name}") for name in ("found", "asked_for"))
     assert isinstance(found, int)
@@ -174,9 +180,33 @@ def test_contested_are_pictures_whose_snippets_disagree_with_the_whole(tmp_path:
     assert "No image is at hand" in shown.html  # imported, without any picture
 
 
-def test_without_a_store_the_page_says_that_it_shows_no_contested_pictures(tmp_path: Path) -> None:
-    page = show(tmp_path, write_labels(tmp_path / "labels")).html
-    assert "Contested images are not shown: the similarities are not in this folder." in page
+def test_pictures_that_could_not_be_read_are_counted_and_the_first_are_named(
+    tmp_path: Path,
+) -> None:
+    np.savez(
+        tmp_path / "clip.npz", names=["a", "b"], classes=["cat", "dog"],
+        global_cosines=np.full((2, 2), 0.2, np.float32),
+        local_cosines=np.full((2, 1, 2), 0.2, np.float32),
+    )  # fmt: skip
+    label(ImportRequest(tmp_path / "clip.npz", tmp_path / "labels", scoring=Scoring("global")))
+    assert show(tmp_path, tmp_path / "labels").at("/sections/labels/unreadable") == 0
+    manifest = read_json(tmp_path / "labels" / "manifest.json")
+    skipped = [{"path": f"{n}<b>.jpg", "reason": "is truncated"} for n in range(25)]
+    counts = {"pictures": 102, "labelled": 2, "skipped": 100}
+    changed = {**manifest, "skipped": skipped, "counts": counts}
+    write_json(tmp_path / "labels" / "manifest.json", changed)
+    shown = show(tmp_path, tmp_path / "labels")
+    assert shown.at("/sections/labels/unreadable") == 100
+    assert shown.at("/sections/labels/unreadables") == skipped[:20]
+    assert "0&lt;b&gt;.jpg" in shown.html
+    assert "<b>.jpg" not in shown.html
+
+
+def test_without_a_store_the_page_says_that_it_shows_no_contested_pictures(
+    shown: ShownPage,
+) -> None:
+    told = "Contested images are not shown: the similarities are not in this folder."
+    assert told in shown.html
 
 
 def test_the_best_rows_are_those_of_a_stable_sort_whatever_the_batches() -> None:
