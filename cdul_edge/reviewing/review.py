@@ -15,7 +15,12 @@ from cdul_edge.reviewing.choose import ChoiceRequest, Entry, choose
 from cdul_edge.reviewing.pictures import PictureFinder
 from cdul_edge.reviewing.questions import join_questions
 from cdul_edge.reviewing.request import ReviewRequest, ReviewResult
-from cdul_edge.reviewing.review_page import REVIEW_PAGE, embed_pictures, render_page
+from cdul_edge.reviewing.review_page import (
+    REVIEW_PAGE,
+    embed_pictures,
+    name_commands,
+    render_page,
+)
 from cdul_edge.reviewing.scores import ReviewedScores, open_scores
 from cdul_edge.reviewing.sheet_questions import SheetQuestion, read_questions
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -53,7 +58,9 @@ def review(request: ReviewRequest, console: Console | None = None) -> ReviewResu
         raise _nothing_to_ask(scores, finder)
     _say_what_is_left_out(shown, request, finder, scores.count, console)
     questions = join_questions(shown.entries, sheet, shown.pictures)
-    html = render_page(questions, scores.classes, str(request.labels))
+    some_missing = finder.example is not None
+    commands = name_commands(str(request.labels), request.images, some_missing=some_missing)
+    html = render_page(questions, scores.classes, commands)
     write_page(request.out, html)
     return ReviewResult(
         out=request.out,

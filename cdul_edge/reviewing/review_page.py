@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cdul_edge.labels.sheet import COLUMNS, row_cells
@@ -39,22 +40,36 @@ def embed_pictures(files: Sequence[Path]) -> Thumbnails:
     return pictures
 
 
-def render_page(questions: PageQuestions, classes: ClassList, labels: str) -> str:
+@dataclass(frozen=True)
+class Commands:
+    """What to type with the files that the page saves, as it shows it."""
+
+    train: str
+    evaluate: str
+
+
+def name_commands(labels: str, images: Path | None, *, some_missing: bool) -> Commands:
+    """The commands for labels, and images, as they were given."""
+    moved = [] if images is None else ["--images", str(images)]
+    present = ["--only", "present"] if some_missing else []
+    train = ["cdul-edge", "train", labels, *moved, *present, "--observed", "observed.csv"]
+    evaluate = ["cdul-edge", "evaluate", labels, "--sampled", "sheet.csv", *moved]
+    return Commands(shlex.join([*train, "--out", "run"]), shlex.join(evaluate))
+
+
+def render_page(questions: PageQuestions, classes: ClassList, commands: Commands) -> str:
     """The page as text; the same for the same input.
 
     Args:
         questions: what it asks.
         classes: all of the labels.
-        labels: where they lie, for the commands that the page shows.
+        commands: what to type afterward.
     """
     page = Page("review/review.html", TITLE, script="review/review.js", style="review/review.css")
     context = {
         "data": _describe(questions, classes),
         "sheet": len(questions.sheet),
-        "train": shlex.join(
-            ["cdul-edge", "train", labels, "--observed", "observed.csv", "--out", "run"]
-        ),
-        "evaluate": shlex.join(["cdul-edge", "evaluate", labels, "--sampled", "sheet.csv"]),
+        "commands": commands,
     }
     return render(page, context)
 

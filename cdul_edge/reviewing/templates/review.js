@@ -33,7 +33,7 @@ function keep() {
     keeps = true;
   } catch { keeps = false; }
   find("kept").textContent = keeps
-    ? "Answers are kept in this browser until you save them: you may close the page and go on later."
+    ? "Answers are kept in this browser: you may close the page and go on later."
     : "This browser does not keep answers for such a page: save them before you close it.";
 }
 
@@ -65,9 +65,6 @@ function show() {
   find("told").textContent = answers[number]
     ? `Your answer: ${answers[number]}; ${tell(number)}.`
     : "The score is shown once you have answered.";
-  find("back").disabled = at === 0;
-  find("next").disabled = at === asked.length - 1;
-  find("undo").disabled = !undoable.length;
   find("progress").max = asked.length;
   find("progress").value = asked.length - remaining();
   find("remaining").textContent = `${asked.length - remaining()} answered, ${remaining()} remain`;
@@ -99,9 +96,11 @@ function undo() {
 }
 
 function move(step) {
-  at = Math.min(Math.max(at + step, 0), asked.length - 1);
+  if (asked[at + step] === undefined)
+    return say(step < 0 ? "This is the first question." : "This is the last question.");
+  at += step;
   show();
-  say(`Question ${at + 1} of ${asked.length}: ${nameOf(asked[at])}?`);
+  say("");
 }
 
 function choosePart(part) {
