@@ -46,7 +46,7 @@ class ScoredPictures:
     labelled_by: str | None = None
 
 
-class _Line(NamedTuple):
+class PredictionLine(NamedTuple):
     """One prediction of a JSON-lines file."""
 
     path: str
@@ -114,7 +114,7 @@ def _read_pseudo_labels(path: Location) -> ScoredPictures:
 
 def _read_json_lines(path: Path, text: str) -> ScoredPictures:
     rows = [
-        _parse_line(line, f"{path}, line {number}")
+        parse_prediction(line, f"{path}, line {number}")
         for number, line in enumerate(text.split("\n"), start=1)
         if line.strip()
     ]
@@ -133,7 +133,8 @@ def _read_json_lines(path: Path, text: str) -> ScoredPictures:
     return ScoredPictures(paths, _classes(path, names), scores, _implied(scores, decided))
 
 
-def _parse_line(line: str, where: str) -> _Line:
+def parse_prediction(line: str, where: str) -> PredictionLine:
+    """A line of a file of predictions; raises `CdulEdgeError` that begins with `where`."""
     try:
         row: object = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -146,17 +147,17 @@ def _parse_line(line: str, where: str) -> _Line:
             and all(isinstance(label, str) for label in labels)
             and isinstance(scores, dict)
             and scores
-            and all(_is_score(score) for score in scores.values())
+            and all(is_score(score) for score in scores.values())
         ):
-            return _Line(path, frozenset(labels), scores)
+            return PredictionLine(path, frozenset(labels), scores)
     raise CdulEdgeError(
         f'{where} is not {{"path": …, "labels": […], "scores": {{class: number}}}}, '
         "every number finite"
     )
 
 
-def _is_score(value: object) -> bool:
-    """Finite as float32; 10 ** 400 is a valid number in JSON."""
+def is_score(value: object) -> bool:
+    """Whether it is a number, finite as float32; 10 ** 400 is a valid number in JSON."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return -_LARGEST < value < _LARGEST
@@ -188,7 +189,7 @@ def _parse_row(path: Path, row: Row) -> list[float]:
         values = [float(cell) for cell in row.fields[1:]]
     except ValueError as error:
         raise CdulEdgeError(f"{path}, row {row.line}: {error}") from error
-    if not all(map(_is_score, values)):
+    if not all(map(is_score, values)):
         raise CdulEdgeError(f"{path}, row {row.line} has a score that is not finite")
     return values
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from cdul_edge.labels.label_stream import iterate_labels
 from cdul_edge.reporting.asked import Asked
-from cdul_edge.reporting.header import TITLES
 from cdul_edge.reporting.inputs import Input
 from cdul_edge.reporting.section import Section
 from cdul_edge.reporting.stages.label_movement import (
@@ -21,6 +20,7 @@ from cdul_edge.reporting.stages.label_movement import (
 )
 from cdul_edge.reporting.stages.metrics_facts import MetricsFacts
 from cdul_edge.reporting.stages.run_charts import EpochFacts, draw_epochs
+from cdul_edge.reporting.stages.titles import title_of
 from cdul_edge.reporting.stages.top_losses import TopLoss, find_losses, find_truth
 from cdul_edge.reporting.stages.truth_files import named_truths
 from cdul_edge.training.run_config import RunConfig
@@ -126,7 +126,7 @@ def read_run(one: Input, asked: Asked) -> Section:
     )
     return Section(
         key=one.key,
-        title=TITLES[one.kind],
+        title=title_of(one, asked),
         template="report/run.html",
         source=one.path,
         facts=facts,

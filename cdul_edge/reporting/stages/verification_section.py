@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from cdul_edge.page.charts import Interval, draw_intervals, to_inline_svg
 from cdul_edge.reporting.asked import Asked
-from cdul_edge.reporting.header import TITLES
 from cdul_edge.reporting.inputs import Input
 from cdul_edge.reporting.section import Section
 from cdul_edge.reporting.stages.stage_json import MachineFacts, UnavailableFacts, read_stage
+from cdul_edge.reporting.stages.titles import title_of
 from cdul_edge_runtime.bench.latency import Latency
 from cdul_edge_runtime.bundle.verdict import Verdict
 from cdul_edge_runtime.verify.flips import Flip
@@ -156,7 +156,7 @@ def read_verification(one: Input, asked: Asked) -> Section:
     facts = replace(found, rows=rows, pictures=pictures)
     return Section(
         key=one.key,
-        title=TITLES[one.kind],
+        title=title_of(one, asked),
         template="report/verify.html",
         source=one.path,
         facts=facts,

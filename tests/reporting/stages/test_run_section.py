@@ -8,10 +8,12 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="labels stand in Parquet")
 
+from cdul_edge.front.evaluation import EvaluateRequest, evaluate
 from cdul_edge.labels.label_stream import iterate_labels
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.reporting.stages.label_movement import compare_labels
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.console import SilentConsole
 from tests.fakes.shown_page import show
 from tests.fakes.small_run import CLASSES, FIRST, REFINED, write_run
 
@@ -66,9 +68,10 @@ def test_top_losses_need_truth_that_an_evaluation_on_the_page_names(tmp_path: Pa
     run, truth = write_run(tmp_path), tmp_path / "truth.csv"
     truth.write_text("image_path,cat,<dog>\na.png,0,0\nb.png,0,1\nc.png,0,0\n")
     assert show(tmp_path, run).at("/sections/run/losses") == []
+    scores = run / "heldout_scores.parquet"
+    result = evaluate(EvaluateRequest(scores, truth), SilentConsole())
     evaluation = tmp_path / "evaluation.json"
-    about = {"program": "cdul-edge", "version": "0", "scores": "x", "truth": str(truth)}
-    evaluation.write_text(json.dumps({**about, "estimate": True}))
+    evaluation.write_text(json.dumps({"program": "cdul-edge", **result.to_dict()}))
     losses = show(tmp_path, run, evaluation).at("/sections/run/losses")
     assert isinstance(losses, list)
     # Wrong: cat on a (0.75 of 0) and on b (0.5, its threshold), and dog on b (0.5 < 0.625).
