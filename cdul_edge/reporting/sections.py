@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from cdul_edge.reporting.asked import Reader
 from cdul_edge.reporting.inputs import InputKind
 from cdul_edge.reporting.labels.section import read_labels
+from cdul_edge.reporting.stages.bench_section import read_bench
+from cdul_edge.reporting.stages.bundle_section import read_bundle
 from cdul_edge.reporting.stages.evaluation_section import read_evaluation
 from cdul_edge.reporting.stages.run_section import read_run
 from cdul_edge.reporting.stages.verification_section import read_verification
@@ -14,6 +16,8 @@ from cdul_edge.reporting.stages.verification_section import read_verification
 READERS: Mapping[InputKind, Reader] = {
     "labels": read_labels,
     "run": read_run,
-    "evaluation": read_evaluation,
+    "bundle": read_bundle,
     "verify": read_verification,
+    "bench": read_bench,
+    "evaluation": read_evaluation,
 }
