@@ -89,9 +89,10 @@ def convert(
         force=force,
     )
     result = run(request, StderrConsole(message_console()))
+    pictures = "1 picture" if result.pictures == 1 else f"{result.pictures} pictures"
     unknown = f", {result.unknown} unknown" if result.unknown else ""
     message_console().print(
-        f"{result.pictures} pictures, {result.classes} classes: {result.present} labels present, "
+        f"{pictures}, {result.classes} classes: {result.present} entries present, "
         f"{result.absent} absent{unknown}"
     )
     if str(out) != "/dev/stdout":

@@ -47,6 +47,20 @@ def test_ground_truth_comes_back_and_other_fields_do_not(tmp_path: Path) -> None
         assert read_back(tmp_path, samples) == ["a/1.png,1,0,0,1", "plain.png,0,0,0,0"]
 
 
+def test_labels_of_people_stand_beside_those_that_the_scores_make(tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("image_path,label\nplain.png,-cat\nplain.png,never shown\n")
+    labels = write_labels(tmp_path)
+    convert(input=people, out=tmp_path / "fo", to_format="fiftyone", labels=labels)
+    (sample,) = json.loads((tmp_path / "fo" / "samples.json").read_text())["samples"]
+    (said,) = sample["ground_truth"]["classifications"]
+    assert said == {"_cls": "Classification", "label": "never shown"}
+    assert sample["unknown"] == list(CLASSES)[1:3]
+    guessed = sample["pseudo_labels"]["classifications"]
+    assert [one["label"] for one in guessed] == NAMES[3]
+    assert [np.float32(one["confidence"]) for one in guessed] == SCORES[3, :3].tolist()
+
+
 def test_one_classification_is_the_only_class_there(tmp_path: Path) -> None:
     one = {"_cls": "Classification", "label": "cat"}
     samples: list[dict[str, object]] = [{"filepath": "/photos/plain.png", "ground_truth": one}]

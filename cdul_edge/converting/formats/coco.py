@@ -45,7 +45,7 @@ def _images(found: LabeledSet) -> Iterator[str]:
 def _annotations(found: LabeledSet) -> Iterator[str]:
     number, first = 0, 1
     for batch in found:
-        texts = batch.score_texts()
+        texts = None if found.what == "labels" else batch.score_texts()  # people are sure
         for row, column in np.argwhere(batch.labels == 1).tolist():
             number += 1
             score = "" if texts is None else f', "score": {texts[row][column]}'

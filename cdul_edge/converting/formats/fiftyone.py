@@ -7,8 +7,10 @@ Written is `fo.types.LegacyFiftyOneDataset`, whose files are plain JSON; read is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
 
 from cdul_edge.converting.formats.format import (
     Format,
@@ -82,30 +84,34 @@ def _write(found: LabeledSet, target: Target) -> Notes:
 
 
 def _samples(found: LabeledSet) -> Iterator[str]:
-    name = _FIELDS[found.what]
+    """People's labels stand in a field of their own, beside those that the scores make."""
     for batch in found:
-        unknown = batch.names(found.classes, -1)
-        rows = zip(batch.paths, _classifications(found, batch), unknown, strict=True)
-        for path, labels, not_known in rows:
+        fields: dict[str, list[object]] = {}
+        if found.what == "labels":
+            plain = replace(batch, scores=None)
+            fields[_TRUTH] = list(_classifications(found, plain))
+            fields["unknown"] = list(batch.names(found.classes, -1))
+        if batch.scores is not None and found.thresholds is not None:
+            labels = (batch.scores >= found.thresholds).astype(np.int8)
+            name = _FIELDS["pseudo-labels" if found.what == "labels" else found.what]
+            fields[name] = list(_classifications(found, replace(batch, labels=labels)))
+        for row, path in enumerate(batch.paths):
             sample: dict[str, object] = {
                 "filepath": found.place(path),
                 "tags": [],
                 "metadata": None,
                 "_media_type": "image",
-                name: {"_cls": "Classifications", "classifications": labels},
             }
-            if found.what == "labels":
-                sample["unknown"] = not_known
-            yield to_json(sample)
+            yield to_json({**sample, **{name: values[row] for name, values in fields.items()}})
 
 
-def _classifications(found: LabeledSet, batch: LabeledBatch) -> Iterator[list[object]]:
-    """Of each picture, its labels with their scores as confidences."""
+def _classifications(found: LabeledSet, batch: LabeledBatch) -> Iterator[dict[str, object]]:
+    """Of each picture, its labels, with their scores as confidences where there are any."""
     names = found.classes.names
     texts = batch.score_texts()
     for row, labels in enumerate(batch.labels.tolist()):
         chosen = [column for column, label in enumerate(labels) if label == 1]
-        yield [
+        each = [
             {
                 "_cls": "Classification",
                 "label": names[column],
@@ -113,6 +119,7 @@ def _classifications(found: LabeledSet, batch: LabeledBatch) -> Iterator[list[ob
             }
             for column in chosen
         ]
+        yield {"_cls": "Classifications", "classifications": each}
 
 
 def _read(path: Path) -> Imported:
