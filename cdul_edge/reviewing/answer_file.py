@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from cdul_edge.labels.sheet import written
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
 
@@ -48,8 +49,12 @@ def columns_of(asked: Sequence[str], classes: ClassList) -> tuple[str, ...]:
 
 
 def is_sayable(path: str) -> bool:
-    """Whether a row can name this picture: rows end where lines do, and cells lose outer spaces."""
-    return path == path.strip() and not set("\r\n") & set(path) and bool(path)
+    """Whether a row can name this picture.
+
+    Rows end where lines do, cells lose outer spaces, and the file is UTF-8.
+    """
+    whole = path == path.strip() and not set("\r\n") & set(path) and bool(path)
+    return whole and path == written(path)
 
 
 def _is_plain(name: str, classes: ClassList) -> bool:

@@ -70,7 +70,7 @@ class PictureFinder:
     def _by_name(self) -> dict[str, Path]:
         """All pictures by file name or stem, as `train --images` finds them."""
         assert self._images is not None
-        there, asked = find_images(self._images), self._scores.paths()
+        there, asked = find_images(self._images), tuple(self._scores.paths())
         matches = find_rows(there.paths, asked, whose=f"{self._images}")
         return {
             path: there.root / there.paths[row]

@@ -106,8 +106,9 @@ def _choose_shown(
 def _read_answered(files: Sequence[Path], scores: ReviewedScores) -> frozenset[tuple[str, str]]:
     if not files:
         return frozenset()
-    paths, names = scores.paths(), scores.classes.names
-    found = read_answers(files, scores.classes).find(paths)
+    given = read_answers(files, scores.classes)
+    paths, names = tuple(scores.paths(given.stems)), scores.classes.names
+    found = given.find(paths, scores.count)
     pairs = zip(found.rows.tolist(), found.columns.tolist(), strict=True)
     return frozenset((paths[row], names[column]) for row, column in pairs)
 

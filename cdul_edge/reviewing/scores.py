@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from cdul_edge.storage.location import Location
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.metrics.doubt import LABELS_DOUBT, PREDICTIONS_DOUBT, Doubt
+from cdul_edge_runtime.metrics.matching import name_stem
 
 Singles = npt.NDArray[np.float32]
 Batches = Iterator[tuple[tuple[str, ...], Singles]]
@@ -44,9 +45,10 @@ class ReviewedScores:
     doubt: Doubt | None
     batches: Callable[[], Batches]
 
-    def paths(self) -> tuple[str, ...]:
-        """All N paths."""
-        return tuple(path for paths, _ in self.batches() for path in paths)
+    def paths(self, stems: Collection[str] | None = None) -> dict[str, int]:
+        """The row of each path: of all, or of those whose stems are among these."""
+        rows = enumerate(path for paths, _ in self.batches() for path in paths)
+        return {path: row for row, path in rows if stems is None or name_stem(path) in stems}
 
 
 def open_scores(where: Location) -> ReviewedScores:

@@ -11,7 +11,7 @@ import numpy as np
 from cdul_edge.labels.sheet import Question, read_sheet, written
 from cdul_edge.reviewing.scores import ReviewedScores
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.metrics.matching import find_rows
+from cdul_edge_runtime.metrics.matching import find_rows, name_stem
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,16 @@ def read_questions(file: Path, scores: ReviewedScores) -> tuple[SheetQuestion, .
     if unknown is not None:
         raise _other(file, f"these have no class {unknown!r}")
     asked = list(dict.fromkeys(one.path for one in questions))
-    known = scores.paths()
-    matches = find_rows(known, asked, whose="the labels")
+    rows = scores.paths({name_stem(path) for path in asked})
+    known = {written(path): path for path in rows}
+    matches = find_rows(tuple(known), asked, whose="the labels")
     if not matches.found.all():
         gone = asked[int(matches.found.argmin())]
         raise _other(file, f"these have no picture {gone!r}")
-    rows = dict(zip(asked, matches.rows.tolist(), strict=True))
-    found = tuple(SheetQuestion(known[rows[one.path]], names[one.name], one) for one in questions)
-    _refuse_other_scores(file, scores, found, [rows[one.path] for one in questions])
+    paths = tuple(known.values())
+    path_of = {path: paths[row] for path, row in zip(asked, matches.rows, strict=True)}
+    found = tuple(SheetQuestion(path_of[one.path], names[one.name], one) for one in questions)
+    _refuse_other_scores(file, scores, found, [rows[one.path] for one in found])
     return found
 
 

@@ -64,7 +64,14 @@ def test_a_class_that_neither_form_can_say_is_refused_unless_it_is_not_asked_abo
 
 @pytest.mark.parametrize(
     ("path", "sayable"),
-    [("a b.jpg", True), ('"', True), ("a\nb.jpg", False), ("a\r.jpg", False), (" a.jpg", False)],
+    [
+        ("a b.jpg", True),
+        ('"', True),
+        ("a\nb.jpg", False),
+        ("a\r.jpg", False),
+        (" a.jpg", False),
+        ("\udcff", False),
+    ],
 )
 def test_a_row_cannot_hold_every_path(path: str, sayable: bool) -> None:
     assert is_sayable(path) is sayable

@@ -127,6 +127,21 @@ def test_names_and_paths_stand_in_the_page_as_text_alone(out: Path, tmp_path: Pa
     assert "<img src=x" not in html
 
 
+def test_a_path_that_is_no_utf_8_is_left_out_and_told(out: Path, tmp_path: Path) -> None:
+    photos = write_labels(tmp_path, SCORES[:2]).parent / "photos"
+    try:
+        (photos / "0.png").rename(photos / "\udcff.png")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    file = tmp_path / "predictions.jsonl"
+    row = '{"path": "%s", "labels": ["dog"], "scores": {"cat": 0.4, "dog": 0.6}}\n'
+    file.write_text(row % "\\udcff.png" + row % "1.png", "utf-8")
+    result = run(file, "--out", out, "--images", photos)
+    assert result.exit_code == 0
+    assert "1 of 2 labeled pictures are left out" in result.stderr
+    assert {path for path, _ in asked(out)} == {"1.png"}
+
+
 def test_two_contradicting_files_and_one_of_another_set_are_refused(
     labels: Path, out: Path, tmp_path: Path
 ) -> None:
