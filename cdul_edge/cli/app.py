@@ -29,6 +29,8 @@ from cdul_edge.cli.info import info
 from cdul_edge.cli.label import label
 from cdul_edge.cli.output.streams import prepare_streams
 from cdul_edge.cli.predict import predict
+from cdul_edge.cli.pull import pull
+from cdul_edge.cli.push import push
 from cdul_edge.cli.report import report
 from cdul_edge.cli.review import review
 from cdul_edge.cli.sample import sample
@@ -103,6 +105,8 @@ for command in (
     report,
     convert,
     review,
+    push,
+    pull,
     demo,
     info,
     doctor,

@@ -17,7 +17,7 @@ from cdul_edge.cli.output.summary import refuse_foreign_json
 from cdul_edge.launcher import keeps_silent, leave_last, refuse_copies
 from cdul_edge_runtime.errors import CdulEdgeError, ToldElsewhereError
 
-_RESUMABLE = ("label", "train", "study")
+_RESUMABLE = ("label", "train", "study", "push", "pull")
 
 
 class Command(TyperCommand):

@@ -205,3 +205,24 @@ class ReviewKeywords(TypedDict, total=False):
     observed: Sequence[StrPath]
     sheet: StrPath | None
     force: bool
+
+
+class PushKeywords(TypedDict, total=False):
+    """Of `PushRequest`."""
+
+    bundle: Required[StrPath]
+    repository: Required[str]
+    run: StrPath | None
+    license: str | None
+    revision: str
+    private: bool
+    force: bool
+
+
+class PullKeywords(TypedDict, total=False):
+    """Of `PullRequest`."""
+
+    repository: Required[str]
+    out: Required[StrPath]
+    revision: str
+    force: bool

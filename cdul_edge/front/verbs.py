@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, overload
 
 from cdul_edge.front.asking import ask
+from cdul_edge.front.hub_verbs import pull as pull
+from cdul_edge.front.hub_verbs import push as push
 from cdul_edge.front.page_verbs import report as report
 from cdul_edge.front.page_verbs import review as review
 from cdul_edge.front.tool_verbs import convert as convert

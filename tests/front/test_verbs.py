@@ -24,6 +24,8 @@ VERBS = (
     "export",
     "export_config",
     "label",
+    "pull",
+    "push",
     "report",
     "review",
     "sample",
@@ -72,6 +74,8 @@ def test_verbs_stay_functions_whatever_was_imported_before() -> None:
         ("cdul_edge.reporting.request", "ReportRequest", keywords.ReportKeywords),
         ("cdul_edge.converting.request", "ConvertRequest", keywords.ConvertKeywords),
         ("cdul_edge.reviewing.request", "ReviewRequest", keywords.ReviewKeywords),
+        ("cdul_edge.hub.request", "PushRequest", keywords.PushKeywords),
+        ("cdul_edge.hub.request", "PullRequest", keywords.PullKeywords),
     ],
 )
 def test_keywords_are_the_fields_of_the_request(module: str, kind: str, names: Any) -> None:
