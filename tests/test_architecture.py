@@ -15,7 +15,17 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = [ROOT, ROOT / "export", ROOT / "calibration", ROOT / "runtime"]
 ON_THE_WORKSTATION = tuple(
     f"cdul_edge.{room}"
-    for room in ("labelling", "training", "demo", "study", "sources", "page", "report", "review")
+    for room in (
+        "labelling",
+        "training",
+        "demo",
+        "study",
+        "sources",
+        "page",
+        "report",
+        "review",
+        "hub",
+    )
 )
 CALIBRATION = "cdul_edge_calibration"  # needs onnx, and no torch either
 NEED_THE_TRAIN_EXTRA = {
@@ -117,6 +127,11 @@ def test_calibration_imports_without_torch() -> None:
     assert f"{CALIBRATION}.calibration" in names
     code = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
     result = run_as_on_the_device(code, "onnx")
+    assert result.returncode == 0, result.stderr
+
+
+def test_bundles_are_pulled_without_torch() -> None:
+    result = run_as_on_the_device("import cdul_edge.hub.pull, cdul_edge.hub.push", "yaml")
     assert result.returncode == 0, result.stderr
 
 
