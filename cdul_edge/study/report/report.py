@@ -124,7 +124,8 @@ class Report:
             ],
             "tables": study_tables(self.summaries),
             "claims": claims_tables(self.findings),
-            "classes": classes,
+            # Down the page there is room for any number of classes.
+            "classes": classes.transpose("class"),
             "charts": [
                 (
                     one.title,

@@ -50,6 +50,11 @@ class Table:
     headings: Sequence[str]
     rows: Rows
 
+    def transpose(self, heading: str) -> Table:
+        """A row for every column but the first, whose heading becomes `heading`."""
+        columns = list(zip(self.headings, *self.rows, strict=True))
+        return Table(self.title, [heading, *columns[0][1:]], columns[1:])
+
 
 def tabulate_study(summaries: Sequence[Summary], findings: Sequence[Finding]) -> str:
     """Every table of a study as Markdown, each under its heading, and what failed."""

@@ -18,7 +18,7 @@ from cdul_edge.study.report.charts import Curves, plot_curves, plot_spreads
 from cdul_edge.study.report.claims import Claim, check_claims, judge
 from cdul_edge.study.report.report import make_report
 from cdul_edge.study.report.summary import Spread, summarize
-from cdul_edge.study.report.tables import render, tabulate_classes, tabulate_study
+from cdul_edge.study.report.tables import Table, render, tabulate_classes, tabulate_study
 
 Outcomes = list[Outcome]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -129,6 +129,14 @@ def test_levels_are_columns_and_what_was_not_run_is_a_dash(cell: Callable[..., A
     assert "| method | none |  10% |" in text
     assert "| em     | 70.0 | 75.0 |" in text
     assert "| role   |    - | 77.0 |" in text
+
+
+def test_a_table_is_turned_on_its_side() -> None:
+    table = Table("title", ["method", "cat", "dog"], [["fixed", "1", "2"], ["em", "3", "4"]])
+    turned = table.transpose("class")
+    assert turned.headings == ["class", "fixed", "em"]
+    assert [list(row) for row in turned.rows] == [["cat", "1", "3"], ["dog", "2", "4"]]
+    assert Table("none", ["method"], []).transpose("class").rows == []
 
 
 def test_the_best_of_a_class_is_bold(outcomes: Outcomes) -> None:
