@@ -1,1 +1,1 @@
-"""Figures of the page that people open: its size, what a browser says of it, and what it costs."""
+"""Figures of the pages that people open: size, what a browser says of them, and their cost."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.report`: what a report weighs, how it opens in Chromium, what it costs.
+"""`python -m benchmarks.report`: what pages weigh, how they open in Chromium, what they cost.
 
 Each row runs in a process of its own and is kept in the file as soon as it ends; `--only` measures
 some rows again and keeps the others. Exit status: 0 every row was measured, 1 a row failed, 2 it

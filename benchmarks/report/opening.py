@@ -1,4 +1,4 @@
-"""What Chromium says of a report of 5,000 images: time, requests, complaints, and layout."""
+"""What Chromium says of a page about 5,000 images: time, requests, complaints, and layout."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from benchmarks.report.labels import PICTURES, find_labels
 from benchmarks.report.making import (
     PEAK,
     Made,
+    Verb,
     differing_bytes,
-    make_report,
+    make_page,
     other_surroundings,
 )
 from tests.fakes.chromium import NARROW_PX, PAPER_PX, Chromium, OpenPage, started_chromium
@@ -48,13 +49,13 @@ class _Opened:
     overflow_px: dict[str, int] = field(default_factory=dict)
 
 
-def measure_opening(classes: int, setting: Setting) -> Measured:
+def measure_opening(verb: Verb, classes: int, setting: Setting) -> Measured:
     """Make it twice, then open it as often as there are rounds."""
     labels = find_labels(setting, PICTURES, classes)
-    made = make_report(labels, setting.work / "report.html")
+    made = make_page(verb, labels, setting.work / f"{verb}.html")
     other = setting.work / "elsewhere"
     other.mkdir(exist_ok=True)
-    again = make_report(labels, other / made.page.name, other_surroundings())
+    again = make_page(verb, labels, other / made.page.name, other_surroundings())
     with started_chromium() as browser:
         opened = _open(browser, made.page, setting.rounds)
         notes = (*NOTES, f"Chromium {browser.version}, Debian's, without a screen")
@@ -108,6 +109,7 @@ def _figures(made: Made, again: Made, opened: _Opened) -> Iterator[Figure]:
     yield stated("peak", "peak memory", "MB", made.peak_mb, again.peak_mb)
 
 
-measure_12 = partial(measure_opening, 12)
-measure_80 = partial(measure_opening, 80)
-measure_1000 = partial(measure_opening, 1000)
+measure_12 = partial(measure_opening, "report", 12)
+measure_80 = partial(measure_opening, "report", 80)
+measure_1000 = partial(measure_opening, "report", 1000)
+measure_review = partial(measure_opening, "review", 80)

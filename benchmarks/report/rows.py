@@ -7,13 +7,11 @@ from benchmarks.measured_rows.figures import Figure, FiguresRow
 from benchmarks.measured_rows.row import Row, Setting
 
 
-def _opened(classes: int) -> Row:
-    """A report that a browser opens."""
-    name = f"classes-{classes}"
-    title = f"{classes:,} classes, 5,000 images"
-    measuring, preparing = f"opening:measure_{classes}", f"labels:prepare_{classes}"
+def _opened(name: str, title: str, measuring: str, classes: int) -> Row:
+    """A page that a browser opens, of labels of so many classes."""
     needs = {"playwright": "playwright", "axe_playwright_python": "axe-playwright-python"}
-    return Row(name, title, measuring, preparing, needs, _why_no_browser)
+    preparing = f"labels:prepare_{classes}"
+    return Row(name, title, f"opening:{measuring}", preparing, needs, _why_no_browser)
 
 
 def _why_no_browser() -> str | None:
@@ -25,7 +23,13 @@ def _why_no_browser() -> str | None:
 BENCHMARK: Benchmark[Figure] = Benchmark(
     package="benchmarks.report",
     rows=(
-        *(_opened(classes) for classes in (12, 80, 1000)),
+        *(
+            _opened(
+                f"classes-{count}", f"{count:,} classes, 5,000 images", f"measure_{count}", count
+            )
+            for count in (12, 80, 1000)
+        ),
+        _opened("review", "Review of 80 classes, 200 questions", "measure_review", 80),
         Row("million", "10^6 images", "making:measure_million", "labels:prepare_million"),
     ),
     setting=Setting,

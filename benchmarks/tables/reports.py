@@ -1,4 +1,4 @@
-"""What a report weighs, how it opens, and what it costs."""
+"""What a report and a review weigh, how they open, and what they cost."""
 
 from __future__ import annotations
 
@@ -8,5 +8,8 @@ from benchmarks.tables.figure_rows import draw_every
 
 def draw_reports() -> tuple[str, ...]:
     """Every row, with what is wanted."""
-    told = f"`{BENCHMARK.command}`: drawn cosines, labeled by `evidence`; medians of rounds."
-    return draw_every(BENCHMARK, "Reports", told)
+    told = (
+        f"`{BENCHMARK.command}`: 5,000 images, labeled by `evidence` from drawn cosines; medians "
+        "of rounds."
+    )
+    return draw_every(BENCHMARK, "Reports and reviews", told)

@@ -38,7 +38,7 @@ FOLDERS = ("labels", "run", "bundle")
 FILES = ("verify.json", "bench.json", "evaluated.json", "predictions.jsonl")
 INPUTS = FOLDERS + FILES
 # Sections whose figures stand in the stage's own JSON too, under the same names.
-STAGES = {"verify": "verify.json"}
+STAGES = {"verify": "verify.json", "bench": "bench.json", "evaluation": "evaluated.json"}
 FAULTY = """<!doctype html><title>Faulty</title><img src="https://example.com/picture.png">
 <p style="color: #aaa; background: #bbb; width: 900px">Gray on gray: <data value="0.5"
 data-at="/a/b">50</data></p><script>console.error("told"); throw new Error("thrown")</script>"""
