@@ -37,8 +37,12 @@ MADE = Path(__file__).parents[1] / "fixtures" / "b501723" / "made.tar.xz"
 FOLDERS = ("labels", "run", "bundle")
 FILES = ("verify.json", "bench.json", "evaluated.json", "predictions.jsonl")
 INPUTS = FOLDERS + FILES
-# Sections whose figures stand in the stage's own JSON too, under the same names.
-STAGES = {"verify": "verify.json", "bench": "bench.json", "evaluation": "evaluated.json"}
+# Places whose figures stand in the stage's own JSON too, under the same names.
+STAGES = {
+    "/sections/verify/": "verify.json",
+    "/sections/bench/": "bench.json",
+    "/sections/evaluation/metrics/": "evaluated.json",
+}
 FAULTY = """<!doctype html><title>Faulty</title><img src="https://example.com/picture.png">
 <p style="color: #aaa; background: #bbb; width: 900px">Gray on gray: <data value="0.5"
 data-at="/a/b">50</data></p><script>console.error("told"); throw new Error("thrown")</script>"""
@@ -166,10 +170,10 @@ def test_every_figure_is_that_of_the_json(
         if one.value != ("" if (value := find_value(figures, one.at)) is None else repr(value))
     ]
     assert differing == []
-    for key, file in STAGES.items():
-        own, place = json.loads((everything.parent / file).read_text()), f"/sections/{key}"
-        shown = [one for one in opened.numbers() if one.at.startswith(f"{place}/") and one.value]
-        values = [find_value(own, one.at.removeprefix(place)) for one in shown]
+    for place, file in STAGES.items():
+        own = json.loads((everything.parent / file).read_text(encoding="utf-8"))
+        shown = [one for one in opened.numbers() if one.at.startswith(place) and one.value]
+        values = [find_value(own, one.at[len(place) - 1 :]) for one in shown]
         assert [repr(value) for value in values] == [one.value for one in shown] != []
     assert opened.page.evaluate(STRAY) == []
 
