@@ -15,7 +15,7 @@ from cdul_edge.labelling import LabelRequest, label
 from cdul_edge.training.presets import make_config
 from cdul_edge_runtime.host.console import SilentConsole
 
-PICTURES, JUDGES = 600, 400
+PICTURES, JUDGES = 400, 300
 
 
 def measure_drawn(setting: Setting) -> Measured:
@@ -25,10 +25,11 @@ def measure_drawn(setting: Setting) -> Measured:
         f"Drawn worlds: {PICTURES} pictures to learn from and {JUDGES} that judge, another world "
         f"for each seed; the demo's small network, {config.epochs} epochs."
     )
-    return measure_arms(setting, partial(_open, setting), config, about)
+    return measure_arms(setting, partial(open_drawn, setting), config, about)
 
 
-def _open(setting: Setting, seed: int) -> World:
+def open_drawn(setting: Setting, seed: int) -> World:
+    """The world of a seed, with its labels."""
     folder = setting.work / f"drawn-{seed}"
     sizes = (120, 40) if setting.quick else (PICTURES, JUDGES)
     drawn = paint_world(folder / "world", train=sizes[0], heldout=sizes[1], seed=seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,8 @@ class World:
 
     Attributes:
         work: folder of the labels, answers, and runs.
-        images: the pictures to learn from.
+        images: where the pictures to learn from are.
+        only: which of them to learn from, as `choose_pictures` takes it.
         truth: what some of them show: it gives the answers.
         names: the classes that are asked about and judged.
         val, val_truth: the pictures that judge.
@@ -47,6 +48,7 @@ class World:
     val: Path
     val_truth: Path
     relabel: Relabel
+    only: str | Path = PRESENT
 
     @property
     def labels(self) -> Path:
@@ -117,7 +119,7 @@ def learn(
         data=DataOptions(world.images, cache="disk", workers=1, cache_folder=world.work / "seen"),
         evaluation=EvaluationOptions(world.val, world.val_truth, every_epoch=False),
         observed=ObservedOptions(files=answers),
-        only=PRESENT,
+        only=world.only,
         device="cpu",
         resumable=False,
         try_precision=False,
@@ -141,8 +143,3 @@ def agree_on_labels(plain: Path, corrected: Path, answers: Path) -> bool:
     assert people is not None
     mine: npt.NDArray[np.float32] = correct_labels(before, people, SilentConsole()).scores
     return mine.tobytes() == after.scores.tobytes()
-
-
-def with_seed(config: TrainConfig, seed: int) -> TrainConfig:
-    """The same settings, and another seed."""
-    return replace(config, seed=seed)

@@ -1,4 +1,4 @@
-"""Both rows, in the order in which they run. What a row needs is imported in its own process."""
+"""Every row, in the order in which they run. What a row needs is imported in its own process."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ def _no_photographs() -> str | None:
 BENCHMARK: Benchmark[Figure] = Benchmark(
     package="benchmarks.review",
     rows=(
+        Row("labels", "Labels of photographs", "labels:measure_vectors", obstacle=_no_photographs),
+        Row("drawn-labels", "Labels of drawn worlds", "labels:measure_drawn_labels"),
         Row("drawn", "Drawn worlds", "drawn:measure_drawn"),
         Row(
             "photographs",

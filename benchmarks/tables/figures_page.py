@@ -14,6 +14,7 @@ from benchmarks.tables.peers import draw_peers
 from benchmarks.tables.photographs import draw_all
 from benchmarks.tables.published import draw_observed_gain, draw_published
 from benchmarks.tables.reports import draw_reports
+from benchmarks.tables.review import draw_review
 from benchmarks.tables.sampling import draw_sampling
 from benchmarks.tables.scale import draw_scale
 from benchmarks.tables.streams import draw_streams
@@ -32,7 +33,7 @@ error) are percentages.
 def draw_page() -> str:
     """The whole of benchmarks/README.md."""
     labels = (draw_real(), draw_expected(), draw_sampling(), draw_grids(), draw_demo())
-    learned = (*draw_study(), draw_observed_gain(), *draw_published())
+    learned = (*draw_study(), draw_observed_gain(), *draw_review(), *draw_published())
     costs = (*draw_peers(), *draw_streams(), *draw_scale(), *draw_reports(), *draw_costs())
     builds = (draw_all_builds(), draw_gpu())
     return "\n".join((INTRO, draw_files(), *draw_all(), *labels, *learned, *costs, *builds))
