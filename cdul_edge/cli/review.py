@@ -85,6 +85,7 @@ def review(
     console.print(
         f"{questions} questions about {'1 class' if classes == 1 else f'{classes} classes'}"
         + (f", and {result.sheet_questions} of the sheet" if result.sheet_questions else "")
-        + f", on {result.pictures} pictures: open the page in a browser"
+        + f", on {result.pictures} pictures ({result.bytes / 1e6:.1f} MB): open the page in a "
+        "browser"
     )
     result_console().print(f"{result.out}")

@@ -58,8 +58,12 @@ def review(request: ReviewRequest, console: Console | None = None) -> ReviewResu
         raise _nothing_to_ask(scores, finder)
     _say_what_is_left_out(shown, request, finder, scores.count, console)
     questions = join_questions(shown.entries, sheet, shown.pictures)
-    some_missing = finder.example is not None
-    commands = name_commands(str(request.labels), request.images, some_missing=some_missing)
+    commands = name_commands(
+        str(request.labels),
+        request.images,
+        are_labels=scores.root is not None,
+        some_missing=finder.example is not None,
+    )
     html = render_page(questions, scores.classes, commands)
     write_page(request.out, html)
     return ReviewResult(

@@ -21,7 +21,8 @@ _MARK = b'<meta name="generator" content="cdul-edge review">'
 REVIEW_PAGE = FileKind("review page", lambda beginning: _MARK in beginning)
 
 _SIDES_PX = (320, 256, 192, 128)
-_BYTES_A_PICTURE = 23_000  # of base64: 200 pictures and the page stay below 5 MB
+# Of base64: a page of 200 pictures stays below 5 MB; of many more, pictures become smaller.
+_BYTES_A_PICTURE, _FEW, _BYTES_OF_MORE = 23_000, 200, 6_000
 
 
 def embed_pictures(files: Sequence[Path]) -> Thumbnails:
@@ -30,7 +31,8 @@ def embed_pictures(files: Sequence[Path]) -> Thumbnails:
     Returns:
         `add(str(file))` names each; what cannot be opened is missing.
     """
-    limit = _BYTES_A_PICTURE * len(files)
+    more = max(len(files) - _FEW, 0)
+    limit = _BYTES_A_PICTURE * (len(files) - more) + _BYTES_OF_MORE * more
     for side in _SIDES_PX:
         pictures = Thumbnails(Path(), side_px=side)
         for file in files:
@@ -48,12 +50,15 @@ class Commands:
     evaluate: str
 
 
-def name_commands(labels: str, images: Path | None, *, some_missing: bool) -> Commands:
-    """The commands for labels, and images, as they were given."""
+def name_commands(
+    scores: str, images: Path | None, *, are_labels: bool, some_missing: bool
+) -> Commands:
+    """The commands for scores and images as they were given; predictions are not trained on."""
+    labels = scores if are_labels else "LABELS"
     moved = [] if images is None else ["--images", str(images)]
     present = ["--only", "present"] if some_missing else []
     train = ["cdul-edge", "train", labels, *moved, *present, "--observed", "observed.csv"]
-    evaluate = ["cdul-edge", "evaluate", labels, "--sampled", "sheet.csv", *moved]
+    evaluate = ["cdul-edge", "evaluate", scores, "--sampled", "sheet.csv", *moved]
     return Commands(shlex.join([*train, "--out", "run"]), shlex.join(evaluate))
 
 

@@ -31,6 +31,6 @@ def in_memory(
         for start in range(0, count, batch):
             yield paths[start : start + batch], values[start : start + batch]
 
-    names = tuple(classes) or tuple("abcdefghijkl"[:width])
+    names = tuple(classes) or tuple(map(chr, range(97, 97 + width)))
     limits = np.broadcast_to(np.asarray(thresholds, np.float32), (width,)).copy()
     return ReviewedScores(ClassList(names), limits, count, None, doubt, batches)

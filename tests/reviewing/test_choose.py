@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from cdul_edge.reviewing.choose import ChoiceRequest, Entry, choose
+from cdul_edge.reviewing.scores import Batches, ReviewedScores
 from cdul_edge.reviewing.usefulness import LEARNABLE, measure_worth
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.metrics.doubt import LABELS_DOUBT
@@ -164,3 +166,26 @@ def test_without_pictures_those_with_the_same_scores_count_as_alike() -> None:
     rows = [int(one.path[:-4]) for one in choose(in_memory(scores), ChoiceRequest(count=12))]
     assert len(rows) == 12
     assert sum(row < 10 for row in rows) <= 3
+
+
+def test_memory_does_not_grow_with_the_pictures() -> None:
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        choose(drawn_as_read(count), ChoiceRequest(count=20))
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    # A picture's presence takes a byte; its path alone would take 50, its scores 120.
+    assert peak(20_000) - peak(2_000) < 18_000 * 20
+
+
+def drawn_as_read(count: int) -> ReviewedScores:
+    """Scores of 30 classes that exist only while they are read."""
+
+    def batches() -> Batches:
+        for start in range(0, count, 500):
+            values = np.random.default_rng(start).beta(0.3, 2, (500, 30)).astype(np.float32)
+            yield tuple(f"{start + row}.png" for row in range(500)), values
+
+    return replace(in_memory(np.zeros((1, 30))), count=count, batches=batches)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from typer.testing import CliRunner, Result
 import cdul_edge
 from cdul_edge.cli import app
 from cdul_edge.front.sampling import SampleRequest, sample
+from cdul_edge.labels.sheet import read_sheet, write_sheet
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 from tests.reviewing.pages import asked, data_of, write_labels
 
@@ -112,6 +116,22 @@ def test_predictions_need_a_folder_of_pictures(out: Path, tmp_path: Path) -> Non
     )
     assert run(file, "--out", out, "--images", tmp_path / "photos").exit_code == 0
     assert len(asked(out)) == 4
+    photos = str(tmp_path / "photos")
+    assert shows(out, "train", "LABELS", "--images", photos, "--observed", "observed.csv")
+
+
+def test_the_page_names_the_commands_that_take_its_answers(labels: Path, out: Path) -> None:
+    cdul_edge.review(labels=labels, out=out)
+    assert shows(out, "train", str(labels), "--observed", "observed.csv", "--out", "run")
+    labels.with_name("photos").joinpath("3.png").unlink()
+    with pytest.warns(CdulEdgeWarning, match="1 of 20 labeled pictures are left out"):
+        cdul_edge.review(labels=labels, out=out, force=True)
+    assert shows(out, "train", str(labels), "--only", "present", "--observed", "observed.csv")
+
+
+def shows(page: Path, *words: str) -> bool:
+    """Whether a page shows a command that begins so."""
+    return shlex.join(["cdul-edge", *words]) in html.unescape(page.read_text("utf-8"))
 
 
 def test_names_and_paths_stand_in_the_page_as_text_alone(out: Path, tmp_path: Path) -> None:
@@ -122,9 +142,9 @@ def test_names_and_paths_stand_in_the_page_as_text_alone(out: Path, tmp_path: Pa
         cdul_edge.review(labels=labels, out=out)
     assert {path for path, _ in asked(out)} == {paths[0], paths[2]}
     assert {name for _, name in asked(out)} == set(classes)
-    html = out.read_text("utf-8")
-    assert "alert(1)</script>" not in html
-    assert "<img src=x" not in html
+    text = out.read_text("utf-8")
+    assert "alert(1)</script>" not in text
+    assert "<img src=x" not in text
 
 
 def test_a_path_that_is_no_utf_8_is_left_out_and_told(out: Path, tmp_path: Path) -> None:
@@ -175,8 +195,13 @@ def test_a_sheet_adds_its_questions_and_those_of_both_parts_are_asked_once(
 ) -> None:
     sheet = tmp_path / "sheet.csv"
     sample(SampleRequest(scores=labels, out=sheet, per_class=6))
+    drawn = read_sheet(sheet)
+    write_sheet(sheet, (replace(drawn[0], answer="no"), *drawn[1:]))
     result = cdul_edge.review(labels=labels, out=out, count=40, sheet=sheet)
     data = data_of(out)
+    given = [one["answer"] for one in data["questions"]]
+    assert given[asked(out).index((drawn[0].path, drawn[0].name))] == "no"
+    assert sum(one is not None for one in given) == 1
     assert result.sheet_questions == len(data["sheet"]["rows"]) == 12
     assert len(asked(out)) == 40  # all entries are in the first part
     for row, number in zip(data["sheet"]["rows"], data["sheet"]["questions"], strict=True):
