@@ -28,6 +28,10 @@ SERIES = (
     *("#1f5fa8", "#b34700", "#1a7a4c", "#8e3b8e"),
     *("#80640a", "#a8123e", "#007a87", "#5a5a5a"),
 )
+# Unicode's categories of controls, surrogates, and separators of lines and paragraphs; signs that
+# turn the direction of writing; and two that XML forbids.
+_NO_TEXT = ("Cc", "Cs", "Zl", "Zp")
+_NO_SIGNS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffe\uffff"
 # Of a name beside a chart.
 CHARACTERS = 28
 _STYLE = Path(__file__).with_name("charts.mplstyle")
@@ -96,9 +100,15 @@ def to_inline_svg(figure: Figure, *, key: str, title: str, description: str) -> 
 
 
 def spell_out(text: str) -> str:
-    """The text with what XML cannot hold, as control characters, spelled out as in Python."""
+    """The text with what a chart cannot hold spelled out as in Python.
+
+    That is control characters, line breaks, bytes that are no UTF-8, and what turns the direction
+    of writing around, also beyond the text's end. What joins or parts letters stays.
+    """
     return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode()
+        sign.encode("unicode_escape", "surrogatepass").decode()
+        if unicodedata.category(sign) in _NO_TEXT or sign in _NO_SIGNS
+        else sign
         for sign in text
     )
 
