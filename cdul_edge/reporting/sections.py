@@ -10,6 +10,7 @@ from cdul_edge.reporting.labels.section import read_labels
 from cdul_edge.reporting.stages.bench_section import read_bench
 from cdul_edge.reporting.stages.bundle_section import read_bundle
 from cdul_edge.reporting.stages.evaluation_section import read_evaluation
+from cdul_edge.reporting.stages.predictions_section import read_predictions
 from cdul_edge.reporting.stages.run_section import read_run
 from cdul_edge.reporting.stages.verification_section import read_verification
 
@@ -20,4 +21,5 @@ READERS: Mapping[InputKind, Reader] = {
     "verify": read_verification,
     "bench": read_bench,
     "evaluation": read_evaluation,
+    "predictions": read_predictions,
 }

@@ -47,6 +47,11 @@ class TopEntries:
             values: (M, C); -inf is never kept.
             details: (M, C) each.
         """
+        if self._most and len(self._values) == self._most:
+            # Few pictures of many beat one that is kept.
+            better = np.flatnonzero((values > self._values[-1]).any(axis=1))
+            paths = [paths[row] for row in better.tolist()]
+            values, details = values[better], tuple(one[better] for one in details)
         every = np.concatenate([self._values, values])
         count = min(self._most, len(every))
         if not count:
