@@ -35,7 +35,7 @@ from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
 
 IN_FULL = 80  # so many classes have a chart and pictures
 CHOSEN = 40  # of more classes
-_PICTURES = 480  # of the whole section, at about 4 kB
+_PICTURES = 720  # of the whole section, at about 4 kB
 _MOST, _FEWEST = 8, 2  # of a class, and of each kind
 _PAIRS = 12
 _NEARLY_ALL = 0.9

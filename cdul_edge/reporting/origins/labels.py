@@ -31,7 +31,7 @@ _CLASSES = (
 
 @dataclass(frozen=True)
 class _Option:
-    """An option of `label`: its words where it differs from the default."""
+    """An option of `label`: its words where it differs from the default; "" is no default."""
 
     name: str
     value: object
@@ -40,7 +40,8 @@ class _Option:
 
     @property
     def setting(self) -> Setting:
-        return Setting(self.name, as_text(self.value), as_text(self.default))
+        default = None if self.default == "" else as_text(self.default)
+        return Setting(self.name, as_text(self.value), default)
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _clip_options(manifest: LabelsManifest) -> Iterator[_Option]:
     used = manifest.settings
     if not isinstance(used, ClipSettings):
         return
-    yield _Option("clip", used.clip, None)
+    yield _Option("clip", used.clip, "")
     yield _option("pretrained", used.pretrained, None)
     yield _option("seed", used.seed, 0)
     templates = manifest.templates or ()
