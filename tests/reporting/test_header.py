@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 pytest.importorskip("jinja2", reason="a page is made with it")
 pytest.importorskip("pyarrow", reason="labels are Parquet")
 
+from cdul_edge.cli import app
 from cdul_edge.labelling import ImportRequest, Scoring, label
 from cdul_edge.reporting.header import make_header
 from cdul_edge.reporting.inputs import find_inputs
 from cdul_edge.reporting.origins.origin import Origin
 from cdul_edge.reporting.request import ReportRequest
 from cdul_edge.training.config import TrainConfig
+from cdul_edge.training.request import TrainRequest
 from cdul_edge.training.run_config import RunConfig
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.host.files import read_json, sha256_file, write_json
@@ -46,18 +50,21 @@ def test_labels_say_the_command_that_makes_them_again(tmp_path: Path) -> None:
         global_cosines=cosines[:, 0], local_cosines=cosines[:, 1:],
     )  # fmt: skip
     scoring = Scoring("max", fusion="pooled", temperature="0.02", thresholds="fixed")
-    label(ImportRequest(folder / "clip.npz", folder / "labels", scoring=scoring))
+    said = folder / "said.csv"
+    said.write_text("image_path,label\na,cat\na,-dog\n", encoding="utf-8")
+    request = ImportRequest(folder / "clip.npz", folder / "labels", scoring=scoring)
+    label(replace(request, observed=(said,)), SilentConsole())
     origin = origins(folder / "labels")["labels"]
     (command,) = origin.commands
     assert shlex.split(command) == [
         *("cdul-edge", "label", "--from-similarities", str(folder / "clip.npz")),
         *("--strategy", "max", "--fusion", "pooled", "--temperature", "0.02"),
-        *("--thresholds", "fixed", "--out", str(folder / "labels")),
+        *("--thresholds", "fixed", "--observed", str(said), "--out", str(folder / "labels")),
     ]
     asked = [(one.name, one.value) for one in origin.settings if one.differs]
     assert asked == [
         *(("strategy", "max"), ("fusion", "pooled")),
-        *(("temperature", "0.02"), ("thresholds", "fixed")),
+        *(("temperature", "0.02"), ("thresholds", "fixed"), ("observed", str(said))),
     ]
     assert origin.settings[: len(asked)] == tuple(o for o in origin.settings if o.differs)
     (digest,) = origin.digests
@@ -84,6 +91,37 @@ def test_a_run_says_what_differs_from_the_defaults_and_so_does_its_command(tmp_p
     assert asked["flip"] == ("no", "yes")
     assert "height_px" not in asked  # the run settles it where nobody asks
     assert origin.made_from == RunConfig.read(run).labels_sha256
+
+
+# One of another value for every setting of a run.
+CHANGED = TrainConfig(
+    network="timm:x", weights="none", local_global=True, height_px=64, width_px=96, resize="center",
+    method="an", labels="hard", epochs=2, batch_size=4, optimizer="sgd", learning_rate=0.5,
+    weight_decay=0.5, momentum=0.5, head_rate_multiplier=2.0, schedule="constant",
+    rate_warmup_steps=3, gradient_clip=1.0, ema_decay=0.5, ema_warmup=True, freeze_trunk_epochs=1,
+    freeze_norms=False, freeze_depth=0.25, precision="fp32", flip=False, shift=0.125, color=0.5,
+    shuffle_colors=0.5, zoom_in=0.25, zoom_out=0.5, mixup=0.5, set_aside=32, seed=5,
+    correct_labels=False,
+)  # fmt: skip
+
+
+def test_the_command_of_a_run_is_read_as_the_settings_that_it_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every setting is an option of `train`; none is left out, and none is misspelled."""
+    usual = TrainConfig()
+    same = [one.name for one in fields(TrainConfig) if getattr(usual, one.name) ==
+            getattr(CHANGED, one.name)]  # fmt: skip
+    assert same == ["method_settings"]
+    run = write_run(tmp_path)
+    stored = read_json(run / "config.json")
+    write_json(run / "config.json", {**stored, "settings": CHANGED.to_dict()})
+    (command,) = origins(run)["run"].commands
+    asked: list[TrainRequest] = []
+    monkeypatch.setattr("cdul_edge.cli.train._run", lambda request, json: asked.append(request))
+    result = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert result.exit_code == 0, result.output
+    assert asked[0].config == CHANGED
 
 
 def test_what_was_not_made_from_one_another_is_said(tmp_path: Path) -> None:

@@ -45,6 +45,13 @@ class _Option:
 
 
 @dataclass(frozen=True)
+class _Observed:
+    """Files of labels that people gave, each with its digest."""
+
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class _Scored:
     """What the manifest says of the scores."""
 
@@ -55,6 +62,7 @@ class _Scored:
     balance: float = 0.0
     debias: str = "none"
     thresholds: object = None
+    observed: _Observed | None = None
 
 
 def labels_origin(path: Path) -> Origin:
@@ -144,6 +152,10 @@ def _scoring_options(manifest: LabelsManifest) -> Iterator[_Option]:
     yield _option("debias", used.debias, usual.debias)
     if isinstance(used.thresholds, str):
         yield _option("thresholds", used.thresholds, usual.thresholds)
+    if used.observed is not None:
+        files = tuple(used.observed.files)
+        words = tuple(word for file in files for word in ("--observed", file))
+        yield _Option("observed", ", ".join(files), None, words)
 
 
 def _option(name: str, value: object, default: object) -> _Option:

@@ -21,7 +21,6 @@ from cdul_edge_runtime.host.files import read_json, sha256_file
 _CHECKPOINT = "checkpoint.pt"
 # Settings that are no option of their own name.
 _OTHERWISE = ("height_px", "width_px", "method_settings", "labels")
-_SWITCHES = ("local_global", "ema_warmup", "freeze_norms", "flip")
 
 
 def run_origin(path: Path) -> Origin:
@@ -62,7 +61,7 @@ def _options(config: RunConfig) -> Iterator[str]:
         if name in _OTHERWISE or value is None or value == usual[name]:
             continue
         option = name.replace("_", "-")
-        if name in _SWITCHES:
+        if isinstance(value, bool):
             yield f"--{option}" if value else f"--no-{option}"
         else:
             yield from (f"--{option}", str(value))
