@@ -31,7 +31,7 @@ _PATH, _CLASS, _QUESTION, _ANSWER, _DRAWN = COLUMNS = (
     *("image_path", "class", "question", "answer"),
     "how it was drawn (keep this)",
 )
-_SPELLINGS: dict[str, Answer] = {
+SPELLINGS: dict[str, Answer] = {
     **dict.fromkeys("yes y 1 true x ja j wahr oui vrai si sí".split(), "yes"),
     **dict.fromkeys("no n 0 false nein falsch non faux".split(), "no"),
     **dict.fromkeys("? ?? unsure unknown".split(), "?"),
@@ -242,9 +242,9 @@ def _answer(file: Path, row: Row, cell: str) -> Answer | None:
     text = unguard(cell.strip()).strip().casefold()
     if not text:
         return None
-    if text not in _SPELLINGS:
+    if text not in SPELLINGS:
         raise CdulEdgeError(
             f"{file}, row {row.line} is answered {cell.strip()[:40]!r}: expected yes, no, ?, or "
             "nothing"
         )
-    return _SPELLINGS[text]
+    return SPELLINGS[text]

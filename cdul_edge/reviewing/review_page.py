@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdul_edge.labels.sheet import COLUMNS, row_cells
+from cdul_edge.labels.sheet import COLUMNS, SPELLINGS, row_cells
 from cdul_edge.page.page import Page, render
 from cdul_edge.page.thumbnails import Thumbnails
 from cdul_edge.reviewing.answer_file import choose_form, columns_of, is_sayable
@@ -114,5 +114,6 @@ def _describe(questions: PageQuestions, classes: ClassList) -> dict[str, object]
             "columns": list(COLUMNS),
             "rows": [list(row_cells(one.question)) for one in questions.sheet],
             "questions": list(questions.of_row),
+            "spellings": SPELLINGS,
         },
     }

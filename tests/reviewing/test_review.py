@@ -14,7 +14,9 @@ from typer.testing import CliRunner, Result
 import cdul_edge
 from cdul_edge.cli import app
 from cdul_edge.front.sampling import SampleRequest, sample
+from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.labels.sheet import read_sheet, write_sheet
+from cdul_edge.storage.location import Url
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 from tests.reviewing.pages import asked, data_of, write_labels
 
@@ -118,6 +120,15 @@ def test_predictions_need_a_folder_of_pictures(out: Path, tmp_path: Path) -> Non
     assert len(asked(out)) == 4
     photos = str(tmp_path / "photos")
     assert shows(out, "train", "LABELS", "--images", photos, "--observed", "observed.csv")
+
+
+def test_labels_of_pictures_in_a_store_need_a_folder_of_them(out: Path, tmp_path: Path) -> None:
+    stored = PseudoLabels.read(write_labels(tmp_path, SCORES))
+    labels = tmp_path / "stored.parquet"
+    replace(stored, root=Url("s3://bucket/photos")).write(labels)
+    line = complaint(labels, "--out", out)
+    assert "where they lie is s3://bucket/photos: give a folder of this machine" in line
+    assert run(labels, "--out", out, "--images", tmp_path / "photos").exit_code == 0
 
 
 def test_the_page_names_the_commands_that_take_its_answers(labels: Path, out: Path) -> None:

@@ -228,8 +228,6 @@ function readObserved(header, rows) {
   }));
 }
 
-const SPELLED = { yes: "yes", y: "yes", 1: "yes", no: "no", n: "no", 0: "no", "?": "?" };
-
 // Each is [number of a question, answer]; -1 where this page does not ask it.
 function readFile(rows) {
   const header = (rows[0] ?? []).map(cell => cell.trim());
@@ -238,7 +236,7 @@ function readFile(rows) {
   if (noteColumn >= 0 && answerColumn >= 0) {
     const numbers = new Map(sheet.rows.map((cells, row) => [cells[4], sheet.questions[row]]));
     return rows.slice(1).filter(row => row[answerColumn].trim()).map(row => {
-      const answer = SPELLED[row[answerColumn].trim().toLowerCase()];
+      const answer = sheet.spellings[row[answerColumn].trim().replace(/^'/, "").toLowerCase()];
       if (!answer) throw new Error(`is answered “${row[answerColumn]}” where yes, no or ? is expected`);
       return [numbers.get(row[noteColumn].trim()) ?? -1, answer];
     });
