@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +13,12 @@ import numpy.typing as npt
 
 from cdul_edge.converting.labeled_set import LabeledBatch, LabeledSet
 from cdul_edge.converting.request import ConvertRequest
+from cdul_edge.labels.distinct_paths import DistinctPaths
 from cdul_edge.labels.observed import answers_of, read_answers
-from cdul_edge.labels.scored_pictures import read_scored_pictures
+from cdul_edge.labels.score_stream import stream_scores
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
-from cdul_edge_runtime.host.csv_rows import read_rows
-from cdul_edge_runtime.host.reading import read_text
 from cdul_edge_runtime.metrics.truth import TruthTable, read_truth
 from cdul_edge_runtime.metrics.truth_csv import LABELS, PATH, read_csv
 from cdul_edge_runtime.metrics.truth_formats import RawTruth
@@ -32,7 +33,7 @@ _TABLES = (".csv", ".json", ".npz")
 def open_set(request: ConvertRequest) -> LabeledSet:
     """Open what is to be converted.
 
-    Pseudo-labels are read in batches, at each pass; everything else is read whole.
+    Pseudo-labels and predictions are read in batches, at each pass; everything else is read whole.
 
     Raises:
         CdulEdgeError: nothing there, a damaged file, or nothing of this program.
@@ -41,7 +42,7 @@ def open_set(request: ConvertRequest) -> LabeledSet:
     if not isinstance(source, Path) or _is_pseudo_labels(source):
         _refuse_labels(request, "pseudo-labels")
         return _of_stream(open_labels(source), request)
-    if source.suffix.lower() == ".jsonl" or _is_scores(source):
+    if source.is_file() and (source.suffix.lower() == ".jsonl" or _is_scores(source)):
         _refuse_labels(request, "predictions")
         return _of_predictions(source, request)
     if not source.exists():
@@ -76,16 +77,23 @@ def _is_pseudo_labels(source: Path) -> bool:
 
 
 def _is_scores(source: Path) -> bool:
-    """Whether a table holds scores: truth and labels have nothing but 1, 0, -1, and gaps."""
-    if source.suffix.lower() != ".csv" or not source.is_file():
+    """Whether a table holds scores: truth and labels have nothing but 1, 0, -1, and gaps.
+
+    What is damaged is none; the reader of truth says what is wrong with it.
+    """
+    if source.suffix.lower() != ".csv":
         return False
-    rows = read_rows(source, read_text(source))
-    header = [name.strip() for name in rows[0].fields] if rows else []
-    if PATH not in header or header == [PATH, "label"]:
+    try:
+        with source.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, strict=True)
+            header = [name.strip() for name in next(rows, [])]
+            if PATH not in header or header == [PATH, "label"]:
+                return False
+            key = header.index(PATH)
+            cells = (cell for row in rows for n, cell in enumerate(row) if n != key)
+            return any(cell.strip() not in LABELS and _is_number(cell) for cell in cells)
+    except (UnicodeDecodeError, csv.Error):
         return False
-    key = header.index(PATH)
-    cells = (cell for row in rows[1:] for n, cell in enumerate(row.fields) if n != key)
-    return any(cell.strip() not in LABELS and _is_number(cell) for cell in cells)
 
 
 def _is_number(cell: str) -> bool:
@@ -126,24 +134,35 @@ def _decided(
 
 
 def _of_predictions(source: Path, request: ConvertRequest) -> LabeledSet:
-    found = read_scored_pictures(source)
-    if ((found.scores < 0) | (found.scores > 1)).any():
-        raise CdulEdgeError(
-            f"{source} holds scores outside [0, 1]: give what `label` or `predict` wrote"
-        )
+    """Their decisions are the labels; a first pass finds the thresholds that decide as they do."""
+    stream = stream_scores(source)
+    lowest = np.full(len(stream.classes), np.inf, np.float32)
+    count = 0
+    with closing(DistinctPaths()) as paths:
+        for rows in stream:
+            if ((rows.scores < 0) | (rows.scores > 1)).any():
+                raise CdulEdgeError(
+                    f"{source} holds scores outside [0, 1]: give what `label` or `predict` wrote"
+                )
+            decided = np.where(rows.decided, rows.scores, np.float32(np.inf))
+            lowest = np.minimum(lowest, decided.min(axis=0))
+            count += len(rows.paths)
+            paths.add(rows.paths)
+        twice = paths.find_twice(lambda: (rows.paths for rows in stream))
+    if twice is not None:
+        raise CdulEdgeError(f"{source} names {twice!r} twice: each picture counts once")
 
     def batches() -> Iterator[LabeledBatch]:
-        for start in range(0, len(found.paths), _BATCH):
-            part = slice(start, start + _BATCH)
-            yield _decided(found.paths[part], found.scores[part], found.thresholds)
+        for rows in stream:
+            yield LabeledBatch(rows.paths, rows.decided.astype(np.int8), rows.scores)
 
     return LabeledSet(
         what="predictions",
         source=str(source),
-        classes=found.classes,
-        thresholds=found.thresholds,
+        classes=stream.classes,
+        thresholds=np.full_like(lowest, 0.5) if source.suffix.lower() == ".csv" else lowest,
         root=request.images,
-        count=len(found.paths),
+        count=count,
         batches=batches,
     )
 

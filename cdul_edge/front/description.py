@@ -21,7 +21,7 @@ LABELS = "labels folder"
 _VERDICTS = {"ok": "", "unsure": ", too few to tell", "broken": ", over its budget"}
 _MARKERS = (
     *("manifest.json", "config.json", "index.json", "demo.json", "study.json"),
-    "cdul-edge.json",
+    *("cdul-edge.json", ".cdul-edge.json"),
 )
 _PIPELINES = {"deepstream": "folder for DeepStream", "triton": "model for Triton"}
 
@@ -74,6 +74,8 @@ def _describe_json(file: Path) -> Description:
         raise _unknown(file)
     if "graph" in content:
         return _describe_bundle(file.parent)
+    if "convert" in content:
+        return Description(f"folder for {content['convert']}, of {content['labels']}", content)
     if (pipeline := _PIPELINES.get(str(content.get("kind")))) is not None:
         return Description(pipeline, content)
     if file.name == "manifest.json":

@@ -66,6 +66,10 @@ def is_refused(result: Result) -> bool:
         "bench BUNDLE --repeats 1 --json PHOTOS/b.png",
         "verify BUNDLE --repeats 1 --json PHOTOS/b.png",
         "calibrate BUNDLE --images PHOTOS --json PHOTOS/b.png --force",
+        "convert LABELS PHOTOS --to fiftyone --force",
+        "convert LABELS PHOTOS/truth.csv --to csv --force",
+        "convert LABELS PHOTOS/a.png --to coco --force",
+        "convert PHOTOS/truth.csv PHOTOS/truth.csv --from csv --labels LABELS --force",
     ],
 )
 def test_what_cdul_edge_did_not_make_is_never_replaced(

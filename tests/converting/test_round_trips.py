@@ -139,3 +139,14 @@ def test_the_same_conversion_writes_the_same_bytes(tmp_path: Path) -> None:
 def contents(out: Path) -> dict[str, bytes]:
     files = [out] if out.is_file() else sorted(out.rglob("*"))
     return {str(p.relative_to(out)): p.read_bytes() for p in files if p.is_file()}
+
+
+def test_a_table_of_predictions_is_told_from_one_of_labels(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    for cells, present in (("1,0", 1), ("1.0,0.0", 1), ("1,0.7", 2), ("0.25,0.5", 1)):
+        table.write_text(f"image_path,cat,dog\n1.png,{cells}\n")
+        out = tmp_path / f"{cells}.json"
+        result = convert(input=table, out=out, to_format="coco")
+        assert result.present == present
+        annotations = json.loads(out.read_text())["annotations"]
+        assert ["score" in one for one in annotations] == [cells in ("1,0.7", "0.25,0.5")] * present
