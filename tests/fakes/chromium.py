@@ -6,6 +6,7 @@ they ask for all the same, and what they complain about, is noted.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -151,7 +152,11 @@ def started_chromium() -> Iterator[Chromium]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=[_SANDBOX_OFF])
+        # In the locale C it neither stores nor downloads into a folder whose name is not ASCII.
+        environment: dict[str, str | float | bool] = {**os.environ, "LC_ALL": "C.UTF-8"}
+        browser = playwright.chromium.launch(
+            executable_path=find_browser(), args=[_SANDBOX_OFF], env=environment
+        )
         try:
             yield Chromium(browser)
         finally:
