@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -37,11 +37,13 @@ class Input:
         kind: what it is, and so which section shows it.
         key: of its section; of several of a kind, the later ones get "-2", "-3".
         path: the folder or file, as it was given.
+        named: whether it was given by name, and not as a part of a folder.
     """
 
     kind: InputKind
     key: str
     path: Path
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,12 @@ class Inputs:
         """Those of one kind."""
         return tuple(one for one in self.shown if one.kind == kind)
 
+    def without(self, faults: Mapping[str, str]) -> Inputs:
+        """All but those whose keys are given, which are left out for a reason."""
+        left = (LeftOut(one.path, faults[one.key]) for one in self.shown if one.key in faults)
+        shown = tuple(one for one in self.shown if one.key not in faults)
+        return Inputs(shown, (*self.left_out, *left))
+
 
 def find_inputs(paths: Sequence[Path], console: Console) -> Inputs:
     """Recognize everything; a folder that holds such things stands for all that lie in it.
@@ -75,23 +83,24 @@ def find_inputs(paths: Sequence[Path], console: Console) -> Inputs:
         CdulEdgeError: nothing there, nothing of this program, or not finished. In a folder that
             stands for what it holds, the unfinished is left out and named.
     """
-    found: dict[Path, tuple[InputKind, Path]] = {}
+    found: dict[Path, tuple[InputKind, Path, bool]] = {}
     left_out: list[LeftOut] = []
     for path in paths:
         for kind, place in _recognize(path, left_out):
-            known = place.resolve()
+            known, named = place.resolve(), place.parent != path
             if known in found:
                 console.warn(f"{place} was given twice: the page shows it once")
-            else:
-                found[known] = (kind, place)
+                kind, place, before = found[known]
+                named |= before
+            found[known] = (kind, place, named)
     for one in left_out:
         console.warn(f"left out: {one.reason}")
     counts: Counter[str] = Counter()
     shown = []
-    for kind, place in sorted(found.values(), key=lambda one: _ORDER.index(one[0])):
+    for kind, place, named in sorted(found.values(), key=lambda one: _ORDER.index(one[0])):
         counts[kind] += 1
         key = kind if counts[kind] == 1 else f"{kind}-{counts[kind]}"
-        shown.append(Input(kind, key, place))
+        shown.append(Input(kind, key, place, named))
     return Inputs(tuple(shown), tuple(left_out))
 
 

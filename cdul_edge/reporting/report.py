@@ -47,7 +47,8 @@ def report(request: ReportRequest, console: Console | None = None) -> ReportResu
     # every path is made absolute before it is looked up: the inputs lie in several places
     pictures = Thumbnails(Path())
     asked = Asked(inputs, pictures, request.images, request.class_names, console)
-    sections = [READERS[one.kind](one, asked) for one in inputs.shown if one.kind in READERS]
+    sections, faults = _read_sections(asked)
+    inputs = inputs.without(faults)
     header = make_header(request, inputs)
     html = render(
         Page("report/report.html", TITLE, pictures=pictures),
@@ -72,6 +73,22 @@ def report(request: ReportRequest, console: Console | None = None) -> ReportResu
         missing=len(pictures.missing),
         figures=figures,
     )
+
+
+def _read_sections(asked: Asked) -> tuple[list[Section], dict[str, str]]:
+    """All sections, and by its key what is wrong with each input that a folder brought along."""
+    sections: list[Section] = []
+    faults: dict[str, str] = {}
+    readable = [one for one in asked.inputs.shown if one.kind in READERS]
+    for one in readable:
+        try:
+            sections.append(READERS[one.kind](one, asked))
+        except CdulEdgeError as error:
+            if one.named or len(faults) + 1 == len(readable):
+                raise
+            faults[one.key] = str(error)
+            asked.console.warn(f"left out: {error}")
+    return sections, faults
 
 
 def _figures(header: Header, sections: Sequence[Section]) -> dict[str, object]:

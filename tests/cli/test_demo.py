@@ -85,15 +85,14 @@ def test_it_ends_with_a_page_of_every_stage_made_by_the_command_that_it_shows(
 ) -> None:
     out, printed = demo
     shown = next(line for line in printed.splitlines() if line.startswith("$ cdul-edge report "))
+    *inputs, option, place = shlex.split(shown)[3:]
+    assert (option, place) == ("--out", str(out / "report.html"))
     page = (out / "report.html").read_text(encoding="utf-8")
-    again = [*shlex.split(shown)[2:-1], str(out.parent / "again.html")]
-    figures = json.loads(CliRunner().invoke(app, [*again, "--json", "-"]).stdout)
-    assert (out.parent / "again.html").read_text(encoding="utf-8") == page
-    assert figures["header"]["breaks"] == figures["header"]["left_out"] == []
-    assert [one["key"] for one in figures["header"]["entries"]] == [
-        *("labels", "run", "bundle", "verify", "evaluation", "evaluation-2", "predictions")
-    ]
-    assert figures["sections"]["labels"]["pictures"] == 64
+    assert shlex.join(["cdul-edge", "report", *inputs, "--out", "report.html"]) in page
+    for key in ("labels", "run", "bundle", "verify", "evaluation", "evaluation-2"):
+        assert f'id="{key}"' in page
+    # nothing in it was made from something else, and nothing was left out
+    assert not any(word in page for word in (" other labels than ", "another run", "Left out"))
 
 
 def test_a_second_demo_needs_force(demo: tuple[Path, str]) -> None:

@@ -128,6 +128,21 @@ def test_a_folder_stands_for_what_it_holds_in_the_order_of_the_stages(tmp_path: 
     assert "is not finished" in noted.warnings[0]
 
 
+def test_what_a_section_cannot_read_is_left_out_of_a_folder_and_refused_by_name(
+    tmp_path: Path,
+) -> None:
+    write_bundle(tmp_path / "all" / "bundle")
+    old = write(tmp_path / "all" / "verify.json", VERIFIED)  # without any verdict
+    noted, out = Noted(), tmp_path / "page.html"
+    result = report(ReportRequest((tmp_path / "all",), out), noted)
+    assert result.sections == ("bundle",)
+    (told,) = noted.warnings
+    assert told.startswith(f"left out: {old}")
+    assert "run `cdul-edge verify` again" in out.read_text("utf-8")
+    with pytest.raises(CdulEdgeError, match="run `cdul-edge verify` again"):
+        report(ReportRequest((tmp_path / "all", old), out, force=True), SilentConsole())
+
+
 def test_two_of_a_kind_have_two_sections_and_one_given_twice_has_one(tmp_path: Path) -> None:
     one = write(tmp_path / "one.json", VERIFIED)
     two = write(tmp_path / "two.json", VERIFIED)
