@@ -9,7 +9,7 @@ import pytest
 
 from cdul_edge.front.estimation import EstimateRequest, estimate
 from cdul_edge.front.evaluation import EvaluateRequest, evaluate
-from cdul_edge.reporting.stages.score_bins import GRID, ScoreBins
+from cdul_edge.reporting.stages.evaluation.score_bins import GRID, ScoreBins
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
 from tests.fakes.shown_page import ShownPage, show

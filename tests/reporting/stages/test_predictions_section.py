@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cdul_edge.reporting.stages.drift_tally import DriftTally
+from cdul_edge.reporting.stages.predictions.drift_tally import DriftTally
 from cdul_edge_runtime.bundle.bundle import SCORE_REFERENCE, record_file
 from cdul_edge_runtime.bundle.score_reference import ScoreReference
 from cdul_edge_runtime.errors import CdulEdgeError

@@ -11,7 +11,7 @@ pytest.importorskip("pyarrow", reason="labels stand in Parquet")
 from cdul_edge.front.evaluation import EvaluateRequest, evaluate
 from cdul_edge.labels.label_stream import iterate_labels
 from cdul_edge.labels.pseudo_labels import PseudoLabels
-from cdul_edge.reporting.stages.label_movement import compare_labels
+from cdul_edge.reporting.stages.run.label_movement import compare_labels
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
 from tests.fakes.shown_page import show

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cdul_edge.reporting.stages.evaluation_facts import (
+from cdul_edge.reporting.stages.evaluation.facts import (
     EvaluatedClass,
     EvaluationFacts,
     Ranged,

@@ -10,7 +10,9 @@ from cdul_edge.labels.label_stream import iterate_labels
 from cdul_edge.reporting.asked import Asked
 from cdul_edge.reporting.inputs import Input
 from cdul_edge.reporting.section import Section
-from cdul_edge.reporting.stages.label_movement import (
+from cdul_edge.reporting.stages.metrics_facts import MetricsFacts
+from cdul_edge.reporting.stages.run.charts import EpochFacts, draw_epochs
+from cdul_edge.reporting.stages.run.label_movement import (
     SHOWN,
     Change,
     Movement,
@@ -18,11 +20,9 @@ from cdul_edge.reporting.stages.label_movement import (
     compare_labels,
     find_first_labels,
 )
-from cdul_edge.reporting.stages.metrics_facts import MetricsFacts
-from cdul_edge.reporting.stages.run_charts import EpochFacts, draw_epochs
+from cdul_edge.reporting.stages.run.top_losses import TopLoss, find_losses, find_truth
+from cdul_edge.reporting.stages.run.truth_files import named_truths
 from cdul_edge.reporting.stages.titles import title_of
-from cdul_edge.reporting.stages.top_losses import TopLoss, find_losses, find_truth
-from cdul_edge.reporting.stages.truth_files import named_truths
 from cdul_edge.training.run_config import RunConfig
 from cdul_edge.training.summary import RunSummary, read_metrics, read_summary
 from cdul_edge_runtime.host.files import read_json

@@ -15,16 +15,16 @@ from cdul_edge.labels.score_stream import ScoreStream, stream_scores
 from cdul_edge.reporting.asked import Asked
 from cdul_edge.reporting.inputs import Input
 from cdul_edge.reporting.section import Section
-from cdul_edge.reporting.stages.evaluation_charts import draw_evaluation
-from cdul_edge.reporting.stages.evaluation_facts import (
+from cdul_edge.reporting.stages.evaluation.charts import draw_evaluation
+from cdul_edge.reporting.stages.evaluation.facts import (
     Basis,
     ClassCurves,
     EvaluatedClass,
     EvaluationFacts,
     Ranged,
 )
-from cdul_edge.reporting.stages.read_evaluation import read_evaluation_json
-from cdul_edge.reporting.stages.score_bins import GRID, Curves, ScoreBins
+from cdul_edge.reporting.stages.evaluation.read_evaluation import read_evaluation_json
+from cdul_edge.reporting.stages.evaluation.score_bins import GRID, Curves, ScoreBins
 from cdul_edge.reporting.stages.titles import title_of
 from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 from cdul_edge_runtime.metrics.doubt import LABELS_DOUBT

@@ -14,8 +14,8 @@ from cdul_edge.page.charts import draw_histogram, draw_lines, to_inline_svg
 from cdul_edge.reporting.asked import Asked
 from cdul_edge.reporting.inputs import Input
 from cdul_edge.reporting.section import Section
-from cdul_edge.reporting.stages.drift_tally import DriftTally
-from cdul_edge.reporting.stages.score_references import find_reference
+from cdul_edge.reporting.stages.predictions.drift_tally import DriftTally
+from cdul_edge.reporting.stages.predictions.score_references import find_reference
 from cdul_edge.reporting.stages.titles import title_of
 from cdul_edge.reporting.stages.top_entries import Entry, TopEntries
 from cdul_edge_runtime.bundle.log_odds import sigmoid

@@ -13,7 +13,7 @@ from cdul_edge.page.charts import (
     draw_lines,
     to_inline_svg,
 )
-from cdul_edge.reporting.stages.evaluation_facts import EvaluatedClass, EvaluationFacts
+from cdul_edge.reporting.stages.evaluation.facts import EvaluatedClass, EvaluationFacts
 
 MOST_ROWS = 40
 _BASES = {"truth": "", "sampled": "", "expected": "expected "}
