@@ -22,9 +22,7 @@ ImagesOption = Annotated[
         show_default="where they lay",
     ),
 ]
-CountOption = Annotated[
-    int, typer.Option(help="Entries to ask about, a picture and a class each.", min=1)
-]
+CountOption = Annotated[int, typer.Option(help="Entries to ask about, a picture and a class each.")]
 ClassOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -8,6 +8,9 @@ from pathlib import Path
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import CdulEdgeError
 
+# A day's work for one person, and a page that browsers still open.
+MOST = 5_000
+
 
 @dataclass(frozen=True)
 class ReviewRequest:
@@ -24,7 +27,7 @@ class ReviewRequest:
         force: replace an earlier page.
 
     Raises:
-        CdulEdgeError: a count below 1.
+        CdulEdgeError: a count below 1, or above `MOST`.
     """
 
     labels: Location
@@ -37,8 +40,11 @@ class ReviewRequest:
     force: bool = False
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise CdulEdgeError(f"--count {self.count}: ask about at least 1 entry")
+        if not 1 <= self.count <= MOST:
+            raise CdulEdgeError(
+                f"--count {self.count}: ask about 1 to {MOST:,} entries on one page, and about "
+                "others on a later one (--observed)"
+            )
 
 
 @dataclass(frozen=True)

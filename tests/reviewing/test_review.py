@@ -17,7 +17,7 @@ from cdul_edge.front.sampling import SampleRequest, sample
 from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge.labels.sheet import read_sheet, write_sheet
 from cdul_edge.storage.location import Url
-from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
+from cdul_edge_runtime.errors import CdulEdgeWarning
 from tests.reviewing.pages import asked, data_of, write_labels
 
 SCORES = np.random.default_rng(0).uniform(0.02, 0.98, (20, 2)).astype(np.float32)
@@ -232,6 +232,6 @@ def test_a_sheet_of_other_scores_is_refused(labels: Path, out: Path, tmp_path: P
     assert "these have no picture" in complaint(few, "--out", out, "--sheet", sheet)
 
 
-def test_a_count_below_one_is_refused(labels: Path, out: Path) -> None:
-    with pytest.raises(CdulEdgeError, match="ask about at least 1 entry"):
-        cdul_edge.review(labels=labels, out=out, count=0)
+@pytest.mark.parametrize("count", [0, 5_001])
+def test_a_count_that_nobody_can_answer_is_refused(labels: Path, out: Path, count: int) -> None:
+    assert "ask about 1 to 5,000 entries" in complaint(labels, "--out", out, "--count", count)
