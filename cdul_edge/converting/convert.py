@@ -61,7 +61,7 @@ def _export(request: ConvertRequest, form: Format, console: Console) -> ConvertR
         raise CdulEdgeError(f"{form.title} holds no pictures: --copy goes with --to {holders}")
     _refuse_out(request, form)
     found = open_set(request)
-    tally = examine(found, form)
+    tally = examine(found, form, look=form.by_place and request.picture_url is None)
     _tell(found, form, tally, console)
     if tally.blank and not form.says_unknown:
         found = without_blank(found, tally.blank)

@@ -59,22 +59,25 @@ class Tally:
         )
 
 
-def examine(found: LabeledSet, form: Format) -> Tally:
+def examine(found: LabeledSet, form: Format, *, look: bool = False) -> Tally:
     """Count what a set holds, and refuse what the form cannot hold.
+
+    Args:
+        found: what is converted.
+        form: to what.
+        look: also see whether each picture is where the set says.
 
     Raises:
         CdulEdgeError: two classes that are one to the tool, a name that it cannot hold, a path
             that is no text, or entries that are unknown where it cannot say so.
     """
-    if form.keeps_scores and form.name == "csv-scores" and found.thresholds is None:
-        raise CdulEdgeError(f"{found.source} has no scores: --to csv writes its labels")
     refuse_clashes(found.classes, form)
     tally = Tally()
     for batch in found:
         for path in batch.paths:
             _refuse_path(path, form)
         tally = tally.with_batch(found, batch)
-        if form.by_place or form.name == "label-studio":
+        if look:
             tally = _with_missing(tally, found, batch)
     if not tally.pictures:
         raise CdulEdgeError(f"{found.source} names no picture: there is nothing to convert")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cdul_edge import convert
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.errors import CdulEdgeError, CdulEdgeWarning
 from tests.fakes.labeled_pictures import CLASSES, LABELS, NAMES, PATHS, SCORES, write_labels
 
 
@@ -76,12 +76,31 @@ def test_tags_count_where_nothing_has_ground_truth(tmp_path: Path) -> None:
         assert read_back(tmp_path, samples) == ["plain.png,1,-1,-1,0"]
 
 
+def test_tags_that_are_no_classes_of_our_dataset_do_not_matter(tmp_path: Path) -> None:
+    labels, out = write_labels(tmp_path), tmp_path / "fo"
+    convert(input=labels, out=out, to_format="fiftyone")
+    content = json.loads((out / "samples.json").read_text())
+    content["samples"][3]["tags"] = ["train", "-cat"]
+    content["samples"][0]["tags"] = ["train"]
+    (out / "samples.json").write_text(json.dumps(content))
+    with pytest.warns(CdulEdgeWarning) as said:
+        convert(input=out, out=tmp_path / "o.csv", from_format="fiftyone", labels=labels)
+    assert [str(one.message).rpartition(": ")[2] for one in said] == [
+        "read are the tags of 1 sample(s)",
+        "train",
+    ]
+    assert (tmp_path / "o.csv").read_text().splitlines()[1:] == ["plain.png,0,-1,-1,-1"]
+
+
 @pytest.mark.parametrize(
     ("sample", "message"),
     [
         ({"filepath": "/x/plain.png", "ground_truth": classifications("zebra")}, "'zebra', which"),
         ({"filepath": "/x/other.png", "ground_truth": classifications("cat")}, "not among the 4"),
-        ({"filepath": "/x/plain.png", "tags": []}, "neither a field ground_truth nor tags"),
+        (
+            {"filepath": "/x/plain.png", "tags": []},
+            "neither a field ground_truth nor tags of classes",
+        ),
         ({"filepath": "/x/plain.png", "tags": ["train"]}, "'train', which is no class"),
         (
             {

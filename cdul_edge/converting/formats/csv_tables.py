@@ -44,6 +44,8 @@ def _write_labels(found: LabeledSet, target: Target) -> Notes:
 
 
 def _write_scores(found: LabeledSet, target: Target) -> Notes:
+    if found.thresholds is None:
+        raise CdulEdgeError(f"{found.source} has no scores: --to csv writes its labels")
     batches = (zip(batch.paths, batch.score_texts() or (), strict=True) for batch in found)
     write_table(target.place, found.classes, (row for batch in batches for row in batch))
     return Notes(losses=("a table of scores holds no thresholds: whoever reads it decides by 0.5",))

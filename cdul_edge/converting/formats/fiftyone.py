@@ -23,6 +23,7 @@ from cdul_edge.converting.formats.format import (
 from cdul_edge.converting.formats.json_lists import to_json, write_list
 from cdul_edge.converting.formats.name_lists import table_of
 from cdul_edge.converting.labeled_set import LabeledBatch, LabeledSet
+from cdul_edge_runtime.bundle.classes import name_some
 from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import write_json
@@ -136,7 +137,7 @@ def _read(path: Path) -> Imported:
     truth = [sample for sample in samples if sample.ground_truth is not None]
     if truth:
         return _of_truth(truth, len(samples), classes)
-    return _of_tags(samples, path)
+    return _of_tags(samples, path, classes)
 
 
 def _of_truth(samples: list[_Sample], count: int, classes: tuple[str, ...]) -> Imported:
@@ -157,17 +158,25 @@ def _labels(sample: _Sample) -> list[str]:
     return [one.label for one in each if one is not None]
 
 
-def _of_tags(samples: tuple[_Sample, ...], path: Path) -> Imported:
-    """`dog` for a class that is there, `-dog` for one that is not; the others are unknown."""
-    tagged = [sample for sample in samples if sample.tags]
-    if not tagged:
+def _of_tags(samples: tuple[_Sample, ...], path: Path, classes: tuple[str, ...]) -> Imported:
+    """`dog` for a class that is there, `-dog` for one that is not; the others are unknown.
+
+    Where the dataset names its classes, as ours do, tags of other kinds ("train") do not matter.
+    """
+    ours = {sign + name for name in classes for sign in ("", "-")}
+    tags = [[tag for tag in one.tags or () if tag in ours or not classes] for one in samples]
+    named = [(one.filepath, some) for one, some in zip(samples, tags, strict=True) if some]
+    if not named:
         raise CdulEdgeError(
-            f"{path} has neither a field {_TRUTH} nor tags: give the samples one of the two in "
-            "FiftyOne, and export them again"
+            f"{path} has neither a field {_TRUTH} nor tags of classes: give the samples one of the "
+            "two in FiftyOne, and export them again"
         )
-    table = table_of([sample.filepath for sample in tagged], [one.tags or () for one in tagged])
-    notes = (f"no sample has {_TRUTH}: read are the tags of {len(tagged)} sample(s)",)
-    return Imported(RawTruth(*table[:3], names_present_only=True), notes=notes)
+    others = sorted({tag for one in samples for tag in one.tags or ()} - ours) if classes else []
+    notes = [f"no sample has {_TRUTH}: read are the tags of {len(named)} sample(s)"]
+    if others:
+        notes.append(f"tags that are no classes are left out: {name_some(others, 5)}")
+    table = table_of([place for place, _ in named], [some for _, some in named])
+    return Imported(RawTruth(*table[:3], names_present_only=True), notes=tuple(notes))
 
 
 FIFTYONE = Format(

@@ -251,5 +251,6 @@ LABEL_STUDIO = Format(
     read=_read,
     kind=folder_of("label-studio", "Label Studio", _TASKS, _CONFIG),
     says_unknown=True,
+    by_place=True,
     fold=lambda name: " ".join(name.split()),
 )
