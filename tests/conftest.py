@@ -22,6 +22,7 @@ from cdul_edge_runtime.host.files import write_json
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 from tests.fakes.chromium import Chromium, OpenPage, started_chromium, why_no_browser
 from tests.fakes.s3_server import S3Server, started_server
+from tests.longest_first import sort_longest_first
 
 # What rich, click and typer look at, some of it while they are imported: the output is the same in
 # every terminal and on every build service.
@@ -39,6 +40,19 @@ os.environ.update(COLUMNS="200", LINES="50", TERM="dumb", NO_COLOR="1")
 # inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have xdist keep the order of `pytest_collection_modifyitems`; without xdist, nothing."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-randomly
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest."""
+    sort_longest_first(items)
+
 
 Inputs = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float32]

@@ -6,13 +6,14 @@ import io
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
 from markupsafe import Markup
 from matplotlib import style
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 # The colors of `charts.mplstyle`, and of `SERIES`, to those of the page, which is dark at times.
@@ -56,9 +57,12 @@ def charts_style() -> Iterator[None]:
 
 def to_svg(figure: Figure) -> str:
     """The chart as an SVG file, the same text for the same chart."""
-    file = io.StringIO()
+    file, dots = io.StringIO(), figure.dpi
     with charts_style():
-        figure.savefig(file, format="svg", metadata=_METADATA)
+        # `savefig` gives the same, and draws everything once more to find out how large it is.
+        draw: Callable[..., object] = FigureCanvasSVG(figure).print_svg
+        draw(file, metadata=_METADATA)
+        figure.dpi = dots
     return file.getvalue()
 
 

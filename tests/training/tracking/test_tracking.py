@@ -128,12 +128,10 @@ def test_the_names_are_the_usual_ones_and_what_is_undefined_is_left_out() -> Non
     }  # fmt: skip
 
 
-def test_tensorboard_and_wandb_show_the_lines_of_a_run_that_was_stopped_and_resumed(
-    log: Log, squares: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("tensorboard")
-    pytest.importorskip("wandb")
-    run = tmp_path / "run"
+def stop_and_resume(
+    log: Log, run: Path, monkeypatch: pytest.MonkeyPatch, name: TrackerName
+) -> Kept | None:
+    """A run that is stopped after its last epoch, and ended by another; what was kept between."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -141,18 +139,45 @@ def test_tensorboard_and_wandb_show_the_lines_of_a_run_that_was_stopped_and_resu
     with monkeypatch.context() as patch:
         patch.setattr(train_run, "finish", stop)
         with pytest.raises(KeyboardInterrupt):
-            log(run, "tensorboard", "wandb")
-    kept = Kept.read(run, "wandb")
-    listener = log(run, "tensorboard", "wandb", "wandb")
+            log(run, name)
+    kept = Kept.read(run, name)
+    listener = log(run, name, name)
     assert listener.warned == []
-    assert len([line for line in listener.said if line.startswith("--log wandb: ")]) == 1
+    assert len([line for line in listener.said if line.startswith(f"--log {name}: ")]) == 1
+    return kept
 
+
+def expect_own_files(log: Log, run: Path, name: str) -> None:
+    """All that the tracker left is known, and goes with the run that --force replaces."""
+    held = [file.relative_to(run).as_posix() for file in run.rglob("*") if not is_folder(file)]
+    assert [name for name in held if not is_own_file(name, RUN_FOLDER)] == []
+    assert (run / name).is_dir()
+    log(run, force=True, evaluated=False)
+    assert not {name, f"tracking.{name}.json"} & {path.name for path in run.iterdir()}
+
+
+def test_tensorboard_shows_the_lines_of_a_run_that_was_stopped_and_resumed(
+    log: Log, squares: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard")
+    run = tmp_path / "run"
+    stop_and_resume(log, run, monkeypatch, "tensorboard")
     scalars = read_scalars(run)
     expect_lines(scalars, run)
     summary = name_summary(train(TrainRequest(squares.labels, run, config_of(run))).summary)
     assert {name: steps[2] for name, steps in scalars.items() if name in summary} == (
         pytest.approx(summary)
     )
+    expect_own_files(log, run, "tensorboard")
+
+
+@pytest.mark.tools
+def test_wandb_shows_the_lines_of_a_run_that_was_stopped_and_resumed(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    run = tmp_path / "run"
+    kept = stop_and_resume(log, run, monkeypatch, "wandb")
     records = read_offline_runs(run)
     assert {record.run.run_id for record in records if record.HasField("run")} == {
         kept.id if kept else None
@@ -172,11 +197,7 @@ def test_tensorboard_and_wandb_show_the_lines_of_a_run_that_was_stopped_and_resu
     facts = RunFacts.of(run, RunConfig.read(run))
     assert configured.items() >= {"epochs": 2, **facts.tags}.items()
     assert facts.settings["method_settings.label_warmup"] == 1
-
-    held = [file.relative_to(run).as_posix() for file in run.rglob("*") if not is_folder(file)]
-    assert [name for name in held if not is_own_file(name, RUN_FOLDER)] == []
-    log(run, force=True, evaluated=False)
-    assert not {"tensorboard", "wandb", "tracking.wandb.json"} & {p.name for p in run.iterdir()}
+    expect_own_files(log, run, "wandb")
 
 
 def config_of(run: Path) -> TrainConfig:
@@ -207,6 +228,7 @@ def test_a_tracker_that_joins_later_is_told_of_the_epochs_before(tmp_path: Path)
     assert read_scalars(tmp_path)["train/loss"] == pytest.approx({1: 1.0, 2: 0.5, 3: 1 / 3})
 
 
+@pytest.mark.tools
 def test_a_tracker_that_fails_warns_once_and_the_run_ends_well(
     log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
