@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,10 +18,8 @@ from benchmarks.review.reviewed import (
     choose_random,
     choose_useful,
     count_errors,
-    learn,
     write_answers,
 )
-from cdul_edge.training import TrainConfig
 
 COUNT = 200
 CHOICES = ("useful", "random")
@@ -31,18 +29,20 @@ WAYS = {
     "both": "both",
 }
 Open = Callable[[int], World]
+# Of a world, by a seed: labels, answers, and a folder for the run.
+Learn = Callable[[World, int, Path, tuple[Path, ...], Path], Worth]
 
 
-def measure_arms(setting: Setting, open_world: Open, config: TrainConfig, about: str) -> Measured:
+def measure_arms(setting: Setting, open_world: Open, learn: Learn, about: str) -> Measured:
     """Without answers, and for each choice of entries and way of using the answers."""
     torch.set_num_threads(setting.threads)
     count = 20 if setting.quick else COUNT
     found: dict[str, list[Worth]] = defaultdict(list)
     errors: dict[str, list[float]] = defaultdict(list)
     for seed in range(setting.rounds):
-        world, own = open_world(seed), replace(config, seed=seed)
+        world = open_world(seed)
         runs = world.work / f"runs-{seed}"
-        found["none"].append(learn(world, own, world.labels, (), runs / "none"))
+        found["none"].append(learn(world, seed, world.labels, (), runs / "none"))
         known = world.known()
         for choice in CHOICES:
             entries = (
@@ -52,22 +52,27 @@ def measure_arms(setting: Setting, open_world: Open, config: TrainConfig, about:
             )
             errors[choice].append(count_errors(world, entries, known))
             file = write_answers(world.work / f"{choice}-{seed}.csv", entries, known)
-            for way, worth in _use(world, own, file, runs / choice).items():
+            for way, worth in _use(world, partial(learn, world, seed), file, runs / choice).items():
                 found[f"{choice}-{way}"].append(worth)
         print(f"seed {seed}", {name: some[-1] for name, some in found.items()}, flush=True)
     return Measured(tuple(_figures(found, errors, count)), (about,))
 
 
-def _use(world: World, config: TrainConfig, file: Path, runs: Path) -> dict[str, Worth]:
+def _use(
+    world: World,
+    learn: Callable[[Path, tuple[Path, ...], Path], Worth],
+    file: Path,
+    runs: Path,
+) -> dict[str, Worth]:
     """Each way of using a file of answers."""
     corrected = file.with_suffix("")
     world.relabel(corrected, (file,))
-    kept = learn(world, config, world.labels, (file,), runs / "train")
-    alone = learn(world, config, corrected, (), runs / "label")
+    kept = learn(world.labels, (file,), runs / "train")
+    alone = learn(corrected, (), runs / "label")
     both = (
         kept  # the same labels and answers give the same network
         if agree_on_labels(world.labels, corrected, file)
-        else learn(world, config, corrected, (file,), runs / "both")
+        else learn(corrected, (file,), runs / "both")
     )
     return {"train": kept, "label": alone, "both": both}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.measured_rows.figures import Measured
 from benchmarks.measured_rows.row import Setting
 from benchmarks.review.arms import measure_arms
-from benchmarks.review.reviewed import World
+from benchmarks.review.reviewed import World, learn
 from cdul_edge.demo.world import paint_world
 from cdul_edge.labelling import LabelRequest, label
 from cdul_edge.training.presets import make_config
@@ -25,7 +25,7 @@ def measure_drawn(setting: Setting) -> Measured:
         f"Drawn worlds: {PICTURES} pictures to learn from and {JUDGES} that judge, another world "
         f"for each seed; the demo's small network, {config.epochs} epochs."
     )
-    return measure_arms(setting, partial(open_drawn, setting), config, about)
+    return measure_arms(setting, partial(open_drawn, setting), partial(learn, config), about)
 
 
 def open_drawn(setting: Setting, seed: int) -> World:

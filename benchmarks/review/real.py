@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.lite0 import NETWORK, write_weights
@@ -11,7 +12,7 @@ from benchmarks.measured_rows.row import Setting
 from benchmarks.photographs import REPORTED, Photographs
 from benchmarks.real_world import SIMILARITIES
 from benchmarks.review.arms import measure_arms
-from benchmarks.review.reviewed import World
+from benchmarks.review.reviewed import World, learn
 from cdul_edge.labelling import ImportRequest, label
 from cdul_edge.training import TrainConfig
 from cdul_edge_runtime.host.console import SilentConsole
@@ -22,24 +23,35 @@ SIDE_PX = 128
 
 def measure_photographs(setting: Setting) -> Measured:
     """EfficientNet-Lite0 with the defaults of `train`, but for the size of its input."""
+    world = replace(open_photographs(setting), only=Photographs().folder / "train_known.csv")
+    side = 32 if setting.quick else SIDE_PX
+    config = TrainConfig(
+        network=f"timm:{NETWORK}",
+        weights=str(write_weights(world.work / "lite0.safetensors")),
+        height_px=side,
+        width_px=side,
+        epochs=1 if setting.quick else TrainConfig().epochs,
+    )
+    about = (
+        "Photographs: labels of 5,717 cached CLIP outputs; learned from the 855 photographs with "
+        f"truth, which answers for {len(REPORTED)} classes; judged on 947 others; "
+        f"EfficientNet-Lite0, {config.epochs} epochs at {side} px."
+    )
+    return measure_arms(setting, lambda seed: world, partial(learn, config), about)
+
+
+def open_photographs(setting: Setting) -> World:
+    """All of them, with labels."""
     photographs = Photographs()
     similarities = photographs.folder.parent / SIMILARITIES
     folder = setting.work / "photographs"
     folder.mkdir(parents=True, exist_ok=True)
-    side = 32 if setting.quick else SIDE_PX
-    config = TrainConfig(
-        network=f"timm:{NETWORK}",
-        weights=str(write_weights(folder / "lite0.safetensors")),
-        height_px=side,
-        width_px=side,
-    )
-    plain = ImportRequest(similarities, folder / "labels")
 
     def relabel(out: Path, files: tuple[Path, ...]) -> None:
-        label(replace(plain, out=out, observed=files), SilentConsole())
+        label(ImportRequest(similarities, out, observed=files), SilentConsole())
 
     relabel(folder / "labels", ())
-    world = World(
+    return World(
         work=folder,
         images=photographs.train,
         truth=photographs.folder / "train_known.csv",
@@ -47,13 +59,4 @@ def measure_photographs(setting: Setting) -> Measured:
         val=photographs.heldout,
         val_truth=photographs.heldout_table,
         relabel=relabel,
-        only=photographs.folder / "train_known.csv",
     )
-    own = replace(config, epochs=1) if setting.quick else config
-    about = (
-        "Photographs: labels of 5,717 cached CLIP outputs; learned from the 855 photographs with "
-        f"truth, which answers for {len(REPORTED)} classes; judged on 947 others; "
-        f"EfficientNet-Lite0, {own.epochs} epochs at {side} px. How answers correct labels was "
-        "settled on halves of the 855."
-    )
-    return measure_arms(setting, lambda seed: world, own, about)

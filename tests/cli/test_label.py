@@ -255,3 +255,38 @@ def test_an_import_is_no_work_for_a_cluster(tmp_path: Path) -> None:
     for option in (["--engine", "ray"], ["--address", "auto"], ["--actors", "2"]):
         fault = complaint(CliRunner().invoke(app, [*command, *option]))
         assert fault.startswith("cdul-edge: drop --engine ray, --address and --actors: an import")
+
+
+def test_answers_correct_labels_that_are_brought_up_to_date(world: Path) -> None:
+    yes, no = world / "yes.csv", world / "no.csv"
+    yes.write_text("image_path,label\n0.jpg,star\n2.jpg,star\n")
+    no.write_text("image_path,star,house\n0.jpg,,0\n2.jpg,,0\n")
+    ways = ("--strategy", "cdul", "--temperature", "0.05")
+    assert label(world, *ways).exit_code == 0
+    before = PseudoLabels.read(world / "labels")
+    (world / "pictures" / "3.jpg").write_bytes((world / "pictures" / "0.jpg").read_bytes())
+    both = (*ways, "--observed", yes, "--observed", no)
+    result = label(world, "--update", "--json", "-", *both)
+    assert result.exit_code == 0, result.output
+    assert "observed labels: 2 present, 2 absent; " in result.stderr
+    summary = json.loads(result.stdout)
+    assert summary["scored"] == 1
+    observed = summary["scoring"]["observed"]
+    assert (observed["present"], observed["absent"]) == (2, 2)
+    assert list(observed["files"]) == [str(yes), str(no)]
+    after = PseudoLabels.read(world / "labels")
+    assert after.paths == ("0.jpg", "2.jpg", "3.jpg", "odd [red]\nname/1.PNG")
+    assert observed["learned_from"] == 4
+    assert (after.scores[[0, 1, 3], 0] > before.scores[:, 0]).all()
+    no.write_text("image_path,label\n2.jpg,-star\n")
+    line = label(world, "--update", *both).stderr.splitlines()[-1]
+    assert f"{yes} and {no} contradict each other on 1 label(s): 'star' is there in '2.jpg'" in line
+
+
+def test_answers_that_do_not_fit_are_refused_before_clip_runs(world: Path) -> None:
+    answers = world / "seen.csv"
+    answers.write_text("image_path,label\n0.jpg,sun\n")
+    line = complaint(label(world, "--observed", answers))
+    assert "seen.csv names 'sun', which is no class of the labels" in line
+    assert not (world / "labels").exists()
+    assert "nothing.csv are not a file" in complaint(label(world, "--observed", "nothing.csv"))

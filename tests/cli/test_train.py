@@ -95,11 +95,16 @@ def test_observed_labels_come_from_a_file_or_are_drawn_with_the_runs_seed(
     labels: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "seen.csv").write_text('image_path,label\n00.png,"cow, -cat"\n')
+    (tmp_path / "more.csv").write_text("image_path,label\n01.png,cat\n")
     said = []
     truth = str(labels.parent / "truth.csv")
     drawn = ["--simulate", "single-positive", "--train-truth", truth, "--seed", "7"]
     for name, options in {
         "file": ["--observed", str(tmp_path / "seen.csv")],
+        "files": [
+            *("--observed", str(tmp_path / "seen.csv")),
+            *("--observed", str(tmp_path / "more.csv"), "--no-correct-labels"),
+        ],
         "drawn": drawn,
         "alone": [*drawn, "--labels-from", "observed", "--method", "plmcl"],
     }.items():
@@ -109,8 +114,10 @@ def test_observed_labels_come_from_a_file_or_are_drawn_with_the_runs_seed(
         said.append(json.loads((run / "config.json").read_text())["observed_from"])
         assert said[-1] in result.stderr
     assert said[0] == f"{tmp_path / 'seen.csv'}: 1 present, 1 absent, of 36 labels"
-    assert said[1].endswith("simulated with seed 7: 12 present, 0 absent, of 36 labels")
-    assert said[2] == f"{said[1]}, without pseudo-labels"
+    files = f"{tmp_path / 'seen.csv'} and {tmp_path / 'more.csv'}"
+    assert said[1] == f"{files}: 2 present, 1 absent, of 36 labels"
+    assert said[2].endswith("simulated with seed 7: 12 present, 0 absent, of 36 labels")
+    assert said[3] == f"{said[2]}, without pseudo-labels"
     first = PseudoLabels.read(tmp_path / "file" / "pseudo_labels_refined.parquet").scores[0]
     assert (first[0], first[2]) == (0.0, 1.0)
 
