@@ -154,3 +154,16 @@ def test_a_bundle_is_written_for_deepstream_and_triton(old: Path) -> None:
         run("export-config", "deepstream", "bundle", *words)
     run("export-config", "triton", "bundle", "--out", "models", "--precision", "int8-cpu")
     assert (old / "models" / "bundle" / "1" / "model.onnx").is_file()
+
+
+def test_a_report_shows_what_it_reads_of_them_and_says_what_not(old: Path) -> None:
+    pytest.importorskip("jinja2", reason="a page is made with it")
+    told = run("report", "labels", "run", "bundle", "--out", "page.html", "--json", "-")
+    figures = json.loads(told.stdout)
+    assert list(figures["sections"]) == ["labels", "run", "bundle"]
+    assert figures["sections"]["labels"]["pictures"] == 12
+    assert figures["sections"]["labels"]["found"] == figures["sections"]["labels"]["asked_for"]
+    assert figures["header"]["breaks"] == []
+    result = CliRunner().invoke(app, ["report", "run-unfinished", "--out", "other.html"])
+    assert (result.exit_code, Path("other.html").exists()) == (2, False)
+    assert "is not finished" in result.stderr
