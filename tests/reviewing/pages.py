@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,18 +39,37 @@ def write_labels(
     return folder / "labels.parquet"
 
 
-def data_of(page: Path) -> dict[str, Any]:
-    """What the page's script reads."""
+@dataclass(frozen=True)
+class Asked:
+    """A question of a page, and the answer that it begins with."""
+
+    path: str
+    name: str
+    answer: str | None
+
+
+@dataclass(frozen=True)
+class PageData:
+    """What a page's script reads: questions, rows of the sheet, and the question of each row."""
+
+    questions: tuple[Asked, ...]
+    rows: tuple[tuple[str, ...], ...]
+    of_row: tuple[int | None, ...]
+
+
+def data_of(page: Path) -> PageData:
+    """Find it in the page."""
     html = page.read_text(encoding="utf-8")
     begin = html.index('<script type="application/json" id="data">')
-    found: dict[str, Any] = json.loads(html[html.index(">", begin) + 1 : html.index("</", begin)])
-    return found
+    data = json.loads(html[html.index(">", begin) + 1 : html.index("</", begin)])
+    questions = (
+        Asked(data["pictures"][one["picture"]]["path"], data["classes"][one["name"]], one["answer"])
+        for one in data["questions"]
+    )
+    sheet = data["sheet"]
+    return PageData(tuple(questions), tuple(map(tuple, sheet["rows"])), tuple(sheet["questions"]))
 
 
 def asked(page: Path) -> list[tuple[str, str]]:
     """Path and class of each question, in order."""
-    data = data_of(page)
-    return [
-        (data["pictures"][one["picture"]]["path"], data["classes"][one["name"]])
-        for one in data["questions"]
-    ]
+    return [(one.path, one.name) for one in data_of(page).questions]

@@ -51,7 +51,7 @@ def test_a_page_asks_so_many_questions_and_is_the_same_when_made_again(
     assert (result.exit_code, result.stdout) == (0, f"{out}\n")
     assert "5 questions about 2 classes" in result.stderr
     first = out.read_bytes()
-    assert len(set(asked(out))) == len(data_of(out)["questions"]) == 5
+    assert len(set(asked(out))) == len(asked(out)) == 5
     assert f"{out} exists" in complaint(labels, "--out", out)
     run(labels, "--out", out, "--count", 5, "--force")
     assert out.read_bytes() == first
@@ -210,12 +210,13 @@ def test_a_sheet_adds_its_questions_and_those_of_both_parts_are_asked_once(
     write_sheet(sheet, (replace(drawn[0], answer="no"), *drawn[1:]))
     result = cdul_edge.review(labels=labels, out=out, count=40, sheet=sheet)
     data = data_of(out)
-    given = [one["answer"] for one in data["questions"]]
+    given = [one.answer for one in data.questions]
     assert given[asked(out).index((drawn[0].path, drawn[0].name))] == "no"
     assert sum(one is not None for one in given) == 1
-    assert result.sheet_questions == len(data["sheet"]["rows"]) == 12
+    assert result.sheet_questions == len(data.rows) == 12
     assert len(asked(out)) == 40  # all entries are in the first part
-    for row, number in zip(data["sheet"]["rows"], data["sheet"]["questions"], strict=True):
+    for row, number in zip(data.rows, data.of_row, strict=True):
+        assert number is not None
         path, name = asked(out)[number]
         assert row[0].removeprefix("'") == path
         assert row[1] == name
