@@ -65,7 +65,7 @@ def read_bench(one: Input, asked: Asked) -> Section:
 
 def _draw(rows: Sequence[BenchRowFacts], key: str) -> dict[str, Markup]:
     charts, named = {}, list(zip(_names(rows), rows, strict=True))
-    for part, told in (("network", "one picture"), ("end_to_end", "one frame with its resize")):
+    for part, told in (("network", "one image"), ("end_to_end", "one frame with its resize")):
         timed = [(name, row.latency[part]) for name, row in named if part in row.latency]
         if timed:
             intervals = [Interval(name, one.p50_ms, one.p50_ms, one.p99_ms) for name, one in timed]
@@ -88,9 +88,9 @@ def _draw(rows: Sequence[BenchRowFacts], key: str) -> dict[str, Markup]:
     }
     if any(len(x) > 1 for x, _ in series.values()):
         charts["throughput"] = to_inline_svg(
-            draw_lines(series, "pictures in a batch", "pictures a second"),
+            draw_lines(series, "images in a batch", "images a second"),
             key=f"{key}-throughput",
-            title="Pictures a second by batch",
+            title="Images a second by batch",
             description="; ".join(
                 f"{name}: at most {max(v for v in y if v is not None):,.0f}"
                 for name, (_, y) in series.items()

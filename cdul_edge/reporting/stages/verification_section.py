@@ -188,7 +188,7 @@ def _draw(rows: Sequence[VerifyRowFacts], key: str) -> dict[str, Markup]:
     if timed:
         intervals = [Interval(name, one.p50_ms, one.p50_ms, one.p99_ms) for name, one in timed]
         charts["latency"] = to_inline_svg(
-            draw_intervals(intervals, "ms for one picture"),
+            draw_intervals(intervals, "ms for one image"),
             key=f"{key}-latency",
             title="Latency of the network",
             description="; ".join(

@@ -92,7 +92,13 @@ def test_figures_keep_their_names_and_values_and_flips_show_their_picture(tmp_pa
     assert row["checks"][0] == ROW["checks"][0]
     assert row["pictures"]["flipped"] == [FLIP]
     assert row["thumbnails"] == ["p0"]
-    for text in ("cat &amp; dog", "appears", "no GPU &lt;here&gt;", "int8-cpu is slower", "12.50"):
+    for text in (
+        "cat &amp; dog",
+        "not given",
+        "no GPU &lt;here&gt;",
+        "int8-cpu is slower",
+        "12.50",
+    ):
         assert text in page.html
     assert page.html.count("data:image/webp") == 1
 

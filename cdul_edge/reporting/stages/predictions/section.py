@@ -239,7 +239,7 @@ def _draw(tally: _Tally, column: int, reference: ScoreReference | None, key: str
     if reference is None:
         counts = tally.histogram[column].tolist()
         figure = draw_histogram(counts, [i / _HISTOGRAM for i in range(_HISTOGRAM + 1)])
-        told = f"{sum(counts[_HISTOGRAM // 2 :])} of {sum(counts)} pictures score 0.5 or more"
+        told = f"{sum(counts[_HISTOGRAM // 2 :])} of {sum(counts)} images score 0.5 or more"
         return to_inline_svg(figure, key=key, title=f"Scores for {name}", description=told)
     groups = np.minimum((_MIDDLES * 10).astype(np.int64), 9)
     shares = {
@@ -251,10 +251,10 @@ def _draw(tally: _Tally, column: int, reference: ScoreReference | None, key: str
         draw_lines(
             {told: (middles, values) for told, values in shares.items()},
             "score",
-            "percent of pictures",
+            "percent of images",
         ),
         key=key,
-        title=f"Scores for {name}, here and on the training pictures",
+        title=f"Scores for {name}, here and on the training images",
         description="; ".join(
             f"{told}: {sum(values[5:]):.1f} percent score 0.5 or more"
             for told, values in shares.items()
