@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -29,11 +29,22 @@ OutArgument = Annotated[
     ),
 ]
 ToOption = Annotated[
-    FormatName | None, typer.Option("--to", help="Write for this tool.", show_default=False)
+    FormatName | None,
+    typer.Option(
+        "--to",
+        metavar="FORMAT",
+        help=f"Write for this tool: {', '.join(get_args(FormatName))}.",
+        show_default=False,
+    ),
 ]
 FromOption = Annotated[
     FormatName | None,
-    typer.Option("--from", help="Read what this tool wrote.", show_default=False),
+    typer.Option(
+        "--from",
+        metavar="FORMAT",
+        help="Read what this tool wrote: one of the same, but csv-scores.",
+        show_default=False,
+    ),
 ]
 LabelsOption = Annotated[
     str | None,
