@@ -28,7 +28,8 @@ _SANDBOX_OFF = "--no-sandbox"  # root has no sandbox, nor do most containers
 # What a document is wider than its window: nothing may be cut or need scrolling sideways.
 _OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 _NUMBERS = "all => all.map(one => [one.dataset.at, one.getAttribute('value'), one.textContent])"
-_VIOLATIONS = """async () => (await axe.run({resultTypes: ["violations"]})).violations.map(
+_VIOLATIONS = """async only => (await axe.run({...only, resultTypes: ["violations"]}))
+    .violations.map(
     one => `${one.id}: ${one.help} (${one.nodes.map(node => node.target.join(" ")).join(", ")})`)"""
 
 
@@ -74,10 +75,11 @@ class OpenPage:
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
-    def violations(self) -> list[str]:
-        """What axe-core finds wrong, with the elements."""
+    def violations(self, *rules: str) -> list[str]:
+        """What axe-core finds wrong, with the elements; by these of its rules, else by all."""
         self.page.evaluate(_read_axe())
-        return cast("list[str]", self.page.evaluate(_VIOLATIONS))
+        only = {"runOnly": rules} if rules else {}
+        return cast("list[str]", self.page.evaluate(_VIOLATIONS, only))
 
     def overflow_px(self) -> int:
         """By how much the page is wider than its window."""
