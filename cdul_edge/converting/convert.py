@@ -34,7 +34,7 @@ from cdul_edge_runtime.host.files import (
     write_json,
 )
 from cdul_edge_runtime.host.ownership import PROGRAM, FolderKind
-from cdul_edge_runtime.metrics.truth_formats import RawTruth
+from cdul_edge_runtime.metrics.truth_formats import OtherFormatError, RawTruth
 
 
 def convert(request: ConvertRequest, console: Console | None = None) -> ConvertResult:
@@ -164,6 +164,8 @@ def _import(request: ConvertRequest, form: Format, console: Console) -> ConvertR
         raise CdulEdgeError(
             f"{path} is not of {form.title} ({error}): --from takes {_readable()}"
         ) from error
+    except OtherFormatError as error:
+        raise CdulEdgeError(f"{error}; --from takes {_readable()}") from error
     if not imported.truth.paths:
         raise CdulEdgeError(f"{path} names no picture: there is nothing to convert")
     given = answers_of(_completed(imported, stream.classes), path, stream.classes)

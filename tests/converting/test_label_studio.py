@@ -121,6 +121,11 @@ def test_an_export_of_another_project_is_refused(
         convert(input=file, out=tmp_path / "o.csv", from_format="label-studio", labels=labels)
 
 
+def test_an_address_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CdulEdgeError, match=r"'http://\[x/plain.png' is no address"):
+        read_back(tmp_path, [task("", annotation("cat"), image="http://[x/plain.png")])
+
+
 @pytest.mark.tools
 @pytest.mark.filterwarnings("ignore")
 def test_the_sdk_of_label_studio_accepts_the_configuration_and_every_prediction(

@@ -131,8 +131,8 @@ def _read(path: Path) -> Imported:
         content = read_json_text(path / _METADATA) if (path / _METADATA).is_file() else {}
         classes = parse_record(_Metadata, content).info.classes
     except RecordError as error:
-        raise CdulEdgeError(
-            f"{path} is no dataset of images with Classifications in the field {_TRUTH} ({error})"
+        raise NotThisFormatError(
+            f"no dataset of images with Classifications in the field {_TRUTH}: {error}"
         ) from error
     truth = [sample for sample in samples if sample.ground_truth is not None]
     if truth:

@@ -236,7 +236,10 @@ def _path(task: _Task, file: Path) -> str:
         return task.data.path
     if not task.data.image:
         raise CdulEdgeError(f"{file} has a task that names no picture: expected data.{_OBJECT}")
-    parts = urlsplit(task.data.image)
+    try:
+        parts = urlsplit(task.data.image)
+    except ValueError as error:
+        raise CdulEdgeError(f"{file}: {task.data.image!r} is no address ({error})") from error
     local = parse_qs(parts.query).get("d")
     if local and parts.path.endswith("/local-files/"):
         return local[0]

@@ -10,7 +10,7 @@ import numpy as np
 
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.reading import read_json_text
-from cdul_edge_runtime.metrics.truth_formats import RawTruth
+from cdul_edge_runtime.metrics.truth_formats import OtherFormatError, RawTruth
 
 Id = int | str
 Record = Mapping[object, object]
@@ -52,7 +52,7 @@ def read_coco(path: Path) -> RawTruth:
 def _records(path: Path, content: object, key: str) -> Sequence[Record]:
     records = content.get(key) if isinstance(content, dict) else None
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise CdulEdgeError(
+        raise OtherFormatError(
             f"{path} is not a COCO instances file: expected a list {key!r} beside the others of "
             "images, categories and annotations"
         )

@@ -10,7 +10,7 @@ import numpy as np
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.csv_rows import Row, read_rows, refuse_line_breaks
 from cdul_edge_runtime.host.reading import read_text
-from cdul_edge_runtime.metrics.truth_formats import RawTruth, as_table
+from cdul_edge_runtime.metrics.truth_formats import OtherFormatError, RawTruth, as_table
 
 PATH = "image_path"
 _SEPARATORS = re.compile(r"[,;|]")
@@ -29,7 +29,7 @@ def read_csv(path: Path) -> RawTruth:
     if header.count(PATH) != 1 or len(header) < 2:
         found = f"begins with {','.join(header)[:80]!r}" if rows else "is empty"
         hint = "; separate the columns with commas" if re.search(r";|\\t", found) else ""
-        raise CdulEdgeError(
+        raise OtherFormatError(
             f"{path} {found}, expected image_path,label or image_path,<class>,…{hint}"
         )
     key = header.index(PATH)

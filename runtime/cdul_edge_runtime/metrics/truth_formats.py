@@ -13,6 +13,10 @@ from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.npz import read_npz as read_arrays
 
 
+class OtherFormatError(CdulEdgeError):
+    """A file that is whole, and not of the format that its reader is for."""
+
+
 class RawTruth(NamedTuple):
     """What a file says, unchecked; `TruthTable` has the same fields, and checks them."""
 
