@@ -158,16 +158,7 @@ def _import(request: ConvertRequest, form: Format, console: Console) -> ConvertR
         raise CdulEdgeError(f"{path} does not exist: check the path")
     stream = open_labels(request.labels)
     refuse_clashes(stream.classes, CSV)
-    try:
-        imported = form.read(path)
-    except NotThisFormatError as error:
-        raise CdulEdgeError(
-            f"{path} is not of {form.title} ({error}): --from takes {_readable()}"
-        ) from error
-    except OtherFormatError as error:
-        raise CdulEdgeError(f"{error}; --from takes {_readable()}") from error
-    if not imported.truth.paths:
-        raise CdulEdgeError(f"{path} names no picture: there is nothing to convert")
+    imported = _read(form, path)
     given = answers_of(_completed(imported, stream.classes), path, stream.classes)
     paths = all_paths(stream)
     answers = given.find(paths).table(len(paths), len(stream.classes))
@@ -186,6 +177,22 @@ def _import(request: ConvertRequest, form: Format, console: Console) -> ConvertR
         absent=int((labels == 0).sum()),
         unknown=int((labels == -1).sum()),
     )
+
+
+def _read(form: Format, path: Path) -> Imported:
+    """What the file says; one of another form is an error that names all forms."""
+    assert form.read is not None
+    try:
+        imported = form.read(path)
+    except NotThisFormatError as error:
+        raise CdulEdgeError(
+            f"{path} is not of {form.title} ({error}): --from takes {_readable()}"
+        ) from error
+    except OtherFormatError as error:
+        raise CdulEdgeError(f"{error}; --from takes {_readable()}") from error
+    if not imported.truth.paths:
+        raise CdulEdgeError(f"{path} names no picture: there is nothing to convert")
+    return imported
 
 
 def _readable() -> str:
