@@ -108,6 +108,7 @@ class LabelsFacts:
         empty: some pictures without a label; `unreadables` some that could not be read.
         contested_why: why no contested pictures are shown.
         root: where the pictures lay when they were labeled.
+        asked_for: pictures that the section shows, and `found` those of them that could be opened.
     """
 
     pictures: int
