@@ -24,7 +24,7 @@ from cdul_edge.labels.labels_writer import LabelsWriter
 from cdul_edge_runtime.errors import CdulEdgeError
 from tests.fakes.full_disk import largest_file
 
-PICTURES = 400
+PICTURES = 240
 PART = 20
 
 
