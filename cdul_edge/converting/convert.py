@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cdul_edge.converting.examine import Tally, examine, refuse_clashes, without_blank
+from cdul_edge.converting.examine import Tally, examine, refuse_clashes, refuse_path, without_blank
 from cdul_edge.converting.formats.csv_tables import CSV, write_table
 from cdul_edge.converting.formats.format import (
     MARKER,
@@ -164,6 +164,8 @@ def _import(request: ConvertRequest, form: Format, console: Console) -> ConvertR
     answers = given.find(paths).table(len(paths), len(stream.classes))
     rows = np.flatnonzero((answers != 0).any(axis=1)).tolist()
     labels = np.where(answers == 0, -1, answers > 0)[rows]
+    for row in rows:
+        refuse_path(paths[row], CSV)
     for note in imported.notes:
         console.warn(note)
     with atomic_write(request.out) as place:

@@ -75,7 +75,7 @@ def examine(found: LabeledSet, form: Format, *, look: bool = False) -> Tally:
     tally = Tally()
     for batch in found:
         for path in batch.paths:
-            _refuse_path(path, form)
+            refuse_path(path, form)
         tally = tally.with_batch(found, batch)
         if look:
             tally = _with_missing(tally, found, batch)
@@ -122,7 +122,8 @@ def refuse_clashes(classes: ClassList, form: Format) -> None:
             )
 
 
-def _refuse_path(path: str, form: Format) -> None:
+def refuse_path(path: str, form: Format) -> None:
+    """Refuse a path that is no text, or that the form cannot hold."""
     reason = None if _is_text(path) else "is not UTF-8"
     reason = reason or form.refuse_path(path)
     if reason:

@@ -153,6 +153,11 @@ def test_paths_that_a_form_cannot_hold(tmp_path: Path) -> None:
         convert(input=labels, out=tmp_path / "o.csv", to_format="csv")
     convert(input=labels, out=tmp_path / "o.json", to_format="coco")
     assert json.loads((tmp_path / "o.json").read_text())["images"][0]["file_name"] == "a\nb.png"
+    with pytest.raises(CdulEdgeError, match="holds a line break, which CSV cannot hold"):
+        convert(
+            input=tmp_path / "o.json", out=tmp_path / "b.csv", from_format="coco", labels=labels
+        )
+    assert not (tmp_path / "b.csv").exists()
 
 
 def test_pictures_that_are_not_below_metadata_need_copying(tmp_path: Path) -> None:
