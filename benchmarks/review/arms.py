@@ -24,7 +24,7 @@ from benchmarks.review.reviewed import (
 COUNT = 200
 CHOICES = ("useful", "random")
 WAYS = {
-    "train": "`train --observed`",
+    "train": "`train --observed --correct-labels`",
     "label": "`label --observed`",
     "both": "both",
 }

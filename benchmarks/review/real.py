@@ -31,6 +31,7 @@ def measure_photographs(setting: Setting) -> Measured:
         height_px=side,
         width_px=side,
         epochs=1 if setting.quick else TrainConfig().epochs,
+        correct_labels=True,
     )
     about = (
         "Photographs: labels of 5,717 cached CLIP outputs; learned from the 855 photographs with "

@@ -37,7 +37,7 @@ def draw_review() -> tuple[str, ...]:
         return ()
     parts = [
         f"`{BENCHMARK.command}`: means over three seeds, each seed in brackets. Answers come from "
-        "truth; `train` and `label` say which `--observed` read them."
+        "truth, for `train --observed --correct-labels`, for `label --observed`, or for both."
     ]
     learned = [line for name in TRAINED if name in rows for line in _learned(rows[name])]
     if learned:
@@ -81,6 +81,6 @@ def _verdict(row: MeasuredRow[Figure]) -> str:
     mean = fmean(gain.values)
     met = "they win by the" if gain.bar.met(mean) else "they do not win by the"
     return (
-        f"{row.title}: useful answers less random ones, in `train --observed`, {mean:+.1f} points "
-        f"of macro F1: {met} {gain.bar.limit:g} that is wanted."
+        f"{row.title}: useful answers less random ones, `train --correct-labels`, {mean:+.1f} "
+        f"points of macro F1: {met} {gain.bar.limit:g} that is wanted."
     )

@@ -145,7 +145,7 @@ class TrainConfig:
     method: MethodName = "distill"
     method_settings: Mapping[str, SettingValue] = field(default_factory=dict)
     labels: LabelKind = "soft"
-    correct_labels: bool = True
+    correct_labels: bool = False
     epochs: int = 8
     batch_size: int = 32
     optimizer: OptimizerName = "adamw"

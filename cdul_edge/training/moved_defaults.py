@@ -16,8 +16,6 @@ from cdul_edge_runtime.host.json_record import parse_record
 
 # A setting that is as old as the defaults of today: a run without it had those before.
 _SINCE = "freeze_depth"
-# Settings that came after it.
-_LATER = ("correct_labels",)
 
 
 # What a CPU can train in.
@@ -57,15 +55,12 @@ def as_begun(config: TrainConfig, begun: Path) -> TrainConfig:
     """
     with suppress(CdulEdgeError):  # a damaged file is told of where the folder is inspected
         stored = parse_record(_Begun, read_json(begun)).settings if begun.is_file() else {}
-        moved = [name for name in PLAIN if _SINCE not in stored or name in {*_LATER} - {*stored}]
-        if stored and moved:
+        if stored and _SINCE not in stored:
             defaults, then = TrainConfig(), TrainConfig.from_dict(stored)
             former: dict[str, Any] = {
                 name: value
                 for name, value in PLAIN.items()
-                if name in moved
-                and getattr(then, name) == value
-                and getattr(config, name) == getattr(defaults, name)
+                if getattr(then, name) == value and getattr(config, name) == getattr(defaults, name)
             }
             return replace(config, **former)
     return config

@@ -103,7 +103,7 @@ def test_observed_labels_come_from_a_file_or_are_drawn_with_the_runs_seed(
         "file": ["--observed", str(tmp_path / "seen.csv")],
         "files": [
             *("--observed", str(tmp_path / "seen.csv")),
-            *("--observed", str(tmp_path / "more.csv"), "--no-correct-labels"),
+            *("--observed", str(tmp_path / "more.csv"), "--correct-labels"),
         ],
         "drawn": drawn,
         "alone": [*drawn, "--labels-from", "observed", "--method", "plmcl"],

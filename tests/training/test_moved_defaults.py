@@ -52,12 +52,10 @@ def test_a_run_of_this_version_is_taken_at_its_word(tmp_path: Path) -> None:
     assert as_begun(TrainConfig(), begun(tmp_path, without=())) == TrainConfig()
 
 
-def test_a_run_from_before_labels_were_corrected_keeps_its_own(tmp_path: Path) -> None:
+def test_a_run_from_before_labels_could_be_corrected_kept_them() -> None:
     today = TrainConfig().to_dict()
-    assert today.pop("correct_labels") is True
-    file = tmp_path / "config.json"
-    file.write_text(json.dumps({"settings": today}))
-    assert as_begun(TrainConfig(), file) == TrainConfig(correct_labels=False)
+    assert today.pop("correct_labels") is False
+    assert TrainConfig.from_dict(today) == TrainConfig()
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", '{"settings": 3}', '{"settings": {"epochs": 1}}'])
