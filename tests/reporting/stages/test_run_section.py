@@ -83,6 +83,27 @@ def test_top_losses_need_truth_that_an_evaluation_on_the_page_names(tmp_path: Pa
     assert losses[0]["loss"] == pytest.approx(-np.log(0.25))
 
 
+def test_without_truth_predictions_on_the_page_show_where_the_labels_are_doubted(
+    tmp_path: Path,
+) -> None:
+    run, file = write_run(tmp_path), tmp_path / "predictions.jsonl"
+    # The labels give <dog> on b and cat on b and c: the network denies a cat on c, sees one on a.
+    given = {"a": (["cat"], 0.875, 0.0), "b": (["cat", "<dog>"], 0.75, 0.75), "c": ([], 0.25, 0.0)}
+    lines = [
+        {"path": str(tmp_path / f"{n}.png"), "labels": names, "scores": {"cat": x, "<dog>": y}}
+        for n, (names, x, y) in given.items()
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = show(tmp_path, run, file).at("/sections/run/disagreements")
+    assert isinstance(found, list)
+    assert [(one["picture"], one["label"], one["truth"]) for one in found] == [
+        ("a.png", "cat", 0),
+        ("c.png", "cat", 1),
+    ]
+    assert found[0]["loss"] == pytest.approx(np.log(8))
+    assert found[1]["loss"] == pytest.approx(np.log(4))
+
+
 def test_a_run_of_some_of_the_pictures_is_compared_with_those(tmp_path: Path) -> None:
     def stream(name: str, paths: tuple[str, ...], scores: np.ndarray, rows: int) -> object:
         thresholds = np.array([0.5, 0.625], np.float32)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdul_edge.labels.label_stream import iterate_labels
+from cdul_edge.labels.label_stream import LabelStream, iterate_labels
 from cdul_edge.reporting.asked import Asked
 from cdul_edge.reporting.inputs import Input
 from cdul_edge.reporting.section import Section
 from cdul_edge.reporting.stages.metrics_facts import MetricsFacts
 from cdul_edge.reporting.stages.run.charts import EpochFacts, draw_epochs
+from cdul_edge.reporting.stages.run.disagreement import find_disagreements
 from cdul_edge.reporting.stages.run.label_movement import (
     SHOWN,
     Change,
@@ -23,6 +24,7 @@ from cdul_edge.reporting.stages.run.label_movement import (
 from cdul_edge.reporting.stages.run.top_losses import TopLoss, find_losses, find_truth
 from cdul_edge.reporting.stages.run.truth_files import named_truths
 from cdul_edge.reporting.stages.titles import title_of
+from cdul_edge.reporting.stages.top_entries import Entry
 from cdul_edge.training.run_config import RunConfig
 from cdul_edge.training.summary import RunSummary, read_metrics, read_summary
 from cdul_edge_runtime.host.files import read_json
@@ -61,6 +63,8 @@ class RunFacts:
         mean_change: mean of how far a label moved, in [0, 1].
         movement_note: why labels are not compared, where they are not.
         changes: those that moved most; `losses`: where the network is most wrong.
+        disagreements: where predictions on the page differ most from the labels; `truth` is the
+            label. Looked for where there are no losses.
         explained: folders of `explain` inside the run, by name.
     """
 
@@ -86,6 +90,7 @@ class RunFacts:
     movement_note: str
     changes: tuple[Change, ...]
     losses: tuple[TopLoss, ...]
+    disagreements: tuple[TopLoss, ...]
     explained: tuple[str, ...]
 
 
@@ -99,6 +104,7 @@ def read_run(one: Input, asked: Asked) -> Section:
     lines = tuple(EpochFacts.of(line) for line in read_metrics(one.path))
     movement, note = _compare(one.path, config, asked)
     first, last = summary.labels_map or (None, None)
+    losses = _losses(one.path, asked)
     facts = RunFacts(
         network=summary.network,
         method=summary.method,
@@ -121,7 +127,8 @@ def read_run(one: Input, asked: Asked) -> Section:
         mean_change=None if movement is None else movement.mean_change,
         movement_note=note,
         changes=() if movement is None else _changes(movement, summary.classes, asked),
-        losses=_losses(one.path, asked),
+        losses=losses,
+        disagreements=() if losses else _disagreements(one.path, asked),
         explained=_explained(one.path),
     )
     return Section(
@@ -184,8 +191,21 @@ def _losses(folder: Path, asked: Asked) -> tuple[TopLoss, ...]:
     truth = find_truth(named_truths(asked.inputs), scores)
     if truth is None:
         return ()
-    root = scores.root if isinstance(scores.root, Path) else None
-    classes = list(scores.classes)
+    return _show_losses(find_losses(scores, truth), scores, asked)
+
+
+def _disagreements(folder: Path, asked: Asked) -> tuple[TopLoss, ...]:
+    """Of the labeled pictures, where the page shows what the network predicts for them."""
+    labels = iterate_labels(folder / REFINED)
+    files = [one.path for one in asked.inputs.of("predictions")]
+    return _show_losses(find_disagreements(files, labels), labels, asked)
+
+
+def _show_losses(
+    entries: Sequence[Entry], stream: LabelStream, asked: Asked
+) -> tuple[TopLoss, ...]:
+    root = stream.root if isinstance(stream.root, Path) else None
+    classes = list(stream.classes)
     return tuple(
         TopLoss(
             picture=entry.path,
@@ -195,7 +215,7 @@ def _losses(folder: Path, asked: Asked) -> tuple[TopLoss, ...]:
             loss=entry.value,
             thumbnail=asked.picture(entry.path, root),
         )
-        for entry in find_losses(scores, truth)
+        for entry in entries
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from cdul_edge.labels.label_stream import LabelStream
 from cdul_edge.reporting.stages.top_entries import Entry, TopEntries
@@ -17,7 +18,7 @@ from cdul_edge_runtime.metrics.metrics import Truth
 from cdul_edge_runtime.metrics.truth import read_truth
 
 SHOWN = 24
-_OF_A_CLASS = 4
+OF_A_CLASS = 4
 _SURE = 1e-6  # a score of 0 or 1 has no finite loss
 
 
@@ -63,12 +64,11 @@ def find_losses(scores: LabelStream, truth: Truth) -> list[Entry]:
     Returns:
         The largest first; the details of each are its score and its truth.
     """
-    top, done = TopEntries(len(scores.classes), _OF_A_CLASS, details=2), 0
+    top, done = TopEntries(len(scores.classes), OF_A_CLASS, details=2), 0
     for rows in scores.read(("path", "scores")):
         known = truth[done : done + len(rows.paths)]
         done += len(rows.paths)
-        likely = np.clip(rows.scores.astype(np.float64), _SURE, 1 - _SURE)
-        loss = -np.log(np.where(known == 1, likely, 1 - likely))
+        loss = find_loss(rows.scores, known == 1)
         wrong = (rows.scores >= scores.thresholds) != (known == 1)
         top.add(
             rows.paths,
@@ -77,3 +77,11 @@ def find_losses(scores: LabelStream, truth: Truth) -> list[Entry]:
             known.astype(np.float32),
         )
     return top.best(SHOWN)
+
+
+def find_loss(
+    scores: npt.NDArray[np.float32], there: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Binary cross-entropy of scores and truth in nats, elementwise; finite for 0 and 1 too."""
+    likely = np.clip(scores.astype(np.float64), _SURE, 1 - _SURE)
+    return np.asarray(-np.log(np.where(there, likely, 1 - likely)))
