@@ -154,6 +154,7 @@ def test_the_card_says_what_is_known_and_nothing_else(
     assert "No accuracy on images with truth stands in what was pushed." in text
     assert "Never predicted, as its threshold lets nothing pass: line break" in text
     assert "Not stated." in text
+    assert "The manifest does not say whether people gave any." in text
     push(bundle, license="apache-2.0")
     card = ModelCard(hub.files("me/colors")["README.md"].decode())
     assert card.data.get("license") == "apache-2.0"
