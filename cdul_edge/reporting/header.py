@@ -18,7 +18,7 @@ TITLES: Mapping[InputKind, str] = {
     "bundle": "Bundle",
     "verify": "Verification",
     "bench": "Speed",
-    "evaluation": "How good is it",
+    "evaluation": "Evaluation",
     "predictions": "Predictions",
     "watch": "Streams",
 }

@@ -35,6 +35,11 @@ class Section:
     facts: DataclassInstance
     charts: Mapping[str, Markup] = field(default_factory=dict)
 
+    @property
+    def kind(self) -> str:
+        """What it is of: its key without the number that several of a kind get."""
+        return self.key.partition("-")[0]
+
     def facts_json(self) -> dict[str, object]:
         """The facts as they stand in the report's JSON."""
         return asdict(self.facts)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +20,12 @@ class ShownPage:
 
     html: str
     figures: object
+
+    @property
+    def summary(self) -> str:
+        """What stands before the table of contents, as it is read."""
+        told = self.html.split('<dl class="summary">')[1].split("</dl>")[0]
+        return unescape(" ".join(re.sub("<[^>]*>", "", told).split()))
 
     def at(self, pointer: str) -> object:
         """What stands at a JSON pointer of the figures."""

@@ -101,7 +101,7 @@ CHANGED = TrainConfig(
     rate_warmup_steps=3, gradient_clip=1.0, ema_decay=0.5, ema_warmup=True, freeze_trunk_epochs=1,
     freeze_norms=False, freeze_depth=0.25, precision="fp32", flip=False, shift=0.125, color=0.5,
     shuffle_colors=0.5, zoom_in=0.25, zoom_out=0.5, mixup=0.5, set_aside=32, seed=5,
-    correct_labels=False,
+    correct_labels=True,
 )  # fmt: skip
 
 
@@ -162,7 +162,7 @@ def test_what_was_not_given_is_named_with_the_command_that_makes_it(tmp_path: Pa
     missing = page.at("/header/missing")
     assert isinstance(missing, list)
     assert [one["title"] for one in missing] == [
-        *("Labels", "Bundle", "Verification", "Speed", "How good is it", "Predictions", "Streams")
+        *("Labels", "Bundle", "Verification", "Speed", "Evaluation", "Predictions", "Streams")
     ]
     assert all(one["command"] in page.html for one in missing)
     assert page.at("/header/command") == f"cdul-edge report {tmp_path / 'run'} --out report.html"

@@ -150,6 +150,13 @@ def test_it_is_in_order_in_every_window_and_on_paper(
     figures = json.loads(everything.with_suffix(".json").read_text(encoding="utf-8"))
     shown = opened.page.locator("main h2[id]").evaluate_all("all => all.map(one => one.id)")
     assert set(figures["sections"]) <= set(shown)
+    # Within the first window: what came out of each.
+    summary = opened.page.locator(".summary")
+    places = summary.locator("data").evaluate_all("all => all.map(one => one.dataset.at)")
+    assert {place.split("/")[2] for place in places} == set(figures["sections"])
+    box = summary.bounding_box()
+    assert box is not None
+    assert box["y"] < 200
     assert opened.violations() == []
     opened.show(colors="dark")
     assert opened.violations("color-contrast") == []

@@ -99,7 +99,7 @@ class LabelsFacts:
         unreadable: pictures that could not be read; None where the labels do not say.
         strategy: that made the scores; None where they do not say.
         labels_per_picture: pictures by their number of labels, from 0 to the highest.
-        classes: every one, in order.
+        classes: every one, in order; `class_count` is how many.
         shown: those in full, and `shown_why` how they were chosen.
         together: of each class (row) the share of its pictures that show another (column); empty
             for many classes. None on the diagonal, and in the row of a class that nothing shows.
@@ -112,6 +112,7 @@ class LabelsFacts:
     """
 
     pictures: int
+    class_count: int
     labels: int
     per_picture: float
     without: int

@@ -107,6 +107,7 @@ def _facts(read: _Read, asked: Asked) -> LabelsFacts:
     empty = tuple(shown.show(read.named[row].path, None) for row in counted.empty)
     return LabelsFacts(
         pictures=pictures,
+        class_count=len(classes),
         labels=labels,
         per_picture=labels / pictures,
         without=by_count[0],

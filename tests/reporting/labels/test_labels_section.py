@@ -149,6 +149,11 @@ def test_of_many_classes_every_one_has_a_row_and_the_most_doubtful_have_pictures
     assert pair == {"first": "class 7", "second": "class 93", "both": 20, **dict.fromkeys(
         ("of_first", "of_second"), 1.0)}  # fmt: skip
     assert shown.at("/sections/labels/nearly_all") == ["class 7", "class 93"]
+    assert "20 images, 100 classes, 2.00 labels an image" in shown.summary
+    # Names that no image shows fill no page.
+    assert "No image shows class 0, class 1," in shown.summary
+    assert "class 10 and 88 others." in shown.summary
+    assert "Nearly every image shows class 7, class 93." in shown.summary
     request = ReportRequest(
         (tmp_path / "many.parquet",), tmp_path / "one.html", class_names=("class 12",)
     )

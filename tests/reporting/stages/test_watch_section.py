@@ -76,6 +76,7 @@ def test_streams_and_labels_are_added_up(tmp_path: Path) -> None:
     assert cat["shares"][:11] == pytest.approx([1.0] * 9 + [0.6, 0.0])
     assert sum(dog["shares"]) == pytest.approx(9.6)
     assert "&lt;dog&gt;" in page.html
+    assert "1 stream over 0.02 hours, 2 labels seen: longest cat, <dog>." in page.summary
 
 
 def test_a_last_line_that_is_still_written_is_left_out(tmp_path: Path) -> None:
