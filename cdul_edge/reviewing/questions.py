@@ -52,10 +52,14 @@ class PageQuestions:
 
     @property
     def key(self) -> str:
-        """A digest of what is asked: answers are kept under it, whatever the page is called."""
+        """A digest of what is asked: answers are kept under it, whatever the page is called.
+
+        The pictures themselves are in it: in another set, "1.jpg" is another picture.
+        """
         asked = [[one.path, one.name] for one in self.questions]
         rows = [one.question.note for one in self.sheet]
-        text = json.dumps([asked, self.useful, rows, self.of_row])
+        shown = [[path, one.address] for path, one in self.pictures.items()]
+        text = json.dumps([asked, self.useful, rows, self.of_row, shown])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -50,8 +50,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class PageData:
-    """What a page's script reads: questions, rows of the sheet, and the question of each row."""
+    """What a page's script reads: questions, rows of the sheet, and the question of each row.
 
+    `key` is what the browser keeps answers under.
+    """
+
+    key: str
     questions: tuple[Asked, ...]
     rows: tuple[tuple[str, ...], ...]
     of_row: tuple[int | None, ...]
@@ -67,7 +71,8 @@ def data_of(page: Path) -> PageData:
         for one in data["questions"]
     )
     sheet = data["sheet"]
-    return PageData(tuple(questions), tuple(map(tuple, sheet["rows"])), tuple(sheet["questions"]))
+    rows, of_row = tuple(map(tuple, sheet["rows"])), tuple(sheet["questions"])
+    return PageData(data["key"], tuple(questions), rows, of_row)
 
 
 def asked(page: Path) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 import cdul_edge
@@ -71,6 +72,20 @@ def test_only_classes_that_were_named(labels: Path, out: Path) -> None:
     result = cdul_edge.review(labels=labels, out=out, class_names=("dog",), count=30)
     assert result.entries == {"dog": 20}
     assert "no class 'zebra'" in complaint(labels, "--out", out, "--class", "zebra", "--force")
+
+
+def test_answers_about_other_pictures_of_the_same_names_are_kept_apart(
+    labels: Path, out: Path, tmp_path: Path
+) -> None:
+    pages = [out, tmp_path / "again.html", tmp_path / "others.html"]
+    cdul_edge.review(labels=labels, out=pages[0], count=1)
+    cdul_edge.review(labels=labels, out=pages[1], count=1)
+    for file in (tmp_path / "photos").iterdir():
+        Image.new("RGB", (40, 30), "blue").save(file)
+    cdul_edge.review(labels=labels, out=pages[2], count=1)
+    first, again, others = (data_of(page) for page in pages)
+    assert first == again
+    assert (first.questions == others.questions, first.key == others.key) == (True, False)
 
 
 def test_more_than_there_are_is_said(labels: Path, out: Path) -> None:

@@ -97,6 +97,35 @@ def test_answers_are_kept_for_later_or_the_page_says_that_they_are_not(page: Pag
     assert "does not keep answers" in page.inner_text("#kept")
 
 
+def test_two_tabs_keep_each_others_answers_and_each_undoes_its_own(
+    page: Page, tmp_path: Path
+) -> None:
+    other = page.context.new_page()
+    other.goto((tmp_path / "review.html").as_uri())
+    page.keyboard.press("y")
+    page.keyboard.press("n")
+    for key in ("ArrowRight", "ArrowRight", "y"):
+        other.keyboard.press(key)
+    assert other.inner_text("#remaining") == "3 answered, 1 remain"
+    page.reload()
+    assert page.inner_text("#remaining") == "3 answered, 1 remain"
+    page.keyboard.press("u")
+    assert page.inner_text("#position") == "Question 2 of 4"
+    page.reload()
+    page.keyboard.press("u")
+    assert page.inner_text("#remaining") == "1 answered, 3 remain"
+    page.keyboard.press("u")
+    assert status(page) == "There is nothing to undo."
+    other.close()
+
+
+def test_a_key_that_is_held_down_answers_once(page: Page) -> None:
+    page.keyboard.down("y")
+    page.keyboard.down("y")
+    page.keyboard.up("y")
+    assert page.inner_text("#remaining") == "1 answered, 3 remain"
+
+
 def test_order_by_class_groups_them_and_keeps_the_question(page: Page, tmp_path: Path) -> None:
     names = [name for _, name in asked(tmp_path / "review.html")]
     shown = page.inner_text("#question")
@@ -132,6 +161,7 @@ def test_another_file_is_refused_in_one_line(page: Page, tmp_path: Path) -> None
         ("", "is no file of answers"),
         ("image_path,label\na,dog,cat\n", "rows of different lengths"),
         ("image_path,cat\na.png,7\n", "holds “7” where 1, 0 or nothing is expected"),
+        ("image_path,cat\na.png,constructor\n", "holds “constructor” where 1, 0 or nothing"),
         (
             f"image_path,label\n{path},{name}\n{path},-{name}\n",
             f"contradicts itself on {name} in {path}",

@@ -8,7 +8,7 @@ const drawn = [...new Set(sheet.questions.filter(number => number !== null))];
 
 // Answers are "yes", "no", "?" or "" for none, one for each question.
 const answers = questions.map(one => one.answer ?? "");
-const undoable = [];
+const undoable = []; // [number, the answer before], the last one last
 let asked = useful; // numbers of the questions of this part, in order
 let at = 0; // of them, the one that is shown
 
@@ -16,20 +16,36 @@ let at = 0; // of them, the one that is shown
 
 const KEY = `cdul-edge review ${data.key}`;
 const LETTERS = { "": "-", yes: "y", no: "n", "?": "?" };
+const ANSWERS = Object.fromEntries(Object.entries(LETTERS).map(([answer, letter]) => [letter, answer]));
 let keeps = true;
+let known = ""; // what this page last saw of what is kept, a letter a question
 
+// Takes what was answered since then, in another tab of this page or before it was opened.
 function recall() {
   try {
     const kept = localStorage.getItem(KEY) ?? "";
-    if (kept.length !== answers.length) return;
-    for (const [answer, letter] of Object.entries(LETTERS))
-      [...kept].forEach((one, number) => { if (answer && one === letter) answers[number] = answer; });
+    if (kept.length !== answers.length || kept === known) return;
+    const before = known || LETTERS[""].repeat(answers.length);
+    [...kept].forEach((letter, number) => {
+      if (letter !== before[number]) answers[number] = ANSWERS[letter] ?? "";
+    });
+    known = kept;
+  } catch { keeps = false; }
+}
+
+// What can be undone is of this tab, and outlives a reload.
+function recallUndo() {
+  try {
+    undoable.push(...JSON.parse(sessionStorage.getItem(KEY) ?? "[]"));
   } catch { keeps = false; }
 }
 
 function keep() {
   try {
-    localStorage.setItem(KEY, answers.map(one => LETTERS[one]).join(""));
+    const kept = answers.map(one => LETTERS[one]).join("");
+    localStorage.setItem(KEY, kept);
+    known = kept;
+    sessionStorage.setItem(KEY, JSON.stringify(undoable));
     keeps = true;
   } catch { keeps = false; }
   find("kept").textContent = keeps
@@ -71,6 +87,7 @@ function show() {
 }
 
 function give(answer) {
+  recall();
   const number = asked[at];
   undoable.push([number, answers[number]]);
   answers[number] = answer;
@@ -84,6 +101,7 @@ function give(answer) {
 }
 
 function undo() {
+  recall();
   const last = undoable.pop();
   if (!last) return say("There is nothing to undo.");
   const [number, before] = last;
@@ -210,6 +228,8 @@ function classNumber(name) {
   return number;
 }
 
+const valueOf = (table, key) => Object.hasOwn(table, key) ? table[key] : undefined;
+
 // Each is [path, number of a class, "yes" or "no"].
 function readObserved(header, rows) {
   const key = header.indexOf("image_path");
@@ -222,7 +242,7 @@ function readObserved(header, rows) {
   const columns = others.map(column => [column, classNumber(header[column])]);
   const values = { 1: "yes", 0: "no", "1.0": "yes", "0.0": "no", "-1": "", "-1.0": "", "": "" };
   return rows.flatMap(row => columns.flatMap(([column, name]) => {
-    const value = values[row[column].trim()];
+    const value = valueOf(values, row[column].trim());
     if (value === undefined) throw new Error(`holds “${row[column]}” where 1, 0 or nothing is expected`);
     return value ? [[row[key].trim(), name, value]] : [];
   }));
@@ -236,7 +256,7 @@ function readFile(rows) {
   if (noteColumn >= 0 && answerColumn >= 0) {
     const numbers = new Map(sheet.rows.map((cells, row) => [cells[4], sheet.questions[row]]));
     return rows.slice(1).filter(row => row[answerColumn].trim()).map(row => {
-      const answer = sheet.spellings[row[answerColumn].trim().replace(/^'/, "").toLowerCase()];
+      const answer = valueOf(sheet.spellings, row[answerColumn].trim().replace(/^'/, "").toLowerCase());
       if (!answer) throw new Error(`is answered “${row[answerColumn]}” where yes, no or ? is expected`);
       return [numbers.get(row[noteColumn].trim()) ?? -1, answer];
     });
@@ -252,6 +272,7 @@ const some = numbers => numbers.slice(0, 3).map(number => `${nameOf(number)} in 
   + (numbers.length > 3 ? `; and ${numbers.length - 3} more` : "");
 
 function merge(text) {
+  recall();
   const found = readFile(parseCsv(text.replace(/^\ufeff/, "")));
   if (!found.length) throw new Error("holds no answer");
   const known = found.filter(([number]) => number >= 0);
@@ -300,9 +321,10 @@ const KEYS = {
 
 document.addEventListener("keydown", event => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("select, input")) return;
-  const act = KEYS[event.key.toLowerCase()];
+  const act = valueOf(KEYS, event.key.toLowerCase());
   if (!act) return;
   event.preventDefault();
+  if (event.repeat && !event.key.startsWith("Arrow")) return; // a key held down is one answer
   act();
 });
 for (const button of document.querySelectorAll("[data-answer]"))
@@ -317,7 +339,10 @@ find("save-sheet")?.addEventListener("click", saveSheet);
 find("load").addEventListener("change", load);
 addEventListener("beforeunload", event => { if (!keeps && undoable.length) event.preventDefault(); });
 
+addEventListener("storage", event => { if (event.key === KEY) { recall(); show(); } });
+
 recall();
+recallUndo();
 keep();
 find("app").hidden = false;
 choosePart("useful");
