@@ -161,7 +161,7 @@ def _import(request: ConvertRequest, form: Format, console: Console) -> ConvertR
     imported = _read(form, path)
     given = answers_of(_completed(imported, stream.classes), path, stream.classes)
     paths = all_paths(stream)
-    answers = given.find(paths).table(len(paths), len(stream.classes))
+    answers = given.find(paths, root=stream.root).table(len(paths), len(stream.classes))
     rows = np.flatnonzero((answers != 0).any(axis=1)).tolist()
     labels = np.where(answers == 0, -1, answers > 0)[rows]
     for row in rows:

@@ -210,7 +210,8 @@ def _of_answers(source: Path, stream: LabelStream, request: ConvertRequest) -> L
         truth = read_truth(source)
         raw = RawTruth(truth.classes, truth.paths, truth.labels)
         given = answers_of(raw, source, stream.classes)
-    answers = given.find(all_paths(stream)).table(stream.count, len(stream.classes))
+    found = given.find(all_paths(stream), root=stream.root)
+    answers = found.table(stream.count, len(stream.classes))
     labels = np.where(answers == 0, -1, answers > 0).astype(np.int8)
     asked = (answers != 0).any(axis=1)
 

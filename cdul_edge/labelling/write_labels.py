@@ -12,14 +12,14 @@ from cdul_edge.labelling.label_tally import LabelTally
 from cdul_edge.labelling.observed.shifted_scores import shift_scores
 from cdul_edge.labelling.request import LabelResult
 from cdul_edge.labelling.score.score_store import choose_scorer
-from cdul_edge.labelling.score.scorer import FittedScorer, PartScores
+from cdul_edge.labelling.score.scorer import PartScores
 from cdul_edge.labelling.score.scoring import Scoring
 from cdul_edge.labelling.store.folder import list_files, remove_labels
 from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge.labels.label_stream import FILE_NAME
 from cdul_edge.labels.labels_writer import LabelsWriter
 from cdul_edge.labels.manifest import Counts, LabelsManifest, SkippedPicture
-from cdul_edge.labels.observed import GivenAnswers, read_answers
+from cdul_edge.labels.observed import read_answers
 from cdul_edge.storage.location import Location, parse_location
 from cdul_edge.storage.open_storage import open_storage
 from cdul_edge.version import __version__
@@ -71,10 +71,10 @@ def write_labels(
     seen, tally = _Seen(), LabelTally(classes, scoring)
     store = StoreReader(out, manifest.similarities.parts)
     fitted = choose_scorer(scoring, manifest.similarities).fit(store, manifest.classes)
-    if observed:
-        fitted = _correct(fitted, store, read_answers(observed, classes), console)
-    used = {**fitted.settings, "thresholds": tally.rule}
     root = parse_location(manifest.inputs.root)
+    if observed:
+        fitted = shift_scores(fitted, store, read_answers(observed, classes), root, console)
+    used = {**fitted.settings, "thresholds": tally.rule}
     with LabelsWriter(open_storage(out), root, classes) as writer:
         for part in store.each(range(store.parts), partial(fitted.apply, store)):
             writer.add(part.paths, part.scores, part.cosines)
@@ -106,14 +106,6 @@ def write_labels(
         scoring=used,
         classes=tally.classes,
     )
-
-
-def _correct(
-    fitted: FittedScorer, store: StoreReader, given: GivenAnswers, console: Console
-) -> FittedScorer:
-    shifted = shift_scores(fitted, store, given.classes.names, given)
-    console.say(shifted.describe())
-    return shifted
 
 
 def _say_what_differs(

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from cdul_edge.storage.location import Location
 from cdul_edge_runtime.bundle.classes import ClassList, fold_class
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.metrics.matching import find_rows, name_stem
+from cdul_edge_runtime.metrics.matching import clean_path, find_rows, name_stem
 from cdul_edge_runtime.metrics.truth_csv import read_csv
 from cdul_edge_runtime.metrics.truth_formats import RawTruth, read_npz
 
@@ -67,18 +68,24 @@ class GivenAnswers:
         """The sha256 of each file, by its path."""
         return {str(s.file): hashlib.sha256(s.file.read_bytes()).hexdigest() for s in self.files}
 
-    def find(self, labels_paths: Sequence[str], count: int | None = None) -> Answers:
+    def find(
+        self,
+        labels_paths: Sequence[str],
+        count: int | None = None,
+        root: Location | None = None,
+    ) -> Answers:
         """Find the pictures, and merge what the files say.
 
         Args:
             labels_paths: pictures of the pseudo-labels: all, or all that have one of the `stems`.
             count: how many the pseudo-labels have; None: these.
+            root: the folder that they are relative to: a path that lies in it names one picture.
 
         Raises:
             CdulEdgeError: pictures that are not among them, or a label both ways.
         """
-        count = len(labels_paths) if count is None else count
-        found = [sheet.entries(labels_paths, count) for sheet in self.files]
+        known = _Pictures(labels_paths, len(labels_paths) if count is None else count, root)
+        found = [sheet.entries(known) for sheet in self.files]
         rows, columns, present = (np.concatenate(parts) for parts in zip(*found, strict=True))
         sources = np.repeat(np.arange(len(found)), [len(part[0]) for part in found])
         entries = rows * len(self.classes) + columns
@@ -96,7 +103,10 @@ class GivenAnswers:
 
 
 def read_observed(
-    files: Sequence[Path], labels_paths: Sequence[str], classes: ClassList
+    files: Sequence[Path],
+    labels_paths: Sequence[str],
+    classes: ClassList,
+    root: Location | None = None,
 ) -> Observed:
     """Read known labels, and merge them; of each file in one of three forms.
 
@@ -113,6 +123,7 @@ def read_observed(
         files: one or more.
         labels_paths: N paths of the pseudo-labels.
         classes: of the C columns.
+        root: the folder that the paths are relative to; None where that is not known.
 
     Returns:
         (N, C) 1, -1, or 0.
@@ -121,7 +132,7 @@ def read_observed(
         CdulEdgeError: no such file or another format, pictures that are not labeled, unknown
             classes, a label both ways, in one file or in two, or a file in which nothing is known.
     """
-    found = read_answers(files, classes).find(labels_paths)
+    found = read_answers(files, classes).find(labels_paths, root=root)
     return found.table(len(labels_paths), len(classes))
 
 
@@ -141,6 +152,22 @@ def answers_of(raw: RawTruth, file: Path, classes: ClassList) -> GivenAnswers:
 
 
 @dataclass(frozen=True)
+class _Pictures:
+    """Pictures of the pseudo-labels, as `GivenAnswers.find` takes them."""
+
+    paths: Sequence[str]
+    count: int
+    root: Location | None
+
+    def relative(self, path: str) -> str:
+        """A path that lies in the root, as seen from there; another as it is."""
+        if not isinstance(self.root, Path):
+            return path
+        root, whole = clean_path(f"{self.root.absolute()}"), clean_path(path)
+        return whole.removeprefix(f"{root}/") if whole.startswith(f"{root}/") else path
+
+
+@dataclass(frozen=True)
 class _Sheet:
     """What one file says.
 
@@ -156,11 +183,11 @@ class _Sheet:
     values: Observed
 
     def entries(
-        self, labels_paths: Sequence[str], count: int
+        self, known: _Pictures
     ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
         """Row, column, and whether it is there, of everything that it knows."""
         pictures, names = np.nonzero(self.values)
-        rows = _rows(self.paths, labels_paths, count, self.file)
+        rows = _rows(self.paths, known, self.file)
         return rows[pictures], self.columns[names], self.values[pictures, names] > 0
 
 
@@ -223,20 +250,19 @@ def _signed(
     return np.array(found, dtype=np.intp), values
 
 
-def _rows(
-    pictures: Sequence[str], labels_paths: Sequence[str], count: int, file: Path
-) -> npt.NDArray[np.intp]:
+def _rows(pictures: Sequence[str], known: _Pictures, file: Path) -> npt.NDArray[np.intp]:
     """(M,) the row of the pseudo-labels for each of the file's."""
-    unique = list(dict.fromkeys(pictures))
+    asked = [known.relative(path) for path in pictures]
+    unique = list(dict.fromkeys(asked))
     try:
-        matches = find_rows(labels_paths, unique, whose="the label file")
+        matches = find_rows(known.paths, unique, whose="the label file")
     except CdulEdgeError as error:
         raise CdulEdgeError(f"{file}: {error}") from error
     if not matches.found.all():
-        unknown = [path for path, known in zip(unique, matches.found, strict=True) if not known]
+        unknown = [path for path, there in zip(unique, matches.found, strict=True) if not there]
         raise CdulEdgeError(
-            f"{file} names {len(unknown)} picture(s) that are not among the {count} "
+            f"{file} names {len(unknown)} picture(s) that are not among the {known.count} "
             f"labeled ones (such as {unknown[0]!r}): take them out, or label them"
         )
     row = dict(zip(unique, matches.rows, strict=True))
-    return np.array([row[path] for path in pictures], dtype=np.intp)
+    return np.array([row[path] for path in asked], dtype=np.intp)

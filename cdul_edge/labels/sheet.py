@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.host.csv_rows import Row, read_rows
+from cdul_edge_runtime.host.csv_rows import Row, find_delimiter, read_rows
 from cdul_edge_runtime.host.files import atomic_write
 from cdul_edge_runtime.host.ownership import FileKind
 from cdul_edge_runtime.host.reading import MAX_TEXT_BYTES, read_bytes, read_text
@@ -115,7 +115,7 @@ def read_sheet(file: Path) -> tuple[Question, ...]:
             that is none; each with its row.
     """
     text = _decode(file)
-    rows = read_rows(file, text, delimiter=_delimiter(text), pad=True)
+    rows = read_rows(file, text, delimiter=find_delimiter(text, _PATH), pad=True)
     where = _find_columns(file, rows)
     questions: dict[tuple[str, str], Question] = {}
     for row in rows[1:]:
@@ -186,11 +186,6 @@ def _decode(file: Path) -> str:
         if holds_sheet(content) and not content.startswith(codecs.BOM_UTF8):
             return content.decode("cp1252", "replace")
     return read_text(file)
-
-
-def _delimiter(text: str) -> str:
-    first = text.partition("\n")[0]
-    return max(",;\t", key=first.count)
 
 
 def _find_columns(file: Path, rows: Sequence[Row]) -> dict[str, int]:

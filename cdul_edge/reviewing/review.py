@@ -112,7 +112,7 @@ def _read_answered(files: Sequence[Path], scores: ReviewedScores) -> frozenset[t
         return frozenset()
     given = read_answers(files, scores.classes)
     paths, names = tuple(scores.paths(given.stems)), scores.classes.names
-    found = given.find(paths, scores.count)
+    found = given.find(paths, scores.count, scores.root)
     pairs = zip(found.rows.tolist(), found.columns.tolist(), strict=True)
     return frozenset((paths[row], names[column]) for row, column in pairs)
 

@@ -98,6 +98,14 @@ def test_a_name_that_fits_two_labelled_pictures_is_refused(tmp_path: Path) -> No
         read_observed([tmp_path / "s.csv"], ("a/1.jpg", "b/1.jpg"), CLASSES)
 
 
+def test_a_path_from_the_root_is_that_picture_and_no_deeper_one(tmp_path: Path) -> None:
+    root, file = tmp_path / "photos", tmp_path / "s.csv"
+    file.write_text(f"image_path,cat\n{root}/1.jpg,1\n{root}/photos/1.jpg,0\n1.jpg,1\n")
+    paths = ("photos/1.jpg", "1.jpg")
+    found = read_observed([file], paths, CLASSES, root)
+    assert found.tolist() == [[-1, 0, 0], [1, 0, 0]]
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [("none.csv", "are not a file: check the path"), ("seen.json", r"expected \.csv or \.npz")],

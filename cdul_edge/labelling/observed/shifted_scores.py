@@ -17,6 +17,8 @@ from cdul_edge.labelling.score.scorer import FittedScorer, PartScores
 from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge.labels.observed import Answers, GivenAnswers
 from cdul_edge.labels.score_shifts import ScoreShifts, fit_shifts
+from cdul_edge.storage.location import Location
+from cdul_edge_runtime.host.console import Console
 from cdul_edge_runtime.metrics.matching import name_stem
 
 
@@ -71,11 +73,22 @@ class ShiftedScores:
 
 
 def shift_scores(
-    fitted: FittedScorer, store: StoreReader, classes: tuple[str, ...], given: GivenAnswers
+    fitted: FittedScorer,
+    store: StoreReader,
+    given: GivenAnswers,
+    root: Location | None,
+    console: Console,
 ) -> ShiftedScores:
     """Learn from answers how the scores of a fitted strategy are to be corrected.
 
     Reads the paths of the store, and the values of the parts that hold an answered picture.
+
+    Args:
+        fitted: the strategy.
+        store: its similarities.
+        given: the answers.
+        root: the folder that the store's paths are relative to.
+        console: for a line about what was learned.
 
     Raises:
         CdulEdgeError: an answer about a picture that is not labeled, or answers that contradict
@@ -90,12 +103,15 @@ def shift_scores(
             if name_stem(path) in stems:
                 places.append((index, row))
                 paths.append(path)
-    answers = given.find(paths, pictures)
+    answers = given.find(paths, pictures, root)
     scores = _scores_of(answers, places, fitted, store)
+    classes = given.classes.names
     shifts = fit_shifts(scores, answers.columns, answers.present, len(classes))
     present = int(answers.present.sum())
     counts = (present, len(answers) - present)
-    return ShiftedScores(fitted, shifts, counts, given.digests(), classes)
+    shifted = ShiftedScores(fitted, shifts, counts, given.digests(), classes)
+    console.say(shifted.describe())
+    return shifted
 
 
 def _scores_of(

@@ -66,7 +66,7 @@ def open_observed(
         CdulEdgeError: as `read_observed`, `read_truth` and `simulate`.
     """
     if options.files:
-        observed = read_observed(options.files, labels.paths, labels.classes)
+        observed = read_observed(options.files, labels.paths, labels.classes, labels.root)
         origin = " and ".join(map(str, options.files))
     elif options.simulate is not None and options.truth is not None:
         table = read_truth(options.truth, difficult=options.difficult)

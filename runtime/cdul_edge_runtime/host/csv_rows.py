@@ -18,6 +18,26 @@ class Row(NamedTuple):
     fields: list[str]
 
 
+def find_delimiter(text: str, column: str) -> str:
+    """What separates the columns of a CSV: a comma, or what a spreadsheet puts in its place.
+
+    Args:
+        text: the whole file.
+        column: one of its columns, in lower case, which tells a header that is split as it should.
+
+    Returns:
+        A comma, a semicolon, or a tab; a comma where none of them gives that column.
+    """
+    for delimiter in ",;\t":
+        try:
+            header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        except csv.Error:
+            continue
+        if len(header) > 1 and column in (name.strip().casefold() for name in header):
+            return delimiter
+    return ","
+
+
 def read_rows(source: Path, text: str, *, delimiter: str = ",", pad: bool = False) -> list[Row]:
     """The rows of a CSV that are not blank, strictly read.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.host.csv_rows import Row, read_rows, refuse_line_breaks
+from cdul_edge_runtime.host.csv_rows import Row, find_delimiter, read_rows, refuse_line_breaks
 from cdul_edge_runtime.host.reading import read_text
 from cdul_edge_runtime.metrics.truth_formats import OtherFormatError, RawTruth, as_table
 
@@ -21,17 +21,17 @@ LABELS = {"1": 1, "0": 0, "-1": -1, "": -1, "1.0": 1, "0.0": 0, "-1.0": -1}
 def read_csv(path: Path) -> RawTruth:
     """Multi-hot columns, or one column `label` of names joined by `,`, `;` or `|`.
 
+    Columns are separated by commas, or by semicolons or tabs, as spreadsheets save them.
+
     Raises:
         CdulEdgeError: another header, or a row that does not fit it, with the row's line.
     """
-    rows = read_rows(path, read_text(path))
+    text = read_text(path)
+    rows = read_rows(path, text, delimiter=find_delimiter(text, PATH))
     header = [name.strip() for name in rows[0].fields] if rows else []
     if header.count(PATH) != 1 or len(header) < 2:
         found = f"begins with {','.join(header)[:80]!r}" if rows else "is empty"
-        hint = "; separate the columns with commas" if re.search(r";|\\t", found) else ""
-        raise OtherFormatError(
-            f"{path} {found}, expected image_path,label or image_path,<class>,…{hint}"
-        )
+        raise OtherFormatError(f"{path} {found}, expected image_path,label or image_path,<class>,…")
     key = header.index(PATH)
     names = tuple(name for column, name in enumerate(header) if column != key)
     if not all(names):

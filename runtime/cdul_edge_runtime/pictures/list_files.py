@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.host.csv_rows import read_rows, refuse_line_breaks
+from cdul_edge_runtime.host.csv_rows import find_delimiter, read_rows, refuse_line_breaks
 from cdul_edge_runtime.host.reading import read_text
 
 COLUMN = "image_path"
@@ -33,14 +33,13 @@ def read_list(source: Path) -> list[str]:
 
 
 def _csv_paths(source: Path, text: str) -> list[tuple[int, str]]:
-    rows = read_rows(source, text)
+    rows = read_rows(source, text, delimiter=find_delimiter(text, COLUMN))
     if not rows:
         return []
     header = [name.strip() for name in rows[0].fields]
     if header.count(COLUMN) != 1:
-        hint = "; separate the columns with commas" if ";" in rows[0].fields[0] else ""
         raise CdulEdgeError(
-            f"{source} has no single column {COLUMN}: it has {', '.join(header)[:200]}{hint}"
+            f"{source} has no single column {COLUMN}: it has {', '.join(header)[:200]}"
         )
     column = header.index(COLUMN)
     named = []

@@ -139,7 +139,7 @@ def test_a_set_larger_than_its_sample_is_corrected_part_by_part(
     assert isinstance(scorer, SnippetScoring)
     fitted = replace(scorer, sample=N - 40).fit(store, CLASSES)
     given = read_answers(answer_both(labels, tmp_path), labels.classes)
-    shifted = shift_scores(fitted, store, CLASSES, given)
+    shifted = shift_scores(fitted, store, given, None, SilentConsole())
     assert shifted.settings["fitted_to"] == N - 40
     assert shifted.shifts.shifts[1] < -0.5
     for index in (3, 0):

@@ -71,7 +71,21 @@ def test_a_damaged_row_is_refused_with_its_line(
 def test_headers_are_read_with_spaces_and_a_byte_order_mark(tmp_path: Path) -> None:
     file = write(tmp_path, " image_path , cat,dog", "1.jpg,1,0", encoding="utf-8-sig")
     assert read_truth(file).classes == ("cat", "dog")
-    with pytest.raises(CdulEdgeError, match="separate the columns with commas"):
-        read_truth(write(tmp_path, "image_path;label", "1.jpg;cat"))
     with pytest.raises(CdulEdgeError, match="column without a name"):
         read_truth(write(tmp_path, "image_path,cat,", "1.jpg,1,0"))
+
+
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_what_a_spreadsheet_saved_is_read(tmp_path: Path, sign: str) -> None:
+    """Excel puts a byte order mark first, and ends lines as Windows does."""
+    rows = ('image_path;"cat, big";a|b', "1.jpg;1;0", "2.jpg;;1")
+    text = "\r\n".join(rows).replace(";", sign) + "\r\n"
+    (tmp_path / "t.csv").write_bytes(text.encode("utf-8-sig"))
+    truth = read_truth(tmp_path / "t.csv")
+    assert truth.classes == ("cat, big", "a|b")
+    assert truth.labels.tolist() == [[1, 0], [-1, 1]]
+
+
+def test_semicolons_in_names_are_no_columns(tmp_path: Path) -> None:
+    truth = read_truth(write(tmp_path, "image_path,a;b;c,d", "1.jpg,1,0"))
+    assert truth.classes == ("a;b;c", "d")

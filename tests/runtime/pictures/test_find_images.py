@@ -105,12 +105,17 @@ def test_a_csv_without_the_column_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     for header, fault in (
         ("path", "no single column image_path: it has path"),
-        ("image_path;label", "separate the columns with commas"),
         ("image_path,image_path", "no single column|row 2 has 1"),
     ):
         file.write_text(f"{header}\n1.png\n")
         with pytest.raises(CdulEdgeError, match=fault):
             find_images(file)
+
+
+def test_a_csv_with_semicolons_is_a_list_too(tmp_path: Path) -> None:
+    make(tmp_path, "1.png", "2.png")
+    (tmp_path / "list.csv").write_text("label;image_path\ncat, dog;2.png\n;1.png\n")
+    assert find_images(tmp_path / "list.csv").paths == ("2.png", "1.png")
 
 
 @pytest.mark.parametrize("again", ["./1.png", "x/../1.png", ".//1.png", "x/./../1.png", "1.png"])
