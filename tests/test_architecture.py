@@ -170,6 +170,29 @@ def test_a_command_that_needs_an_extra_says_which(tmp_path: Path) -> None:
     assert 'pip install "cdul-edge[train]"' in result.stdout
 
 
+def test_pages_are_made_without_pyarrow_but_those_of_labels(tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "pseudo_labels.parquet").touch()
+    rows = [
+        f'{{"path": "{k}.jpg", "scores": {{"a": 0, "b": 0.{k}}}, "labels": []}}\n' for k in (3, 4)
+    ]
+    (tmp_path / "predictions.jsonl").write_text("".join(rows))
+    code = (
+        "from typer.testing import CliRunner\n"
+        "from cdul_edge.cli import app\n"
+        "import cdul_edge.reviewing.review, os\n"  # which also reads predictions
+        f"os.chdir({str(tmp_path)!r})\n"
+        "for name in ('predictions.jsonl', '.', 'labels'):\n"
+        "    result = CliRunner().invoke(app, ['report', name, '--out', 'p.html', '--force'])\n"
+        "    print(result.exit_code, ' '.join(result.stderr.split()))"
+    )
+    made, left_out, refused = run_as_on_the_device(code, "matplotlib").stdout.splitlines()
+    needs = "reading the labels labels needs pyarrow, which is not installed: pip install"
+    assert made == "0 "
+    assert left_out == f'0 warning: left out: {needs} "cdul-edge[train]"'
+    assert refused == f'2 cdul-edge: {needs} "cdul-edge[train]"'
+
+
 def python_files(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 

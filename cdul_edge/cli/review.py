@@ -63,7 +63,7 @@ def review(
 
     It needs no server and no network. What it saves goes into `train --observed`.
     """
-    with extra_imports("train", "a review"):
+    with extra_imports("report", "a review"):
         from cdul_edge.reviewing.request import ReviewRequest
         from cdul_edge.reviewing.review import review as write
 

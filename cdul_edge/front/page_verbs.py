@@ -66,7 +66,7 @@ def review(
             sheet of other labels, or a page that exists already.
     """
     refuse_later_copies("review")
-    with extra_imports("train", "a review"):
+    with extra_imports("report", "a review"):
         from cdul_edge.reviewing import review as reviewing
         from cdul_edge.reviewing.request import ReviewRequest
 

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-from cdul_edge.labels.label_stream import iterate_labels
 from cdul_edge.reporting.inputs import Input, Inputs
 from cdul_edge.training.run_config import RunConfig
 from cdul_edge_runtime.bundle.bundle import read_manifest
@@ -32,6 +31,8 @@ def refuse_unknown_classes(wanted: Sequence[str], inputs: Inputs) -> None:
 
 def _classes(one: Input) -> Iterable[str]:
     if one.kind == "labels":
+        from cdul_edge.labels.label_stream import iterate_labels  # pyarrow, which not all have
+
         return iterate_labels(one.path).classes
     if one.kind == "run":
         return RunConfig.read(one.path).classes

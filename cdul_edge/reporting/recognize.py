@@ -95,13 +95,15 @@ def _recognize_manifest(folder: Path) -> InputKind:
 
 
 def _check_labels(where: Path) -> None:
-    with extra_imports("train", "reading pseudo-labels"):
+    with extra_imports("train", f"reading the labels {where}"):
         from cdul_edge.labels.label_stream import iterate_labels
     if iterate_labels(where).count == 0:
         raise CdulEdgeError(f"{where} holds no labels: no picture could be read; label again")
 
 
 def _check_run(folder: Path) -> None:
+    with extra_imports("train", f"reading the run {folder}"):
+        import cdul_edge.labels.label_stream  # noqa: F401  the labels that the network refined
     from cdul_edge.training.run_config import RunConfig
     from cdul_edge.training.summary import METRICS, SUMMARY, read_summary
 
@@ -183,7 +185,7 @@ def _recognize_table(file: Path) -> InputKind:
 
 
 def _recognize_parquet(file: Path) -> InputKind:
-    with extra_imports("train", "reading Parquet"):
+    with extra_imports("train", f"reading {file}"):
         from cdul_edge.labels.parquet_files import read_facts, read_schema
     schema = read_schema(file)
     if not read_facts(schema, file) or "scores" not in schema.names:

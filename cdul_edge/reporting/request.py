@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -57,4 +57,4 @@ class ReportResult:
     sections: tuple[str, ...]
     pictures: int
     missing: int
-    figures: Mapping[str, object]
+    figures: Mapping[str, object] = field(repr=False)

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge.labels.label_stream import BATCH, LabelStream, iterate_labels
-from cdul_edge.labels.pseudo_labels import SCORES_OF_NETWORK
 from cdul_edge.labels.scored_pictures import ScoredPictures, read_scored_pictures
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.bundle.classes import ClassList
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
 from cdul_edge_runtime.metrics.doubt import LABELS_DOUBT, PREDICTIONS_DOUBT, Doubt
 from cdul_edge_runtime.metrics.matching import name_stem
+
+if TYPE_CHECKING:
+    from cdul_edge.labels.label_stream import LabelStream
 
 Singles = npt.NDArray[np.float32]
 Batches = Iterator[tuple[tuple[str, ...], Singles]]
 
 _PREDICTIONS = (".jsonl", ".csv")
+_BATCH = 4096  # predictions of a batch
 _PROBABLE = "evidence"  # the one strategy of which the scores are meant as probabilities
 
 
@@ -58,9 +61,12 @@ def open_scores(where: Location) -> ReviewedScores:
 
     Raises:
         CdulEdgeError: nothing there, unfinished, damaged, or scores outside [0, 1].
+        MissingExtraError: pseudo-labels, where pyarrow is not installed.
     """
     if isinstance(where, Path) and where.suffix.lower() in _PREDICTIONS and not where.is_dir():
         return _of_predictions(where, read_scored_pictures(where))
+    with extra_imports("train", "reading pseudo-labels"):
+        from cdul_edge.labels.label_stream import iterate_labels
     stream = iterate_labels(where)
     return ReviewedScores(
         classes=stream.classes,
@@ -79,6 +85,8 @@ def _read(stream: LabelStream) -> Batches:
 
 def _doubt_of(stream: LabelStream) -> Doubt | None:
     """Of a network's scores, of those of `evidence`, and of the other strategies'."""
+    from cdul_edge.labels.pseudo_labels import SCORES_OF_NETWORK
+
     if stream.provenance.get("scores_of") == SCORES_OF_NETWORK:
         return PREDICTIONS_DOUBT
     aggregation = stream.provenance.get("aggregation")
@@ -93,8 +101,8 @@ def _of_predictions(where: Path, found: ScoredPictures) -> ReviewedScores:
         )
 
     def batches() -> Batches:
-        for start in range(0, len(found.paths), BATCH):
-            stop = start + BATCH
+        for start in range(0, len(found.paths), _BATCH):
+            stop = start + _BATCH
             yield found.paths[start:stop], found.scores[start:stop]
 
     return ReviewedScores(

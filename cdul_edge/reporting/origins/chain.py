@@ -8,7 +8,6 @@ from pathlib import Path
 from cdul_edge.reporting.inputs import Input, Inputs
 from cdul_edge.reporting.origins.bundle import bundle_origin, bundle_source
 from cdul_edge.reporting.origins.files import file_origin
-from cdul_edge.reporting.origins.labels import labels_origin
 from cdul_edge.reporting.origins.origin import Origin
 from cdul_edge.reporting.origins.run import run_origin
 from cdul_edge_runtime.bundle.bundle import Bundle
@@ -16,13 +15,20 @@ from cdul_edge_runtime.bundle.bundle import Bundle
 
 def find_origins(inputs: Inputs) -> dict[str, Origin]:
     """The origin of each input, by the key of its section."""
-    found = {one.key: labels_origin(one.path) for one in inputs.of("labels")}
+    found = {one.key: _labels_origin(one.path) for one in inputs.of("labels")}
     found |= {one.key: run_origin(one.path) for one in inputs.of("run")}
     runs: dict[str, Path] = {}
     for one in inputs.of("run"):
         runs.setdefault(_digest(found[one.key]), one.path)
     found |= {one.key: bundle_origin(one.path, runs) for one in inputs.of("bundle")}
     return found | {one.key: file_origin(one) for one in inputs.shown if one.key not in found}
+
+
+def _labels_origin(path: Path) -> Origin:
+    """Imported where there are labels: they need pyarrow, and a device that reports has none."""
+    from cdul_edge.reporting.origins.labels import labels_origin
+
+    return labels_origin(path)
 
 
 def find_breaks(inputs: Inputs, origins: Mapping[str, Origin]) -> tuple[str, ...]:
