@@ -31,6 +31,7 @@ from cdul_edge.reporting.labels.statistics import (
     name_rows,
 )
 from cdul_edge.reporting.section import Section
+from cdul_edge.reporting.stages.titles import title_of
 from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
 
 IN_FULL = 80  # so many classes have a chart and pictures
@@ -63,8 +64,14 @@ def read_labels(one: Input, asked: Asked) -> Section:
     """
     read = _read(one.path, asked)
     facts = _facts(read, asked)
-    title = "Labels" if one.key == "labels" else f"Labels: {one.path}"
-    return Section(one.key, title, "report/labels.html", one.path, facts, _charts(one, facts))
+    return Section(
+        key=one.key,
+        title=title_of(one, asked),
+        template="report/labels.html",
+        source=one.path,
+        facts=facts,
+        charts=_charts(one, facts),
+    )
 
 
 def _read(path: Path, asked: Asked) -> _Read:

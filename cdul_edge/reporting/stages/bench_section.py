@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from cdul_edge.page.charts import Interval, draw_intervals, draw_lines, to_inline_svg
+from cdul_edge.page.charts import draw_lines, to_inline_svg
 from cdul_edge.reporting.asked import Asked
 from cdul_edge.reporting.inputs import Input
 from cdul_edge.reporting.section import Section
+from cdul_edge.reporting.stages.latency_chart import draw_latency
 from cdul_edge.reporting.stages.stage_json import MachineFacts, UnavailableFacts, read_stage
 from cdul_edge.reporting.stages.titles import title_of
 from cdul_edge_runtime.bench.benchmark import FORMAT
@@ -48,7 +49,9 @@ class BenchFacts:
     @property
     def fastest(self) -> int | None:
         """The place of the row whose network takes least for one picture; None: all failed."""
-        timed = {i: row.latency["network"] for i, row in enumerate(self.rows) if row.latency}
+        timed = {
+            i: row.latency["network"] for i, row in enumerate(self.rows) if "network" in row.latency
+        }
         return min(timed, key=lambda i: timed[i].p50_ms, default=None)
 
 
@@ -72,18 +75,9 @@ def read_bench(one: Input, asked: Asked) -> Section:
 def _draw(rows: Sequence[BenchRowFacts], key: str) -> dict[str, Markup]:
     charts, named = {}, list(zip(_names(rows), rows, strict=True))
     for part, told in (("network", "one image"), ("end_to_end", "one frame with its resize")):
-        timed = [(name, row.latency[part]) for name, row in named if part in row.latency]
+        timed = {name: row.latency[part] for name, row in named if part in row.latency}
         if timed:
-            intervals = [Interval(name, one.p50_ms, one.p50_ms, one.p99_ms) for name, one in timed]
-            charts[part] = to_inline_svg(
-                draw_intervals(intervals, f"ms for {told}"),
-                key=f"{key}-{part.replace('_', '-')}",
-                title=f"Latency of {told}",
-                description="; ".join(
-                    f"{name}: median {one.p50_ms} ms, 99th percentile {one.p99_ms} ms"
-                    for name, one in timed
-                ),
-            )
+            charts[part] = draw_latency(timed, told, f"{key}-{part.replace('_', '-')}")
     series = {
         name: (
             [float(size) for size in row.throughput],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from cdul_edge_runtime.bundle.precision_record import Limits
 from cdul_edge_runtime.bundle.threshold_values import thresholds_to_json
 from cdul_edge_runtime.bundle.verdict import Interval as Ends
 from cdul_edge_runtime.bundle.verdict import Verdict
+from cdul_edge_runtime.host.json_record import finite_or_none
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 
 SENSITIVITY = "sensitivity.json"
@@ -225,14 +225,14 @@ def _precision(bundle: Bundle, precision: Precision) -> PrecisionFacts:
         measured=True,
         pictures=accuracy.pictures,
         truth=accuracy.truth,
-        map_fp32=_known(accuracy.map_fp32),
-        map=_known(accuracy.map),
-        map_drop=_known(accuracy.map_drop),
+        map_fp32=finite_or_none(accuracy.map_fp32),
+        map=finite_or_none(accuracy.map),
+        map_drop=finite_or_none(accuracy.map_drop),
         map_drop_interval=accuracy.map_drop_interval,
-        flip_rate=_known(accuracy.flip_rate),
+        flip_rate=finite_or_none(accuracy.flip_rate),
         flip_rate_interval=accuracy.flip_rate_interval,
-        max_error=_known(accuracy.max_error),
-        mean_error=_known(accuracy.mean_error),
+        max_error=finite_or_none(accuracy.max_error),
+        mean_error=finite_or_none(accuracy.mean_error),
         limits=record.limits,
         within_budget=record.within_budget,
         verdict=record.verdict,
@@ -240,10 +240,6 @@ def _precision(bundle: Bundle, precision: Precision) -> PrecisionFacts:
         float_layers=record.float_layers,
         float_layer_count=len(record.float_layers),
     )
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def _sensitivity(folder: Path) -> SensitivityFacts | None:

@@ -12,6 +12,7 @@ from cdul_edge.page.charts import Interval, draw_intervals, to_inline_svg
 from cdul_edge.reporting.asked import Asked
 from cdul_edge.reporting.inputs import Input
 from cdul_edge.reporting.section import Section
+from cdul_edge.reporting.stages.latency_chart import draw_latency
 from cdul_edge.reporting.stages.stage_json import MachineFacts, UnavailableFacts, read_stage
 from cdul_edge.reporting.stages.titles import title_of
 from cdul_edge_runtime.bench.latency import Latency
@@ -184,18 +185,9 @@ def _draw(rows: Sequence[VerifyRowFacts], key: str) -> dict[str, Markup]:
         charts["flips"] = _draw_checks(
             flips, f"{key}-flips", "Decisions that flip", "decisions that flip, percent"
         )
-    timed = [(row.title, row.latency["network"]) for row in rows if "network" in row.latency]
+    timed = {row.title: row.latency["network"] for row in rows if "network" in row.latency}
     if timed:
-        intervals = [Interval(name, one.p50_ms, one.p50_ms, one.p99_ms) for name, one in timed]
-        charts["latency"] = to_inline_svg(
-            draw_intervals(intervals, "ms for one image"),
-            key=f"{key}-latency",
-            title="Latency of the network",
-            description="; ".join(
-                f"{name}: median {one.p50_ms} ms, 99th percentile {one.p99_ms} ms"
-                for name, one in timed
-            ),
-        )
+        charts["latency"] = draw_latency(timed, "one image", f"{key}-latency")
     return charts
 
 

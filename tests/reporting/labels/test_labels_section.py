@@ -233,3 +233,15 @@ def test_doubt_is_a_share_of_the_way_from_the_threshold_to_0_or_1() -> None:
     assert doubt_distance(scores, thresholds) == pytest.approx(np.array(expected))
     ends = doubt_distance(np.array([[0.0, 1.0]], np.float32), np.array([0.0, 1.0], np.float32))
     assert ends.tolist() == [[0.0, 0.0]]
+
+
+def test_labels_of_one_name_have_their_paths_as_headings(tmp_path: Path) -> None:
+    one, two = write_labels(tmp_path / "one"), write_labels(tmp_path / "two")
+    other = two.rename(two.with_name("y.parquet"))
+    page = show(tmp_path, one, other)
+    assert "Labels: x.parquet" in page.summary
+    assert "Labels: y.parquet" in page.summary
+    other.rename(two)
+    page = show(tmp_path, one, two)
+    assert f"Labels: {one}" in page.summary
+    assert f"Labels: {two}" in page.summary

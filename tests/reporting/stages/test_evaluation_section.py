@@ -9,6 +9,7 @@ import pytest
 
 from cdul_edge.front.estimation import EstimateRequest, estimate
 from cdul_edge.front.evaluation import EvaluateRequest, evaluate
+from cdul_edge.reporting.stages.evaluation import section
 from cdul_edge.reporting.stages.evaluation.score_bins import GRID, ScoreBins
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
@@ -91,6 +92,20 @@ def test_without_its_scores_or_its_truth_an_evaluation_is_shown_and_says_so(
     page = show(tmp_path, file)
     assert page.at("/sections/evaluation/curves") == []
     assert "no longer at" in page.html
+
+
+def test_a_class_that_no_picture_shows_has_its_precision_and_takes_no_other_ones_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(section, "MOST_CURVES", 1)
+    truth = tmp_path / "truth.csv"
+    truth.write_text(TRUTH.replace("b.png,0,1", "b.png,0,0"))
+    result = evaluate(EvaluateRequest(write_predictions(tmp_path), truth), SilentConsole())
+    page = show(tmp_path, write(tmp_path, result.to_dict()))
+    _, dog = classes(page)
+    assert (dog["predicted"], dog["precision"]["value"]) == (1, 0.0)
+    assert (dog["recall"]["value"], dog["f1"]["value"], dog["best_f1"]) == (None, None, None)
+    assert page.at("/sections/evaluation/curves/0/name") == "cat"
 
 
 def test_an_estimate_is_marked_as_expected(tmp_path: Path) -> None:

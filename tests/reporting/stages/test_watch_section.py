@@ -90,6 +90,10 @@ def test_every_frame_is_counted_and_one_without_a_time_is_no_fault(tmp_path: Pat
     page = show(tmp_path, write(tmp_path, [json.dumps(row)] * 3))
     assert page.at("/sections/watch/streams/0/frames") == 3
     assert page.at("/sections/watch/first") is None
+    appeared = {**row, "type": "appeared", "label": "cat", "id": "1", "since": None, "score": 0.5}
+    page = show(tmp_path, write(tmp_path, [json.dumps(appeared)]))
+    assert page.at("/sections/watch/labels/0/present") is True
+    assert page.at("/sections/watch/labels/0/shares") == [0.0] * 24
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -13,7 +14,11 @@ from cdul_edge.page.charts import (
     draw_lines,
     to_inline_svg,
 )
-from cdul_edge.reporting.stages.evaluation.facts import EvaluatedClass, EvaluationFacts
+from cdul_edge.reporting.stages.evaluation.facts import (
+    ClassCurves,
+    EvaluatedClass,
+    EvaluationFacts,
+)
 
 MOST_ROWS = 40
 _BASES = {"truth": "", "sampled": "", "expected": "expected "}
@@ -26,12 +31,13 @@ def draw_evaluation(facts: EvaluationFacts, key: str) -> dict[str, Markup]:
     if ranged:
         charts["f1"] = _draw_f1(ranged, _BASES[facts.basis], key)
     expected = "expected " if facts.curves_basis == "expected" else ""
-    if facts.curves:
-        charts["pr"] = _draw_pr(facts, expected, key)
+    # A class that no picture shows has no recall.
+    shown = [one for one in facts.curves if any(r is not None for r in one.recall)]
+    if shown:
+        charts["pr"] = _draw_pr(shown, expected, key)
     by_name = {one.name: one for one in facts.classes}
     for place, one in enumerate(facts.curves):
         known = by_name[one.name]
-        told = f"best F1 {known.best_f1:.1f} percent" if known.best_f1 is not None else "no F1"
         charts[f"curve-{place}"] = to_inline_svg(
             draw_curve(
                 facts.thresholds,
@@ -41,7 +47,7 @@ def draw_evaluation(facts: EvaluationFacts, key: str) -> dict[str, Markup]:
             ),
             key=f"{key}-curve-{place}",
             title=f"{expected}precision, recall and F1 of {one.name} by threshold".strip(),
-            description=f"{told} at a threshold of {known.best_threshold}",
+            description=_say_best(known),
         )
     if any(one is not None for one in facts.reliability_score):
         charts["reliability"] = _draw_reliability(facts, key)
@@ -49,9 +55,9 @@ def draw_evaluation(facts: EvaluationFacts, key: str) -> dict[str, Markup]:
 
 
 def _draw_f1(classes: Sequence[EvaluatedClass], basis: str, key: str) -> Markup:
-    """Of many classes, those with the lowest F1."""
+    """Of many classes, those with the lowest known F1."""
     rows = [Interval(c.name, c.f1.value, c.f1.low, c.f1.high) for c in classes if c.f1 is not None]
-    rows = sorted(rows, key=lambda row: row.value if row.value is not None else -1.0)[:MOST_ROWS]
+    rows = sorted(rows, key=lambda row: math.inf if row.value is None else row.value)[:MOST_ROWS]
     return to_inline_svg(
         draw_intervals(rows, f"{basis}F1, percent"),
         key=f"{key}-f1",
@@ -63,13 +69,13 @@ def _draw_f1(classes: Sequence[EvaluatedClass], basis: str, key: str) -> Markup:
     )
 
 
-def _draw_pr(facts: EvaluationFacts, expected: str, key: str) -> Markup:
+def _draw_pr(curves: Sequence[ClassCurves], expected: str, key: str) -> Markup:
     series = {
         one.name: (
             [0.0 if r is None else r for r in reversed(one.recall)],
             list(reversed(one.precision)),
         )
-        for one in facts.curves
+        for one in curves
     }
     return to_inline_svg(
         draw_lines(series, f"{expected}recall", f"{expected}precision"),
@@ -93,6 +99,12 @@ def _draw_reliability(facts: EvaluationFacts, key: str) -> Markup:
         title="Calibration: how often a score is right",
         description="; ".join(f"score {s:.2f}: {_shown(share, 2)}" for s, share in known),
     )
+
+
+def _say_best(one: EvaluatedClass) -> str:
+    if one.best_f1 is None or one.best_threshold is None:
+        return "no image shows it, so that it has no F1"
+    return f"best F1 {one.best_f1:.1f} percent at a threshold of {one.best_threshold:.3f}"
 
 
 def _shown(value: float | None, digits: int = 1) -> str:

@@ -82,7 +82,7 @@ def _with_curves(facts: EvaluationFacts, slope: float, wanted: Sequence[str]) ->
     curves = bins.expected_curves(slope) if truth is None else bins.true_curves()
     columns = [list(scores.classes).index(one.name) for one in facts.classes]
     classes = tuple(
-        _with_best(given[column], curves.f1[column], one)
+        _with_best(None if truth is None else given[column], curves.f1[column], one)
         for column, one in zip(columns, facts.classes, strict=True)
     )
     shown = _choose(classes, wanted)
@@ -125,30 +125,34 @@ def _count(
     return bins, [(int(h), int(g), int(t)) for h, g, t in counts.T]
 
 
-def _with_best(counts: tuple[int, int, int], f1: Doubles, one: EvaluatedClass) -> EvaluatedClass:
+def _with_best(
+    counts: tuple[int, int, int] | None, f1: Doubles, one: EvaluatedClass
+) -> EvaluatedClass:
+    """With the highest F1, and with what its labels are worth where truth was `counts`."""
     if np.isfinite(f1).any():
         best = int(np.nanargmax(f1))
         one = replace(one, best_f1=100 * float(f1[best]), best_threshold=GRID[best])
-    hits, given, there = counts
-    if one.precision is not None or there == 0:
+    if counts is None or one.precision is not None:
         return one
+    hits, given, there = counts
     return replace(
         one,
         precision=Ranged(100 * hits / given if given else None, None, None),
-        recall=Ranged(100 * hits / there, None, None),
-        f1=Ranged(200 * hits / (given + there), None, None),
+        recall=Ranged(100 * hits / there if there else None, None, None),
+        # As in `macro_f1`, a class that no picture shows has none.
+        f1=Ranged(200 * hits / (given + there) if there else None, None, None),
         predicted=given,
     )
 
 
 def _choose(classes: Sequence[EvaluatedClass], wanted: Sequence[str]) -> list[int]:
-    """Places of the classes with curves: those named, else those with the lowest F1."""
+    """Places of the classes with curves: those named, else those with the lowest known F1."""
     if wanted:
         return [i for i, one in enumerate(classes) if one.name in wanted]
 
     def f1(place: int) -> float:
         found = classes[place].f1
-        return -1.0 if found is None or found.value is None else found.value
+        return math.inf if found is None or found.value is None else found.value
 
     return sorted(sorted(range(len(classes)), key=f1)[:MOST_CURVES])
 

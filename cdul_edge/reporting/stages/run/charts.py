@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from cdul_edge.page.charts import draw_lines, to_inline_svg
+from cdul_edge.reporting.stages.thin_out import thin_out
 from cdul_edge.training.summary import EpochLine
 from cdul_edge_runtime.host.json_record import finite_or_none
 
@@ -89,7 +90,7 @@ _CHARTS: tuple[tuple[str, str, str, Mapping[str, tuple[str, float]]], ...] = (
 
 def draw_epochs(lines: Sequence[EpochFacts], key: str) -> dict[str, Markup]:
     """A chart of each kind that has values, by name."""
-    shown = lines[:: max(1, -(-len(lines) // MOST_POINTS))]
+    shown = thin_out(lines, MOST_POINTS)
     charts = {}
     for name, title, y_label, wanted in _CHARTS:
         series = {

@@ -15,6 +15,7 @@ from cdul_edge.page.charts import draw_heat_map, draw_lines, to_inline_svg
 from cdul_edge.reporting.asked import Asked
 from cdul_edge.reporting.inputs import Input
 from cdul_edge.reporting.section import Section
+from cdul_edge.reporting.stages.thin_out import thin_out
 from cdul_edge.reporting.stages.titles import title_of
 from cdul_edge.reporting.stages.watch.rows import DriftRow, StatusRow, iterate_rows
 from cdul_edge.reporting.stages.watch.tally import LabelTally, StreamTally, WatchTally
@@ -150,9 +151,11 @@ def _stream(name: str, tally: StreamTally) -> WatchedStream:
 
 def _label(name: str, label: LabelTally, tally: WatchTally) -> WatchedLabel:
     shares = np.zeros(STEPS)
+    # No row may have a time: a camera's clock can be beyond any calendar.
+    spans = label.spans if math.isfinite(tally.first) else []
     step = max((tally.last - tally.first) / STEPS, 1e-3)
     edges = tally.first + step * np.arange(STEPS + 1)
-    for since, until in label.spans:
+    for since, until in spans:
         end = tally.last if math.isnan(until) else until
         inside = np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], since), 0, None)
         shares += inside / step
@@ -206,7 +209,7 @@ def _series(
 ) -> tuple[list[float], list[float | None]]:
     """Minutes and values, thinned out evenly."""
     known = [(row[0], row[place]) for row in stats if row[0] is not None]
-    known = known[:: max(1, -(-len(known) // _POINTS))]
+    known = thin_out(known, _POINTS)
     return [((time or 0.0) - first) / 60 for time, _ in known], [value for _, value in known]
 
 
