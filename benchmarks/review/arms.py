@@ -24,13 +24,15 @@ from benchmarks.review.reviewed import (
 COUNT = 200
 CHOICES = ("useful", "random")
 WAYS = {
+    "observed": "`train --observed`",
     "train": "`train --observed --correct-labels`",
     "label": "`label --observed`",
-    "both": "both",
+    "both": "`label --observed` and `train --observed`",
 }
 Open = Callable[[int], World]
-# Of a world, by a seed: labels, answers, and a folder for the run.
-Learn = Callable[[World, int, Path, tuple[Path, ...], Path], Worth]
+# Of a world, by a seed: labels, answers, a folder for the run, and whether answers correct labels.
+Learn = Callable[[World, int, Path, tuple[Path, ...], Path, bool], Worth]
+LearnFrom = Callable[[Path, tuple[Path, ...], Path, bool], Worth]
 
 
 def measure_arms(setting: Setting, open_world: Open, learn: Learn, about: str) -> Measured:
@@ -42,7 +44,7 @@ def measure_arms(setting: Setting, open_world: Open, learn: Learn, about: str) -
     for seed in range(setting.rounds):
         world = open_world(seed)
         runs = world.work / f"runs-{seed}"
-        found["none"].append(learn(world, seed, world.labels, (), runs / "none"))
+        found["none"].append(learn(world, seed, world.labels, (), runs / "none", False))
         known = world.known()
         for choice in CHOICES:
             entries = (
@@ -58,23 +60,19 @@ def measure_arms(setting: Setting, open_world: Open, learn: Learn, about: str) -
     return Measured(tuple(_figures(found, errors, count)), (about,))
 
 
-def _use(
-    world: World,
-    learn: Callable[[Path, tuple[Path, ...], Path], Worth],
-    file: Path,
-    runs: Path,
-) -> dict[str, Worth]:
+def _use(world: World, learn: LearnFrom, file: Path, runs: Path) -> dict[str, Worth]:
     """Each way of using a file of answers."""
     corrected = file.with_suffix("")
     world.relabel(corrected, (file,))
-    kept = learn(world.labels, (file,), runs / "train")
-    alone = learn(corrected, (), runs / "label")
-    both = (
-        kept  # the same labels and answers give the same network
+    corrects = learn(world.labels, (file,), runs / "train", True)
+    return {
+        "observed": learn(world.labels, (file,), runs / "observed", False),
+        "train": corrects,
+        "label": learn(corrected, (), runs / "label", False),
+        "both": corrects  # the same labels and answers give the same network
         if agree_on_labels(world.labels, corrected, file)
-        else learn(corrected, (file,), runs / "both")
-    )
-    return {"train": kept, "label": alone, "both": both}
+        else learn(corrected, (file,), runs / "both", False),
+    }
 
 
 def _figures(

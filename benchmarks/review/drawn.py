@@ -20,7 +20,7 @@ PICTURES, JUDGES = 400, 300
 
 def measure_drawn(setting: Setting) -> Measured:
     """The demo's network and recipe, ten epochs."""
-    config = make_config("demo", epochs=1 if setting.quick else 10, correct_labels=True)
+    config = make_config("demo", epochs=1 if setting.quick else 10)
     about = (
         f"Drawn worlds: {PICTURES} pictures to learn from and {JUDGES} that judge, another world "
         f"for each seed; the demo's small network, {config.epochs} epochs."

@@ -91,11 +91,12 @@ def _learn(
     where: Path,
     answers: tuple[Path, ...],
     run: Path,
+    correct: bool,
 ) -> Worth:
     """A head, judged with the thresholds that `train` finds."""
     labels, config = _choose(world, where), TrainConfig(epochs=epochs, seed=seed)
     people = open_observed(ObservedOptions(files=answers), labels, seed=seed)
-    if people is not None:
+    if people is not None and correct:
         labels = correct_labels(labels, people, SilentConsole())
     known = supervise(config, labels, people)
     method = make_method(config, known)

@@ -115,12 +115,13 @@ def learn(
     labels: Path,
     answers: tuple[Path, ...],
     run: Path,
+    correct: bool,
 ) -> Worth:
     """Train, and judge with the thresholds of the run."""
     request = TrainRequest(
         labels=labels,
         out=run,
-        config=replace(config, seed=seed),
+        config=replace(config, seed=seed, correct_labels=correct),
         data=DataOptions(world.images, cache="disk", workers=1, cache_folder=world.work / "seen"),
         evaluation=EvaluationOptions(world.val, world.val_truth, every_epoch=False),
         observed=ObservedOptions(files=answers),

@@ -11,11 +11,18 @@ from benchmarks.tables.figure_rows import read_figures
 from benchmarks.tables.markdown import section, table
 
 TRAINED, LABELED = ("photographs", "heads", "drawn"), ("labels", "drawn-labels")
+TOLD = {"observed": "`train --observed`", "train": "`train --observed --correct-labels`"}
+WAYS_TO_USE = {
+    "observed": "`train --observed`",
+    "train": "and `--correct-labels`",
+    "label": "`label --observed`",
+    "both": "`label` and `train`",
+}
 WAYS = {
     "none": "no answers",
     **{
         f"{choice}-{way}": f"200 {choice}, {told}"
-        for way, told in (("train", "`train`"), ("label", "`label`"), ("both", "both"))
+        for way, told in WAYS_TO_USE.items()
         for choice in ("useful", "random")
     },
 }
@@ -37,7 +44,7 @@ def draw_review() -> tuple[str, ...]:
         return ()
     parts = [
         f"`{BENCHMARK.command}`: means over three seeds, each seed in brackets. Answers come from "
-        "truth, for `train --observed --correct-labels`, for `label --observed`, or for both."
+        "truth."
     ]
     learned = [line for name in TRAINED if name in rows for line in _learned(rows[name])]
     if learned:
@@ -45,7 +52,12 @@ def draw_review() -> tuple[str, ...]:
     labeled = [line for name in LABELED if name in rows for line in _labeled(rows[name])]
     if labeled:
         parts.append(table(("", "answers", "mAP", "macro F1", "error of shares, points"), labeled))
-    parts += [verdict for name in TRAINED if name in rows and (verdict := _verdict(rows[name]))]
+    parts += [
+        verdict
+        for name in TRAINED
+        for way, told in TOLD.items()
+        if name in rows and (verdict := _verdict(rows[name], way, told))
+    ]
     return (section("Useful answers against random ones", *parts, *kept.drawn_notes()),)
 
 
@@ -73,14 +85,14 @@ def _shown(figure: Figure) -> str:
     return f"{fmean(figure.values):.1f} ({each})"
 
 
-def _verdict(row: MeasuredRow[Figure]) -> str:
-    """Whether useful answers win by the point that is wanted, in `train --observed`."""
-    gain = row.find("train-gain")
+def _verdict(row: MeasuredRow[Figure], way: str, told: str) -> str:
+    """Whether useful answers win by the point that is wanted, in a way of using them."""
+    gain = row.find(f"{way}-gain")
     if gain is None or gain.bar is None:
         return ""
     mean = fmean(gain.values)
     met = "they win by the" if gain.bar.met(mean) else "they do not win by the"
     return (
-        f"{row.title}: useful answers less random ones, `train --correct-labels`, {mean:+.1f} "
+        f"{row.title}: useful answers less random ones, {told}, {mean:+.1f} "
         f"points of macro F1: {met} {gain.bar.limit:g} that is wanted."
     )
