@@ -66,7 +66,8 @@ def draw_histogram(
     Args:
         counts: N.
         edges: N + 1, rising.
-        threshold: None, where there is none; one outside the edges widens the axis.
+        threshold: None, where there is none; infinite: none of the bars reaches it; one outside
+            the edges widens the axis.
         x_label, y_label: of the axes.
         scale: "log" shows few beside many: the axis rises tenfold at even steps above 1.
     """
@@ -84,9 +85,10 @@ def draw_histogram(
             axes.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
             axes.yaxis.set_major_formatter(FuncFormatter(_count))
             axes.set_ylim(0, max(1.0, 1.05 * max(counts, default=0)))
-        axes.set_xlim(*_span([*edges, *([] if threshold is None else [threshold])]))
-        if threshold is not None:
-            _mark(axes, threshold, "threshold")
+        marked = threshold if threshold is not None and math.isfinite(threshold) else None
+        axes.set_xlim(*_span([*edges, *([] if marked is None else [marked])]))
+        if marked is not None:
+            _mark(axes, marked, "threshold")
         _name_axes(axes, x_label, y_label)
         axes.grid(visible=False, axis="x")
     return figure

@@ -17,6 +17,11 @@ from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.host.console import Console
 
 _NO_STORE = "Contested images are not shown: the similarities are not in this folder."
+_TOO_WARM = (
+    "Contested images are not shown: the similarities were made with the temperature {:.2g}, at "
+    "which all classes look alike."
+)
+_MOST_WARM = 10.0  # times the model's own temperature
 _NO_SNIPPETS = "Contested images are not shown: these labels were made without snippets."
 
 
@@ -63,6 +68,8 @@ def find_contested(
     facts = manifest.similarities
     if facts.kind != "snippets" or facts.views < 2 or facts.parts < 1:
         return Contested(none, _NO_SNIPPETS)
+    if (facts.cached_temperature or 0.0) > _MOST_WARM * facts.model_temperature:
+        return Contested(none, _TOO_WARM.format(facts.cached_temperature))
     store, best = StoreReader(labels, facts.parts), Best(examples, len(columns))
     names: dict[int, str] = {}
     both: dict[int, npt.NDArray[np.float32]] = {}

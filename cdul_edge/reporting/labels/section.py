@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,14 +254,15 @@ def _charts(one: Input, facts: LabelsFacts) -> dict[str, Markup]:
     for shown in facts.shown:
         about = facts.classes[shown.index]
         key = f"{one.key}-histogram-{shown.index}"
+        threshold = math.inf if about.threshold is None else about.threshold
         never = "" if about.threshold is None else f", threshold {about.threshold:.3f}"
         found[str(shown.index)] = to_inline_svg(
-            draw_histogram(about.histogram, edges, about.threshold, y_label="images", scale="log"),
+            draw_histogram(about.histogram, edges, threshold, y_label="images", scale="log"),
             key=key,
             title=f"Scores of {about.name}",
             description=f"Images by score{never}: {about.above} reach it.",
         )
-    if facts.together and len(facts.classes) > 1:
+    if facts.together and facts.pairs:
         names = [about.name for about in facts.classes]
         percent = [[None if v is None else 100 * v for v in row] for row in facts.together]
         found["together"] = to_inline_svg(

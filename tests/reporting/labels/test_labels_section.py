@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -245,3 +246,32 @@ def test_labels_of_one_name_have_their_paths_as_headings(tmp_path: Path) -> None
     page = show(tmp_path, one, two)
     assert f"Labels: {one}" in page.summary
     assert f"Labels: {two}" in page.summary
+
+
+def test_similarities_at_which_classes_look_alike_contest_nothing(tmp_path: Path) -> None:
+    exp = np.exp(np.array([[0.3, 0.2], [0.2, 0.3], [0.2, 0.2]]))  # a temperature of 1, not of 0.01
+    shares = (exp / exp.sum(axis=1, keepdims=True)).astype(np.float32)
+    np.savez(
+        tmp_path / "warm.npz", names=["a", "b", "c"], classes=["cat", "dog"],
+        global_softmax=shares, local_max_softmax=shares, local_min_softmax=shares,
+    )  # fmt: skip
+    request = ImportRequest(tmp_path / "warm.npz", tmp_path / "labels", made_with=1.0)
+    label(replace(request, scoring=Scoring("global", thresholds="fixed")), SilentConsole())
+    shown = show(tmp_path, tmp_path / "labels")
+    assert "made with the temperature 1, at which all classes look alike" in shown.html
+    assert shown.at("/sections/labels/shown/0/contested") == []
+
+
+def test_where_no_image_shows_two_classes_there_is_no_map_of_pairs(tmp_path: Path) -> None:
+    scores = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    labels = PseudoLabels(
+        tmp_path, ("a", "b"), ClassList(("cat", "dog")), scores, np.array([0.5, np.inf], "f4")
+    )
+    labels.write(tmp_path / "x.parquet")
+    page = show(tmp_path, tmp_path / "x.parquet")
+    assert "No image shows two classes." in page.html
+    assert "full color" not in page.html
+    # No bar of a class that is never named is as strong as those above a threshold.
+    cat, dog = page.html.split('<svg class="chart"')[1:]
+    assert "var(--series-1)" in cat.split("</svg>")[0]
+    assert "var(--series-1)" not in dog.split("</svg>")[0]
