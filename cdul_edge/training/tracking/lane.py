@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from queue import SimpleQueue
 from threading import Thread
+from time import monotonic
 from typing import cast
 
 from cdul_edge.training.request import TrackerName
@@ -22,7 +23,7 @@ _CLASSES = {
     "wandb": "WandbTracker",
     "trackio": "TrackioTracker",
 }
-# Seconds that a run waits at its end for a tracker that still has work.
+# Seconds that a run waits at its end for trackers that still have work, all of them together.
 _PATIENCE_S = {"finished": 30.0, "failed": 30.0, "interrupted": 15.0}
 
 Numbers = Mapping[str, float]
@@ -44,6 +45,20 @@ def make_tracker(name: TrackerName) -> Tracker:
     """The tracker of that name; its library is imported when it starts."""
     module = import_module(f"cdul_edge.training.tracking.{name}_tracker")
     return cast(Tracker, getattr(module, _CLASSES[name])())
+
+
+def close_lanes(lanes: Sequence[Lane], status: Status, summary: Numbers) -> None:
+    """End all trackers' runs, and wait for them, but not for long."""
+    patience_s = _PATIENCE_S[status]
+    deadline_s = monotonic() + patience_s
+    for lane in lanes:
+        lane.end(status, summary)
+    for lane in lanes:
+        if not lane.wait(deadline_s):
+            lane.complaints.put(
+                f"--log {lane.name} was not done {patience_s:g} s after the run ended, and was "
+                "left behind: its last lines may be missing"
+            )
 
 
 class Lane:
@@ -71,17 +86,15 @@ class Lane:
         """Have the thread log an epoch; returns at once."""
         self._calls.put((epoch, metrics))
 
-    def close(self, status: Status, summary: Numbers) -> None:
-        """Have the thread end the run, and wait for it, but not for long."""
+    def end(self, status: Status, summary: Numbers) -> None:
+        """Have the thread end the run; returns at once."""
         self._summary = summary
         self._calls.put(status)
-        patience_s = _PATIENCE_S[status]
-        self._thread.join(patience_s)
-        if self._thread.is_alive():
-            self.complaints.put(
-                f"--log {self.name} was not done {patience_s:g} s after the run ended, and was "
-                "left behind: its last lines may be missing"
-            )
+
+    def wait(self, deadline_s: float) -> bool:
+        """Wait for the thread until `monotonic()` says so; returns whether it is done."""
+        self._thread.join(max(deadline_s - monotonic(), 0.0))
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:

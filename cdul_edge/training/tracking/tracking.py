@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 
 from cdul_edge.training.request import TrackerName
 from cdul_edge.training.summary import EpochLine, RunSummary
-from cdul_edge.training.tracking.lane import Lane
+from cdul_edge.training.tracking.lane import Lane, close_lanes
 from cdul_edge.training.tracking.metric_names import name_epoch, name_summary
 from cdul_edge.training.tracking.tracker import RunFacts, Status
 from cdul_edge_runtime.host.console import Console
@@ -33,8 +33,7 @@ class Tracking:
 
     def close(self, status: Status) -> None:
         """End every tracker's run."""
-        for lane in self._lanes:
-            lane.close(status, self._summary)
+        close_lanes(self._lanes, status, self._summary)
         self._listen()
 
     def _listen(self) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from wandb import Run
 
 _Mode = Literal["online", "offline", "disabled", "shared"]  # wandb itself refuses others
+# A server that is not there is given up before the run's end would be; wandb waits 90 s.
+_INIT_TIMEOUT_S = 20.0
 _EXIT_CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 
 
@@ -32,12 +34,18 @@ class WandbTracker:
         import wandb
 
         environment = os.environ
+        wandb.setup(
+            settings=wandb.Settings(silent=True)
+        )  # a login would print its server's address
         mode = environment.get("WANDB_MODE") or "offline"
         if mode in ("online", "shared") and not wandb.login(prompt=False, verify=False):
             raise CdulEdgeError(
                 f"WANDB_MODE is {mode} and nobody is logged in: run `wandb login`, or set "
                 "WANDB_API_KEY"
             )
+        settings = wandb.Settings(console="off", silent=True)
+        if "WANDB_INIT_TIMEOUT" not in environment:
+            settings.init_timeout = _INIT_TIMEOUT_S
         going_on = kept or Kept(secrets.token_hex(4))
         self._run = wandb.init(
             project=environment.get("WANDB_PROJECT") or PROJECT,
@@ -48,7 +56,7 @@ class WandbTracker:
             resume="allow",
             config={**facts.settings, **facts.tags},
             tags=[f"labels:{facts.tags['labels_sha256'][:12]}"],
-            settings=wandb.Settings(console="off", silent=True),
+            settings=settings,
         )
         self.place = f"{self._run.dir.removesuffix('/files')} ({mode})"
         return going_on

@@ -295,6 +295,35 @@ def test_a_tracker_that_hangs_is_left_behind(
     ]
 
 
+def test_all_trackers_are_told_of_the_end_before_one_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second_ended = threading.Event()
+
+    class Ending:
+        place = ""
+
+        def __init__(self, act: Callable[[], object]) -> None:
+            self._act = act
+
+        def start(self, facts: RunFacts, kept: Kept | None) -> Kept:
+            return Kept("one")
+
+        def end(self, status: str, epoch: int, summary: Mapping[str, float]) -> None:
+            self._act()
+
+    acts: dict[str, Callable[[], object]] = {
+        "trackio": second_ended.wait,
+        "mlflow": second_ended.set,
+    }
+    monkeypatch.setattr(lane, "make_tracker", lambda name: Ending(acts[name]))
+    listener, facts = Listener(), RunFacts(tmp_path, {}, {})
+    with open_tracking(("trackio", "mlflow"), facts, [], listener):
+        pass
+    second_ended.set()
+    assert listener.warned == []
+
+
 def test_a_missing_package_is_named_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
