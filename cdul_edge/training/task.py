@@ -90,6 +90,8 @@ def open_task(request: TrainRequest, console: Console, device: torch.device, ran
         raise CdulEdgeError(f"{request.labels} labels {count} picture(s), expected 2 or more")
     config = replace(config, set_aside=settle_set_aside(config.set_aside, count))
     observed = open_observed(request.observed, every, seed=config.seed)
+    if observed is None and config.correct_labels:
+        console.warn("--correct-labels corrects nothing without --observed: the pseudo-labels stay")
     if observed is not None:
         observed = observed.take(chosen.rows)
         console.say(f"observed labels: {observed.source}")

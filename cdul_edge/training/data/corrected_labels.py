@@ -17,7 +17,8 @@ from cdul_edge_runtime.host.console import Console
 def correct_labels(labels: PseudoLabels, people: ObservedLabels, console: Console) -> PseudoLabels:
     """Shift each class's log-odds as `label --observed` does, and say so.
 
-    Labels that `label --observed` has corrected, and observed labels that are all there is, stay.
+    Labels that `label --observed` has corrected, and observed labels that are all there is, stay;
+    where that run learned nothing from its answers, these are tried.
     Thresholds move with the scores: those of a rule that was asked for decide as before.
 
     Args:
@@ -28,7 +29,8 @@ def correct_labels(labels: PseudoLabels, people: ObservedLabels, console: Consol
     if people.alone:
         return labels
     scoring = labels.provenance.get("aggregation")
-    if isinstance(scoring, Mapping) and "observed" in scoring:
+    before = scoring.get("observed") if isinstance(scoring, Mapping) else None
+    if isinstance(before, Mapping) and before.get("learned_from"):
         console.say("the pseudo-labels were corrected by observed labels when they were made")
         return labels
     rows, columns = np.nonzero(people.values)

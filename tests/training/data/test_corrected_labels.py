@@ -71,7 +71,7 @@ def test_what_is_corrected_or_learned_alone_or_one_sided_stays(
     heard = Heard()
     assert correct_labels(labels, replace(people, alone=True), heard) is labels
     assert heard.lines == []
-    done = replace(labels, provenance={"aggregation": {"observed": {"present": 3}}})
+    done = replace(labels, provenance={"aggregation": {"observed": {"learned_from": 3}}})
     assert correct_labels(done, people, heard) is done
     named = replace(people, values=np.maximum(people.values, 0))
     assert correct_labels(labels, named, heard) is labels
@@ -80,3 +80,12 @@ def test_what_is_corrected_or_learned_alone_or_one_sided_stays(
         "pseudo-labels: 100% of the answers say present, as where only what is seen is named: "
         "the scores stay",
     ]
+
+
+def test_answers_are_tried_where_earlier_ones_taught_nothing(
+    labels: PseudoLabels, people: ObservedLabels
+) -> None:
+    tried = replace(labels, provenance={"aggregation": {"observed": {"learned_from": 0}}})
+    found = correct_labels(tried, people, SilentConsole())
+    assert np.array_equal(found.scores, correct_labels(labels, people, SilentConsole()).scores)
+    assert found is not tried
