@@ -18,6 +18,7 @@ from cdul_edge.launcher import keeps_silent, leave_last, refuse_copies
 from cdul_edge_runtime.errors import CdulEdgeError, ToldElsewhereError
 
 _RESUMABLE = ("label", "train", "study", "push", "pull")
+_WRITE_AT_ONCE = ("report", "review", "convert")  # when all is known, at the end
 
 
 class Command(TyperCommand):
@@ -71,9 +72,8 @@ class Commands(TyperGroup):
                 answer = super().invoke(ctx)
             sys.stdout.flush()  # a full disk or a closed pipe shows here, and not after the end
         except KeyboardInterrupt as error:
-            again = "; the same command continues it" * (ctx.invoked_subcommand in _RESUMABLE)
             if not keeps_silent():
-                complain(f"interrupted: finished work is kept{again}")
+                complain(f"interrupted: {_what_remains(ctx.invoked_subcommand)}")
             raise typer.Exit(130) from error
         except BrokenPipeError as error:  # `cdul-edge predict … | head`
             discard_stdout()
@@ -92,6 +92,13 @@ class Commands(TyperGroup):
                 complain(message)
             raise typer.Exit(2) from error
         return answer
+
+
+def _what_remains(command: str | None) -> str:
+    """Of an interrupted command's work."""
+    if command in _WRITE_AT_ONCE:
+        return "nothing half-written is left; the same command begins again"
+    return "finished work is kept" + "; the same command continues it" * (command in _RESUMABLE)
 
 
 def end_with(error: OSError) -> int:

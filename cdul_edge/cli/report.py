@@ -65,7 +65,17 @@ def report(
         json=None if to_stdout else json,
         force=force,
     )
-    result = write(request, StderrConsole(message_console()))
+    console = message_console()
+    result = write(request, StderrConsole(console))
+    shown = " and ".join(
+        one
+        for one in (
+            "1 section" if len(result.sections) == 1 else f"{len(result.sections)} sections",
+            f"{result.pictures} pictures" if result.pictures else "",
+        )
+        if one
+    )
+    console.print(f"{shown} ({result.bytes / 1e6:.1f} MB): open the page in a browser")
     if json is not None and to_stdout:
         write_summary(json, result.figures)
     else:

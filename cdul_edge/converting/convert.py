@@ -98,7 +98,7 @@ def _refuse_out(request: ConvertRequest, form: Format) -> None:
     out = request.out
     is_folder = isinstance(form.kind, FolderKind) and _makes_folder(request, form)
     if form.kind is None or (isinstance(form.kind, FolderKind) and not is_folder):
-        _refuse_unmarked(out)
+        _refuse_unmarked(out, "metadata.jsonl" if form.copies else "labels.csv")
         return
     taken = out.is_symlink() or (out.exists() and not is_stream(out))
     if taken and not (out.is_dir() and not any(out.iterdir())) and not request.force:
@@ -106,8 +106,10 @@ def _refuse_out(request: ConvertRequest, form: Format) -> None:
     refuse_existing(out, form.kind, force=request.force, inputs=_inputs(request))
 
 
-def _refuse_unmarked(out: Path) -> None:
+def _refuse_unmarked(out: Path, example: str) -> None:
     """A table cannot say who made it, and labels of people are the last thing to write over."""
+    if out.is_dir():
+        raise CdulEdgeError(f"{out} is a folder: name a file in it as OUT, such as {out / example}")
     if (out.exists() or out.is_symlink()) and not is_stream(out):
         raise CdulEdgeError(
             f"{out} exists, and nothing in such a file says who made it: choose another OUT, or "
@@ -150,7 +152,7 @@ def _import(request: ConvertRequest, form: Format, console: Console) -> ConvertR
         raise CdulEdgeError(
             f"--from {form.name}: nothing is read from it; --from takes {_readable()}"
         )
-    _refuse_unmarked(request.out)
+    _refuse_unmarked(request.out, "observed.csv")
     path = request.input
     if not isinstance(path, Path):
         raise CdulEdgeError(f"{path}: other tools' files are read from this machine: copy it first")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -20,6 +20,7 @@ FormatName = Literal[
     "label-studio",
     "fiftyone",
 ]
+FORMAT_NAMES: tuple[FormatName, ...] = get_args(FormatName)
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class ConvertRequest:
         force: replace an earlier result.
 
     Raises:
-        CdulEdgeError: no direction or both, no labels where they are needed, or an option of the
-            other direction.
+        CdulEdgeError: no direction or both, an unknown format, no labels where they are needed, or
+            an option of the other direction.
     """
 
     input: Location
@@ -62,6 +63,11 @@ class ConvertRequest:
                 "a conversion has one direction: --to FORMAT writes for another tool, and --from "
                 "FORMAT reads what it wrote"
             )
+        for given in (self.to_format, self.from_format):
+            if given is not None and given not in FORMAT_NAMES:
+                raise CdulEdgeError(
+                    f"there is no format {given!r}: expected one of {', '.join(FORMAT_NAMES)}"
+                )
         if self.from_format is not None:
             if self.labels is None:
                 raise CdulEdgeError(

@@ -22,7 +22,10 @@ PATHS = frozenset(
 
 
 def ask(kind: type[Request], request: Request | None, keywords: dict[str, object]) -> Request:
-    """The request itself, or one made of keywords; a string is a path or URL where it takes one."""
+    """The request itself, or one made of keywords; a string is a path or URL where it takes one.
+
+    Where several names or paths may be given, one string is one of them, and not its letters.
+    """
     if request is not None:
         if keywords:
             raise TypeError(f"give a request or keywords, and not both: {', '.join(keywords)}")
@@ -31,10 +34,13 @@ def ask(kind: type[Request], request: Request | None, keywords: dict[str, object
     if empty:  # as a path it would mean the current folder
         raise CdulEdgeError(f"{', '.join(sorted(empty))} is empty: give a path")
     several = {one.name for one in fields(cast(Any, kind)) if "tuple[Path" in str(one.type)}
+    names = {one.name for one in fields(cast(Any, kind)) if "tuple[str, ...]" in str(one.type)}
     addresses = {one.name for one in fields(cast(Any, kind)) if "Location" in str(one.type)}
     for name, value in keywords.items():
         if name in several:
             keywords[name] = _paths(name, value)
+        elif isinstance(value, str) and name in names:
+            keywords[name] = (value,)
         elif isinstance(value, str) and name in addresses:
             keywords[name] = parse_location(value)
         elif isinstance(value, (str, os.PathLike)) and name in PATHS:

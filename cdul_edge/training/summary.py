@@ -74,8 +74,7 @@ class EpochLine:
         """The line of a run of so many epochs, in words."""
         words = [
             f"epoch {self.epoch}/{epochs}:",
-            f"bce {self.bce:.4f}, kl {self.kl:.4f},",
-            f"{self.images_per_second:.1f} pictures/s",
+            f"bce {self.bce:.4f}, kl {self.kl:.4f}, {self.images_per_second:.1f} pictures/s",
         ]
         if "label_change" in self.revision:
             words.append(f"labels moved {self.revision['label_change']:.3f}")

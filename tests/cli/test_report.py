@@ -24,7 +24,9 @@ def invoke(*words: object) -> tuple[int, str, str]:
 
 def test_stdout_is_the_path_of_the_page_or_its_figures(tmp_path: Path) -> None:
     labels, out = write_labels(tmp_path / "labels"), tmp_path / "page.html"
-    assert invoke(labels, "--out", out, "--json", tmp_path / "page.json") == (0, f"{out}\n", "")
+    code, printed, said = invoke(labels, "--out", out, "--json", tmp_path / "page.json")
+    assert (code, printed) == (0, f"{out}\n")
+    assert said == "1 section and 2 pictures (0.1 MB): open the page in a browser\n"
     page = out.read_bytes()
     code, printed, _ = invoke(labels, "--out", out, "--json", "-", "--force")
     assert code == 0
@@ -53,6 +55,20 @@ def test_what_the_user_can_fix_is_one_line_and_exit_code_2(tmp_path: Path) -> No
         assert told in said
         assert said.count("\n") == 1, said
     assert not out.exists()
+
+
+def test_an_interrupted_page_is_not_said_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cdul_edge.reporting.report.write_page", interrupt)
+    labels, out = write_labels(tmp_path / "labels"), tmp_path / "page.html"
+    code, printed, said = invoke(labels, "--out", out)
+    assert (code, printed, out.exists()) == (130, "", False)
+    told = "interrupted: nothing half-written is left; the same command begins again"
+    assert said == f"cdul-edge: {told}\n"
 
 
 def test_a_page_is_made_without_torch(tmp_path: Path) -> None:

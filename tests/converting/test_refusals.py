@@ -176,6 +176,21 @@ def test_pictures_that_are_not_below_metadata_need_copying(tmp_path: Path) -> No
     assert not (tmp_path / "folder").exists()
 
 
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ("cvs", "there is no format 'cvs': expected one of csv, csv-scores"),
+        ("csv", "is a folder: name a file in it as OUT, such as .*labels.csv"),
+        ("imagefolder", "is a folder: name a file in it as OUT, such as .*metadata.jsonl"),
+    ],
+)
+def test_a_format_that_is_none_and_a_folder_for_a_table_are_told(
+    form: FormatName, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CdulEdgeError, match=told):
+        convert(input=write_labels(tmp_path), out=tmp_path, to_format=form)
+
+
 def test_tables_are_never_replaced_and_other_results_only_where_they_are_ours(
     tmp_path: Path,
 ) -> None:

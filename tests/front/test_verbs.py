@@ -125,6 +125,17 @@ def test_several_paths_may_be_strings_or_one_of_them() -> None:
         ask(ReportRequest, None, {**given, "inputs": ["labels", ""]})
 
 
+def test_one_name_may_stand_for_several() -> None:
+    pytest.importorskip("jinja2", reason="a page is made with it")
+    from cdul_edge.reporting.request import ReportRequest
+
+    def names(given: object) -> object:
+        keywords = {"inputs": "labels", "out": "page.html", "class_names": given}
+        return ask(ReportRequest, None, keywords).class_names
+
+    assert (names("dog"), names(["dog", "cat"])) == (("dog",), ["dog", "cat"])
+
+
 def test_an_empty_string_is_no_path() -> None:
     with pytest.raises(CdulEdgeError, match="bundle is empty: give a path"):
         cdul_edge.verify(bundle="")

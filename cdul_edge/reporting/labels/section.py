@@ -26,6 +26,7 @@ from cdul_edge.reporting.labels.facts import (
 )
 from cdul_edge.reporting.labels.statistics import (
     BINS,
+    DOUBT,
     Named,
     Statistics,
     count_labels,
@@ -153,7 +154,8 @@ class _Pictures:
         """The examples of a class, which is shown as the `place`th."""
         read, most = self._read, self._read.examples
         surest = [row for row, _ in read.counted.surest.of(index)[:most]]
-        doubtful = [row for row, _ in read.counted.doubtful.of(index)[:most]]
+        nearest = read.counted.doubtful.of(index)[:most]
+        doubtful = [row for row, nearness in nearest if -nearness < DOUBT]
         return ShownClass(
             index=index,
             surest=tuple(self._row(row, index) for row in surest),
