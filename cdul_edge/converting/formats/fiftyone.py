@@ -6,9 +6,10 @@ Written is `fo.types.LegacyFiftyOneDataset`, whose files are plain JSON; read is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -61,20 +62,41 @@ class _Samples:
     samples: tuple[_Sample, ...]
 
 
+_Classes: TypeAlias = tuple[str, ...] | Mapping[str, tuple[str, ...] | None] | None
+"""Of the whole dataset, or of each of its fields."""
+
+
 @dataclass(frozen=True)
 class _Info:
-    classes: tuple[str, ...] = ()
+    """As we write it; FiftyOne's database turns `classes` into `default_classes`."""
+
+    classes: _Classes = ()
+    default_classes: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True)
 class _Metadata:
-    info: _Info = field(default_factory=_Info)
+    """Beside `info`, what only `FiftyOneDataset` has."""
+
+    info: _Info | None = None
+    classes: _Classes = ()
+    default_classes: tuple[str, ...] | None = ()
+
+    def known_classes(self) -> tuple[str, ...]:
+        """The classes that labels of people are about; empty where nothing says them."""
+        info = self.info or _Info()
+        for given in (self.classes, info.classes):
+            of_truth = given.get(_TRUTH) if isinstance(given, Mapping) else given
+            if of_truth:
+                return of_truth
+        return self.default_classes or info.default_classes or ()
 
 
 def _write(found: LabeledSet, target: Target) -> Notes:
-    info: dict[str, object] = {"classes": list(found.classes), "source": found.what}
+    info: dict[str, object] = {"classes": list(found.classes)}
     if found.thresholds is not None:
-        info["thresholds"] = thresholds_to_json(found.thresholds)
+        # Of another name in every field, as a dataset into which several are merged has one `info`.
+        info[f"{_field_of_scores(found)}_thresholds"] = thresholds_to_json(found.thresholds)
     metadata = {"media_type": "image", "info": info}
     write_json(target.place / _METADATA, metadata)
     with (target.place / _SAMPLES).open("w", encoding="utf-8", newline="\n") as file:
@@ -82,6 +104,11 @@ def _write(found: LabeledSet, target: Target) -> Notes:
         write_list(file, _samples(found))
         file.write("}\n")
     return Notes()
+
+
+def _field_of_scores(found: LabeledSet) -> str:
+    """What the scores say stands beside labels of people, not in their place."""
+    return _FIELDS["pseudo-labels" if found.what == "labels" else found.what]
 
 
 def _samples(found: LabeledSet) -> Iterator[str]:
@@ -94,8 +121,9 @@ def _samples(found: LabeledSet) -> Iterator[str]:
             fields["unknown"] = list(batch.names(found.classes, -1))
         if batch.scores is not None and found.thresholds is not None:
             labels = (batch.scores >= found.thresholds).astype(np.int8)
-            name = _FIELDS["pseudo-labels" if found.what == "labels" else found.what]
-            fields[name] = list(_classifications(found, replace(batch, labels=labels)))
+            fields[_field_of_scores(found)] = list(
+                _classifications(found, replace(batch, labels=labels))
+            )
         for row, path in enumerate(batch.paths):
             sample: dict[str, object] = {
                 "filepath": found.place(path),
@@ -129,7 +157,7 @@ def _read(path: Path) -> Imported:
     try:
         samples = parse_record(_Samples, read_json_text(path / _SAMPLES)).samples
         content = read_json_text(path / _METADATA) if (path / _METADATA).is_file() else {}
-        classes = parse_record(_Metadata, content).info.classes
+        classes = parse_record(_Metadata, content).known_classes()
     except RecordError as error:
         raise NotThisFormatError(
             f"no dataset of images with Classifications in the field {_TRUTH}: {error}"
