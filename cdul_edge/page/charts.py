@@ -58,7 +58,7 @@ def draw_histogram(
     threshold: float | None = None,
     *,
     x_label: str = "score",
-    y_label: str = "pictures",
+    y_label: str = "images",
     scale: Literal["linear", "log"] = "linear",
 ) -> Figure:
     """Bars, and a dashed line at the threshold, with its value; those right of it are stronger.

@@ -259,7 +259,7 @@ def _charts(one: Input, facts: LabelsFacts) -> dict[str, Markup]:
         threshold = math.inf if about.threshold is None else about.threshold
         never = "" if about.threshold is None else f", threshold {about.threshold:.3f}"
         found[str(shown.index)] = to_inline_svg(
-            draw_histogram(about.histogram, edges, threshold, y_label="images", scale="log"),
+            draw_histogram(about.histogram, edges, threshold, scale="log"),
             key=key,
             title=f"Scores of {about.name}",
             description=f"Images by score{never}: {about.above} reach it.",

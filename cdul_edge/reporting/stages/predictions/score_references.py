@@ -11,7 +11,7 @@ from cdul_edge_runtime.bundle.score_reference import ScoreReference
 _NOBODY = "no bundle or run of these classes is on this page: add it to compare with training"
 _EARLIER = (
     "the bundle or run of these classes was made by an earlier version, which did not keep how "
-    "its training pictures scored"
+    "its training images scored"
 )
 
 

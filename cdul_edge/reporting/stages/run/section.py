@@ -58,6 +58,7 @@ class RunFacts:
     """What a run found; names and values are those of summary.json and metrics.jsonl.
 
     Attributes:
+        observed: where labels that people gave come from, in words; None without any.
         labels_map_first, labels_map_last: mAP in percent of the labels before and after.
         crossed_up, crossed_down: entries that got their label, or lost it, in all.
         mean_change: mean of how far a label moved, in [0, 1].
@@ -72,6 +73,7 @@ class RunFacts:
     method: str
     labels: str
     labels_from: str
+    observed: str | None
     pictures: int
     epochs: int
     seconds: float
@@ -110,6 +112,7 @@ def read_run(one: Input, asked: Asked) -> Section:
         method=summary.method,
         labels=config.labels,
         labels_from=summary.labels_from,
+        observed=config.observed_from,
         pictures=summary.pictures,
         epochs=summary.epochs,
         seconds=summary.seconds,
