@@ -82,6 +82,24 @@ def test_people_are_told_that_it_is_an_estimate_and_what_it_assumes(tmp_path: Pa
     assert not result.stderr
 
 
+def test_a_class_is_one_line_of_80_characters() -> None:
+    from types import SimpleNamespace
+
+    from rich.console import Console
+
+    from cdul_edge.cli.output.tables.classes import draw_classes, show_interval
+
+    widest = SimpleNamespace(f1=SimpleNamespace(value=100.0, low=10.0, high=100.0))
+    cell = show_interval(widest.f1, digits=0)
+    assert cell == "100.0 (10-100)"
+    headings = ("class", "predicted", "prevalence, %", "precision, %", "recall, %", "F1, %")
+    table = draw_classes("t", headings, {"cat": widest}, lambda one: ["1,000", *[cell] * 4])
+    console = Console(width=80)
+    with console.capture() as drawn:
+        console.print(table)
+    assert [line.split()[0] for line in drawn.get().splitlines()] == ["t", "class", "cat"]
+
+
 def test_scores_of_a_strategy_that_gives_no_probabilities_are_said_to_be_so(tmp_path: Path) -> None:
     result = evaluate(write_labels(tmp_path / "labels.parquet", "cdul"))
     assert result.exit_code == 0

@@ -62,7 +62,8 @@ def draw_classes(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
+    # without lines, six columns of figures and their intervals fit 80 characters
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="right" if number else "left")
 

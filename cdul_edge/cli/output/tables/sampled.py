@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 _HEADINGS = ("class", "predicted", "answered", "precision, %", "recall, %", "F1, %")
 _SOME = 20
-_show = partial(show_interval, digits=1)
+_show = partial(show_interval, digits=0)  # six columns of these fit 80 characters
 
 
 def show_sampled(result: SampledResult, console: Console) -> None:
     """Show what the answers say class by class, then of all classes, and what is still open."""
     title = "Estimate from answers (95 % intervals)"
     console.print(draw_classes(title, _HEADINGS, result.classes, _cells))
-    console.print(f"macro F1  {_show(result.macro_f1)}", style="bold")
+    console.print(f"macro F1  {show_interval(result.macro_f1, digits=1)}", style="bold")
     asked, answered = (
         sum(getattr(one, key) for one in result.classes.values()) for key in ("asked", "answered")
     )
