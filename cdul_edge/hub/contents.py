@@ -5,19 +5,18 @@ from __future__ import annotations
 import mmap
 import re
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from cdul_edge_runtime.bundle.bundle import MANIFEST, REFERENCE, SCORE_REFERENCE, Bundle
-from cdul_edge_runtime.bundle.manifest import Precision
-from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.bundle.manifest import Manifest, Precision
+from cdul_edge_runtime.errors import BundleError, CdulEdgeError
 
 CARD = "README.md"
 WEIGHTS = "model.safetensors"
 NETWORK = "network.json"
 
 _NAMES = (MANIFEST, REFERENCE, SCORE_REFERENCE, "calibration.json", "sensitivity.json")
-_PATTERNS = ("model.*.onnx", "model.*.json")
+_MODEL = re.compile(r"model\.[a-z0-9-]+\.(?:onnx|json)")
 _LARGEST = 50 << 30  # bytes; the Hub takes no larger file
 
 _TOKENS = {
@@ -36,18 +35,31 @@ _PATHS = (
 
 def is_part(name: str) -> bool:
     """Whether a file of a repository belongs to a bundle; engines are of one machine."""
-    return name in _NAMES or ("/" not in name and any(fnmatchcase(name, p) for p in _PATTERNS))
+    return name in _NAMES or _MODEL.fullmatch(name) is not None
+
+
+def choose_parts(manifest: Manifest, present: Iterable[str]) -> list[str]:
+    """Names of the files of a bundle, sorted: those of its manifest, and other parts among these.
+
+    Raises:
+        BundleError: the manifest names something else, such as an engine: that is a program of one
+            machine, and whoever pulled it would run it.
+    """
+    others = sorted(name for name in manifest.files if not is_part(name))
+    if others:
+        raise BundleError(f"its {MANIFEST} names {others[0]!r}, which is no part of a bundle")
+    return sorted({*manifest.files, *filter(is_part, present)})
 
 
 def list_parts(bundle: Bundle) -> list[str]:
     """Names of the files of a bundle, sorted, after a check of every record.
 
     Raises:
-        BundleError: a file is not the one that its record names.
+        BundleError: a file is not the one that its record names, or no part of a bundle.
     """
     check_precisions(bundle)
     present = {path.name for path in bundle.folder.iterdir() if path.is_file()}
-    return sorted({*bundle.manifest.files, *filter(is_part, present)})
+    return choose_parts(bundle.manifest, present)
 
 
 def check_precisions(bundle: Bundle) -> None:

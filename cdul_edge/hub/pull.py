@@ -10,7 +10,7 @@ from huggingface_hub.errors import RemoteEntryNotFoundError
 
 from cdul_edge.hub.address import parse_repository
 from cdul_edge.hub.connection import one_line, open_hub
-from cdul_edge.hub.contents import check_precisions, is_part
+from cdul_edge.hub.contents import check_precisions, choose_parts
 from cdul_edge.hub.request import PullRequest, PullResult
 from cdul_edge_runtime.bundle.bundle import MANIFEST, Bundle
 from cdul_edge_runtime.bundle.folder_kind import BUNDLE_FOLDER
@@ -39,10 +39,10 @@ def pull(request: PullRequest, console: Console | None = None) -> PullResult:
         commit = info.sha or request.revision
         try:
             manifest = read_remote_manifest(hub, name, commit)
+            held = {one.rfilename for one in info.siblings or ()}
+            wanted = choose_parts(manifest, held)
         except BundleError as error:
             raise BundleError(f"{request.repository} holds no bundle: {error}") from error
-        held = {one.rfilename for one in info.siblings or ()}
-        wanted = sorted({*manifest.files, *filter(is_part, held)})
         missing = [part for part in wanted if part not in held]
         if missing:
             raise BundleError(

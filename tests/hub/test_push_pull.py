@@ -310,6 +310,36 @@ def test_a_hub_that_is_not_there_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("engines/fp16.engine", "names 'engines/fp16.engine', which is no part of a bundle"),
+        ("model.pkl", "names 'model.pkl', which is no part of a bundle"),
+        ("../../.profile", "'../../.profile', which leaves the folder"),
+        ("/etc/profile", "'/etc/profile', which leaves the folder"),
+    ],
+)
+def test_a_hostile_repository_brings_nothing_but_parts(
+    hub: Hub, bundle: Path, tmp_path: Path, name: str, words: str
+) -> None:
+    push(bundle)
+    files = hub.repositories["me/colors"].branches["main"][-1][1]
+    for extra in (name, "notes.pkl", "model.\\..\\..\\x.onnx"):
+        files[extra] = b"a program"
+    honest = pull(tmp_path / "out").files
+    assert set(honest) == {"manifest.json", "model.fp32.onnx", "reference.npz"}
+    assert {file.name for file in (tmp_path / "out").iterdir()} == set(honest)
+    assert not any(file.is_symlink() for file in (tmp_path / "out").iterdir())
+    manifest = json.loads(files["manifest.json"])
+    manifest["files"][name] = {"sha256": "0" * 64, "bytes": 9}
+    files["manifest.json"] = json.dumps(manifest).encode()
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(CdulEdgeError) as caught:
+        pull(tmp_path / "hostile")
+    assert words in str(caught.value)
+    assert not (tmp_path / "hostile").exists()
+
+
 def test_a_download_that_breaks_off_leaves_nothing_and_goes_on(
     hub: Hub, bundle: Path, tmp_path: Path
 ) -> None:
