@@ -34,7 +34,7 @@ def ask(kind: type[Request], request: Request | None, keywords: dict[str, object
     if empty:  # as a path it would mean the current folder
         raise CdulEdgeError(f"{', '.join(sorted(empty))} is empty: give a path")
     several = {one.name for one in fields(cast(Any, kind)) if "tuple[Path" in str(one.type)}
-    names = {one.name for one in fields(cast(Any, kind)) if "tuple[str, ...]" in str(one.type)}
+    names = {one.name for one in fields(cast(Any, kind)) if ", ...]" in str(one.type)}
     addresses = {one.name for one in fields(cast(Any, kind)) if "Location" in str(one.type)}
     for name, value in keywords.items():
         if name in several:

@@ -136,6 +136,15 @@ def test_one_name_may_stand_for_several() -> None:
     assert (names("dog"), names(["dog", "cat"])) == (("dog",), ["dog", "cat"])
 
 
+def test_one_library_may_stand_for_several() -> None:
+    pytest.importorskip("torch", reason="training is of the workstation")
+    from cdul_edge.training.request import TrainRequest
+
+    assert ask(TrainRequest, None, {"labels": "labels", "out": "run", "log": "wandb"}).log == (
+        "wandb",
+    )
+
+
 def test_an_empty_string_is_no_path() -> None:
     with pytest.raises(CdulEdgeError, match="bundle is empty: give a path"):
         cdul_edge.verify(bundle="")
