@@ -21,6 +21,9 @@ CONFIG = "config.json"
 MANIFEST = "manifest.json"
 PSEUDO_LABELS = "pseudo_labels.parquet"
 _FIRST_LINE = 64 << 20  # bytes; predictions of 10,000 classes have 400 kB
+_TRUTH = ("0", "1", "-1", "")  # cells of a table of labels
+# What `evaluate` writes with --truth, with --sampled, and without either.
+_EVALUATIONS = {"ap", "sheet", "estimate"}
 _OWN_PAGE = {
     "study.json": "is a study, which has a page of its own: open report.html in it",
     "index.json": "is a folder of `explain`, which has a page of its own: open index.html in it",
@@ -132,11 +135,6 @@ def _recognize_json(file: Path) -> InputKind:
         raise NotShownError(f"{file} is a file of a folder: name the folder")
     why = _JSON_OF_FOLDERS.get(str(stage), "is JSON of cdul-edge that no section shows")
     raise NotShownError(f"{file} {why}")
-
-
-_TRUTH = ("0", "1", "-1", "")
-# What `evaluate` writes with --truth, with --sampled, and without either.
-_EVALUATIONS = {"ap", "sheet", "estimate"}
 
 
 def _check_format(file: Path, stage: str, found: object) -> None:
