@@ -238,6 +238,11 @@ def _signed(
         values = np.where(raw.labels < 0, 0, 2 * raw.labels - 1).astype(np.int8)
     where = {fold_class(name): column for column, name in enumerate(classes)}
     unknown = sorted({name for name in names if fold_class(name) not in where})
+    if unknown and unknown[0].startswith("#") and unknown[0].endswith(("?", "!")):
+        raise CdulEdgeError(
+            f"{file} names {unknown[0]!r}, which a spreadsheet puts where it takes '-dog' for a "
+            "formula: take the file as it was before, or import its columns as text"
+        )
     if unknown:
         near = difflib.get_close_matches(unknown[0], classes.names, 3, 0.5) or classes.names[:8]
         raise CdulEdgeError(

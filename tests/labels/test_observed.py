@@ -75,6 +75,7 @@ def test_a_class_whose_name_begins_with_a_hyphen_is_itself(tmp_path: Path) -> No
             "names 'cow', which is no class of the labels: their 3 classes include cat",
         ),
         ("image_path,label\n1.jpg,-cow\n", "names 'cow', which is no class"),
+        ("image_path,label\n1.jpg,#NAME?\n", "a spreadsheet puts where it takes '-dog' for a f"),
         ("image_path,cow,pig\n1.jpg,1,0\n", "names 'cow', 'pig', which are no classes"),
         ('image_path,label\n1.jpg,"cat,-cat"\n', r"1 label\(s\): 'cat' is both there and not th"),
         ("image_path,cat\n1.jpg,1\n1.jpg,0\n", r"'cat' is both there and not there in 'a/1.jpg'"),
