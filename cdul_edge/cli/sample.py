@@ -84,3 +84,7 @@ def sample(
     console.print(
         f"answer yes, no or ? in {out}, in the order given or not; then run {shlex.join(words)}"
     )
+    if threshold is None:
+        page = ["cdul-edge", "review", str(scores), "--sheet", str(out), "--out", "review.html"]
+        page += [] if images is None else ["--images", str(images)]
+        console.print(f"to answer with the pictures in sight: {shlex.join(page)}")

@@ -111,7 +111,10 @@ def test_the_command_says_what_to_do_next_and_where_the_pictures_lie(
     command = shlex.join(
         ["cdul-edge", "evaluate", f"{labels}", "--sampled", f"{tmp_path / 's.csv'}"]
     )
-    assert f"then run {command}" in said.splitlines()[-1]
+    sheet = tmp_path / "s.csv"
+    page = ["cdul-edge", "review", f"{labels}", "--sheet", f"{sheet}", "--out", "review.html"]
+    assert f"then run {command}" in said.splitlines()[-2]
+    assert said.splitlines()[-1].endswith(f"in sight: {shlex.join(page)}")
 
 
 def test_all_answers_together_are_the_truth(tmp_path: Path, labels: Path) -> None:
