@@ -16,7 +16,8 @@ reporting/test_report_in_a_browser.py cli/test_force.py labelling/engines/test_r
 labelling/test_interruption.py front/test_readme_python.py export/test_onnx_export.py
 export/engines/test_engine.py export/test_nvidia_reads.py export/test_timm_export.py
 benchmarks/test_real_world.py training/ranks/test_torchrun.py cli/test_study.py
-hub/test_push_pull.py test_damaged_files.py cli/test_explain.py training/test_every_method.py
+hub/test_push_pull.py test_damaged_files.py cli/test_explain.py page/test_parts_in_a_browser.py
+reviewing/test_review_in_a_browser.py training/test_every_method.py
 """.split()
 _FOLDER = Path(__file__).parent
 

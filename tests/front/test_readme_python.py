@@ -41,9 +41,9 @@ def test_eight_lines_lead_from_a_folder_to_a_verified_classifier(
     for shown, smaller in SMALLER.items():
         assert shown in code
         code = code.replace(shown, smaller)
-    paint_world(tmp_path / "world", train=128, heldout=1, seed=0)
+    paint_world(tmp_path / "world", train=64, heldout=1, seed=0)
     monkeypatch.chdir(tmp_path)
-    small = make_config("demo", epochs=1, height_px=64, width_px=64)
+    small = make_config("demo", epochs=1, height_px=32, width_px=32, precision="fp32")
     exec(compile(code, "README.md", "exec"), {"SMALL": small})
     verdict, labels = capsys.readouterr().out.splitlines()
     assert verdict in ("ok", "unsure")
