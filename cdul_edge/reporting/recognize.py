@@ -133,7 +133,9 @@ def _recognize_json(file: Path) -> InputKind:
         return "evaluation"
     if file.name == MANIFEST:
         raise NotShownError(f"{file} is a file of a folder: name the folder")
-    why = _JSON_OF_FOLDERS.get(str(stage), "is JSON of cdul-edge that no section shows")
+    why = _JSON_OF_FOLDERS.get(
+        str(stage), "is JSON of cdul-edge that no section shows: leave it out"
+    )
     raise NotShownError(f"{file} {why}")
 
 
@@ -163,7 +165,7 @@ def _recognize_lines(file: Path) -> InputKind:
             return "watch"
         if "epoch" in first:
             raise NotShownError(f"{file} is a file of a run: name its folder")
-    raise NotShownError(f"{file} holds neither predictions nor rows of watch")
+    raise NotShownError(f"{file} holds neither predictions nor rows of watch: name one that does")
 
 
 def _recognize_table(file: Path) -> InputKind:

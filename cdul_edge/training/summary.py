@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cdul_edge.training.config import LabelsFrom
+from cdul_edge.training.stored_summary import StoredSummary
 from cdul_edge.version import __version__
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import atomic_write, read_json
@@ -197,8 +198,9 @@ class RunSummary:
         """Read what `to_dict` gave; raises `RecordError` where it is something else."""
         check_header(values, format=FORMAT, stage="train")
         maps = null_to_nan(values.get("pseudo_labels"))
-        stored = parse_record(_StoredSummary, {**values, "pseudo_labels": maps})
-        labels, train, val = stored.pseudo_labels, stored.train, stored.val
+        stored = parse_record(StoredSummary, {**values, "pseudo_labels": maps})
+        labels = stored.pseudo_labels
+        train, val = stored.read_metrics()
         return cls(
             run=stored.run,
             network=stored.network,
@@ -214,39 +216,10 @@ class RunSummary:
             score_slope=stored.score_slope,
             labels_from=stored.labels_from,
             labels_map=None if labels is None else (labels.map_first, labels.map_last),
-            train=None if train is None else MetricsReport.from_dict(train),
-            val=None if val is None else MetricsReport.from_dict(val),
+            train=train,
+            val=val,
             version=stored.version,
         )
-
-
-@dataclass(frozen=True)
-class _StoredMaps:
-    map_first: float
-    map_last: float
-
-
-@dataclass(frozen=True)
-class _StoredSummary:
-    """summary.json as it stands in the file."""
-
-    run: str
-    network: str
-    method: str
-    classes: tuple[str, ...]
-    pictures: int
-    epochs: int
-    seconds: float
-    images_per_second: float
-    last_epoch: dict[str, Any]
-    label_guard: str | None
-    thresholds: tuple[float | None, ...]
-    version: str
-    score_slope: float | None = None  # this and the next are younger than the format
-    labels_from: LabelsFrom = "observed+pseudo"
-    pseudo_labels: _StoredMaps | None = None
-    train: dict[str, Any] | None = None
-    val: dict[str, Any] | None = None
 
 
 def append_metrics(folder: Path, line: EpochLine) -> None:
@@ -268,7 +241,7 @@ def read_metrics(folder: Path) -> list[EpochLine]:
             lines.append(EpochLine.from_dict(json.loads(text)))
         except ValueError:  # the program was killed while it wrote the line
             break
-        except RecordError as error:
+        except (RecordError, RecursionError) as error:
             raise CdulEdgeError(
                 f"{file} is damaged at line {len(lines) + 1}: train again with --force"
             ) from error

@@ -65,6 +65,9 @@ def explain(error: BaseException, command: str | None = None) -> str | None:
         smaller = _SMALLER.get(command or "")
         less = f", or give {smaller}" if smaller else ""
         return f"not enough memory ({describe_shortage(error)}): {MORE}{less}"
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):
+        # until Python 3.13, `Path.resolve` raises this in place of an OSError
+        return f"{error}: {_ADVICE[errno.ELOOP]}"
     if isinstance(error, UnicodeEncodeError):
         part = ascii(error.object[max(0, error.start - 20) : error.end + 20])
         return (

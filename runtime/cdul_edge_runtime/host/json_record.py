@@ -9,7 +9,8 @@ import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
-from math import isfinite, isinf, nan
+from math import isfinite, nan
+from sys import float_info
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cdul_edge_runtime.errors import CdulEdgeError
@@ -29,9 +30,10 @@ def finite_or_none(value: float) -> float | None:
 def parse_record(record: type[Record], value: object, name: str = "") -> Record:
     """Make a dataclass of a JSON object; fields that it does not know are ignored.
 
-    Its annotations may be str, bool, int, float (never infinite), object or Any (any JSON),
-    `Literal`, enumerations of strings, other such dataclasses, `tuple[X, ...]`, `tuple[X, Y]`,
-    `list[X]`, `Mapping[str, X]` or dict, and unions of them. A field with a default may be missing.
+    Its annotations may be str, bool, int (of 64 bits), float (never infinite), object or Any (any
+    JSON), `Literal`, enumerations of strings, other such dataclasses, `tuple[X, ...]`,
+    `tuple[X, Y]`, `list[X]`, `Mapping[str, X]` or dict, and unions of them. A field with a default
+    may be missing.
 
     Args:
         record: the dataclass.
@@ -127,9 +129,11 @@ def _parse_plain(hint: object, value: object, name: str) -> object:
     if hint is type(None):
         fits = value is None
     elif hint is float:
-        fits = isinstance(value, (int, float)) and not isinstance(value, bool) and not isinf(value)
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+        fits = fits and not _is_beyond(value, float_info.max)
     elif hint is int:
         fits = isinstance(value, int) and not isinstance(value, bool)
+        fits = fits and not _is_beyond(value, 2**64)
     else:
         assert isinstance(hint, type), f"{name}: no JSON is a {hint}"
         fits = isinstance(value, hint)
@@ -137,3 +141,8 @@ def _parse_plain(hint: object, value: object, name: str) -> object:
         kind = "null" if hint is type(None) else getattr(hint, "__name__", str(hint))
         raise RecordError(f"{name} is {value!r}, expected {kind}")
     return value
+
+
+def _is_beyond(value: object, most: float) -> bool:
+    """JSON's integers may be too large for any array, and for a float."""
+    return isinstance(value, (int, float)) and abs(value) > most

@@ -2,6 +2,7 @@ import errno
 import os
 import re
 import warnings
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -93,3 +94,11 @@ def test_a_warning_that_comes_again_is_said_once(capsys: pytest.CaptureFixture[s
             warnings.warn(text, CdulEdgeWarning, stacklevel=1)
     said = capsys.readouterr().err.splitlines()
     assert said == [f"cdul-edge: warning: {name} is damaged" for name in ("a.bin", "b.bin")]
+
+
+def test_a_circle_of_links_is_one_line_whatever_python_raises(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to("loop")
+    with pytest.raises((RuntimeError, OSError)) as raised:
+        loop.resolve(strict=True)
+    assert "symbolic links lead in a circle" in (explain(raised.value) or "")

@@ -124,6 +124,7 @@ def test_a_run_of_some_of_the_pictures_is_compared_with_those(tmp_path: Path) ->
     [
         ("summary.json", '{"format": 2, "stage": "train"}'),
         ("metrics.jsonl", '{"epoch": "one"}\n{"epoch": 2}\n'),
+        ("metrics.jsonl", "[" * 100_000),
         ("pseudo_labels_refined.parquet", "no parquet"),
         ("config.json", '{"format": 99, "stage": "train"}'),
     ],
@@ -135,3 +136,22 @@ def test_a_damaged_file_of_a_run_is_one_line(tmp_path: Path, name: str, content:
         show(tmp_path, run)
     assert name in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"thresholds": [0.5]}, "1 thresholds for 2 classes"),
+        ({"val": None, "classes": ["cat", "cow"]}, "of different classes"),
+        ({"classes": ["cat", "cow"]}, "val.ap is not of the run's classes"),
+        ({"seconds": 10**400}, "seconds is 10"),
+    ],
+)
+def test_a_summary_of_other_classes_than_the_run_is_one_line(
+    tmp_path: Path, changes: dict[str, object], told: str
+) -> None:
+    run = write_run(tmp_path)
+    file = run / "summary.json"
+    file.write_text(json.dumps({**json.loads(file.read_bytes()), **changes}))
+    with pytest.raises(CdulEdgeError, match=told):
+        show(tmp_path, run)

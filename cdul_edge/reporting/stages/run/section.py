@@ -27,6 +27,7 @@ from cdul_edge.reporting.stages.titles import title_of
 from cdul_edge.reporting.stages.top_entries import Entry
 from cdul_edge.training.run_config import RunConfig
 from cdul_edge.training.summary import RunSummary, read_metrics, read_summary
+from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.files import read_json
 from cdul_edge_runtime.host.json_record import finite_or_none
 
@@ -102,7 +103,7 @@ def read_run(one: Input, asked: Asked) -> Section:
     Raises:
         CdulEdgeError: a file of it is missing or damaged.
     """
-    config, summary = RunConfig.read(one.path), read_summary(one.path)
+    config, summary = RunConfig.read(one.path), _read_summary(one.path)
     lines = tuple(EpochFacts.of(line) for line in read_metrics(one.path))
     movement, note = _compare(one.path, config, asked)
     first, last = summary.labels_map or (None, None)
@@ -142,6 +143,17 @@ def read_run(one: Input, asked: Asked) -> Section:
         facts=facts,
         charts=draw_epochs(lines, one.key),
     )
+
+
+def _read_summary(folder: Path) -> RunSummary:
+    """The summary, of the classes that the run's labels have."""
+    summary = read_summary(folder)
+    if tuple(iterate_labels(folder / REFINED).classes) != summary.classes:
+        raise CdulEdgeError(
+            f"{folder / REFINED} and the run's summary are of different classes: copy the run "
+            "again, or train again"
+        )
+    return summary
 
 
 def _compare(folder: Path, config: RunConfig, asked: Asked) -> tuple[Movement | None, str]:

@@ -12,6 +12,8 @@ from typing import Literal
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.json_record import RecordError, parse_record
 
+_MEND = "it was cut or edited; take the line out"
+
 Kind = Literal["prediction", "appeared", "gone", "status", "stats"]
 
 
@@ -135,7 +137,7 @@ def _parse(line: bytes, where: str) -> WatchRow:
     try:
         row: object = json.loads(line, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise CdulEdgeError(f"{where} is not JSON ({error})") from error
+        raise CdulEdgeError(f"{where} is not JSON ({error}): {_MEND}") from error
     kind = row.get("type") if isinstance(row, dict) else None
     try:
         if kind == "prediction" and isinstance(row, dict):
@@ -147,7 +149,7 @@ def _parse(line: bytes, where: str) -> WatchRow:
         for name in ("time", "since", "until"):
             seconds_of(getattr(found, name, None))
     except (RecordError, ValueError) as error:
-        raise CdulEdgeError(f"{where} is no row of `cdul-edge watch` ({error})") from error
+        raise CdulEdgeError(f"{where} is no row of `cdul-edge watch` ({error}): {_MEND}") from error
     return found
 
 
