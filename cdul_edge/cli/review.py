@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cdul_edge.cli.options.scores import ScoresArgument
+from cdul_edge.cli.options.scores import AskedClassOption, ScoresArgument
 from cdul_edge.cli.output.result_console import message_console, result_console
 from cdul_edge.storage.location import parse_location
 from cdul_edge_runtime.errors import extra_imports
@@ -23,15 +23,6 @@ ImagesOption = Annotated[
     ),
 ]
 CountOption = Annotated[int, typer.Option(help="Entries to ask about, a picture and a class each.")]
-ClassOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--class",
-        metavar="NAME",
-        help="Ask about this class only; repeat it for several.",
-        show_default="all classes",
-    ),
-]
 ObservedOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -54,7 +45,7 @@ def review(
     out: OutOption,
     images: ImagesOption = None,
     count: CountOption = 200,
-    class_names: ClassOption = None,
+    class_names: AskedClassOption = None,
     observed: ObservedOption = None,
     sheet: SheetOption = None,
     force: ForceOption = False,

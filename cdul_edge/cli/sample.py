@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cdul_edge.cli.options.scores import ScoresArgument
+from cdul_edge.cli.options.scores import AskedClassOption, ScoresArgument
 from cdul_edge.cli.options.thresholds import THRESHOLD_HELP, parse_threshold
 from cdul_edge.cli.output.result_console import message_console
 from cdul_edge.storage.location import parse_location
@@ -17,15 +17,6 @@ from cdul_edge_runtime.host.console import StderrConsole
 OutOption = Annotated[Path, typer.Option(help="The sheet: a CSV to fill in with a spreadsheet.")]
 PerClassOption = Annotated[
     int, typer.Option(help="Pictures to ask about for each class, at least 6.")
-]
-ClassOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--class",
-        metavar="NAME",
-        help="Ask about this class only; repeat it for several.",
-        show_default="all classes",
-    ),
 ]
 ThresholdOption = Annotated[
     str | None,
@@ -51,7 +42,7 @@ def sample(
     scores: ScoresArgument,
     out: OutOption,
     per_class: PerClassOption = 50,
-    class_names: ClassOption = None,
+    class_names: AskedClassOption = None,
     threshold: ThresholdOption = None,
     images: ImagesOption = None,
     seed: SeedOption = 0,

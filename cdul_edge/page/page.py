@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from cdul_edge.page.thumbnails import Thumbnails
 from cdul_edge_runtime.host.files import atomic_write
+from cdul_edge_runtime.host.unfinished.names import remove_left_behind_of
 
 # Of which package the templates called "report/name.html" are. A room may not be named as its verb:
 # on its first import it would take the place of the function.
@@ -77,9 +78,10 @@ def render(page: Page, context: Mapping[str, object]) -> str:
 
 
 def write_page(out: Path, html: str) -> None:
-    """Write it atomically, in UTF-8."""
+    """Write it atomically, in UTF-8; what killed writers left of it goes."""
     with atomic_write(out) as temporary:
         temporary.write_text(html, encoding="utf-8", newline="\n")
+    remove_left_behind_of(out)
 
 
 def embed_json(value: object) -> Markup:

@@ -123,7 +123,7 @@ def _expand(folder: Path, left_out: list[LeftOut]) -> list[tuple[InputKind, Path
     found: list[tuple[InputKind, Path]] = []
     skipped: list[LeftOut] = []
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or not (entry.is_dir() or entry.suffix in _SUFFIXES):
+        if entry.name.startswith(".") or not (entry.is_dir() or entry.suffix.lower() in _SUFFIXES):
             continue
         try:
             kind = recognize_folder(entry) if entry.is_dir() else recognize_file(entry)

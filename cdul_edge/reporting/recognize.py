@@ -24,6 +24,8 @@ _FIRST_LINE = 64 << 20  # bytes; predictions of 10,000 classes have 400 kB
 _TRUTH = ("0", "1", "-1", "")  # cells of a table of labels
 # What `evaluate` writes with --truth, with --sampled, and without either.
 _EVALUATIONS = {"ap", "sheet", "estimate"}
+# As the documentation names the files, with what people put behind it: predictions_heldout.jsonl.
+_USUAL_NAMES = ("predictions", "watch", "verify", "bench", "evaluation", "pseudo_labels")
 _OWN_PAGE = {
     "study.json": "is a study, which has a page of its own: open report.html in it",
     "index.json": "is a folder of `explain`, which has a page of its own: open index.html in it",
@@ -124,7 +126,7 @@ def _check_run(folder: Path) -> None:
 def _recognize_json(file: Path) -> InputKind:
     content = _read_object(file)
     if content.get("program") != "cdul-edge":
-        raise NotShownError(f"{file} is JSON of another program: expected JSON of cdul-edge")
+        raise _not_ours(file, f"{file} is JSON of another program: expected JSON of cdul-edge")
     stage = content.get("stage")
     if stage == "verify" or stage == "bench":
         _check_format(file, stage, content.get("format"))
@@ -155,8 +157,10 @@ def _recognize_lines(file: Path) -> InputKind:
     try:
         first = json.loads(line)
     except (ValueError, RecursionError) as error:
-        if whole:
-            raise NotShownError(f"{file}, line 1 is not JSON: expected predictions") from error
+        if whole:  # the name says that each line is JSON: it is damaged, whoever wrote it
+            raise CdulEdgeError(
+                f"{file}, line 1 is not JSON ({error}): it was truncated or edited; make it again"
+            ) from error
         raise CdulEdgeError(f"{file} holds no whole line yet: it is still written") from error
     if isinstance(first, dict):
         if "path" in first and "scores" in first:
@@ -165,13 +169,13 @@ def _recognize_lines(file: Path) -> InputKind:
             return "watch"
         if "epoch" in first:
             raise NotShownError(f"{file} is a file of a run: name its folder")
-    raise NotShownError(f"{file} holds neither predictions nor rows of watch: name one that does")
+    raise _not_ours(file, f"{file} holds neither predictions nor rows of watch: name one that does")
 
 
 def _recognize_table(file: Path) -> InputKind:
     header, _ = _first_line(file)
     if not header.removeprefix(b"\xef\xbb\xbf").startswith(b"image_path,"):
-        raise NotShownError(f"{file} is no table of predictions: expected image_path,<class>,…")
+        raise _not_ours(file, f"{file} is no table of predictions: expected image_path,<class>,…")
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as opened:
         rows = csv.reader(opened)
         row = next((row for row in islice(rows, 1, None) if row), None)
@@ -189,7 +193,7 @@ def _recognize_parquet(file: Path) -> InputKind:
         from cdul_edge.labels.parquet_files import read_facts, read_schema
     schema = read_schema(file)
     if not read_facts(schema, file) or "scores" not in schema.names:
-        raise NotShownError(f"{file} holds no pseudo-labels of cdul-edge")
+        raise _not_ours(file, f"{file} holds no pseudo-labels of cdul-edge")
     _check_labels(file)
     return "labels"
 
@@ -212,7 +216,7 @@ def _first_line(file: Path) -> tuple[bytes, bool]:
 def _read_object(file: Path) -> Mapping[str, object]:
     content: object = read_json(file)
     if not isinstance(content, dict):
-        raise NotShownError(f"{file} is JSON of another program: expected JSON of cdul-edge")
+        raise _not_ours(file, f"{file} is JSON of another program: expected JSON of cdul-edge")
     return content
 
 
@@ -224,6 +228,12 @@ def _stage(file: Path) -> object:
 def _names_program(file: Path) -> bool:
     content: object = read_json(file)
     return isinstance(content, dict) and content.get("program") == "cdul-edge"
+
+
+def _not_ours(file: Path, reason: str) -> CdulEdgeError:
+    """Under a usual name, something else is more likely a damaged file than another program's."""
+    usual = file.stem.lower().startswith(_USUAL_NAMES)
+    return CdulEdgeError(reason) if usual else NotShownError(reason)
 
 
 def _unknown(path: Path) -> NotShownError:

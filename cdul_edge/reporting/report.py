@@ -21,6 +21,7 @@ from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.files import encode_json, refuse_existing, write_json
 from cdul_edge_runtime.host.ownership import PROGRAM, FileKind
+from cdul_edge_runtime.host.unfinished.names import remove_left_behind_of
 
 TITLE = "cdul-edge report"
 _MARK = b'<meta name="generator" content="cdul-edge report">'
@@ -65,6 +66,7 @@ def report(request: ReportRequest, console: Console | None = None) -> ReportResu
     write_page(request.out, html)
     if request.json is not None:
         write_json(request.json, figures)
+        remove_left_behind_of(request.json)
     return ReportResult(
         out=request.out,
         bytes=len(html.encode()),

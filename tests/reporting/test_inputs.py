@@ -16,6 +16,7 @@ from cdul_edge.reporting.report import report
 from cdul_edge.reporting.request import ReportRequest
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
+from cdul_edge_runtime.host.unfinished.names import temporary_prefix
 from tests.conftest import write_bundle
 from tests.fakes.small_run import write_run
 
@@ -128,14 +129,49 @@ def test_a_folder_stands_for_what_it_holds_in_the_order_of_the_stages(tmp_path: 
     assert "is not finished" in noted.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("predictions.jsonl", b'path": "a.jpg"}\n{}\n', "line 1 is not JSON"),
+        ("Held.JSONL", b"\xff\xfe\n{}\n", "line 1 is not JSON"),
+        ("watch.jsonl", b"\n\n", "line 1 is not JSON"),
+        ("predictions_heldout.jsonl", b'{"scores": {}}\n', "holds neither predictions nor rows"),
+        ("predictions.csv", b"mage_path,cat\na.jpg,1\n", "is no table of predictions"),
+        ("verify.json", b'{"stage": "verify"}', "is JSON of another program"),
+        ("bench.json", b"[]", "is JSON of another program"),
+        ("evaluation.json", b'{"program":', "is not valid JSON"),
+        ("pseudo_labels.parquet", b"PAR1", "is truncated or damaged"),
+    ],
+)
+def test_what_is_damaged_in_a_folder_is_named(
+    tmp_path: Path, name: str, content: bytes, told: str
+) -> None:
+    folder = tmp_path / "all"
+    folder.mkdir()
+    write(folder / "b.jsonl", PREDICTED)
+    write(folder / "other.csv", b"name,value\na,1\n")
+    write(folder / "other.jsonl", {"another": "program"})
+    if name == "pseudo_labels.parquet":  # in a folder of its own: it makes one a labels folder
+        (folder / "labels").mkdir()
+    file = folder / ("labels" if name == "pseudo_labels.parquet" else "") / name
+    write(file, content)
+    found = find_inputs([folder], SilentConsole())
+    assert [one.path.name for one in found.shown] == ["b.jsonl"]
+    (left,) = found.left_out
+    assert left.path in (file, file.parent)
+    assert told in left.reason
+
+
 def test_what_a_section_cannot_read_is_left_out_of_a_folder_and_refused_by_name(
     tmp_path: Path,
 ) -> None:
     write_bundle(tmp_path / "all" / "bundle")
     old = write(tmp_path / "all" / "verify.json", VERIFIED)  # without any verdict
     noted, out = Noted(), tmp_path / "page.html"
+    killed = write(tmp_path / f"{temporary_prefix(out).rpartition('-')[0]}-1.abc.tmp", b"half")
     result = report(ReportRequest((tmp_path / "all",), out), noted)
     assert result.sections == ("bundle",)
+    assert not killed.exists()  # of a process that had this number before
     (told,) = noted.warnings
     assert told.startswith(f"left out: {old}")
     assert "run `cdul-edge verify` again" in out.read_text("utf-8")

@@ -16,6 +16,7 @@ from cdul_edge_runtime.host.unfinished.names import (
     OLD_S,
     is_left_behind,
     remove_left_behind,
+    remove_left_behind_of,
     temporary_prefix,
 )
 
@@ -82,6 +83,28 @@ def test_only_temporary_files_go(tmp_path: Path, put: Callable[[str], Path]) -> 
     (tmp_path / ".folder.tmp").mkdir()
     remove_left_behind(tmp_path, 9 * DAY_NS)
     assert sorted(os.listdir(tmp_path)) == [".folder.tmp", ".keep", "part.parquet", "x.tmp"]
+
+
+def test_of_one_target_only_its_own_temporary_files_go(
+    tmp_path: Path, put: Callable[[str], Path]
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    others = {
+        name_of(ended.pid).replace(".part.", ".another."),
+        name_of(ended.pid).replace(".part.parquet.", ".part.parquet.old."),
+        name_of(os.getpid()),  # still written
+        ".part.parquet.x8f3.tmp",  # without a mark: nobody says that it is ours
+        ".part.parquet.swp",
+    }
+    for name in (*others, name_of(ended.pid)):
+        put(name)
+    (tmp_path / name_of(ended.pid).replace("abc", "folder")).mkdir()
+    remove_left_behind_of(put("part.parquet"))
+    folder = name_of(ended.pid).replace("abc", "folder")
+    assert set(os.listdir(tmp_path)) == {"part.parquet", folder, *others}
+    remove_left_behind_of(tmp_path / "nowhere")
+    remove_left_behind_of(Path("/dev/null"))
 
 
 def test_a_long_name_stays_within_what_file_systems_allow(tmp_path: Path) -> None:

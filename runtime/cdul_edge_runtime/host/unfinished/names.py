@@ -21,9 +21,8 @@ def temporary_prefix(path: Path) -> str:
 
     With what `tempfile` adds it stays below 255 bytes.
     """
-    shown = os.fsencode(path.name)[:180].decode("utf-8", "ignore")
     process = os.getpid()
-    return f".{shown}.{_machine(process)}-{process}-{_start(process)}."
+    return f".{_shown(path)}.{_machine(process)}-{process}-{_start(process)}."
 
 
 def is_left_behind(file: Path, now_ns: int) -> bool:
@@ -51,6 +50,29 @@ def remove_left_behind(folder: Path, now_ns: int) -> None:
     for file in folder.glob(".*.tmp"):
         if is_left_behind(file, now_ns) and not file.is_dir():
             file.unlink(missing_ok=True)
+
+
+def remove_left_behind_of(path: Path) -> None:
+    """Remove the temporary files of earlier writings of `path` whose writers are gone.
+
+    Args:
+        path: a file that was just written. Where it is none, as /dev/stdout, nothing happens.
+    """
+    beginning = f".{_shown(path)}."
+    with suppress(OSError):
+        if not path.is_file():
+            return
+        now_ns = path.stat().st_mtime_ns
+        for file in path.absolute().parent.iterdir():
+            if not file.name.startswith(beginning) or file.is_symlink() or not file.is_file():
+                continue
+            mark = _MARK.fullmatch(file.name, len(beginning) - 1)
+            if mark is not None and is_left_behind(file, now_ns):
+                file.unlink(missing_ok=True)
+
+
+def _shown(path: Path) -> str:
+    return os.fsencode(path.name)[:180].decode("utf-8", "ignore")
 
 
 @lru_cache(1)
