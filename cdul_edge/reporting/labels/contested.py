@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cdul_edge.labelling.arrays import softmax
 from cdul_edge.labelling.store.reader import StoreReader
 from cdul_edge.labels.manifest import StoreFacts, read_manifest
-from cdul_edge.reporting.labels.best import Best
+from cdul_edge.reporting.best import Best
 from cdul_edge_runtime.errors import LabelsError
 from cdul_edge_runtime.host.console import Console
 

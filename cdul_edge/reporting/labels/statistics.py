@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cdul_edge.labels.label_rows import LabelRows
 from cdul_edge.labels.label_stream import LabelStream
-from cdul_edge.reporting.labels.best import Best
+from cdul_edge.reporting.best import Best
 from cdul_edge_runtime.host.console import Console
 
 BINS = 50

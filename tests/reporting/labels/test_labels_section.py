@@ -14,8 +14,8 @@ pytest.importorskip("pyarrow", reason="labels are Parquet")
 
 from cdul_edge.labelling import ImportRequest, Scoring, label
 from cdul_edge.labels.pseudo_labels import PseudoLabels
+from cdul_edge.reporting.best import Best
 from cdul_edge.reporting.labels import section
-from cdul_edge.reporting.labels.best import Best
 from cdul_edge.reporting.labels.statistics import doubt_distance
 from cdul_edge.reporting.report import report
 from cdul_edge.reporting.request import ReportRequest
