@@ -142,3 +142,18 @@ def test_the_sdk_of_label_studio_accepts_the_configuration_and_every_prediction(
         assert interface.validate_prediction(prediction, return_errors=True) == []
     prediction["result"][0]["value"]["choices"] = ["zebra"]
     assert interface.validate_prediction(prediction, return_errors=True) != []
+
+
+def test_what_has_no_value_or_no_result_is_no_answer_only_where_it_may_be(tmp_path: Path) -> None:
+    relation = {"type": "relation", "from_id": "a", "to_id": "b", "direction": "right"}
+    sound = {**annotation("cat"), "result": [chosen("cat"), relation]}
+    skipped = {**annotation(cancelled=True), "result": None}
+    assert read_back(tmp_path, [task(PATHS[0], sound, skipped)])[PATHS[0]].startswith("1,")
+    labels, out = tmp_path / "labels.parquet", tmp_path / "other.csv"
+    halves = (None, [{"type": "choices", "from_name": "labels"}], [{**chosen(), "value": {}}])
+    for half in halves:
+        file = write(tmp_path, [task(PATHS[0], {**annotation(), "result": half})])
+        with pytest.raises(CdulEdgeError, match=r"tasks\[0\].annotations\[0\] has ") as caught:
+            convert(input=file, out=out, from_format="label-studio", labels=labels)
+        assert "\n" not in str(caught.value)
+        assert not out.exists()

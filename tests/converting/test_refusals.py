@@ -59,6 +59,13 @@ def coco(**changes: object) -> str:
         ("parquet", "x.parquet", "PAR1", "truncated or damaged"),
         ("lightly-train", "x.csv", "image_path,cat\nplain.png,1\n", "lacks a column.*takes csv"),
         ("lightly-train", "x.csv", 'image_path,label\nplain.png,"cat,zebra"\n', "'zebra', which"),
+        ("lightly-train", "x.csv", "image_path,label,label\na,cat,dog\n", "two columns 'label'"),
+        (
+            "imagefolder",
+            "metadata.csv",
+            "file_name,labels,labels\na,[],[]\n",
+            "two columns 'labels'",
+        ),
         ("cleanlab", "x.json", "[]", "expected a folder with labels.json"),
         ("fiftyone", "x.json", "{}", "expected a folder with samples.json"),
         ("label-studio", "x.json", coco(), "expected a list of tasks.*takes csv"),

@@ -21,7 +21,7 @@ from cdul_edge.converting.formats.json_lists import to_json
 from cdul_edge.converting.formats.name_lists import table_of
 from cdul_edge.converting.labeled_set import LabeledSet
 from cdul_edge_runtime.errors import CdulEdgeError
-from cdul_edge_runtime.host.csv_rows import read_rows
+from cdul_edge_runtime.host.csv_rows import read_rows, refuse_repeated_columns
 from cdul_edge_runtime.host.json_record import RecordError, parse_record
 from cdul_edge_runtime.host.reading import read_text
 
@@ -122,6 +122,7 @@ def _csv_rows(file: Path) -> Iterator[_Row]:
     header = rows[0].fields if rows else []
     if not {"file_name", "labels"} <= set(header):
         raise NotThisFormatError(f"{file.name} lacks a column file_name or labels")
+    refuse_repeated_columns(file, header)
     for row in rows[1:]:
         cells: dict[str, object] = dict(zip(header, row.fields, strict=True))
         try:

@@ -36,21 +36,23 @@ _NO_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 @dataclass(frozen=True)
 class _Value:
-    choices: tuple[str, ...] = ()
+    choices: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class _Result:
-    """One answer of an annotation; regions and ratings have other types."""
+    """One answer of an annotation; regions and ratings have other types, relations no value."""
 
     type: str
-    value: _Value
+    value: _Value | None = None
     from_name: str = ""
 
 
 @dataclass(frozen=True)
 class _Annotation:
-    result: tuple[_Result, ...]
+    """What one person did with a task; who skipped it may have left no result."""
+
+    result: tuple[_Result, ...] | None = None
     was_cancelled: bool = False
     id: int | str | None = None
     completed_by: object = None
@@ -146,6 +148,7 @@ def _read(path: Path) -> Imported:
         tasks = parse_record(_Export, {"tasks": content}).tasks
     except RecordError as error:
         raise NotThisFormatError(f"{error}") from error
+    _refuse_halves(tasks)
     control = _control(tasks)
     answered = [(task, _answers(task, control)) for task in tasks]
     pictures = [(_path(task, path), one) for task, one in answered if one]
@@ -162,13 +165,27 @@ def _read(path: Path) -> Imported:
     return Imported(table, closed=True, notes=notes)
 
 
+def _refuse_halves(tasks: tuple[_Task, ...]) -> None:
+    """Raise `NotThisFormatError` where somebody finished a task and what they chose is missing."""
+    for number, task in enumerate(tasks):
+        for place, given in enumerate(task.annotations):
+            where = f"tasks[{number}].annotations[{place}]"
+            if given.result is None and not given.was_cancelled:
+                raise NotThisFormatError(f"{where} has no list result, and was not skipped")
+            for one in given.result or ():
+                if one.type == "choices" and (one.value is None or one.value.choices is None):
+                    raise NotThisFormatError(
+                        f"{where} has a result of choices without value.choices"
+                    )
+
+
 def _control(tasks: tuple[_Task, ...]) -> str | None:
     """The name of the choices that are read; None where nobody chose anything.
 
     Raises:
         NotThisFormatError: the project asks for something else, or has several lists of choices.
     """
-    results = [one for task in tasks for given in task.annotations for one in given.result]
+    results = [one for task in tasks for given in task.annotations for one in given.result or ()]
     names = sorted({one.from_name for one in results if one.type == "choices"})
     others = sorted({one.type for one in results if one.type != "choices"})
     if not names and others:
@@ -187,9 +204,9 @@ def _answers(task: _Task, control: str | None) -> list[tuple[str, frozenset[str]
             _annotator(given, number),
             frozenset(
                 name
-                for one in given.result
-                if one.type == "choices" and one.from_name == control
-                for name in one.value.choices
+                for one in given.result or ()
+                if one.type == "choices" and one.from_name == control and one.value is not None
+                for name in one.value.choices or ()
             ),
         )
         for number, given in enumerate(task.annotations, 1)

@@ -24,7 +24,7 @@ from cdul_edge.converting.formats.name_lists import table_of
 from cdul_edge.converting.labeled_set import LabeledSet
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
-from cdul_edge_runtime.host.csv_rows import read_rows, refuse_line_breaks
+from cdul_edge_runtime.host.csv_rows import read_rows, refuse_line_breaks, refuse_repeated_columns
 from cdul_edge_runtime.host.reading import read_text
 from cdul_edge_runtime.metrics.truth_csv import PATH
 
@@ -79,6 +79,7 @@ def _read(path: Path) -> Imported:
     header = rows[0].fields if rows else []
     if PATH not in header or _LABEL not in header:
         raise NotThisFormatError(f"{file.name} lacks a column {PATH} or {_LABEL}")
+    refuse_repeated_columns(file, header)
     delimiter = _read_delimiter(path / _DATA) if path.is_dir() else ","
     paths, labels = [], []
     for line, fields in rows[1:]:

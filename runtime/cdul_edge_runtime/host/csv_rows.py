@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,6 +73,13 @@ def read_rows(source: Path, text: str, *, delimiter: str = ",", pad: bool = Fals
                 "quote fields that hold commas"
             )
     return rows
+
+
+def refuse_repeated_columns(source: Path, header: Sequence[str]) -> None:
+    """Of two columns with one name, only one could be read."""
+    for name in header:
+        if header.count(name) > 1:
+            raise CdulEdgeError(f"{source} has two columns {name!r}: take one of them out")
 
 
 def refuse_line_breaks(source: Path, line: int, fields: Iterable[str]) -> None:

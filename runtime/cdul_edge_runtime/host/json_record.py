@@ -119,7 +119,8 @@ def _parse_union(kinds: tuple[object, ...], value: object, name: str) -> object:
         try:
             return _parse(kind, value, name)
         except RecordError as fault:
-            error = fault
+            if kind is not type(None):  # what is there was not meant to be nothing
+                error = fault
     raise error
 
 
@@ -139,8 +140,14 @@ def _parse_plain(hint: object, value: object, name: str) -> object:
         fits = isinstance(value, hint)
     if not fits:
         kind = "null" if hint is type(None) else getattr(hint, "__name__", str(hint))
-        raise RecordError(f"{name} is {value!r}, expected {kind}")
+        raise RecordError(f"{name} is {_shorten(value)}, expected {kind}")
     return value
+
+
+def _shorten(value: object) -> str:
+    """A value in an error's one line, where it may be a whole list of another program."""
+    shown = repr(value)
+    return shown if len(shown) <= 500 else f"{shown[:200]}…"
 
 
 def _is_beyond(value: object, most: float) -> bool:

@@ -78,7 +78,7 @@ def test_reading_inverts_asdict() -> None:
         ({"inner": []}, "inner is not an object"),
         ({"inner": {}}, "inner.count is missing"),
         ({"inner": {"count": 10**400}}, f"inner.count is {10**400}, expected int"),
-        ({"limit": -(10**400)}, f"limit is -{10**400}, expected null"),
+        ({"limit": -(10**400)}, f"limit is -{10**400}, expected float"),
         ({"edges": [10**400, 1]}, f"edges[0] is {10**400}, expected float"),
         ({"inner": {"count": True}}, "inner.count is True, expected int"),
         ({"inner": {"count": 1, "share": math.inf}}, "inner.share is inf, expected float"),
@@ -87,7 +87,7 @@ def test_reading_inverts_asdict() -> None:
         ({"places": "12"}, "places is not a list"),
         ({"kind": "c"}, "kind is 'c', expected one of 'a', 'b'"),
         ({"color": "blue"}, "color is 'blue', expected one of 'red', 'green'"),
-        ({"limit": "1"}, "limit is '1', expected null"),
+        ({"limit": "1"}, "limit is '1', expected float"),
         ({"by_name": {"cat": 1.5}}, "by_name.cat is 1.5, expected int"),
     ],
 )
@@ -120,3 +120,8 @@ def test_what_is_no_json_is_one_line(tmp_path: Path, text: str) -> None:
     file.write_bytes(text.encode("latin-1"))
     with pytest.raises(CdulEdgeError, match=r"a\.json is not valid JSON"):
         read_json(file)
+
+
+def test_a_long_value_is_cut_in_the_message() -> None:
+    with pytest.raises(RecordError, match=r"^count is 'x{199}…, expected int$"):
+        parse_record(Inner, {"count": "x" * 9000})
