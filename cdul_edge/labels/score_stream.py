@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
-from cdul_edge.labels.scored_pictures import UNKNOWN, is_score, parse_prediction
+from cdul_edge.storage.location import Location
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.errors import CdulEdgeError, extra_imports
-from cdul_edge_runtime.host.csv_rows import refuse_line_breaks
+from cdul_edge_runtime.host.csv_rows import Row, iterate_rows, refuse_line_breaks
+from cdul_edge_runtime.host.reading import refuse_special
 
 ROWS = 4096
 _CSV_THRESHOLD = 0.5
-_FIRST_LINE = 64 << 20  # bytes; a prediction of 10,000 classes has 400 kB
+UNKNOWN = "unknown"  # who made pseudo-labels that do not say
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class PredictionLine(NamedTuple):
+    """One prediction of a JSON-lines file."""
+
+    path: str
+    labels: frozenset[str]
+    scores: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -48,28 +59,37 @@ class ScoreStream:
         root: the folder that relative paths lie in; None where the file does not say.
         labelled_by: of pseudo-labels, the strategy that made them, or `UNKNOWN`; None for
             predictions.
+        thresholds: (C,) float32; a score at or above it counts as predicted. None where only the
+            labels of each picture say so.
     """
 
-    file: Path
+    file: Location
     classes: ClassList
-    root: Path | None
-    labelled_by: str | None
+    root: Path | None = None
+    labelled_by: str | None = None
+    thresholds: npt.NDArray[np.float32] | None = None
 
     def __iter__(self) -> Iterator[ScoreRows]:
         """Batches in order; raises `CdulEdgeError` at what is damaged, with its line."""
-        if self.file.suffix.lower() == ".jsonl":
+        if isinstance(self.file, Path) and self.file.suffix.lower() == ".jsonl":
             return _read_json_lines(self.file, self.classes)
-        if self.file.suffix.lower() == ".csv":
-            return _read_table(self.file, self.classes)
+        if isinstance(self.file, Path) and self.file.suffix.lower() == ".csv":
+            return _read_table(self.file)
         return _read_labels(self.file)
 
 
-def stream_scores(file: Path) -> ScoreStream:
+def stream_scores(file: Location) -> ScoreStream:
     """Open a labels folder, a pseudo-label file, or predictions as JSON lines or CSV.
 
     Raises:
         CdulEdgeError: nothing there, another format, or a damaged beginning.
     """
+    if not isinstance(file, Path):
+        if file.name.endswith((".jsonl", ".csv")):
+            raise CdulEdgeError(f"{file}: predictions are read from this machine: copy them first")
+        return _open_labels(file)
+    if not file.exists():
+        raise CdulEdgeError(f"{file} does not exist: give a labels folder or predictions")
     suffix = file.suffix.lower()
     if file.is_dir() or suffix == ".parquet":
         return _open_labels(file)
@@ -77,27 +97,39 @@ def stream_scores(file: Path) -> ScoreStream:
         raise CdulEdgeError(
             f"{file} holds no scores: expected a labels folder, .parquet, .jsonl or .csv"
         )
+    refuse_special(file)
+    names = _first_names(file) if suffix == ".jsonl" else _header(file)
     try:
-        with file.open("rb") as opened:
-            first = opened.readline(_FIRST_LINE).decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise CdulEdgeError(f"{file} cannot be read ({error})") from error
-    if suffix == ".jsonl":
-        names = tuple(parse_prediction(first, f"{file}, line 1").scores)
-    else:
-        header = next(csv.reader([first]), [])
-        if header[:1] != ["image_path"]:
-            raise CdulEdgeError(
-                f"{file} is not a table of predictions: expected image_path,<class>,…"
-            )
-        names = tuple(header[1:])
-    try:
-        return ScoreStream(file, ClassList(names), None, None)
+        classes = ClassList(names)
     except CdulEdgeError as error:
         raise CdulEdgeError(f"{file}: {error}") from error
+    decides = np.full(len(names), _CSV_THRESHOLD, np.float32) if suffix == ".csv" else None
+    return ScoreStream(file, classes, thresholds=decides)
 
 
-def _open_labels(file: Path) -> ScoreStream:
+def _first_names(file: Path) -> tuple[str, ...]:
+    with _opened(file) as opened:
+        for number, line in enumerate(opened, start=1):
+            if line.strip():
+                names = tuple(parse_prediction(line, f"{file}, line {number}").scores)
+                if len(names) == 1:
+                    raise CdulEdgeError(
+                        f"{file}, line {number} has a score of {names[0]!r} only: "
+                        "every class needs a score, so predict without --top"
+                    )
+                return names
+    raise CdulEdgeError(f"{file} is empty: it holds no predictions")
+
+
+def _header(file: Path) -> tuple[str, ...]:
+    with _opened(file) as opened:
+        first = next(iterate_rows(file, opened), None)
+    if first is None or first.fields[0] != "image_path":
+        raise CdulEdgeError(f"{file} is not a table of predictions: expected image_path,<class>,…")
+    return tuple(first.fields[1:])
+
+
+def _open_labels(file: Location) -> ScoreStream:
     with extra_imports("train", "reading pseudo-labels"):
         from cdul_edge.labels.label_stream import iterate_labels
         from cdul_edge.labels.pseudo_labels import SCORES_OF_NETWORK
@@ -107,10 +139,11 @@ def _open_labels(file: Path) -> ScoreStream:
     predicted = stream.provenance.get("scores_of") == SCORES_OF_NETWORK
     made_by = strategy if isinstance(strategy, str) else UNKNOWN
     root = stream.root if isinstance(stream.root, Path) else None
-    return ScoreStream(file, stream.classes, root, None if predicted else made_by)
+    labelled_by = None if predicted else made_by
+    return ScoreStream(file, stream.classes, root, labelled_by, stream.thresholds)
 
 
-def _read_labels(file: Path) -> Iterator[ScoreRows]:
+def _read_labels(file: Location) -> Iterator[ScoreRows]:
     from cdul_edge.labels.label_stream import iterate_labels
 
     stream = iterate_labels(file)
@@ -138,28 +171,25 @@ def _read_json_lines(file: Path, classes: ClassList) -> Iterator[ScoreRows]:
             )
 
 
-def _read_table(file: Path, classes: ClassList) -> Iterator[ScoreRows]:
+def _read_table(file: Path) -> Iterator[ScoreRows]:
     with _opened(file) as opened:
-        reader = csv.reader(opened)
-        next(reader)
-        rows = (row for row in reader if row)
+        rows = iterate_rows(file, opened)
+        next(rows)
         while batch := list(islice(rows, ROWS)):
-            for row in batch:
-                refuse_line_breaks(file, reader.line_num, row)
-            scores = np.array([_parse_cells(file, row, len(classes)) for row in batch], np.float32)
-            yield ScoreRows([row[0] for row in batch], scores, scores >= _CSV_THRESHOLD)
+            scores = np.array([_parse_row(file, row) for row in batch], np.float32)
+            yield ScoreRows([row.fields[0] for row in batch], scores, scores >= _CSV_THRESHOLD)
 
 
-def _parse_cells(file: Path, row: list[str], count: int) -> list[float]:
+def _parse_row(path: Path, row: Row) -> list[float]:
+    refuse_line_breaks(path, row.line, row.fields)
+    if not row.fields[0]:
+        raise CdulEdgeError(f"{path}, row {row.line} has an empty image_path: name a picture")
     try:
-        values = [float(cell) for cell in row[1:]]
+        values = [float(cell) for cell in row.fields[1:]]
     except ValueError as error:
-        raise CdulEdgeError(f"{file}, the row of {row[0]!r}: {error}") from error
-    if len(values) != count or not all(map(is_score, values)):
-        raise CdulEdgeError(
-            f"{file}, the row of {row[0]!r} has {len(values)} scores, or one that is not finite: "
-            f"expected {count} numbers"
-        )
+        raise CdulEdgeError(f"{path}, row {row.line}: {error}") from error
+    if not all(map(is_score, values)):
+        raise CdulEdgeError(f"{path}, row {row.line} has a score that is not finite")
     return values
 
 
@@ -170,3 +200,33 @@ def _opened(file: Path) -> Iterator[TextIO]:
             yield opened
     except (UnicodeDecodeError, csv.Error) as error:
         raise CdulEdgeError(f"{file} is not a text of rows ({error}): make it again") from error
+
+
+def parse_prediction(line: str, where: str) -> PredictionLine:
+    """A line of a file of predictions; raises `CdulEdgeError` that begins with `where`."""
+    try:
+        row: object = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CdulEdgeError(f"{where} is not JSON ({error})") from error
+    if isinstance(row, dict):
+        path, labels, scores = (row.get(key) for key in ("path", "labels", "scores"))
+        if (
+            isinstance(path, str)
+            and isinstance(labels, list)
+            and all(isinstance(label, str) for label in labels)
+            and isinstance(scores, dict)
+            and scores
+            and all(is_score(score) for score in scores.values())
+        ):
+            return PredictionLine(path, frozenset(labels), scores)
+    raise CdulEdgeError(
+        f'{where} is not {{"path": …, "labels": […], "scores": {{class: number}}}}, '
+        "every number finite"
+    )
+
+
+def is_score(value: object) -> bool:
+    """Whether it is a number, finite as float32; 10 ** 400 is a valid number in JSON."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return -_LARGEST < value < _LARGEST

@@ -32,13 +32,13 @@ def test_json_lines_and_tables_come_in_batches_with_their_decisions(tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("p.jsonl", "", "line 1 is not JSON"),
+        ("p.jsonl", "", "is empty: it holds no predictions"),
         ("p.jsonl", LINE + "{", "line 2 is not JSON"),
         ("p.jsonl", LINE + LINE.replace('"y"', '"z"'), "line 2 .'a'. has other classes"),
         ("p.jsonl", LINE.replace("0.25", "NaN"), "every number finite"),
         ("p.csv", "name,x\na,0.5\n", "not a table of predictions"),
-        ("p.csv", "image_path,x,y\na,much,1\n", "the row of 'a'"),
-        ("p.csv", "image_path,x,y\na,0.5\n", "expected 2 numbers"),
+        ("p.csv", "image_path,x,y\na,much,1\n", "row 2: could not convert"),
+        ("p.csv", "image_path,x,y\na,0.5\n", "row 2 has 2 fields, expected 3"),
         ("p.csv", "image_path,x,x\na,0.5,0.5\n", "p.csv"),
         ("p.txt", "a", "holds no scores"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,27 +52,33 @@ def read_rows(source: Path, text: str, *, delimiter: str = ",", pad: bool = Fals
         CdulEdgeError: a quote without its partner, or a row of another length than the header;
             each with its line.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: list[Row] = []
-    begin = 1
+    return list(iterate_rows(source, io.StringIO(text, newline=""), delimiter=delimiter, pad=pad))
+
+
+def iterate_rows(
+    source: Path, lines: Iterable[str], *, delimiter: str = ",", pad: bool = False
+) -> Iterator[Row]:
+    """As `read_rows`, row by row; lines keep their ends."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    begin, width = 1, 0
     try:
         for fields in reader:
-            if any(fields):
-                lacking = len(rows[0].fields) - len(fields) if rows and pad else 0
-                rows.append(Row(begin, fields + [""] * lacking))
-            begin = reader.line_num + 1
+            line, begin = begin, reader.line_num + 1
+            if not any(fields):
+                continue
+            width = width or len(fields)
+            padded = fields + [""] * (width - len(fields) if pad else 0)
+            if len(padded) != width:
+                count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+                raise CdulEdgeError(
+                    f"{source}, row {line} has {count}, expected {width}: "
+                    "quote fields that hold commas"
+                )
+            yield Row(line, padded)
     except csv.Error as error:
         raise CdulEdgeError(
             f"{source}, row {begin} is not valid CSV ({error}): look for a stray quote there"
         ) from error
-    for line, fields in rows:
-        if len(fields) != len(rows[0].fields):
-            count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-            raise CdulEdgeError(
-                f"{source}, row {line} has {count}, expected {len(rows[0].fields)}: "
-                "quote fields that hold commas"
-            )
-    return rows
 
 
 def refuse_repeated_columns(source: Path, header: Sequence[str]) -> None:
