@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import walk_tb
 
 from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import (
@@ -47,7 +48,8 @@ def one_line(repository: str, revision: str) -> Iterator[None]:
     except CdulEdgeError:
         raise
     except Exception as error:
-        message = _explain(_cause(error), f"hf://{repository}", revision)
+        address = f"hf://{repository}"
+        message = _explain(_cause(error), address, revision) or _explain(error, address, revision)
         if message is None:
             raise
         raise CdulEdgeError(_without_token(message)) from None
@@ -72,18 +74,38 @@ def _explain(error: BaseException, address: str, revision: str) -> str | None:
         )
     if status == 401:
         return f"the Hub does not accept your token: {_LOG_IN}"
-    if status == 403:
-        return f"your token may not write to {address}: use one with write access to it"
     if isinstance(error, HfHubHTTPError):
-        told = error.server_message or "no reason given"
-        return f"the Hub refused {address} (status {status}: {told})"
+        return _explain_refusal(error, address)
     if isinstance(error, (OfflineModeIsEnabled, LocalEntryNotFoundError)) or _is_of_network(error):
         reason = str(error) or type(error).__name__
         return (
             f"{address} could not be reached ({reason.splitlines()[0]}): check the network, and "
             "HF_ENDPOINT and HF_HUB_OFFLINE; the same command goes on"
         )
+    if _is_of_library(error):
+        return (
+            f"{address}: what answers is not the Hub, or answers in another form "
+            f"({type(error).__name__}): check HF_ENDPOINT, and whether a proxy or a page that asks "
+            "to log in to the network stands before it"
+        )
     return None
+
+
+def _explain_refusal(error: HfHubHTTPError, address: str) -> str:
+    status = error.response.status_code
+    if status == 403 and error.response.request.method in ("GET", "HEAD"):
+        return f"your token may not read {address}: ask its owner for access, or {_LOG_IN}"
+    if status == 403:
+        return f"your token may not write to {address}: use one with write access to it"
+    told = error.server_message or "no reason given"
+    return f"the Hub refused {address} (status {status}: {told})"
+
+
+def _is_of_library(error: BaseException) -> bool:
+    """Whether an answer's fields or JSON are not what the library takes for granted."""
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    known = isinstance(error, (LookupError, TypeError, ValueError, AttributeError))
+    return known and any(name.startswith("huggingface_hub.") for name in modules)
 
 
 def _is_of_network(error: BaseException) -> bool:

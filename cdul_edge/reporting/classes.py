@@ -40,7 +40,8 @@ def _classes(one: Input) -> Iterable[str]:
         return read_manifest(one.path).classes
     if one.kind == "evaluation":
         content = read_json(one.path)
-        return next((tuple(content[key]) for key in _EVALUATED if key in content), ())
+        found = next((content[key] for key in _EVALUATED if key in content), ())
+        return tuple(found) if isinstance(found, (list, dict)) else ()
     return _predicted(one) if one.kind == "predictions" else ()
 
 
@@ -49,4 +50,9 @@ def _predicted(one: Input) -> Iterable[str]:
     with one.path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         if one.path.suffix == ".csv":
             return next(csv.reader(file), [])[1:]
-        return tuple(json.loads(file.readline()).get("scores", {}))
+        scores = json.loads(file.readline()).get("scores", {})
+    if not isinstance(scores, dict):
+        raise CdulEdgeError(
+            f"{one.path}, line 1 has no scores by class: it was edited; make the predictions again"
+        )
+    return tuple(scores)

@@ -117,9 +117,9 @@ def _refuse_places(request: ReportRequest) -> None:
     refuse_existing(request.out, REPORT_PAGE, force=request.force, inputs=request.inputs)
     if request.json is None:
         return
+    refuse_existing(request.json, _FIGURES, force=True, inputs=request.inputs)
     if request.json.resolve() == request.out.resolve():
         raise CdulEdgeError(f"--json and --out are both {request.out}: choose two files")
-    refuse_existing(request.json, _FIGURES, force=True, inputs=request.inputs)
 
 
 def _refuse_inside(request: ReportRequest, inputs: Inputs) -> None:

@@ -41,6 +41,7 @@ class Hub:
         endpoint: its address.
         token: the only one that it accepts.
         refusals: status codes for requests whose "METHOD path" holds a text.
+        answers: the same, with a status and what it answers in place of its own.
         cut: a file of which downloads end after so many bytes, once.
         asked: every request, "METHOD path".
     """
@@ -50,6 +51,7 @@ class Hub:
     repositories: dict[str, Repository] = field(default_factory=dict)
     objects: Files = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
+    answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
@@ -75,6 +77,10 @@ class _Handler(BaseHTTPRequestHandler):
         if refused is not None:
             self.reply(refused, {"error": f"refused with {refused}"})
             return
+        for text, (status, content) in self.hub.answers.items():
+            if text in asked:
+                self.send_bytes(status, content, {})
+                return
         given = self.headers.get("Authorization")
         if given not in (None, f"Bearer {self.hub.token}"):
             self.reply(401, {"error": "Invalid credentials in Authorization header"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("huggingface_hub")
 
-from huggingface_hub import ModelCard, constants
+from huggingface_hub import ModelCard
 
 import cdul_edge
 from cdul_edge import CdulEdgeError, Classifier
@@ -27,7 +27,7 @@ from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.host.files import read_json, write_json
 from cdul_edge_runtime.metrics.metrics import evaluate_scores
 from tests.fakes.free_port import free_port
-from tests.fakes.hub_server import Hub, Repository, started_hub
+from tests.fakes.hub_server import Hub, Repository
 
 # huggingface_hub hands httpx a file in a way of before
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -45,18 +45,6 @@ class Listener(SilentConsole):
 
     def warn(self, line: str) -> None:
         self.warned.append(line)
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    """An empty Hub to which the client leads, logged in, with a cache of its own."""
-    with started_hub() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
-        monkeypatch.setenv("HF_TOKEN", server.token)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no token"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        yield server
 
 
 @pytest.fixture
@@ -356,6 +344,27 @@ def test_a_download_that_breaks_off_leaves_nothing_and_goes_on(
     hub.asked.clear()
     pull(tmp_path / "again")
     assert "GET /me/colors/resolve" not in " ".join(a for a in hub.asked if "model.fp32" in a)
+
+
+@pytest.mark.parametrize("where", ["GET /api/models", "/resolve/"])
+@pytest.mark.parametrize(
+    ("status", "answer", "words"),
+    [
+        (200, b"<html>log in</html>", "(what answers is not|holds no bundle|could not be reached)"),
+        (200, b"[]", "(what answers is not|holds no bundle|could not be reached)"),
+        (302, b"{}", "(what answers is not|could not be reached)"),
+        (403, b"{}", "your token may not read hf://me/colors"),
+    ],
+)
+def test_what_is_no_answer_of_the_hub_is_told_in_one_line(
+    where: str, status: int, answer: bytes, words: str, hub: Hub, bundle: Path, tmp_path: Path
+) -> None:
+    push(bundle)
+    hub.answers[where] = (status, answer)
+    with pytest.raises(CdulEdgeError, match=words) as caught:
+        pull(tmp_path / "out")
+    assert "\n" not in str(caught.value).replace(hub.token, "\n")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_repository_that_is_no_bundle_is_refused(hub: Hub, bundle: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -252,3 +253,16 @@ def test_an_earlier_page_is_replaced_only_by_a_whole_one(
 
 def _no_space(_descriptor: int) -> None:
     raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("scores", [3, None, [1], "x"])
+def test_a_class_is_not_looked_for_in_scores_that_are_none(scores: object, tmp_path: Path) -> None:
+    file = tmp_path / "p.jsonl"
+    file.write_text(json.dumps({"path": "1.png", "labels": ["cat"], "scores": scores}) + "\n")
+    asked = ReportRequest(inputs=(file,), out=tmp_path / "r.html")
+    with pytest.raises(CdulEdgeError, match=r"p\.jsonl, line 1 has no scores by class"):
+        report(replace(asked, class_names=("cat",)), SilentConsole())
+    for odd in (replace(asked, out=Path("a\0.html")), replace(asked, json=Path("a\0b"))):
+        with pytest.raises(CdulEdgeError, match="holds a zero byte"):
+            report(odd, SilentConsole())
+    assert not asked.out.exists()

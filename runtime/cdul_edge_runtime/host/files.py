@@ -38,6 +38,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         with _copied_into(path) as temporary:
             yield temporary
         return
+    _refuse_zero_byte(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_file(path)
     try:
@@ -100,6 +101,12 @@ def name_full_place(error: BaseException, path: Path) -> None:
     """Say where the disk is full: the system names no file when a write fails."""
     if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
         error.filename = str(path)
+
+
+def _refuse_zero_byte(path: Path) -> None:
+    """No system can hold such a name, and Python's error would not say whose it is."""
+    if "\0" in str(path):
+        raise CdulEdgeError(f"{str(path)!r} holds a zero byte, which no file name can: remove it")
 
 
 def is_stream(path: Path) -> bool:
@@ -223,6 +230,7 @@ def refuse_existing(path: Path, kind: Kind, *, force: bool, inputs: Sequence[Pat
     """
     from cdul_edge_runtime.host.ownership import FileKind, require_own
 
+    _refuse_zero_byte(path)
     try:
         path.lstat()  # `exists` takes a name that is too long for one that is free
     except FileNotFoundError:
