@@ -15,13 +15,15 @@ from cdul_edge.labelling.store.lost_manifest import find_lost_changes, has_lost_
 from cdul_edge.labelling.store.verification import refuse_damage
 from cdul_edge.labelling.write_labels import Effort, write_labels
 from cdul_edge.labels.manifest import LabelsManifest
-from cdul_edge.labels.observed import read_answers
+from cdul_edge.labels.observed import GivenAnswers, read_answers
 from cdul_edge.labels.pseudo_labels import FILE_NAME
+from cdul_edge.sources.source import PictureSource
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import LabelsError, extra_imports
 from cdul_edge_runtime.host.console import Console, LibraryConsole
 from cdul_edge_runtime.host.folder_lock import lock_folder
 from cdul_edge_runtime.host.memory_errors import KEPT, MORE, memory_for
+from cdul_edge_runtime.metrics.matching import name_stem
 
 
 def label(request: LabelRequest | ImportRequest, console: Console | None = None) -> LabelResult:
@@ -51,6 +53,15 @@ def label(request: LabelRequest | ImportRequest, console: Console | None = None)
             )
 
 
+def _refuse_answers_about_others(given: GivenAnswers, source: PictureSource) -> None:
+    """Refuse answers about pictures that are not listed; shards are not read for it."""
+    if source.pictures is None:
+        return
+    stems = given.stems
+    listed = (path for part in range(source.parts) for path in source.paths(part))
+    given.find([path for path in listed if name_stem(path) in stems], source.pictures, source.root)
+
+
 def _hold(out: Location) -> AbstractContextManager[None]:
     """Keep other processes of this machine, and where a disk has locks of others, out of a folder.
 
@@ -66,12 +77,13 @@ def label_pictures(request: LabelRequest, console: Console, effort: Effort) -> L
     Returns:
         The manifest of the store, whose parts are all there.
     """
-    if request.observed:  # refuse wrong answers now, not after hours of CLIP
-        read_answers(request.observed, read_prompts(request.classes).classes)
     lost = request.repair and has_lost_manifest(request.out)
     existing = None if lost else find_existing(request.out)
     with memory_for(f"the list of pictures in {request.images}", f"{MORE}, or list fewer"):
         plan = make_plan(request, existing)
+    if request.observed:  # refuse wrong answers now, not after hours of CLIP
+        given = read_answers(request.observed, read_prompts(request.classes).classes)
+        _refuse_answers_about_others(given, plan.source)
     changes = Changes()
     if existing is not None:
         try:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from cdul_edge.labelling import ImportRequest, Scoring, label
+from cdul_edge.labelling import ImportRequest, LabelRequest, Scoring, label
 from cdul_edge.labelling.imported import label_imported
 from cdul_edge.labelling.observed.shifted_scores import shift_scores
 from cdul_edge.labelling.score.score_store import SnippetScoring, choose_scorer
@@ -169,6 +171,31 @@ def test_answers_that_do_not_fit_are_one_line_and_the_labels_stay(
         label(replace(imported, observed=(file,)))
     assert "\n" not in str(caught.value)
     assert (tmp_path / "labels" / FILE_NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1.png,cat\n999.png,cat\n", r"names 1 picture\(s\) that are not among the 2 labeled"),
+        ("1.png,cat\n1.png,-cat\n", "'cat' is both there and not there in '1.png'"),
+    ],
+)
+def test_answers_that_do_not_fit_a_folder_are_refused_before_clip_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("1.png", "2.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name)
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    (tmp_path / "seen.csv").write_text(f"image_path,label\n{text}")
+    monkeypatch.setitem(sys.modules, "cdul_edge.labelling.fill_store", None)
+    request = LabelRequest(
+        tmp_path / "photos", tmp_path / "classes.txt", tmp_path / "out", "demo",
+        observed=(tmp_path / "seen.csv",),
+    )  # fmt: skip
+    with pytest.raises(CdulEdgeError, match=message):
+        label(request)
+    assert not (tmp_path / "out" / "manifest.json").exists()
 
 
 def test_answers_about_sure_scores_change_nothing_and_say_so(
