@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from cdul_edge.labelling.encode.prompts import read_prompts
-from cdul_edge.labelling.plan import make_plan
+from cdul_edge.labelling.plan import LabelPlan, make_plan
 from cdul_edge.labelling.request import ImportRequest, LabelRequest, LabelResult
 from cdul_edge.labelling.store.changes import Changes
 from cdul_edge.labelling.store.folder import find_existing
@@ -17,7 +16,6 @@ from cdul_edge.labelling.write_labels import Effort, write_labels
 from cdul_edge.labels.manifest import LabelsManifest
 from cdul_edge.labels.observed import GivenAnswers, read_answers
 from cdul_edge.labels.pseudo_labels import FILE_NAME
-from cdul_edge.sources.source import PictureSource
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.errors import LabelsError, extra_imports
 from cdul_edge_runtime.host.console import Console, LibraryConsole
@@ -53,13 +51,13 @@ def label(request: LabelRequest | ImportRequest, console: Console | None = None)
             )
 
 
-def _refuse_answers_about_others(given: GivenAnswers, source: PictureSource) -> None:
+def _refuse_answers_about_others(given: GivenAnswers, plan: LabelPlan) -> None:
     """Refuse answers about pictures that are not listed; shards are not read for it."""
-    if source.pictures is None:
+    if plan.source.pictures is None:
         return
     stems = given.stems
-    listed = (path for part in range(source.parts) for path in source.paths(part))
-    given.find([path for path in listed if name_stem(path) in stems], source.pictures, source.root)
+    meant = [path for path in plan.listed if name_stem(path) in stems]
+    given.find(meant, plan.source.pictures, plan.source.root)
 
 
 def _hold(out: Location) -> AbstractContextManager[None]:
@@ -82,8 +80,7 @@ def label_pictures(request: LabelRequest, console: Console, effort: Effort) -> L
     with memory_for(f"the list of pictures in {request.images}", f"{MORE}, or list fewer"):
         plan = make_plan(request, existing)
     if request.observed:  # refuse wrong answers now, not after hours of CLIP
-        given = read_answers(request.observed, read_prompts(request.classes).classes)
-        _refuse_answers_about_others(given, plan.source)
+        _refuse_answers_about_others(read_answers(request.observed, plan.prompts.classes), plan)
     changes = Changes()
     if existing is not None:
         try:
