@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -51,18 +51,17 @@ def report(request: ReportRequest, console: Console | None = None) -> ReportResu
     sections, faults = _read_sections(asked)
     inputs = inputs.without(faults)
     header = make_header(request, inputs)
+    facts = {section.key: section.facts_json() for section in sections}
+    figures = _figures(header, facts)
     html = render(
         Page("report/report.html", TITLE, pictures=pictures),
         {
             "header": header,
             "sections": sections,
             "contents": [(section.key, section.title) for section in sections],
-            "number_of": {
-                s.key: numbers_of(s.facts_json(), f"/sections/{s.key}") for s in sections
-            },
+            "number_of": {key: numbers_of(of, f"/sections/{key}") for key, of in facts.items()},
         },
     )
-    figures = _figures(header, sections)
     write_page(request.out, html)
     if request.json is not None:
         write_json(request.json, figures)
@@ -93,13 +92,13 @@ def _read_sections(asked: Asked) -> tuple[list[Section], dict[str, str]]:
     return sections, faults
 
 
-def _figures(header: Header, sections: Sequence[Section]) -> dict[str, object]:
+def _figures(header: Header, facts: Mapping[str, object]) -> dict[str, object]:
     figures: dict[str, object] = {
         "program": PROGRAM,
         "version": __version__,
         "stage": "report",
         "header": asdict(header),
-        "sections": {section.key: section.facts_json() for section in sections},
+        "sections": facts,
     }
     encode_json(figures)  # what is no JSON is a bug that must not leave a page behind
     return figures
