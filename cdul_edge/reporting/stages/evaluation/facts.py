@@ -79,15 +79,15 @@ class EvaluationFacts:
 
     basis: Basis
     scores: str
-    truth: str | None
-    sheet: str | None
     pictures: int
-    metrics: MetricsFacts | None
-    macro_f1: Ranged | None
-    map: Ranged | None
-    assumptions: str | None
-    thresholds_rule: str | None
     classes: tuple[EvaluatedClass, ...]
+    truth: str | None = None
+    sheet: str | None = None
+    metrics: MetricsFacts | None = None
+    macro_f1: Ranged | None = None
+    map: Ranged | None = None
+    assumptions: str | None = None
+    thresholds_rule: str | None = None
     curves_basis: Literal["truth", "expected"] | None = None
     thresholds: tuple[float, ...] = ()
     curves: tuple[ClassCurves, ...] = ()

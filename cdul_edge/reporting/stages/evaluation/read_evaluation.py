@@ -40,12 +40,8 @@ def _of_truth(stored: StoredTruth, metrics: MetricsFacts) -> EvaluationFacts:
         basis="truth",
         scores=stored.scores,
         truth=stored.truth,
-        sheet=None,
         pictures=metrics.pictures,
         metrics=metrics,
-        macro_f1=None,
-        map=None,
-        assumptions=None,
         thresholds_rule=stored.thresholds.rule,
         classes=tuple(
             EvaluatedClass(
@@ -62,14 +58,9 @@ def _of_sample(stored: StoredSample) -> EvaluationFacts:
     return EvaluationFacts(
         basis="sampled",
         scores=stored.scores,
-        truth=None,
         sheet=stored.sheet,
         pictures=stored.pictures,
-        metrics=None,
         macro_f1=stored.macro_f1,
-        map=None,
-        assumptions=None,
-        thresholds_rule=None,
         classes=tuple(
             EvaluatedClass(
                 name=name,
@@ -89,14 +80,10 @@ def _of_estimate(stored: StoredEstimate) -> EvaluationFacts:
     return EvaluationFacts(
         basis="expected",
         scores=stored.scores,
-        truth=None,
-        sheet=None,
         pictures=stored.pictures,
-        metrics=None,
         macro_f1=stored.macro_f1,
         map=stored.map,
         assumptions=stored.assumptions,
-        thresholds_rule=None,
         classes=tuple(
             EvaluatedClass(
                 name=name,
