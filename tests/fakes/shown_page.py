@@ -12,6 +12,7 @@ from pathlib import Path
 from cdul_edge.reporting.report import report
 from cdul_edge.reporting.request import ReportRequest
 from cdul_edge_runtime.host.console import SilentConsole
+from tests.fakes.json_pointer import find_value
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,7 @@ class ShownPage:
 
     def at(self, pointer: str) -> object:
         """What stands at a JSON pointer of the figures."""
-        value = self.figures
-        for key in pointer.split("/")[1:]:
-            key = key.replace("~1", "/").replace("~0", "~")
-            value = value[int(key)] if isinstance(value, list) else value[key]  # type: ignore[index]
-        return value
+        return find_value(self.figures, pointer)
 
 
 def show(out: Path, *inputs: Path, images: Path | None = None) -> ShownPage:
