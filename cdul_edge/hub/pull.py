@@ -53,7 +53,6 @@ def pull(request: PullRequest, console: Console | None = None) -> PullResult:
         with new_directory(request.out, BUNDLE_FOLDER, force=request.force) as folder:
             for part in wanted:
                 cached = hub.hf_hub_download(name, part, revision=commit)
-                (folder / part).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(cached, folder / part)
             _check(folder, request)
             size = sum((folder / part).stat().st_size for part in wanted)
