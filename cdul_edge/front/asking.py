@@ -33,15 +33,14 @@ def ask(kind: type[Request], request: Request | None, keywords: dict[str, object
     empty = [name for name in PATHS & keywords.keys() if keywords[name] == ""]
     if empty:  # as a path it would mean the current folder
         raise CdulEdgeError(f"{', '.join(sorted(empty))} is empty: give a path")
-    several = {one.name for one in fields(cast(Any, kind)) if "tuple[Path" in str(one.type)}
-    names = {one.name for one in fields(cast(Any, kind)) if ", ...]" in str(one.type)}
-    addresses = {one.name for one in fields(cast(Any, kind)) if "Location" in str(one.type)}
+    types = {one.name: str(one.type) for one in fields(cast(Any, kind))}
     for name, value in keywords.items():
-        if name in several:
+        taken = types.get(name, "")
+        if "tuple[Path" in taken:
             keywords[name] = _paths(name, value)
-        elif isinstance(value, str) and name in names:
+        elif isinstance(value, str) and ", ...]" in taken:
             keywords[name] = (value,)
-        elif isinstance(value, str) and name in addresses:
+        elif isinstance(value, str) and "Location" in taken:
             keywords[name] = parse_location(value)
         elif isinstance(value, (str, os.PathLike)) and name in PATHS:
             keywords[name] = Path(value)
