@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from cdul_edge.storage.location import Location
 from cdul_edge_runtime.bundle.classes import ClassList, fold_class
 from cdul_edge_runtime.errors import CdulEdgeError
+from cdul_edge_runtime.host.files import sha256_file
 from cdul_edge_runtime.metrics.matching import clean_path, find_rows, name_stem
 from cdul_edge_runtime.metrics.truth_csv import read_csv
 from cdul_edge_runtime.metrics.truth_formats import RawTruth, read_npz
@@ -66,7 +66,7 @@ class GivenAnswers:
 
     def digests(self) -> dict[str, str]:
         """The sha256 of each file, by its path."""
-        return {str(s.file): hashlib.sha256(s.file.read_bytes()).hexdigest() for s in self.files}
+        return {str(sheet.file): sha256_file(sheet.file) for sheet in self.files}
 
     def find(
         self,
