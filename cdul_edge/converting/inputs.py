@@ -134,7 +134,7 @@ def _decided(
 
 
 def _of_predictions(source: Path, request: ConvertRequest) -> LabeledSet:
-    """Their decisions are the labels; a first pass finds the thresholds that decide as they do."""
+    """Their decisions are the labels; a first pass finds thresholds where none are said."""
     stream = stream_scores(source)
     lowest = np.full(len(stream.classes), np.inf, np.float32)
     count = 0
@@ -160,7 +160,7 @@ def _of_predictions(source: Path, request: ConvertRequest) -> LabeledSet:
         what="predictions",
         source=str(source),
         classes=stream.classes,
-        thresholds=np.full_like(lowest, 0.5) if source.suffix.lower() == ".csv" else lowest,
+        thresholds=lowest if stream.thresholds is None else stream.thresholds,
         root=request.images,
         count=count,
         batches=batches,
