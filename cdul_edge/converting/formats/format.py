@@ -100,6 +100,14 @@ def folder_of(name: FormatName, title: str, *files: str) -> FolderKind:
     return FolderKind(f"folder for {title}", MARKER, (MARKER, *files), made_by_us)
 
 
+def no_copy(place: str, error: OSError) -> CdulEdgeError:
+    """What to raise for a picture that cannot be put into the result."""
+    return CdulEdgeError(
+        f"{place} cannot be copied ({error.strerror}): give the folder in which the pictures lie "
+        "now as --images"
+    )
+
+
 def outer_space_or_break(path: str) -> str | None:
     """What tables lose: their readers strip fields, and a line break is a stray quote to them."""
     if "\n" in path or "\r" in path:

@@ -16,6 +16,7 @@ from cdul_edge.converting.formats.format import (
     NotThisFormatError,
     Target,
     folder_of,
+    no_copy,
 )
 from cdul_edge.converting.formats.json_lists import to_json
 from cdul_edge.converting.formats.name_lists import table_of
@@ -70,7 +71,11 @@ def _lines(found: LabeledSet, target: Target) -> Iterator[str]:
 def _file_name(found: LabeledSet, target: Target, path: str, number: int) -> str:
     if target.copy:
         name = f"{_PICTURES}/{number:08d}{PurePosixPath(path).suffix}"
-        copy_picture(found.place(path), target.place / name)
+        source = found.place(path)
+        try:
+            shutil.copyfile(source, target.place / name)
+        except OSError as error:
+            raise no_copy(source, error) from error
         return name
     folder = target.out.absolute().parent
     name = Path(os.path.relpath(found.place(path), folder)).as_posix()
@@ -80,17 +85,6 @@ def _file_name(found: LabeledSet, target: Target, path: str, number: int) -> str
             f"pictures: write {_METADATA} into a folder above them, or copy them with --copy"
         )
     return name
-
-
-def copy_picture(source: str, target: Path) -> None:
-    """Copy a picture; one that is not there is a `CdulEdgeError`."""
-    try:
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise CdulEdgeError(
-            f"{source} cannot be copied ({error.strerror}): give the folder in which the pictures "
-            "lie now as --images"
-        ) from error
 
 
 def _read(path: Path) -> Imported:

@@ -16,6 +16,7 @@ from cdul_edge.converting.formats.format import (
     NotThisFormatError,
     Target,
     folder_of,
+    no_copy,
 )
 from cdul_edge.converting.formats.json_lists import to_json
 from cdul_edge.converting.formats.name_lists import table_of
@@ -95,10 +96,7 @@ def _image(found: LabeledSet, path: str, target: Target) -> dict[str, object]:
     try:
         return {"bytes": Path(place).read_bytes(), "path": path}
     except OSError as error:
-        raise CdulEdgeError(
-            f"{place} cannot be copied ({error.strerror}): give the folder in which the pictures "
-            "lie now as --images"
-        ) from error
+        raise no_copy(place, error) from error
 
 
 def _features(found: LabeledSet) -> dict[str, object]:
