@@ -77,6 +77,13 @@ class LabelStream:
         """Batches in order; raises `LabelsError` for what is damaged."""
         return self.read(self.columns)
 
+    @property
+    def strategy(self) -> str | None:
+        """The strategy that made the scores; None where they do not say."""
+        aggregation = self.provenance.get("aggregation")
+        strategy = aggregation.get("strategy") if isinstance(aggregation, dict) else None
+        return strategy if isinstance(strategy, str) else None
+
     def sha256(self) -> str:
         """Of the file; of parts, of the SHA-256 of each, so that it tells any change."""
         folder = self.files[0].rpartition("/")[0]

@@ -134,10 +134,8 @@ def _open_labels(file: Location) -> ScoreStream:
         from cdul_edge.labels.label_stream import iterate_labels
         from cdul_edge.labels.pseudo_labels import SCORES_OF_NETWORK
     stream = iterate_labels(file)
-    aggregation = stream.provenance.get("aggregation")
-    strategy = aggregation.get("strategy") if isinstance(aggregation, dict) else None
     predicted = stream.provenance.get("scores_of") == SCORES_OF_NETWORK
-    made_by = strategy if isinstance(strategy, str) else UNKNOWN
+    made_by = UNKNOWN if stream.strategy is None else stream.strategy
     root = stream.root if isinstance(stream.root, Path) else None
     labelled_by = None if predicted else made_by
     return ScoreStream(file, stream.classes, root, labelled_by, stream.thresholds)

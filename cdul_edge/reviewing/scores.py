@@ -89,9 +89,7 @@ def _doubt_of(stream: LabelStream) -> Doubt | None:
 
     if stream.provenance.get("scores_of") == SCORES_OF_NETWORK:
         return PREDICTIONS_DOUBT
-    aggregation = stream.provenance.get("aggregation")
-    strategy = aggregation.get("strategy") if isinstance(aggregation, dict) else None
-    return LABELS_DOUBT if strategy == _PROBABLE else None
+    return LABELS_DOUBT if stream.strategy == _PROBABLE else None
 
 
 def _of_predictions(where: Path, found: ScoredPictures) -> ReviewedScores:

@@ -122,7 +122,7 @@ def _facts(read: _Read, asked: Asked) -> LabelsFacts:
         without=by_count[0],
         without_share=by_count[0] / pictures,
         unreadable=manifest.counts.skipped if manifest and manifest.counts else None,
-        strategy=_strategy(read.stream),
+        strategy=read.stream.strategy,
         labels_per_picture=tuple(by_count),
         classes=classes,
         shown=in_full,
@@ -210,12 +210,6 @@ def _prevalence(manifest: LabelsManifest | None) -> Mapping[str, float]:
         if isinstance(value, float):
             found[str(name)] = value
     return found
-
-
-def _strategy(stream: LabelStream) -> str | None:
-    aggregation = stream.provenance.get("aggregation")
-    strategy = aggregation.get("strategy") if isinstance(aggregation, dict) else None
-    return strategy if isinstance(strategy, str) else None
 
 
 def _shown_why(classes: int, wanted: Sequence[str]) -> str:
