@@ -72,10 +72,6 @@ class Thumbnails:
         """Those of the page, in the order of asking."""
         return tuple(self._by_name.values())
 
-    def embedded(self) -> dict[str, str]:
-        """Name to `data:` address of each picture."""
-        return {one.name: one.address for one in self.all()}
-
     def _embed(self, path: str) -> str:
         if self.root is None:
             raise CdulEdgeError("it is not known where the pictures lie")

@@ -14,9 +14,9 @@ from cdul_edge.page.thumbnails import Thumbnails
 
 def small(thumbnails: Thumbnails, path: str) -> Image.Image:
     """What the page shows of it."""
-    name = str(thumbnails.add(path))
-    data = thumbnails.embedded()[name]
-    kind, _, content = data.partition(",")
+    one = thumbnails.thumbnail(path)
+    assert one is not None
+    kind, _, content = one.address.partition(",")
     assert kind == "data:image/webp;base64"
     return Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB")
 
@@ -75,7 +75,7 @@ def test_one_content_under_many_paths_is_embedded_once(tmp_path: Path) -> None:
     thumbnails = Thumbnails(tmp_path)
     paths = ["a.png", "c.png", "b.png", "a.png", str(tmp_path / "a.png")]
     assert [thumbnails.add(one) for one in paths] == ["p0", "p1", "p0", "p0", "p0"]
-    assert list(thumbnails.embedded()) == [one.name for one in thumbnails.all()] == ["p0", "p1"]
+    assert [one.name for one in thumbnails.all()] == ["p0", "p1"]
 
 
 def test_what_cannot_be_shown_is_named_with_its_reason(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_what_cannot_be_shown_is_named_with_its_reason(tmp_path: Path) -> None:
     assert "is empty" in thumbnails.missing["empty.png"]
     # The page says it on every machine alike.
     assert not [one for one in thumbnails.missing.values() if str(tmp_path) in one]
-    assert thumbnails.embedded() == {}
+    assert thumbnails.all() == ()
 
 
 def test_where_nobody_knows_the_folder_no_picture_is_shown() -> None:
