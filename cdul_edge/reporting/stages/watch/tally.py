@@ -27,7 +27,7 @@ class StreamTally:
     Attributes:
         info: its last connection with a size.
         states: its changes of state, the first `MOST_STATES`; `changes` counts all.
-        stats: a tuple (time, fps in, fps out, p50, p95, drift's median, classes shifted) a row.
+        stats: a tuple (time, fps in, fps out, p50, p95, drift's median) a row.
         dropped, losses: over all runs of the watch that are in the file; each counts from 0.
         last: its last figures.
     """
@@ -127,8 +127,6 @@ def _add_stats(stream: StreamTally, row: StatsRow) -> None:
         # Fewer than before: a watch began again, and counts from 0.
         setattr(stream, name, getattr(stream, name) + (now - then if now >= then else now))
     stream.rss_mib = max(stream.rss_mib, row.rss_mib or 0.0)
-    drift = row.drift
-    shifted = None if drift.shifted is None else float(drift.shifted)
     figures = (row.fps_in, row.fps_out, row.age_p50_ms, row.age_p95_ms)
-    stream.stats.append((seconds_of(row.time), *figures, drift.median_psi, shifted))
+    stream.stats.append((seconds_of(row.time), *figures, row.drift.median_psi))
     stream.last = row
