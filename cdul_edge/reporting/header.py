@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cdul_edge.reporting.inputs import InputKind, Inputs
 from cdul_edge.reporting.origins.chain import find_breaks, find_origins
-from cdul_edge.reporting.origins.origin import Origin
+from cdul_edge.reporting.origins.origin import Origin, command
 from cdul_edge.reporting.request import ReportRequest
 from cdul_edge.version import __version__
 
@@ -101,9 +100,9 @@ def make_header(request: ReportRequest, inputs: Inputs) -> Header:
 
 def _command(request: ReportRequest) -> str:
     """Wherever the page is written, it is the same: it may be copied and renamed."""
-    words = ["cdul-edge", "report", *map(str, request.inputs), "--out", "report.html"]
+    words: list[object] = ["report", *request.inputs, "--out", "report.html"]
     if request.images is not None:
-        words += ["--images", str(request.images)]
+        words += ["--images", request.images]
     for name in request.class_names:
         words += ["--class", name]
-    return shlex.join(words)
+    return command(*words)
