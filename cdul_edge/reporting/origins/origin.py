@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 # What a command needs and no file recorded stands in it in capital letters.
 IMAGES, TRUTH, BUNDLE, RUN = "IMAGES", "TRUTH", "BUNDLE", "RUN"
-Value = object
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Origin:
     made_from: str | None = None
 
 
-def as_text(value: Value) -> str:
+def as_text(value: object) -> str:
     """A setting's value in few words."""
     if isinstance(value, bool):
         return "yes" if value else "no"
