@@ -8,22 +8,8 @@ import onnx
 import pytest
 
 from cdul_edge_calibration.data.ranges import Ranges, measure_ranges
-from cdul_edge_runtime.host.console import SilentConsole
+from tests.fakes.recorded_console import RecordedConsole
 from tests.fakes.residual_network import build_residual, pictures, write_residual_bundle
-
-
-class RecordedConsole(SilentConsole):
-    """Keeps its lines for a test to read."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.said.append(line)
-
-    def warn(self, line: str) -> None:
-        self.warned.append(line)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from cdul_edge_calibration import CalibrateRequest, calibrate
 from cdul_edge_runtime.bundle.manifest import Precision
 from cdul_edge_runtime.pictures.images import find_images
-from tests.calibration.conftest import RecordedConsole
+from tests.fakes.recorded_console import RecordedConsole
 from tests.fakes.residual_network import (
     build_residual,
     node,

@@ -28,6 +28,7 @@ from cdul_edge_runtime.host.files import read_json, write_json
 from cdul_edge_runtime.metrics.metrics import evaluate_scores
 from tests.fakes.free_port import free_port
 from tests.fakes.hub_server import Hub, Repository
+from tests.fakes.recorded_console import RecordedConsole
 
 # huggingface_hub hands httpx a file in a way of before
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -35,16 +36,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 PLACE = "hf://me/colors"
 SILENT = SilentConsole()
 Change = Callable[[Path], None]
-
-
-class Listener(SilentConsole):
-    """Keeps what was warned of."""
-
-    def __init__(self) -> None:
-        self.warned: list[str] = []
-
-    def warn(self, line: str) -> None:
-        self.warned.append(line)
 
 
 @pytest.fixture
@@ -162,7 +153,7 @@ def test_figures_of_the_card_are_those_of_the_records(hub: Hub, rich: Path) -> N
 def test_a_card_of_its_own_stays(hub: Hub, bundle: Path) -> None:
     hub.repositories["me/colors"] = Repository(private=True)
     hub.repositories["me/colors"].branches["main"].append(("1" * 40, {"README.md": b"# mine"}))
-    listener = Listener()
+    listener = RecordedConsole()
     cdul_edge.push(PushRequest(bundle, PLACE, private=True), console=listener)
     assert hub.files("me/colors")["README.md"] == b"# mine"
     assert listener.warned == [
@@ -174,7 +165,7 @@ def test_a_card_of_its_own_stays(hub: Hub, bundle: Path) -> None:
 
 
 def test_who_publishes_images_is_told(hub: Hub, bundle: Path) -> None:
-    listener = Listener()
+    listener = RecordedConsole()
     cdul_edge.push(bundle=str(bundle), repository=PLACE, console=listener)
     assert not hub.repositories["me/colors"].private
     (warned,) = listener.warned

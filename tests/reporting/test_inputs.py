@@ -19,17 +19,8 @@ from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.host.unfinished.names import temporary_prefix
 from tests.conftest import write_bundle
+from tests.fakes.recorded_console import RecordedConsole
 from tests.fakes.small_run import write_run
-
-
-class Noted(SilentConsole):
-    """Keeps the warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, line: str) -> None:
-        self.warnings.append(line)
 
 
 def write(file: Path, content: Any) -> Path:
@@ -122,12 +113,12 @@ def test_a_folder_stands_for_what_it_holds_in_the_order_of_the_stages(tmp_path: 
     ]
     assert found.left_out == ()
     (run / "summary.json").unlink()
-    noted = Noted()
+    noted = RecordedConsole()
     left = find_inputs([tmp_path], noted)
     assert "run" not in [one.kind for one in left.shown]
     assert [one.path for one in left.left_out] == [run]
-    assert noted.warnings == [f"left out: {left.left_out[0].reason}"]
-    assert "is not finished" in noted.warnings[0]
+    assert noted.warned == [f"left out: {left.left_out[0].reason}"]
+    assert "is not finished" in noted.warned[0]
 
 
 @pytest.mark.parametrize(
@@ -168,12 +159,12 @@ def test_what_a_section_cannot_read_is_left_out_of_a_folder_and_refused_by_name(
 ) -> None:
     write_bundle(tmp_path / "all" / "bundle")
     old = write(tmp_path / "all" / "verify.json", VERIFIED)  # without any verdict
-    noted, out = Noted(), tmp_path / "page.html"
+    noted, out = RecordedConsole(), tmp_path / "page.html"
     killed = write(tmp_path / f"{temporary_prefix(out).rpartition('-')[0]}-1.abc.tmp", b"half")
     result = report(ReportRequest((tmp_path / "all",), out), noted)
     assert result.sections == ("bundle",)
     assert not killed.exists()  # of a process that had this number before
-    (told,) = noted.warnings
+    (told,) = noted.warned
     assert told.startswith(f"left out: {old}")
     assert "run `cdul-edge verify` again" in out.read_text("utf-8")
     with pytest.raises(CdulEdgeError, match="run `cdul-edge verify` again"):
@@ -183,12 +174,12 @@ def test_what_a_section_cannot_read_is_left_out_of_a_folder_and_refused_by_name(
 def test_two_of_a_kind_have_two_sections_and_one_given_twice_has_one(tmp_path: Path) -> None:
     one = write(tmp_path / "one.json", VERIFIED)
     two = write(tmp_path / "two.json", VERIFIED)
-    noted = Noted()
+    noted = RecordedConsole()
     again = tmp_path / "x" / ".." / "one.json"
     (tmp_path / "x").mkdir()
     found = find_inputs([two, one, again], noted)
     assert [(o.key, o.path) for o in found.shown] == [("verify", two), ("verify-2", one)]
-    assert noted.warnings == [f"{again} was given twice: the page shows it once"]
+    assert noted.warned == [f"{again} was given twice: the page shows it once"]
 
 
 def refusal(tmp_path: Path, **changes: Any) -> str:

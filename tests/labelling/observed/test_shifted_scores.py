@@ -24,19 +24,10 @@ from cdul_edge.labels.pseudo_labels import PseudoLabels
 from cdul_edge_runtime.bundle.log_odds import log_odds
 from cdul_edge_runtime.errors import CdulEdgeError
 from cdul_edge_runtime.host.console import Console, SilentConsole
+from tests.fakes.recorded_console import RecordedConsole
 
 CLASSES = ("cat", "dog", "cow", "fish")
 N = 240
-
-
-class Heard(SilentConsole):
-    """A console that keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
 
 
 def read_label(request: ImportRequest, console: Console | None = None) -> PseudoLabels:
@@ -80,14 +71,14 @@ def answer_both(labels: PseudoLabels, folder: Path) -> tuple[Path, Path]:
 def test_answers_move_scores_and_thresholds_and_the_manifest_says_so(
     imported: ImportRequest, tmp_path: Path
 ) -> None:
-    heard = Heard()
+    heard = RecordedConsole()
     before = read_label(imported)
     plain = (tmp_path / "labels" / FILE_NAME).read_bytes()
     files = answer_both(before, tmp_path)
     after = read_label(replace(imported, observed=files), heard)
-    assert any("the similarities are in the store already" in line for line in heard.lines)
+    assert any("the similarities are in the store already" in line for line in heard.said)
     assert any(
-        "observed labels: 25 present, 25 absent; 50 answers about" in one for one in heard.lines
+        "observed labels: 25 present, 25 absent; 50 answers about" in one for one in heard.said
     )
     manifest = read_manifest(tmp_path / "labels")
     assert manifest is not None
@@ -201,7 +192,7 @@ def test_answers_that_do_not_fit_a_folder_are_refused_before_clip_is_loaded(
 def test_answers_about_sure_scores_change_nothing_and_say_so(
     imported: ImportRequest, tmp_path: Path
 ) -> None:
-    heard = Heard()
+    heard = RecordedConsole()
     asked = replace(imported, scoring=Scoring(strategy="cdul", temperature="0.002"))
     before = read_label(asked)
     odds = log_odds(before.scores)
@@ -213,5 +204,5 @@ def test_answers_about_sure_scores_change_nothing_and_say_so(
     np.testing.assert_allclose(after.scores, before.scores, rtol=1e-6)
     assert any(
         "no answer is about a doubtful entry (cdul-edge review finds some): the scores stay" in one
-        for one in heard.lines
+        for one in heard.said
     )

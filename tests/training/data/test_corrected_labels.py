@@ -14,18 +14,9 @@ from cdul_edge.training.data.corrected_labels import correct_labels
 from cdul_edge.training.data.observed import ObservedLabels
 from cdul_edge_runtime.bundle.classes import ClassList
 from cdul_edge_runtime.host.console import SilentConsole
+from tests.fakes.recorded_console import RecordedConsole
 
 N = 40
-
-
-class Heard(SilentConsole):
-    """A console that keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
 
 
 @pytest.fixture
@@ -53,7 +44,7 @@ def people() -> ObservedLabels:
 def test_classes_are_shifted_and_chosen_thresholds_decide_as_before(
     labels: PseudoLabels, people: ObservedLabels
 ) -> None:
-    heard = Heard()
+    heard = RecordedConsole()
     found = correct_labels(labels, people, heard)
     rows, columns = np.nonzero(people.values)
     shifts = fit_shifts(labels.scores[rows, columns], columns, people.values[rows, columns] > 0, 2)
@@ -61,21 +52,21 @@ def test_classes_are_shifted_and_chosen_thresholds_decide_as_before(
     assert shifts.shifts[1] < -0.5
     assert found.scores.tobytes() == shifts.of(labels.scores).tobytes()
     assert np.array_equal(found.scores >= found.thresholds, labels.scores >= labels.thresholds)
-    assert heard.lines == [f"pseudo-labels: {shifts.describe(['cat', 'dog'])}"]
+    assert heard.said == [f"pseudo-labels: {shifts.describe(['cat', 'dog'])}"]
     assert (labels.scores[:, 0] == np.linspace(0.05, 0.95, N, dtype=np.float32)).all()
 
 
 def test_what_is_corrected_or_learned_alone_or_one_sided_stays(
     labels: PseudoLabels, people: ObservedLabels
 ) -> None:
-    heard = Heard()
+    heard = RecordedConsole()
     assert correct_labels(labels, replace(people, alone=True), heard) is labels
-    assert heard.lines == []
+    assert heard.said == []
     done = replace(labels, provenance={"aggregation": {"observed": {"learned_from": 3}}})
     assert correct_labels(done, people, heard) is done
     named = replace(people, values=np.maximum(people.values, 0))
     assert correct_labels(labels, named, heard) is labels
-    assert heard.lines == [
+    assert heard.said == [
         "the pseudo-labels were corrected by observed labels when they were made",
         "pseudo-labels: 100% of the answers say present, as where only what is seen is named: "
         "the scores stay",

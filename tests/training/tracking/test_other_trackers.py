@@ -14,8 +14,8 @@ from cdul_edge.training.summary import EpochLine, HeldOut
 from cdul_edge.training.tracking import lane
 from cdul_edge.training.tracking.tracker import Kept, RunFacts
 from cdul_edge.training.tracking.tracking import Tracking, open_tracking
-from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.host.ownership import is_own_file
+from tests.fakes.recorded_console import RecordedConsole
 
 pytestmark = [pytest.mark.tools, pytest.mark.filterwarnings("ignore")]
 
@@ -24,16 +24,6 @@ LINES = [
     for n in (1, 2, 3)
 ]
 SUMMARY = {"final/val/mAP": 83.5}
-
-
-class Listener(SilentConsole):
-    """Keeps what was warned of."""
-
-    def __init__(self) -> None:
-        self.warned: list[str] = []
-
-    def warn(self, line: str) -> None:
-        self.warned.append(line)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +44,7 @@ def facts(tmp_path: Path) -> RunFacts:
 
 def log_in_two_parts(name: Any, facts: RunFacts) -> None:
     """A run that is interrupted after the second epoch, and resumed."""
-    listener = Listener()
+    listener = RecordedConsole()
 
     def begin(tracking: Tracking) -> None:
         for line in LINES[:2]:
@@ -96,7 +86,7 @@ def test_a_server_of_mlflow_that_is_gone_costs_one_warning(
     pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    listener = Listener()
+    listener = RecordedConsole()
     with open_tracking(("mlflow",), facts, [], listener) as tracking:
         for line in LINES:
             tracking.log(line)

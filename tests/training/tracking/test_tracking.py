@@ -25,25 +25,11 @@ from cdul_edge.training.tracking.option import TrackerChoice
 from cdul_edge.training.tracking.tracker import Kept, RunFacts
 from cdul_edge.training.tracking.tracking import open_tracking
 from cdul_edge_runtime.errors import CdulEdgeError, MissingExtraError
-from cdul_edge_runtime.host.console import SilentConsole
 from cdul_edge_runtime.host.ownership import is_own_file
+from tests.fakes.recorded_console import RecordedConsole
 from tests.fakes.wandb_file import read_wandb_file
 
 _VARIABLES = ("WANDB_", "MLFLOW_", "TRACKIO_")
-
-
-class Listener(SilentConsole):
-    """Keeps what was said and warned of."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.said.append(line)
-
-    def warn(self, line: str) -> None:
-        self.warned.append(line)
 
 
 @pytest.fixture(autouse=True)
@@ -63,15 +49,17 @@ def no_service_stays() -> Iterator[None]:
         sys.modules["wandb"].teardown()
 
 
-Log = Callable[..., Listener]
+Log = Callable[..., RecordedConsole]
 
 
 @pytest.fixture
 def log(squares: Any, small: Callable[..., TrainConfig]) -> Log:
     """Train the small run with trackers; `evaluated` measures held-out pictures."""
 
-    def run(out: Path, *names: TrackerName, evaluated: bool = True, **changes: Any) -> Listener:
-        listener = Listener()
+    def run(
+        out: Path, *names: TrackerName, evaluated: bool = True, **changes: Any
+    ) -> RecordedConsole:
+        listener = RecordedConsole()
         truth = EvaluationOptions(squares.val, squares.val_truth, squares.truth)
         request = TrainRequest(
             squares.labels,
@@ -218,7 +206,8 @@ def step_of(record: Any) -> dict[str, Any]:
 def test_a_tracker_that_joins_later_is_told_of_the_epochs_before(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     lines = [EpochLine(n, 1 / n, 0.5, 0.25, 0.1, 1.0, 10.0) for n in (1, 2, 3)]
-    facts, listener = RunFacts(tmp_path, {"epochs": 3}, {"labels_sha256": "0" * 64}), Listener()
+    facts = RunFacts(tmp_path, {"epochs": 3}, {"labels_sha256": "0" * 64})
+    listener = RecordedConsole()
     with open_tracking(("tensorboard",), facts, lines[:2], listener) as tracking:
         tracking.log(lines[2])
     # Told again of all three, it takes none twice.
@@ -265,7 +254,7 @@ def test_whatever_a_library_raises_is_one_line_without_secrets(
             raise fault
 
     monkeypatch.setattr(lane, "make_tracker", lambda name: Failing())
-    listener, facts = Listener(), RunFacts(tmp_path, {}, {})
+    listener, facts = RecordedConsole(), RunFacts(tmp_path, {}, {})
     lines = [EpochLine(n, 1.0, 0.5, 0.25, 0.1, 1.0, 10.0) for n in (1, 2)]
     with open_tracking(("mlflow",), facts, [], listener) as tracking:
         for line in lines:
@@ -285,7 +274,7 @@ def test_a_tracker_that_hangs_is_left_behind(
 
     monkeypatch.setattr(lane, "make_tracker", lambda name: Hanging())
     monkeypatch.setitem(lane._PATIENCE_S, "finished", 0.05)
-    listener, facts = Listener(), RunFacts(tmp_path, {}, {})
+    listener, facts = RecordedConsole(), RunFacts(tmp_path, {}, {})
     with open_tracking(("trackio",), facts, [], listener) as tracking:
         tracking.log(EpochLine(1, 1.0, 0.5, 0.25, 0.1, 1.0, 10.0))
     released.set()
@@ -317,7 +306,7 @@ def test_all_trackers_are_told_of_the_end_before_one_is_waited_for(
         "mlflow": second_ended.set,
     }
     monkeypatch.setattr(lane, "make_tracker", lambda name: Ending(acts[name]))
-    listener, facts = Listener(), RunFacts(tmp_path, {}, {})
+    listener, facts = RecordedConsole(), RunFacts(tmp_path, {}, {})
     with open_tracking(("trackio", "mlflow"), facts, [], listener):
         pass
     second_ended.set()
