@@ -26,11 +26,8 @@ class TensorBoardTracker:
 
         folder = facts.folder / TENSORBOARD
         purge = None if kept is None else kept.epoch + 1
-        self._writer, self._facts, self.place = (
-            SummaryWriter(folder, purge_step=purge),
-            facts,
-            f"{folder}",
-        )
+        self._writer = SummaryWriter(folder, purge_step=purge)
+        self._facts, self.place = facts, f"{folder}"
         if kept is None:
             for title, values in (("settings", facts.settings), ("tags", facts.tags)):
                 text = json.dumps(dict(values), indent=2, ensure_ascii=False)

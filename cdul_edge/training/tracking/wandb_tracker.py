@@ -34,9 +34,8 @@ class WandbTracker:
         import wandb
 
         environment = os.environ
-        wandb.setup(
-            settings=wandb.Settings(silent=True)
-        )  # a login would print its server's address
+        # Unless it is silent, a login prints its server's address.
+        wandb.setup(settings=wandb.Settings(silent=True))
         mode = environment.get("WANDB_MODE") or "offline"
         if mode in ("online", "shared") and not wandb.login(prompt=False, verify=False):
             raise CdulEdgeError(
