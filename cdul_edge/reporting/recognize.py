@@ -59,10 +59,11 @@ def recognize_folder(folder: Path) -> InputKind | None:
     if (folder / CONFIG).is_file() and _stage(folder / CONFIG) == "train":
         _check_run(folder)
         return "run"
-    if folder.suffix == ".parquet" or (folder / PSEUDO_LABELS).exists():
-        _check_labels(folder)
-        return "labels"
-    if (folder / "_common_metadata").is_file():
+    if (
+        folder.suffix == ".parquet"
+        or (folder / PSEUDO_LABELS).exists()
+        or (folder / "_common_metadata").is_file()
+    ):
         _check_labels(folder)
         return "labels"
     return None
