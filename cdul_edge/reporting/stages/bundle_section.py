@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -217,11 +217,8 @@ def _precision(bundle: Bundle, precision: Precision) -> PrecisionFacts:
         return facts
     record = bundle.record(precision)
     accuracy = record.accuracy
-    return PrecisionFacts(
-        precision=facts.precision,
-        file=facts.file,
-        sha256=facts.sha256,
-        bytes=facts.bytes,
+    return replace(
+        facts,
         measured=True,
         pictures=accuracy.pictures,
         truth=accuracy.truth,
