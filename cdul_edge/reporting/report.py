@@ -80,12 +80,11 @@ def _read_sections(asked: Asked) -> tuple[list[Section], dict[str, str]]:
     """All sections, and by its key what is wrong with each input that a folder brought along."""
     sections: list[Section] = []
     faults: dict[str, str] = {}
-    readable = [one for one in asked.inputs.shown if one.kind in READERS]
-    for one in readable:
+    for one in asked.inputs.shown:
         try:
             sections.append(READERS[one.kind](one, asked))
         except CdulEdgeError as error:
-            if one.named or len(faults) + 1 == len(readable):
+            if one.named or len(faults) + 1 == len(asked.inputs.shown):
                 raise
             faults[one.key] = str(error)
             asked.console.warn(f"left out: {error}")
